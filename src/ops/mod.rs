@@ -1,1 +1,36 @@
-//! (being built)
+//! What Windlass does, one file or folder per verb, in library terms.
+//!
+//! Every verb takes a [`Context`] and plain options and gives an outcome; none knows of clap, of the configuration file or of a terminal.
+//! A test drives a verb with an in-memory store, a fixed clock and a temporary folder.
+//!
+//! The two tiers: [`copies`] are the snapshots on the node's disk, [`catalogue`] is what a repository holds; [`snapshots`] is both together.
+//! The way out: [`snapshot`] takes a local copy, [`ship`] brings it into the repository, [`backup`] does both.
+//! The way back: [`fetch`] puts files in a folder, [`restore`] makes the source hold the snapshot.
+//! Proof: [`verify`]; and [`status`] says what is late or wrong.
+
+pub mod backup;
+pub mod cache;
+pub mod cat;
+pub mod catalogue;
+pub mod context;
+pub mod copies;
+pub mod diff;
+pub mod error;
+pub mod event;
+pub mod fetch;
+pub mod forget;
+pub mod init;
+pub mod lists;
+pub mod node;
+pub mod restore;
+pub mod ship;
+pub mod show;
+pub mod snapshot;
+pub mod snapshots;
+pub mod spec;
+pub mod state;
+pub mod status;
+pub mod verify;
+
+pub use context::Context;
+pub use error::Error;

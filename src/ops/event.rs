@@ -1,0 +1,77 @@
+//! What a long run reports while it goes on, for logs and scripts.
+
+use serde::Serialize;
+
+use crate::format::names::SourceName;
+use crate::format::snapshot_id::SnapshotId;
+
+/// One thing that happened. Serialised as `{"event":"…", …}`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A phase of a run began.
+    Phase {
+        /// The source.
+        source: SourceName,
+        /// The snapshot, once it has an id.
+        snapshot: Option<SnapshotId>,
+        /// `scanning`, `copying`, `planning`, `packing`, `lists`, `committing`, `retention`, `fetching`, `placing`, `verifying`.
+        phase: &'static str,
+    },
+    /// Something was not as it should be, and the run went on.
+    Warning {
+        /// The source, where it concerns one.
+        source: Option<SourceName>,
+        /// What, for a person.
+        message: String,
+    },
+    /// A file could not be taken as it was.
+    Problem {
+        /// The source.
+        source: SourceName,
+        /// `changed`, `vanished`, `unreadable`, `special`, …
+        kind: String,
+        /// The file, escaped.
+        path: String,
+        /// What exactly.
+        detail: String,
+    },
+    /// A local copy is complete.
+    SnapshotTaken {
+        /// The source.
+        source: SourceName,
+        /// Its id.
+        snapshot: SnapshotId,
+        /// Regular files and hard links.
+        files: u64,
+        /// Their bytes.
+        bytes: u64,
+    },
+    /// A local copy was removed.
+    CopyRemoved {
+        /// The source.
+        source: SourceName,
+        /// Its id.
+        snapshot: SnapshotId,
+        /// Why.
+        why: String,
+    },
+    /// A snapshot is in the repository.
+    Shipped {
+        /// The source.
+        source: SourceName,
+        /// Its id.
+        snapshot: SnapshotId,
+        /// Stored bytes it added.
+        added_bytes: u64,
+        /// Stored bytes it needs.
+        stored_bytes: u64,
+    },
+    /// A restore is in place, or was undone.
+    Restored {
+        /// The source.
+        source: SourceName,
+        /// The snapshot that the source now holds; none after an undo.
+        snapshot: Option<SnapshotId>,
+    },
+}

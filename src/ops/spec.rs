@@ -1,0 +1,57 @@
+//! What a source is, as its operator described it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::format::names::SourceName;
+
+/// One source of this node.
+#[derive(Clone, Debug)]
+pub struct SourceSpec {
+    /// Its name, unique across kinds.
+    pub name: SourceName,
+    /// What it is and where.
+    pub kind: SourceKind,
+    /// How old its newest snapshot may get.
+    pub objective: Duration,
+    /// How many local copies are kept, at least 1.
+    pub keep: usize,
+    /// zstd level, 1 to 19.
+    pub level: i32,
+}
+
+/// What a source is and where.
+#[derive(Clone, Debug)]
+pub enum SourceKind {
+    /// A folder.
+    Directory {
+        /// Its absolute path.
+        path: PathBuf,
+        /// Glob patterns of what is left out.
+        exclude: Vec<String>,
+        /// Whether mounted filesystems below it are part of it.
+        cross_filesystems: bool,
+    },
+    /// A SQLite database.
+    Sqlite {
+        /// The absolute path of its file.
+        path: PathBuf,
+    },
+}
+
+impl SourceKind {
+    /// The kind in one word, as it stands in manifests.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Directory { .. } => "directory",
+            Self::Sqlite { .. } => "sqlite",
+        }
+    }
+
+    /// Where it lies on the node.
+    pub fn path(&self) -> &std::path::Path {
+        match self {
+            Self::Directory { path, .. } | Self::Sqlite { path } => path,
+        }
+    }
+}
