@@ -1,9 +1,6 @@
 //! (being built)
 pub mod archive;
-pub mod cli;
-pub mod config;
 pub mod format;
-pub mod ops;
 pub mod repository;
 pub mod source;
 pub mod sys;

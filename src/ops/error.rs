@@ -107,3 +107,15 @@ impl Error {
         matches!(self, Self::Stopped | Self::Repository(repository::Error::Stopped { .. }))
     }
 }
+
+/// An error with all its causes on one line, for texts that are kept.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}

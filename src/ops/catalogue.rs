@@ -1,0 +1,222 @@
+//! What a repository holds of a node: which snapshots exist there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::ops::ControlFlow;
+
+use super::context::Context;
+use super::node::Remote;
+use super::{Error, state::State};
+use crate::format::FormatError;
+use crate::format::head::Head;
+use crate::format::key::{Key, MARKER, NodeKey};
+use crate::format::limits::HEAD_MAX;
+use crate::format::names::{NodeName, SourceName};
+use crate::format::snapshot_id::SnapshotId;
+
+/// A snapshot that exists in the repository: its highest complete manifest.
+#[derive(Clone, Debug)]
+pub struct Shipped {
+    /// Its manifest head.
+    pub head: Head,
+}
+
+impl Shipped {
+    /// Number of the manifest that counts.
+    pub fn n(&self) -> u32 {
+        self.head.n
+    }
+
+    /// Key of the head.
+    pub fn head_key(&self) -> String {
+        NodeKey::Head(self.head.source.clone(), self.head.id, self.head.n).of(&self.head.node).to_string()
+    }
+
+    /// Key of the body.
+    pub fn body_key(&self) -> String {
+        NodeKey::Body(self.head.source.clone(), self.head.id, self.head.n).of(&self.head.node).to_string()
+    }
+}
+
+/// Something in the repository that is not as it should be.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// The object's key.
+    pub object: String,
+    /// The snapshot it belongs to, as `source/id`, where that is known.
+    pub snapshot: Option<String>,
+    /// What is wrong.
+    pub problem: String,
+    /// Whether the object is of a kind that this program does not know, rather than damaged.
+    pub unknown: bool,
+}
+
+/// What a repository holds of one node.
+#[derive(Debug, Default)]
+pub struct Catalogue {
+    /// Snapshots that exist.
+    pub snapshots: BTreeMap<(SourceName, SnapshotId), Shipped>,
+    /// The highest manifest number in use for each id, complete or not.
+    pub numbers: BTreeMap<(SourceName, SnapshotId), u32>,
+    /// Manifests that are damaged or cannot be read, and objects of unknown names.
+    pub findings: Vec<Finding>,
+}
+
+#[derive(Default)]
+struct Listed {
+    heads: BTreeMap<u32, u64>,
+    bodies: BTreeMap<u32, u64>,
+}
+
+impl Catalogue {
+    /// Lists the manifests of a node, and reads the heads that are not cached yet.
+    ///
+    /// # Errors
+    /// What the store gives. Damaged heads are findings, not errors.
+    pub fn read(ctx: &Context, remote: &Remote, node: &NodeName, source: Option<&SourceName>) -> Result<Self, Error> {
+        let prefix = match source {
+            Some(source) => format!("{node}/manifests/{source}/"),
+            None => format!("{node}/manifests/"),
+        };
+        let mut catalogue = Self::default();
+        let mut listed: BTreeMap<(SourceName, SnapshotId), Listed> = BTreeMap::new();
+        remote.store.list(&prefix, &mut |object| {
+            match Key::parse(&object.key) {
+                Some(Key::Of(_, NodeKey::Head(source, id, n))) => {
+                    listed.entry((source, id)).or_default().heads.insert(n, object.size);
+                }
+                Some(Key::Of(_, NodeKey::Body(source, id, n))) => {
+                    listed.entry((source, id)).or_default().bodies.insert(n, object.size);
+                }
+                _ => catalogue.findings.push(Finding::unknown(object.key)),
+            }
+            ControlFlow::Continue(())
+        })?;
+        for (key, listed) in listed {
+            catalogue.take(ctx, remote, node, key, &listed)?;
+        }
+        Ok(catalogue)
+    }
+
+    /// Takes the manifests of one id: the highest complete number counts; a lower one does not hide that a higher one is damaged.
+    fn take(
+        &mut self,
+        ctx: &Context,
+        remote: &Remote,
+        node: &NodeName,
+        key: (SourceName, SnapshotId),
+        listed: &Listed,
+    ) -> Result<(), Error> {
+        let highest = listed.heads.keys().chain(listed.bodies.keys()).max().copied().unwrap_or(0);
+        self.numbers.insert(key.clone(), highest);
+        for (n, size) in listed.heads.iter().rev() {
+            let object = NodeKey::Head(key.0.clone(), key.1, *n).of(node).to_string();
+            let head = match read_head(ctx, remote, &object, *size) {
+                Ok(head) => head,
+                Err(error) if error.is_damage() || matches!(error, Error::Unreadable { .. }) => {
+                    self.findings.push(Finding::damaged(object, &key, super::error::chain(&error)));
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            if (&head.node, &head.source, head.id, head.n) != (node, &key.0, key.1, *n) || head.repository != remote.marker.repository {
+                self.findings.push(Finding::damaged(object, &key, "it speaks of another snapshot than its key".into()));
+                continue;
+            }
+            match listed.bodies.get(n) {
+                Some(length) if *length == head.body.length => {
+                    self.snapshots.entry(key.clone()).or_insert(Shipped { head });
+                }
+                found => {
+                    let body = NodeKey::Body(key.0.clone(), key.1, *n).of(node).to_string();
+                    let problem = match found {
+                        Some(length) => format!("it has {length} bytes and should have {}", head.body.length),
+                        None => "it is missing".to_owned(),
+                    };
+                    self.findings.push(Finding::damaged(body, &key, problem));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The newest snapshot of a source.
+    pub fn newest(&self, source: &SourceName) -> Option<&Shipped> {
+        self.snapshots.iter().rev().find(|((name, _), _)| name == source).map(|(_, shipped)| shipped)
+    }
+
+    /// The newest snapshot of every source but one.
+    pub fn newest_of_others(&self, source: &SourceName) -> BTreeMap<SourceName, SnapshotId> {
+        // Ids ascend within a source, so the last one of each name stays.
+        self.snapshots.keys().filter(|(name, _)| name != source).cloned().collect()
+    }
+}
+
+impl Finding {
+    fn unknown(object: String) -> Self {
+        Self { object, snapshot: None, problem: "unexpected: this program does not know what it is".into(), unknown: true }
+    }
+
+    fn damaged(object: String, key: &(SourceName, SnapshotId), problem: String) -> Self {
+        Self { object, snapshot: Some(format!("{}/{}", key.0, key.1)), problem, unknown: false }
+    }
+}
+
+/// A head, from the cache when this very object has been read before: objects never change.
+fn read_head(ctx: &Context, remote: &Remote, key: &str, size: u64) -> Result<Head, Error> {
+    let cached = ctx.local.as_ref().map(|local| {
+        let parts = ["heads", &remote.marker.repository].into_iter().chain(key.split('/'));
+        State::new(&local.dir).path(&parts.collect::<Vec<_>>())
+    });
+    if let Some(path) = &cached
+        && let Ok(text) = fs::read(path)
+        && text.len() as u64 == size
+        && let Ok(head) = Head::from_text(&text)
+    {
+        return Ok(head);
+    }
+    let text = match remote.store.get(key, HEAD_MAX as u64) {
+        Ok(text) => text,
+        Err(error) if error.is_absent() => return Err(Error::damaged(key, "it vanished after it was listed")),
+        Err(crate::repository::Error::TooLarge { .. }) => return Err(Error::damaged(key, "it is longer than a head can be")),
+        Err(error) => return Err(error.into()),
+    };
+    let head = Head::from_text(&text).map_err(Error::unreadable(key))?;
+    if let Some(path) = cached {
+        keep(&path, &text);
+    }
+    Ok(head)
+}
+
+/// The cache only saves requests, so a disk that cannot take it is no failure.
+fn keep(path: &std::path::Path, text: &[u8]) {
+    if let Some(folder) = path.parent()
+        && fs::create_dir_all(folder).is_ok()
+    {
+        let _ = crate::sys::file::replace(path, text);
+    }
+}
+
+/// Names of the nodes that the repository knows.
+///
+/// # Errors
+/// What the store gives.
+pub fn nodes(remote: &Remote) -> Result<(BTreeSet<NodeName>, Vec<Finding>), Error> {
+    let (mut nodes, mut findings) = (BTreeSet::new(), Vec::new());
+    remote.store.list("", &mut |object| {
+        match Key::parse(&object.key) {
+            Some(Key::Of(node, _)) => {
+                nodes.insert(node);
+            }
+            Some(Key::Marker | Key::Probe(_)) => {}
+            None => findings.push(Finding::unknown(object.key)),
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok((nodes, findings))
+}
+
+/// Why a marker could not be read, as a finding.
+pub fn marker_finding(cause: &FormatError) -> Finding {
+    Finding { object: MARKER.into(), snapshot: None, problem: cause.to_string(), unknown: false }
+}

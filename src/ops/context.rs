@@ -1,0 +1,141 @@
+//! What a verb needs of the world around it.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use super::Error;
+use super::event::Event;
+use super::spec::SourceSpec;
+use super::state::State;
+use crate::format::names::{NodeName, SourceName};
+use crate::repository::{self, Repository};
+use crate::sys::clock::Clock;
+use crate::sys::meter::Meter;
+use crate::sys::random::Random;
+use crate::sys::stop::Stop;
+
+/// How long to wait for a lock that another run holds; `None` = not at all.
+pub type Waiting = Option<Duration>;
+
+/// How a verb opens the repository, at its first use.
+pub type OpenRepository = Box<dyn Fn() -> Result<Repository, repository::Error> + Send + Sync>;
+
+/// Where local copies lie and how they are kept.
+#[derive(Clone, Debug)]
+pub struct LocalSettings {
+    /// The folder of local copies; state lies in its `.windlass`.
+    pub dir: PathBuf,
+    /// Whether the oldest shipped copy may go before a new one is complete, when space is short.
+    pub tight: bool,
+    /// How long an undo is kept.
+    pub undo_for: Duration,
+}
+
+/// The parts of a [`Context`].
+pub struct Parts {
+    /// This node.
+    pub node: NodeName,
+    /// The local tier; `None` on a machine without a configuration, where only the repository can be read.
+    pub local: Option<LocalSettings>,
+    /// The sources of this node.
+    pub sources: Vec<SourceSpec>,
+    /// Opens the repository.
+    pub repository: OpenRepository,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness for names.
+    pub random: Arc<dyn Random>,
+    /// Whether the run is to stop.
+    pub stop: Stop,
+    /// Progress.
+    pub meter: Arc<Meter>,
+    /// Who is told of events.
+    pub events: Arc<dyn Fn(Event) + Send + Sync>,
+    /// Most resident bytes the program may take.
+    pub memory: u64,
+    /// Most worker threads.
+    pub threads: usize,
+}
+
+/// What a verb needs of the world around it.
+pub struct Context {
+    parts: Parts,
+    opened: OnceLock<Repository>,
+}
+
+impl std::ops::Deref for Context {
+    type Target = Parts;
+    fn deref(&self) -> &Parts {
+        &self.parts
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("node", &self.node).field("local", &self.local).finish_non_exhaustive()
+    }
+}
+
+impl Context {
+    /// A context of these parts; nothing is opened yet.
+    pub fn new(parts: Parts) -> Self {
+        Self { parts, opened: OnceLock::new() }
+    }
+
+    /// The source of this name.
+    ///
+    /// # Errors
+    /// [`Error::Absent`] naming the sources that there are.
+    pub fn source(&self, name: &SourceName) -> Result<&SourceSpec, Error> {
+        self.sources.iter().find(|spec| spec.name == *name).ok_or_else(|| {
+            let known: Vec<&str> = self.sources.iter().map(|spec| spec.name.as_str()).collect();
+            Error::Absent(format!("there is no source `{name}`; the configuration has: {}", known.join(", ")))
+        })
+    }
+
+    /// The local tier.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where there is none.
+    pub fn local(&self) -> Result<&LocalSettings, Error> {
+        self.parts.local.as_ref().ok_or_else(|| Error::Usage("this needs a configuration file with [local]".into()))
+    }
+
+    /// The state folder of the local tier.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where there is no local tier.
+    pub fn state(&self) -> Result<State, Error> {
+        Ok(State::new(&self.local()?.dir))
+    }
+
+    /// The repository, opened at the first call.
+    ///
+    /// # Errors
+    /// What opening it gives.
+    pub fn store(&self) -> Result<&Repository, Error> {
+        if let Some(opened) = self.opened.get() {
+            return Ok(opened);
+        }
+        let opened = (self.parts.repository)()?;
+        Ok(self.opened.get_or_init(|| opened))
+    }
+
+    /// Reports an event.
+    pub fn tell(&self, event: Event) {
+        (self.parts.events)(event);
+    }
+
+    /// Reports a warning.
+    pub fn warn(&self, source: Option<&SourceName>, message: impl Into<String>) {
+        self.tell(Event::Warning { source: source.cloned(), message: message.into() });
+    }
+
+    /// Reports that a phase began, also to the progress display.
+    pub fn phase(&self, source: &SourceName, snapshot: Option<crate::format::snapshot_id::SnapshotId>, phase: &'static str) {
+        self.meter.set_phase(phase);
+        self.tell(Event::Phase { source: source.clone(), snapshot, phase });
+    }
+}

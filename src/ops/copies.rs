@@ -1,0 +1,264 @@
+//! Local copies: the snapshots on the node's own disk, and which of them stay.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::context::Context;
+use super::state::STATE_FOLDER;
+use super::{Error, lists};
+use crate::format::digest::Digest;
+use crate::format::head::ProblemCount;
+use crate::format::names::{NodeName, SourceName};
+use crate::format::snapshot_id::SnapshotId;
+use crate::sys::lock::Lock;
+use crate::sys::tree::remove_tree;
+
+/// The document that makes a local copy complete, written last.
+pub const RECORD: &str = "snapshot.json";
+/// The entries of a local copy.
+pub const LINES: &str = "files.jsonl.zst";
+/// The folder with the data of a local copy.
+pub const DATA: &str = "data";
+/// The ending of a copy that is being made or removed.
+pub const PARTIAL: &str = ".partial";
+
+/// An id this far ahead of the clock was made by a clock that was wrong: it is no floor for new ids and never `latest`.
+pub const FUTURE: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
+
+/// `snapshot.json`: what a local copy is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Version of this document; the same number as the repository format.
+    pub format: u32,
+    /// The node that took it.
+    pub node: NodeName,
+    /// The source.
+    pub source: SourceName,
+    /// The source's kind.
+    pub kind: String,
+    /// The snapshot's id.
+    pub id: SnapshotId,
+    /// Civil date on the node at that instant.
+    pub local_date: jiff::civil::Date,
+    /// Program and version that took it.
+    pub agent: String,
+    /// Regular files and hard links.
+    pub files: u64,
+    /// Entries of every kind.
+    pub entries: u64,
+    /// Bytes of all files, holes included.
+    pub bytes: u64,
+    /// What went wrong while it was taken.
+    pub problems: Vec<ProblemCount>,
+    /// SHA-256 of `files.jsonl.zst` as it lies there.
+    pub lines_sha256: Digest,
+    /// What a fresh node needs to know of the source; shipped as `facts.json`.
+    pub facts: serde_json::Value,
+}
+
+/// A complete local copy.
+#[derive(Clone, Debug)]
+pub struct Copy {
+    /// Its folder.
+    pub dir: PathBuf,
+    /// What it is.
+    pub record: Record,
+}
+
+impl Copy {
+    /// Its id.
+    pub fn id(&self) -> SnapshotId {
+        self.record.id
+    }
+
+    /// The folder with its data.
+    pub fn data(&self) -> PathBuf {
+        self.dir.join(DATA)
+    }
+
+    /// Whether nothing went wrong while it was taken.
+    pub fn is_sound(&self) -> bool {
+        self.record.problems.is_empty()
+    }
+
+    /// Its entries, in path order; the file is compared with its SHA-256 first.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`].
+    pub fn lines(&self) -> Result<lists::LocalLines, Error> {
+        lists::LocalLines::open(&self.dir.join(LINES), &self.record.lines_sha256)
+    }
+
+    /// Keeps it from being removed while it is read.
+    ///
+    /// # Errors
+    /// [`Error::Absent`] when it has just been removed.
+    pub fn hold(&self, ctx: &Context) -> Result<Lock, Error> {
+        let lock = Lock::shared(&ctx.state()?.copy_lock(&self.record.source, self.id())?)?;
+        if !self.dir.join(RECORD).exists() {
+            return Err(Error::Absent(format!("the local copy {}/{} has just been removed", self.record.source, self.id())));
+        }
+        Ok(lock)
+    }
+}
+
+/// The local copies of one source.
+#[derive(Debug, Default)]
+pub struct Copies {
+    /// Complete copies, oldest first.
+    pub complete: Vec<Copy>,
+    /// Copies whose id is more than a day ahead of the clock; they are in `complete` neither.
+    pub future: Vec<Copy>,
+    /// Ids of copies that were being made or removed when a run died.
+    pub partial: Vec<SnapshotId>,
+    /// What lies there and is not ours to touch, or cannot be recognised.
+    pub strange: Vec<String>,
+}
+
+impl Copies {
+    /// Reads the folder of a source.
+    ///
+    /// # Errors
+    /// [`Error::File`] when the folder cannot be read. A folder that is not there holds nothing.
+    pub fn read(ctx: &Context, source: &SourceName) -> Result<Self, Error> {
+        let folder = ctx.local()?.dir.join(source.as_str());
+        let mut copies = Self::default();
+        let names = match fs::read_dir(&folder) {
+            Ok(names) => names,
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(copies),
+            Err(cause) => return Err(Error::file("read the folder", folder)(cause)),
+        };
+        let limit = ctx.clock.now() + FUTURE;
+        for name in names {
+            let name = name.map_err(Error::file("read the folder", &folder))?.file_name();
+            copies.take(source, &folder, &name, limit);
+        }
+        copies.complete.sort_by_key(Copy::id);
+        copies.strange.sort();
+        Ok(copies)
+    }
+
+    fn take(&mut self, source: &SourceName, folder: &Path, name: &std::ffi::OsStr, limit: Timestamp) {
+        let dir = folder.join(name);
+        let text = name.to_string_lossy();
+        if let Some(id) = text.strip_suffix(PARTIAL).and_then(|stem| stem.parse().ok()) {
+            self.partial.push(id);
+            return;
+        }
+        let Ok(id) = text.parse::<SnapshotId>() else {
+            return self.strange.push(format!("{}: not a local copy; it is left alone", dir.display()));
+        };
+        match read_record(&dir) {
+            Ok(record) if record.id == id && record.source == *source => {
+                let copy = Copy { dir, record };
+                if id.to_timestamp() > limit { self.future.push(copy) } else { self.complete.push(copy) }
+            }
+            Ok(record) => self.strange.push(format!("{}: says it is {}/{}; it is left alone", dir.display(), record.source, record.id)),
+            Err(why) => self.strange.push(format!("{}: {why}; it is left alone", dir.display())),
+        }
+    }
+
+    /// The newest complete copy.
+    pub fn latest(&self) -> Option<&Copy> {
+        self.complete.last()
+    }
+
+    /// The copy of this id, also one from the future.
+    pub fn find(&self, id: SnapshotId) -> Option<&Copy> {
+        self.complete.iter().chain(&self.future).find(|copy| copy.id() == id)
+    }
+}
+
+fn read_record(dir: &Path) -> Result<Record, String> {
+    let text = fs::read(dir.join(RECORD)).map_err(|cause| match cause.kind() {
+        std::io::ErrorKind::NotFound => format!("without {RECORD}, so not a complete copy"),
+        _ => format!("{RECORD} cannot be read: {cause}"),
+    })?;
+    crate::format::head::check_version(&text).map_err(|cause| format!("{RECORD}: {cause}"))?;
+    serde_json::from_slice(&text).map_err(|cause| format!("{RECORD} is damaged: {cause}"))
+}
+
+/// Names of sources that have a folder with local copies, configured or not.
+///
+/// # Errors
+/// [`Error::File`].
+pub fn sources_with_copies(ctx: &Context) -> Result<Vec<SourceName>, Error> {
+    let folder = &ctx.local()?.dir;
+    let names = match fs::read_dir(folder) {
+        Ok(names) => names,
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(cause) => return Err(Error::file("read the folder", folder)(cause)),
+    };
+    let mut sources = Vec::new();
+    for name in names {
+        let name = name.map_err(Error::file("read the folder", folder))?.file_name();
+        match name.to_str().and_then(|text| text.parse().ok()) {
+            Some(source) if name != STATE_FOLDER => sources.push(source),
+            _ => {}
+        }
+    }
+    sources.sort();
+    Ok(sources)
+}
+
+/// Which copies go: all but the newest sound one and the newest others, `keep` in all.
+///
+/// `copies` are complete ones, each with whether it is sound and whether it is held (being shipped); held ones stay beyond the number.
+pub fn expire(copies: &[(SnapshotId, bool, bool)], keep: usize) -> Vec<SnapshotId> {
+    let mut ordered = copies.to_vec();
+    ordered.sort_by_key(|copy| std::cmp::Reverse(copy.0));
+    let newest_sound = ordered.iter().find(|(_, sound, _)| *sound).map(|copy| copy.0);
+    let mut room = keep.max(1) - usize::from(newest_sound.is_some());
+    let mut going = Vec::new();
+    for (id, _, held) in ordered {
+        if Some(id) == newest_sound {
+            continue;
+        }
+        if room > 0 {
+            room -= 1;
+        } else if !held {
+            going.push(id);
+        }
+    }
+    going.reverse();
+    going
+}
+
+/// Removes a copy, unless somebody reads it.
+///
+/// It is renamed first, so that a crash leaves a partial one that the next run clears, never half a complete one.
+///
+/// # Errors
+/// [`Error::Refused`] while it is being read; what the file system gives.
+pub fn remove(ctx: &Context, copy: &Copy) -> Result<(), Error> {
+    let lock_path = ctx.state()?.copy_lock(&copy.record.source, copy.id())?;
+    let Some(_lock) = Lock::try_exclusive_quiet(&lock_path)? else {
+        return Err(Error::Refused(format!("the local copy {}/{} is being read", copy.record.source, copy.id())));
+    };
+    let mut gone = copy.dir.clone().into_os_string();
+    gone.push(PARTIAL);
+    fs::rename(&copy.dir, &gone).map_err(Error::file("set aside", &copy.dir))?;
+    remove_tree(Path::new(&gone))?;
+    match fs::remove_file(&lock_path) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(Error::file("remove", lock_path)(cause)),
+        _ => Ok(()),
+    }
+}
+
+/// Removes what runs that died have left of this source. The caller holds the source's lock.
+///
+/// # Errors
+/// What the file system gives.
+pub fn clear_partial(ctx: &Context, source: &SourceName, copies: &Copies) -> Result<(), Error> {
+    for id in &copies.partial {
+        remove_tree(&ctx.local()?.dir.join(source.as_str()).join(format!("{id}{PARTIAL}")))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "copies_tests.rs"]
+mod tests;

@@ -1,0 +1,177 @@
+//! Streams of file-list lines: of a local copy, of the cache, of a shipped snapshot.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use super::Error;
+use super::catalogue::Shipped;
+use super::node::Remote;
+use crate::archive::{LineReader, open_list};
+use crate::format::body::{Body, ListRef, Role};
+use crate::format::digest::{Digest, Hasher};
+use crate::format::file_list::{OrderCheck, check_located};
+use crate::format::key::NodeKey;
+use crate::format::limits::{BODY_MAX, FILE_LIST_MAX};
+use crate::format::line::Line;
+use crate::format::names::NodeName;
+use crate::repository::{Downloads, Request};
+
+/// Lines in path order, one at a time.
+pub trait Lines {
+    /// The next line, or `None` at the end of a stream that was complete and in order.
+    ///
+    /// # Errors
+    /// What reading gives; [`Error::Unreadable`] for a line that the format refuses.
+    fn next_line(&mut self) -> Result<Option<Line>, Error>;
+}
+
+/// Lines of a local file.
+pub struct LocalLines {
+    reader: LineReader<BufReader<File>>,
+    order: Option<OrderCheck>,
+    name: String,
+}
+
+impl LocalLines {
+    /// Opens a file of lines after comparing it with its SHA-256.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when it is another file than it was, [`Error::File`] when it cannot be read.
+    pub fn open(path: &Path, expected: &Digest) -> Result<Self, Error> {
+        let mut file = File::open(path).map_err(Error::file("open", path))?;
+        if digest_of(&mut file).map_err(Error::file("read", path))? != *expected {
+            return Err(Error::damaged(path.display(), "it is not what was written (its SHA-256 differs)"));
+        }
+        file.seek(SeekFrom::Start(0)).map_err(Error::file("read", path))?;
+        let reader = LineReader::new(BufReader::new(file))?;
+        Ok(Self { reader, order: Some(OrderCheck::new()), name: path.display().to_string() })
+    }
+}
+
+impl Lines for LocalLines {
+    fn next_line(&mut self) -> Result<Option<Line>, Error> {
+        let Some(order) = &mut self.order else { return Ok(None) };
+        let refused = Error::unreadable(&self.name);
+        match self.reader.next_line()? {
+            Some(text) => {
+                let line = Line::from_json(text).and_then(|line| order.line(&line).map(|()| line)).map_err(refused)?;
+                Ok(Some(line))
+            }
+            None => {
+                self.order.take().map_or(Ok(()), OrderCheck::finish).map_err(refused)?;
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// SHA-256 of what is left of a file.
+pub fn digest_of(file: &mut File) -> std::io::Result<Digest> {
+    let mut hasher = Hasher::new();
+    let mut buffer = vec![0; 256 << 10];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hasher.finish()),
+            read => hasher.update(&buffer[..read]),
+        }
+    }
+}
+
+/// How many file lists are fetched ahead: one is being read while the next travels.
+const LISTS_AHEAD: usize = 2;
+
+/// Lines of a shipped snapshot, fetched and verified list by list.
+pub struct ShippedLines {
+    lists: VecDeque<ListRef>,
+    requested: usize,
+    downloads: Downloads,
+    node: NodeName,
+    plain: Vec<u8>,
+    at: usize,
+    name: String,
+    order: Option<OrderCheck>,
+}
+
+/// Reads the body of a shipped snapshot and compares it with what its head says.
+///
+/// # Errors
+/// [`Error::Damaged`] or [`Error::Unreadable`] naming the object.
+pub fn read_body(remote: &Remote, shipped: &Shipped) -> Result<Body, Error> {
+    let key = shipped.body_key();
+    let text = match remote.store.get(&key, BODY_MAX as u64) {
+        Ok(text) => text,
+        Err(error) if error.is_absent() => return Err(Error::damaged(key, "it is missing")),
+        Err(error) => return Err(error.into()),
+    };
+    if text.len() as u64 != shipped.head.body.length || Digest::of(&text) != shipped.head.body.sha256 {
+        return Err(Error::damaged(key, "its SHA-256 is not the one in the manifest head"));
+    }
+    Body::from_text(&text).map_err(Error::unreadable(key))
+}
+
+impl ShippedLines {
+    /// The lines of one role of a snapshot.
+    pub fn open(remote: &Remote, node: &NodeName, body: &Body, role: Role) -> Self {
+        Self {
+            lists: body.lists.iter().filter(|list| list.role == role).copied().collect(),
+            requested: 0,
+            downloads: remote.store.downloads(LISTS_AHEAD),
+            node: node.clone(),
+            plain: Vec::new(),
+            at: 0,
+            name: String::new(),
+            order: Some(OrderCheck::new()),
+        }
+    }
+
+    fn fetch_next_list(&mut self) -> Result<bool, Error> {
+        while self.requested < self.lists.len() && self.requested < LISTS_AHEAD {
+            let key = NodeKey::file_list(self.lists[self.requested].list).of(&self.node).to_string();
+            self.downloads.request(Request { key, range: None, at_most: (FILE_LIST_MAX as u64) * 2 });
+            self.requested += 1;
+        }
+        let Some(list) = self.lists.pop_front() else { return Ok(false) };
+        self.requested -= 1;
+        self.name = NodeKey::file_list(list.list).of(&self.node).to_string();
+        let stored = match self.downloads.next() {
+            Some(Ok(stored)) => stored,
+            Some(Err(error)) if error.is_absent() => return Err(Error::damaged(&self.name, "it is missing")),
+            Some(Err(error)) => return Err(error.into()),
+            None => return Err(Error::damaged(&self.name, "it was not fetched")),
+        };
+        if Digest::of(&stored) != list.list {
+            return Err(Error::damaged(&self.name, "its bytes do not match its name"));
+        }
+        self.plain = open_list(&stored).map_err(|cause| Error::damaged(&self.name, cause))?;
+        self.at = 0;
+        Ok(true)
+    }
+}
+
+impl Lines for ShippedLines {
+    fn next_line(&mut self) -> Result<Option<Line>, Error> {
+        while self.at == self.plain.len() {
+            if !self.fetch_next_list()? {
+                let refused = Error::unreadable("the file lists of the snapshot");
+                self.order.take().map_or(Ok(()), OrderCheck::finish).map_err(refused)?;
+                return Ok(None);
+            }
+        }
+        let rest = &self.plain[self.at..];
+        let end = rest
+            .iter()
+            .position(|byte| *byte == b'\n')
+            .ok_or_else(|| Error::damaged(&self.name, "it ends inside a line"))?;
+        let line = Line::from_json(&rest[..end])
+            .and_then(|line| check_located(&line).map(|()| line))
+            .and_then(|line| match &mut self.order {
+                Some(order) => order.line(&line).map(|()| line),
+                None => Ok(line),
+            })
+            .map_err(Error::unreadable(&self.name))?;
+        self.at += end + 1;
+        Ok(Some(line))
+    }
+}

@@ -1,0 +1,147 @@
+//! This machine's identity, and whether a repository knows it under its name.
+
+use std::fs;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Context, Error};
+use crate::format::key::{Key, MARKER, NodeKey};
+use crate::format::limits::SMALL_MAX;
+use crate::format::marker::{Encryption, Marker};
+use crate::format::node_file::NodeFile;
+use crate::repository::{self, Repository};
+use crate::sys::{file, random};
+
+/// A repository whose marker has been read and understood.
+#[derive(Clone, Debug)]
+pub struct Remote {
+    /// The store.
+    pub store: Repository,
+    /// What it says of itself.
+    pub marker: Marker,
+}
+
+#[derive(Serialize, Deserialize)]
+struct OwnId {
+    uuid: String,
+}
+
+impl Remote {
+    /// Opens the repository for reading.
+    ///
+    /// # Errors
+    /// [`Error::Absent`] when there is none, [`Error::Unreadable`] for a marker that is damaged or of another version.
+    pub fn open(ctx: &Context) -> Result<Self, Error> {
+        let store = ctx.store()?;
+        match Self::read_marker(ctx)? {
+            Some(marker) => Ok(Self { store: store.clone(), marker }),
+            None => Err(Error::Absent(format!("there is no repository at {}: `windlass init` creates one", store.describe()))),
+        }
+    }
+
+    /// The marker, or `None` where there is none.
+    ///
+    /// # Errors
+    /// As [`Remote::open`].
+    pub fn read_marker(ctx: &Context) -> Result<Option<Marker>, Error> {
+        let bytes = match ctx.store()?.get(MARKER, SMALL_MAX as u64) {
+            Ok(bytes) => bytes,
+            Err(error) if error.is_absent() => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let marker = Marker::from_text(&bytes).map_err(Error::unreadable(MARKER))?;
+        if marker.encryption != Encryption::None {
+            return Err(Error::Refused("this repository is encrypted, and this version cannot read encrypted repositories".into()));
+        }
+        Ok(Some(marker))
+    }
+
+    /// Opens the repository for writing under this node's name.
+    ///
+    /// # Errors
+    /// As [`Remote::open`]; [`Error::Refused`] when the name belongs to another machine or to nobody yet.
+    pub fn open_for_shipping(ctx: &Context) -> Result<Self, Error> {
+        let remote = Self::open(ctx)?;
+        match remote.owner(ctx)? {
+            Some((_, file)) if file.uuid == own_uuid(ctx)? => Ok(remote),
+            Some((n, file)) => Err(Error::Refused(format!(
+                "the node name `{}` belongs to another machine ({} says {}). Give this machine another [node] name, or, if it replaces \
+                 that one, run `windlass init --adopt`",
+                ctx.node,
+                NodeKey::Node(n).of(&ctx.node),
+                file.uuid
+            ))),
+            None => Err(Error::Refused(format!("the repository does not know the node `{}` yet: run `windlass init`", ctx.node))),
+        }
+    }
+
+    /// The node file with the highest number under this node's name.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`] when it is damaged.
+    pub fn owner(&self, ctx: &Context) -> Result<Option<(u32, NodeFile)>, Error> {
+        // Numbers are given out one by one, so the first gap is the end; no listing of the whole node is needed.
+        let mut last = None;
+        for n in 1..=NODE_FILES_MAX {
+            let key = NodeKey::Node(n).of(&ctx.node);
+            match self.store.get(&key.to_string(), SMALL_MAX as u64) {
+                Ok(bytes) => last = Some((n, NodeFile::from_text(&bytes).map_err(Error::unreadable(&key))?)),
+                Err(error) if error.is_absent() => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(last)
+    }
+
+    /// Writes the node file with this number.
+    ///
+    /// # Errors
+    /// What the store gives.
+    pub fn claim(&self, ctx: &Context, n: u32) -> Result<Key, Error> {
+        let key = NodeKey::Node(n).of(&ctx.node);
+        let file = NodeFile {
+            format: crate::format::limits::FORMAT_VERSION,
+            node: ctx.node.clone(),
+            uuid: own_uuid(ctx)?,
+            created: ctx.clock.now(),
+        };
+        self.store.create(&key.to_string(), file.to_text().into())?;
+        Ok(key)
+    }
+}
+
+/// A machine is replaced far less often than this.
+const NODE_FILES_MAX: u32 = 1000;
+
+/// The UUID of this machine, made and kept at first use.
+///
+/// # Errors
+/// [`Error::Usage`] without a local tier, [`Error::Unreadable`] when the file is not what it should be.
+pub fn own_uuid(ctx: &Context) -> Result<String, Error> {
+    let path = ctx.state()?.folder(&[])?.join("node.json");
+    for _ in 0..2 {
+        match fs::read(&path) {
+            Ok(text) => {
+                let own: OwnId = serde_json::from_slice(&text).map_err(|cause| Error::unreadable(path.display())(cause.into()))?;
+                return Ok(own.uuid);
+            }
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
+                let own = OwnId { uuid: random::uuid4(&*ctx.random) };
+                let text = serde_json::to_vec(&own).expect("a UUID is plain JSON");
+                // Another process may be first; then its id counts, which the second round reads.
+                if let Err(error) = file::write_new(&path, &text)
+                    && !path.exists()
+                {
+                    return Err(error.into());
+                }
+            }
+            Err(cause) => return Err(Error::file("read", path)(cause)),
+        }
+    }
+    Err(Error::Refused(format!("{} appears and vanishes: another program changes it", path.display())))
+}
+
+/// Whether an error says that the store answered, and that the object is not there.
+pub(crate) fn absent(error: &repository::Error) -> bool {
+    error.is_absent()
+}

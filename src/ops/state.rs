@@ -1,0 +1,77 @@
+//! The state folder: locks, journals, caches and work in progress of one node.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::Error;
+use super::context::{Context, Waiting};
+use crate::format::names::SourceName;
+use crate::format::snapshot_id::SnapshotId;
+use crate::sys::lock::Lock;
+
+/// The name of the state folder below the folder of local copies; no source can be called that.
+pub const STATE_FOLDER: &str = ".windlass";
+
+/// Where the state of a node lies: `<local.dir>/.windlass/`.
+#[derive(Clone, Debug)]
+pub struct State {
+    root: PathBuf,
+}
+
+impl State {
+    /// The state below this folder of local copies.
+    pub fn new(local: &Path) -> Self {
+        Self { root: local.join(STATE_FOLDER) }
+    }
+
+    /// A folder below the state folder, made (mode 0700) if it is not there.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn folder(&self, parts: &[&str]) -> Result<PathBuf, Error> {
+        use std::os::unix::fs::DirBuilderExt;
+        let path = parts.iter().fold(self.root.clone(), |path, part| path.join(part));
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(Error::file("create the folder", &path))?;
+        Ok(path)
+    }
+
+    /// The path of something below the state folder, which need not be there.
+    pub fn path(&self, parts: &[&str]) -> PathBuf {
+        parts.iter().fold(self.root.clone(), |path, part| path.join(part))
+    }
+
+    /// A folder for temporary files: sorted runs, scans.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn work(&self) -> Result<PathBuf, Error> {
+        self.folder(&["work"])
+    }
+
+    /// The lock of a source: held while its copies change or it is restored.
+    ///
+    /// # Errors
+    /// [`crate::sys::Error::Locked`] naming the holder.
+    pub fn lock_source(&self, ctx: &Context, source: &SourceName, what: &str, wait: Waiting) -> Result<Lock, Error> {
+        let path = self.folder(&["locks"])?.join(format!("{source}.lock"));
+        Ok(Lock::exclusive(&path, &format!("{what} {source}"), &*ctx.clock, wait, &ctx.stop)?)
+    }
+
+    /// The node's one shipping lock.
+    ///
+    /// # Errors
+    /// [`crate::sys::Error::Locked`] naming the holder.
+    pub fn lock_shipping(&self, ctx: &Context, what: &str, wait: Waiting) -> Result<Lock, Error> {
+        // A name that no source can have, because of the `@`.
+        let path = self.folder(&["locks"])?.join("@shipping.lock");
+        Ok(Lock::exclusive(&path, what, &*ctx.clock, wait, &ctx.stop)?)
+    }
+
+    /// The file that readers of a copy lock shared, and its remover exclusively.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn copy_lock(&self, source: &SourceName, id: SnapshotId) -> Result<PathBuf, Error> {
+        Ok(self.folder(&["locks"])?.join(format!("{source}@{id}.lock")))
+    }
+}
