@@ -139,7 +139,7 @@ impl OrderCheck {
         };
         open.pieces += line.content().len() as u64;
         for piece in line.content() {
-            open.bytes = open.bytes.checked_add(piece.length()).unwrap_or(u64::MAX);
+            open.bytes = open.bytes.saturating_add(piece.length());
         }
         if open.bytes > open.size {
             return Err(FormatError::invalid(format!("`{}` has more content than its {} bytes", line.path(), open.size)));

@@ -1,1 +1,23 @@
-//! (being built)
+//! Every edge to the operating system: the clock, randomness, the environment, signals, locks, files and folders.
+//!
+//! What enters the program through here a test can hold still: [`clock`], [`random`], [`environment`], [`stop`].
+//! What keeps memory bounded while the data grows: [`sorter`] (an external merge sort), [`table`] (a hash table on disk),
+//! [`ordered`] (parallel work whose results come in order, with a bound on what is in flight).
+//! What touches files: [`file`] (atomic writes), [`folder`] (an open folder that no symbolic link leads out of), [`tree`], [`lock`].
+
+pub mod clock;
+pub mod environment;
+mod error;
+pub mod file;
+pub mod folder;
+pub mod lock;
+pub mod meter;
+pub mod ordered;
+pub mod random;
+pub mod secret;
+pub mod sorter;
+pub mod stop;
+pub mod table;
+pub mod tree;
+
+pub use error::Error;

@@ -1,0 +1,92 @@
+//! Files that are there whole or not at all, also after a power cut.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use super::Error;
+
+/// Writes a file that must not be there yet; it appears complete or not at all.
+///
+/// # Errors
+/// [`Error::Io`], also when there is a file of this name: then it is untouched.
+pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let temporary = beside(path);
+    write_temporary(&temporary, bytes, 0o644)?;
+    // A hard link, unlike a rename, refuses a name that is taken.
+    let linked = fs::hard_link(&temporary, path);
+    fs::remove_file(&temporary).map_err(Error::io("remove", &temporary))?;
+    linked.map_err(Error::io("create", path))?;
+    sync_folder(parent(path))
+}
+
+/// Writes a file in place of the one that may be there; a reader sees the old or the new one.
+///
+/// # Errors
+/// [`Error::Io`]; then the old one is still there.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    replace_with_mode(path, bytes, 0o644)
+}
+
+/// As [`replace`], readable by the owner alone.
+///
+/// # Errors
+/// As [`replace`].
+pub fn replace_private(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    replace_with_mode(path, bytes, 0o600)
+}
+
+/// Makes names that were created or removed in a folder survive a power cut.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn sync_folder(path: &Path) -> Result<(), Error> {
+    File::open(path).and_then(|folder| folder.sync_all()).map_err(Error::io("sync the folder", path))
+}
+
+fn replace_with_mode(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
+    let temporary = beside(path);
+    write_temporary(&temporary, bytes, mode)?;
+    fs::rename(&temporary, path).map_err(Error::io("replace", path))?;
+    sync_folder(parent(path))
+}
+
+fn write_temporary(temporary: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
+    // One that a run which died has left, under the same process number, is in nobody's use.
+    match fs::remove_file(temporary) {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(Error::io("remove", temporary)(cause)),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(temporary).map_err(Error::io("create", temporary))?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(Error::io("write", temporary))
+}
+
+/// A name beside `path` that only this thread of this process uses.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(".{}-{:?}.tmp", std::process::id(), std::thread::current().id()));
+    path.with_file_name(name)
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_file_never_replaces_one_and_leaves_nothing_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        write_new(&path, b"one").unwrap();
+        assert!(write_new(&path, b"two").is_err());
+        assert_eq!(fs::read(&path).unwrap(), b"one");
+        replace_private(&path, b"three").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"three");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,105 @@
+//! Locks between processes. They are the kernel's (`flock`), so a process that dies, however it dies, holds none.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{Seek, SeekFrom, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use super::Error;
+use super::clock::Clock;
+use super::stop::Stop;
+
+/// How often a waiting run looks whether the lock has become free: soon enough for a person, cheap enough for hours.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// A lock that is held until this value is dropped.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes a lock that nobody else may hold. `wait` says how long to wait for another holder; `None` = not at all.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] naming the holder; [`Error::Stopped`] while waiting; [`Error::Io`].
+    pub fn exclusive(path: &Path, what: &str, clock: &dyn Clock, wait: Option<Duration>, stop: &Stop) -> Result<Self, Error> {
+        let mut file = open(path)?;
+        let started = clock.monotonic();
+        while !try_exclusive(&file, path)? {
+            if wait.is_none_or(|wait| clock.monotonic() - started >= wait) {
+                let holder = fs::read_to_string(path).unwrap_or_default();
+                let holder = if holder.is_empty() { "a run that has not said its name".into() } else { holder };
+                return Err(Error::Locked { path: path.to_owned(), holder });
+            }
+            stop.check()?;
+            clock.sleep(LOOK_EVERY);
+        }
+        let holder = format!("`{what}`, process {}, since {}", std::process::id(), clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"));
+        file.set_len(0)
+            .and_then(|()| file.seek(SeekFrom::Start(0)))
+            .and_then(|_| file.write_all(holder.as_bytes()))
+            .map_err(Error::io("write", path))?;
+        Ok(Self { _file: file })
+    }
+
+    /// Takes a lock that other readers may hold too; waits while somebody holds it exclusively, which is for moments only.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn shared(path: &Path) -> Result<Self, Error> {
+        let file = open(path)?;
+        file.lock_shared().map_err(Error::io("lock", path))?;
+        Ok(Self { _file: file })
+    }
+
+    /// Takes a lock that nobody else may hold, or gives `None` when somebody holds it.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn try_exclusive_quiet(path: &Path) -> Result<Option<Self>, Error> {
+        let file = open(path)?;
+        Ok(try_exclusive(&file, path)?.then_some(Self { _file: file }))
+    }
+}
+
+fn open(path: &Path) -> Result<File, Error> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(Error::io("open the lock", path))
+}
+
+fn try_exclusive(file: &File, path: &Path) -> Result<bool, Error> {
+    match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(cause)) => Err(Error::io("lock", path)(cause)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::clock::SystemClock;
+
+    #[test]
+    fn a_second_run_is_told_who_holds_the_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.lock");
+        let (clock, stop) = (SystemClock::new(), Stop::new());
+        let held = Lock::exclusive(&path, "snapshot x", &clock, None, &stop).unwrap();
+        let error = Lock::exclusive(&path, "ship x", &clock, None, &stop).unwrap_err().to_string();
+        assert!(error.contains("`snapshot x`, process "), "{error}");
+        assert!(Lock::try_exclusive_quiet(&path).unwrap().is_none());
+        drop(held);
+        Lock::exclusive(&path, "ship x", &clock, Some(Duration::from_secs(1)), &stop).unwrap();
+    }
+
+    #[test]
+    fn readers_share_and_keep_a_remover_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.lock");
+        let readers = [Lock::shared(&path).unwrap(), Lock::shared(&path).unwrap()];
+        assert!(Lock::try_exclusive_quiet(&path).unwrap().is_none());
+        drop(readers);
+        assert!(Lock::try_exclusive_quiet(&path).unwrap().is_some());
+    }
+}
