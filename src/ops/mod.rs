@@ -21,6 +21,7 @@ pub mod fetch;
 pub mod forget;
 pub mod init;
 pub mod lists;
+pub mod name;
 pub mod node;
 pub mod restore;
 pub mod ship;
