@@ -16,6 +16,7 @@ use crate::format::key::NodeKey;
 use crate::format::limits::{BODY_MAX, FILE_LIST_MAX};
 use crate::format::line::Line;
 use crate::format::names::NodeName;
+use crate::format::path::RelPath;
 use crate::repository::{Downloads, Request};
 
 /// Lines in path order, one at a time.
@@ -25,6 +26,12 @@ pub trait Lines {
     /// # Errors
     /// What reading gives; [`Error::Unreadable`] for a line that the format refuses.
     fn next_line(&mut self) -> Result<Option<Line>, Error>;
+
+    /// Under which path a local copy keeps the bytes of the last line's file, where that is not the line's own:
+    /// a hard link whose first path was left out of a selection has become the file itself.
+    fn stored_as(&self) -> Option<&RelPath> {
+        None
+    }
 }
 
 /// Lines of a local file.
@@ -160,10 +167,7 @@ impl Lines for ShippedLines {
             }
         }
         let rest = &self.plain[self.at..];
-        let end = rest
-            .iter()
-            .position(|byte| *byte == b'\n')
-            .ok_or_else(|| Error::damaged(&self.name, "it ends inside a line"))?;
+        let end = rest.iter().position(|byte| *byte == b'\n').ok_or_else(|| Error::damaged(&self.name, "it ends inside a line"))?;
         let line = Line::from_json(&rest[..end])
             .and_then(|line| check_located(&line).map(|()| line))
             .and_then(|line| match &mut self.order {

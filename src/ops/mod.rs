@@ -8,13 +8,16 @@
 //! The way back: [`fetch`] puts files in a folder, [`restore`] makes the source hold the snapshot.
 //! Proof: [`verify`]; and [`status`] says what is late or wrong.
 
+pub(crate) mod assemble;
 pub mod backup;
 pub mod cache;
 pub mod cat;
 pub mod catalogue;
 pub mod context;
 pub mod copies;
+mod damage;
 pub mod diff;
+mod entries;
 pub mod error;
 pub mod event;
 pub mod fetch;
@@ -32,6 +35,7 @@ pub mod spec;
 pub mod state;
 pub mod status;
 pub mod verify;
+mod work;
 
 pub use context::Context;
 pub use error::Error;
