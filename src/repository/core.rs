@@ -1,22 +1,19 @@
-//! The requests themselves: each tried until it is settled, none longer or larger than it may be.
+//! A store and how it is asked: each request is tried until it is settled, none longer than it may be.
 
 use std::future::Future;
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytes::{Bytes, BytesMut};
-use futures::StreamExt;
 use jiff::Timestamp;
 use object_store::list::{PaginatedListOptions, PaginatedListStore};
 use object_store::path::Path;
-use object_store::{GetOptions, GetRange, GetResult, GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
+use super::Object;
 use super::error::{At, Error};
 use super::fault::Fault;
 use super::folder::Folder;
 use super::patience::{ANSWER, FIRST_TRIES, Patience, TRIES, within};
-use super::{Object, Request};
 use crate::sys::meter::Meter;
 
 /// Longest part of a key between slashes, in bytes: file systems take 255, and stores that keep files add endings of their own.
@@ -112,63 +109,6 @@ impl Core {
         }
     }
 
-    pub(super) async fn get(&self, key: &str, at_most: u64) -> Result<Bytes, Error> {
-        let path = self.path(key)?;
-        let bytes = self.retry(self.at("read", key), || self.read(&path, None, at_most)).await?;
-        self.meter.add_bytes(bytes.len() as u64);
-        Ok(bytes)
-    }
-
-    pub(super) async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes, Error> {
-        let path = self.path(key)?;
-        if range.is_empty() {
-            return Ok(Bytes::new());
-        }
-        let bytes = self.retry(self.at("read", key), || self.read_range(&path, range.clone())).await?;
-        self.meter.add_bytes(bytes.len() as u64);
-        Ok(bytes)
-    }
-
-    pub(super) async fn fetch(&self, request: Request) -> Result<Bytes, Error> {
-        match request.range {
-            None => self.get(&request.key, request.at_most).await,
-            Some(range) if range.end.saturating_sub(range.start) > request.at_most => {
-                let found = range.end - range.start;
-                Err(Error::TooLarge { at: self.at("read", &request.key), at_most: request.at_most, found })
-            }
-            Some(range) => self.get_range(&request.key, range).await,
-        }
-    }
-
-    async fn read_range(&self, path: &Path, range: Range<u64>) -> Result<Bytes, Fault> {
-        let length = range.end - range.start;
-        let failed = match self.read(path, Some(range.clone()), length).await {
-            Ok(bytes) if bytes.len() as u64 == length => return Ok(bytes),
-            // The range was cut at the end of the object.
-            Ok(bytes) => return Err(Fault::TooShort { expected: range.end, found: range.start + bytes.len() as u64 }),
-            Err(fault) => fault,
-        };
-        // Stores answer a range that begins behind the end each in its own way; the size tells.
-        if matches!(&failed, Fault::Other(_) | Fault::Io(..)) || matches!(&failed, Fault::Refused(refusal) if refusal.status == 416) {
-            let meta = within(ANSWER, self.store.head(path)).await?;
-            if meta.size < range.end {
-                return Err(Fault::TooShort { expected: range.end, found: meta.size });
-            }
-        }
-        Err(failed)
-    }
-
-    /// One try to read an object or a range of it. Holds at most `at_most` bytes.
-    pub(super) async fn read(&self, path: &Path, range: Option<Range<u64>>, at_most: u64) -> Result<Bytes, Fault> {
-        let options = GetOptions { range: range.map(GetRange::Bounded), ..GetOptions::default() };
-        let result = within(ANSWER, self.store.get_opts(path, options)).await.map_err(|fault| self.doubt_absence(fault))?;
-        let length = result.range.end.saturating_sub(result.range.start);
-        if length > at_most {
-            return Err(Fault::TooLarge { at_most, found: length });
-        }
-        within(self.patience.transfer(length), body(result, length)).await
-    }
-
     pub(super) async fn stat(&self, key: &str) -> Result<Option<Object>, Error> {
         let path = self.path(key)?;
         let at = self.at("look at", key);
@@ -215,37 +155,4 @@ pub(super) fn object(key: String, meta: &ObjectMeta) -> Object {
     // A time beyond all bounds must not make an object look old enough to be deleted.
     let modified = Timestamp::new(modified.timestamp(), modified.timestamp_subsec_nanos().min(999_999_999).cast_signed());
     Object { key, size: meta.size, modified: modified.unwrap_or(Timestamp::MAX) }
-}
-
-/// Reads a body that must have exactly so many bytes.
-async fn body(result: GetResult, expected: u64) -> Result<Bytes, Fault> {
-    if matches!(result.payload, GetResultPayload::File(..)) {
-        return Ok(result.bytes().await?);
-    }
-    let mut stream = result.into_stream();
-    // A body that comes in one piece is not copied.
-    let mut first = Bytes::new();
-    let mut rest = BytesMut::new();
-    while let Some(chunk) = tokio::time::timeout(ANSWER, stream.next()).await.map_err(|_| Fault::timeout(ANSWER))? {
-        let chunk = chunk?;
-        let found = (first.len() + rest.len() + chunk.len()) as u64;
-        if found > expected {
-            return Err(Fault::Cut { expected, found });
-        }
-        if first.is_empty() && rest.is_empty() {
-            first = chunk;
-            continue;
-        }
-        if rest.is_empty() {
-            // The length was compared with the limit before.
-            rest.reserve(usize::try_from(expected).map_err(|_| Fault::TooLarge { at_most: usize::MAX as u64, found: expected })?);
-            rest.extend_from_slice(&std::mem::take(&mut first));
-        }
-        rest.extend_from_slice(&chunk);
-    }
-    let whole = if rest.is_empty() { first } else { rest.freeze() };
-    match whole.len() as u64 {
-        found if found == expected => Ok(whole),
-        found => Err(Fault::Cut { expected, found }),
-    }
 }

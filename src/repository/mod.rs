@@ -12,8 +12,10 @@ mod fault;
 mod folder;
 mod listing;
 mod location;
+mod open;
 mod patience;
 mod probe;
+mod read;
 mod refusal;
 mod s3;
 mod settings;
@@ -24,13 +26,9 @@ use std::fmt;
 use std::future::Future;
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
-use object_store::ObjectStore;
-use object_store::memory::InMemory;
-use object_store::path::Path;
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::Handle;
 use tokio::task::{JoinError, JoinHandle};
 
 pub use downloads::{Downloads, Request};
@@ -40,18 +38,9 @@ pub use refusal::Refusal;
 pub use settings::{FLOOR_RATE, Settings, Tools};
 pub use uploads::Uploads;
 
-use self::core::{Core, Pages};
-use crate::sys::environment::Environment;
-use folder::Folder;
+use self::core::Core;
 use listing::Listing;
-use location::Location;
-use patience::Patience;
-
-/// Threads that drive requests: enough to encrypt and hash for a fast line, few enough to leave the cores to compression.
-const WORKERS: usize = 2;
-
-/// Most threads that may block: file access of a folder, name look-ups, and waits between tries; more requests than that do not travel.
-const BLOCKING_THREADS: usize = 32;
+use open::Engine;
 
 /// What a listing or a look at one object tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,17 +60,6 @@ pub struct Repository {
     engine: Arc<Engine>,
 }
 
-struct Engine(Option<Runtime>);
-
-impl Drop for Engine {
-    fn drop(&mut self) {
-        // A plain drop would wait for requests that nobody waits for any more.
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
 impl fmt::Debug for Repository {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Repository({})", self.core.description)
@@ -89,69 +67,6 @@ impl fmt::Debug for Repository {
 }
 
 impl Repository {
-    /// Opens the repository of these settings. A folder must be there; a bucket is not asked yet.
-    ///
-    /// # Errors
-    /// [`Error::Settings`], [`Error::CaFile`], [`Error::FolderMissing`].
-    pub fn open(settings: &Settings, environment: &dyn Environment, tools: Tools) -> Result<Self, Error> {
-        let floor_rate = if settings.floor_rate == 0 { FLOOR_RATE } else { settings.floor_rate };
-        match Location::parse(&settings.url)? {
-            Location::Memory => Ok(Self::memory(tools)),
-            Location::Folder(path) => {
-                let (folder, store) = Folder::open(&path)?;
-                let parts = Parts { folder: Some(folder), ..Parts::of(Arc::new(store)) };
-                Self::build(parts, format!("file://{}", path.display()), tools, floor_rate)
-            }
-            Location::S3 { bucket, prefix } => {
-                let (store, endpoint) = s3::open(settings, &bucket, environment)?;
-                let store = Arc::new(store);
-                let pages: Arc<dyn Pages> = Arc::clone(&store) as _;
-                let description = match prefix.as_ref() {
-                    "" => format!("s3://{bucket} at {endpoint}"),
-                    prefix => format!("s3://{bucket}/{prefix} at {endpoint}"),
-                };
-                Self::build(Parts { pages: Some(pages), prefix, ..Parts::of(store) }, description, tools, floor_rate)
-            }
-        }
-    }
-
-    /// A repository over any store, below a prefix (may be empty). For tests, and for decorators around a real store.
-    ///
-    /// # Panics
-    /// When the prefix cannot be one, or the system gives no threads.
-    pub fn over(store: Arc<dyn ObjectStore>, prefix: &str, description: String, tools: Tools) -> Self {
-        let prefix = Path::parse(prefix).expect("a prefix is made of parts that keys may have");
-        Self::build(Parts { prefix, ..Parts::of(store) }, description, tools, FLOOR_RATE).expect("the system gives two threads")
-    }
-
-    /// A repository in memory, which goes with its last clone.
-    pub fn memory(tools: Tools) -> Self {
-        Self::over(Arc::new(InMemory::new()), "", "memory://".into(), tools)
-    }
-
-    fn build(parts: Parts, description: String, tools: Tools, floor_rate: u64) -> Result<Self, Error> {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(WORKERS)
-            .max_blocking_threads(BLOCKING_THREADS)
-            .thread_name("repository")
-            .enable_all()
-            .build()
-            .map_err(|cause| Error::Settings(format!("the repository's threads cannot be started: {cause}")))?;
-        let Tools { clock, random, stop, meter } = tools;
-        let core = Core {
-            store: parts.store,
-            pages: parts.pages,
-            folder: parts.folder,
-            prefix: parts.prefix,
-            description: description.into(),
-            patience: Patience { clock, random, stop, floor_rate },
-            meter,
-            answered: AtomicBool::new(false),
-            served: AtomicBool::new(false),
-        };
-        Ok(Self { core: Arc::new(core), engine: Arc::new(Engine(Some(runtime))) })
-    }
-
     /// Where it lies, for messages: URL and endpoint, no secret.
     pub fn describe(&self) -> String {
         self.core.description.to_string()
@@ -254,19 +169,5 @@ impl Repository {
 
     fn broken_task(&self, broken: JoinError) -> Error {
         Error::Failed { at: self.core.at("use", ""), cause: Cause(broken.to_string()) }
-    }
-}
-
-/// A store and what is special about it.
-struct Parts {
-    store: Arc<dyn ObjectStore>,
-    pages: Option<Arc<dyn Pages>>,
-    folder: Option<Folder>,
-    prefix: Path,
-}
-
-impl Parts {
-    fn of(store: Arc<dyn ObjectStore>) -> Self {
-        Self { store, pages: None, folder: None, prefix: Path::default() }
     }
 }
