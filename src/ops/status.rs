@@ -102,7 +102,7 @@ fn source_status(spec: &SourceSpec, view: &View, now: Timestamp) -> SourceStatus
     let newest = |wanted: &dyn Fn(&Row) -> bool| rows.iter().rev().find(|row| !row.future && wanted(row)).map(|row| row.id);
     let snapshot = newest(&|row| row.place != Place::Shipped);
     let shipped = newest(&|row| row.place != Place::Local);
-    let age = |id: Option<SnapshotId>| id.map(|id| (now - id.to_timestamp()).get_seconds().max(0));
+    let age = |id: Option<SnapshotId>| id.map(|id| (now - id.to_timestamp()).as_secs().max(0));
     let objective = i64::try_from(spec.objective.as_secs()).unwrap_or(i64::MAX);
     let is_late = |id| age(id).is_none_or(|age| age > objective);
     let mut wrong = Vec::new();

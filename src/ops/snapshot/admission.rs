@@ -64,7 +64,7 @@ fn room(dir: &std::path::Path) -> Result<(u64, u64), Error> {
 /// Bytes that a new copy would take.
 fn needed(ctx: &Context, spec: &SourceSpec, previous: Option<&Copy>) -> Result<u64, Error> {
     let directory = match &spec.kind {
-        SourceKind::Sqlite { path } => return Ok(crate::source::sqlite::size(path)?),
+        SourceKind::Sqlite { path } => return sqlite_size(path),
         SourceKind::Directory { .. } => super::directory(spec)?,
     };
     let mut beside = match previous {
@@ -112,4 +112,12 @@ fn make_room(ctx: &Context, spec: &SourceSpec, oldest: &Copy) -> Result<(), Erro
         why: "space is tight, and it is shipped and verified".into(),
     });
     Ok(())
+}
+
+/// Bytes of a database and of what its write-ahead log may add.
+fn sqlite_size(path: &std::path::Path) -> Result<u64, Error> {
+    let database = std::fs::metadata(path).map_err(Error::file("read", path))?.len();
+    let mut wal = path.as_os_str().to_owned();
+    wal.push("-wal");
+    Ok(database + std::fs::metadata(wal).map_or(0, |wal| wal.len()))
 }

@@ -1,0 +1,6 @@
+//! All tests of the program as a whole.
+
+#![expect(unreachable_pub, reason = "the modules of a test binary are not a library")]
+
+mod ship;
+mod support;
