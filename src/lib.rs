@@ -25,5 +25,3 @@ pub mod source;
 
 pub mod ops;
 
-pub mod cli;
-pub mod config;

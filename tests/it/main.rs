@@ -2,5 +2,6 @@
 
 #![expect(unreachable_pub, reason = "the modules of a test binary are not a library")]
 
+mod copies;
 mod ship;
 mod support;

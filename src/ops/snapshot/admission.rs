@@ -8,7 +8,6 @@ use crate::ops::node::Remote;
 use crate::ops::spec::{SourceKind, SourceSpec};
 use crate::ops::{Context, Error, verify};
 use crate::source::directory::{Found, Walk};
-use crate::sys::tree::free_space;
 
 /// What stays free on the filesystem of local copies: a hundredth of it, at most this. A full disk harms what else lives there.
 const SPARE_MAX: u64 = 1 << 30;
@@ -19,7 +18,7 @@ const SPARE_MAX: u64 = 1 << 30;
 /// with the copy before and take no room. Undos lie on the same or another filesystem and are part of what is not free.
 pub(super) fn admit(ctx: &Context, spec: &SourceSpec, copies: &Copies, dry_run: bool) -> Result<(), Error> {
     let local = ctx.local()?;
-    let (free, spare) = room(&local.dir)?;
+    let (free, spare) = room(ctx)?;
     // A copy that takes no more than all its bytes certainly fits; then nothing need be looked at twice.
     if let Some(previous) = copies.latest()
         && free > (previous.record.bytes + previous.record.bytes / 4).saturating_add(spare)
@@ -39,7 +38,7 @@ pub(super) fn admit(ctx: &Context, spec: &SourceSpec, copies: &Copies, dry_run: 
             return Ok(());
         }
         make_room(ctx, spec, oldest)?;
-        let (free, spare) = room(&local.dir)?;
+        let (free, spare) = room(ctx)?;
         if free >= needed.saturating_add(spare) {
             return Ok(());
         }
@@ -54,11 +53,10 @@ pub(super) fn admit(ctx: &Context, spec: &SourceSpec, copies: &Copies, dry_run: 
     )))
 }
 
-/// Free bytes, and those of them that must stay free.
-fn room(dir: &std::path::Path) -> Result<(u64, u64), Error> {
-    let free = free_space(dir)?;
-    let whole = crate::sys::tree::whole_space(dir)?;
-    Ok((free, (whole / 100).min(SPARE_MAX)))
+/// Free bytes on the filesystem of local copies, and those of them that must stay free.
+fn room(ctx: &Context) -> Result<(u64, u64), Error> {
+    let room = ctx.space.room(&ctx.local()?.dir)?;
+    Ok((room.free, (room.whole / 100).min(SPARE_MAX)))
 }
 
 /// Bytes that a new copy would take.

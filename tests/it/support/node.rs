@@ -16,6 +16,7 @@ use windlass::repository::{Repository, Tools};
 use windlass::sys::clock::{Clock, FixedClock};
 use windlass::sys::meter::Meter;
 use windlass::sys::random::SystemRandom;
+use windlass::sys::space::{Room, Space, SystemSpace};
 use windlass::sys::stop::Stop;
 
 /// When the clock of a new node stands: a moment with nothing special about it.
@@ -26,6 +27,8 @@ pub struct Node {
     pub temp: TempDir,
     pub clock: Arc<FixedClock>,
     pub stop: Stop,
+    /// What the disk of the node says of its room.
+    pub space: Arc<dyn Space>,
     pub events: Arc<Mutex<Vec<Event>>>,
     pub repository: Repository,
     /// How the next context is made.
@@ -65,6 +68,7 @@ impl Node {
             temp,
             clock,
             stop,
+            space: Arc::new(SystemSpace),
             events: Arc::default(),
             repository,
             name: "node-1".into(),
@@ -100,6 +104,7 @@ impl Node {
             repository: Box::new(move || Ok(repository.clone())),
             clock: self.clock.clone(),
             random: Arc::new(SystemRandom),
+            space: self.space.clone(),
             stop: self.stop.clone(),
             meter: Arc::new(Meter::default()),
             events: Arc::new(move |event| events.lock().unwrap().push(event)),
@@ -183,4 +188,33 @@ pub fn spec(name: &str, kind: SourceKind) -> SourceSpec {
 /// What a repository of a test needs.
 pub fn tools(clock: Arc<dyn Clock>, stop: Stop) -> Tools {
     Tools { clock, random: Arc::new(SystemRandom), stop, meter: Arc::new(Meter::default()) }
+}
+
+/// A disk of a certain size that holds one folder and nothing else; a file with several names takes its room once.
+#[derive(Debug)]
+pub struct Disk {
+    pub folder: PathBuf,
+    pub whole: u64,
+}
+
+impl Space for Disk {
+    fn room(&self, _: &Path) -> Result<Room, windlass::sys::Error> {
+        let mut seen = std::collections::HashSet::new();
+        let used = bytes_in(&self.folder, &mut seen);
+        Ok(Room { free: self.whole.saturating_sub(used), whole: self.whole })
+    }
+}
+
+fn bytes_in(folder: &Path, seen: &mut std::collections::HashSet<u64>) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    entries
+        .map(|entry| entry.unwrap())
+        .map(|entry| (entry.path(), entry.metadata().unwrap()))
+        .map(|(path, meta)| match meta.is_dir() {
+            true => bytes_in(&path, seen),
+            false if seen.insert(meta.ino()) => meta.len(),
+            false => 0,
+        })
+        .sum()
 }
