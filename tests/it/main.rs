@@ -1,0 +1,6 @@
+//! The integration tests: one binary, one module per subject.
+#![allow(clippy::disallowed_methods, reason = "tests start servers, and wait for them by the real clock")]
+#![allow(clippy::unwrap_used, reason = "a test that meets the unexpected fails")]
+
+mod contract;
+mod support;
