@@ -24,4 +24,3 @@ pub mod repository;
 pub mod source;
 
 pub mod ops;
-

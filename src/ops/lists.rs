@@ -227,10 +227,7 @@ impl Lines for ShippedLines {
             }
         }
         let rest = &self.plain[self.at..];
-        let end = rest
-            .iter()
-            .position(|byte| *byte == b'\n')
-            .ok_or_else(|| Error::damaged(&self.name, "it ends inside a line"))?;
+        let end = rest.iter().position(|byte| *byte == b'\n').ok_or_else(|| Error::damaged(&self.name, "it ends inside a line"))?;
         let line = Line::from_json(&rest[..end])
             .and_then(|line| check_located(&line).map(|()| line))
             .and_then(|line| match &mut self.order {

@@ -37,6 +37,18 @@ impl std::error::Error for NoCredential {
     }
 }
 
+/// A page of a listing that has no end.
+#[derive(Debug)]
+struct LongPage;
+
+impl fmt::Display for LongPage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a page of the listing has more than {PAGE_MAX} bytes")
+    }
+}
+
+impl std::error::Error for LongPage {}
+
 /// Connects to one store. Requests to any other host ask for credentials.
 #[derive(Debug)]
 pub(super) struct Wire {
@@ -76,8 +88,7 @@ impl HttpService for Service {
         let (parts, body) = response.into_parts();
         let page = read(body, PAGE_MAX).await?;
         if page.len() > PAGE_MAX {
-            let kind = std::io::Error::other(format!("a page of a listing has more than {PAGE_MAX} bytes"));
-            return Err(HttpError::new(HttpErrorKind::Unknown, kind));
+            return Err(HttpError::new(HttpErrorKind::Decode, LongPage));
         }
         Ok(HttpResponse::from_parts(parts, page.into()))
     }

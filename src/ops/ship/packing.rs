@@ -167,9 +167,10 @@ impl PackPlan for Packing<'_, '_> {
 /// A mismatch while packing means that the local copy is no longer what it was when it was made.
 pub(super) fn local_damage(error: Error, copy: &std::path::Path) -> Error {
     match error {
-        Error::Archive(archive::Error::Mismatch { path }) => {
-            Error::damaged(copy.join("data").join(path.to_string()).display(), "its bytes are not those that were recorded; take a new snapshot")
-        }
+        Error::Archive(archive::Error::Mismatch { path }) => Error::damaged(
+            copy.join("data").join(path.to_string()).display(),
+            "its bytes are not those that were recorded; take a new snapshot",
+        ),
         other => other,
     }
 }

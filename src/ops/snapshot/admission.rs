@@ -90,11 +90,8 @@ fn needed(ctx: &Context, spec: &SourceSpec, previous: Option<&Copy>) -> Result<u
 fn make_room(ctx: &Context, spec: &SourceSpec, oldest: &Copy) -> Result<(), Error> {
     let remote = Remote::open(ctx)?;
     let name = format!("{}/{}", spec.name, oldest.id());
-    let options = verify::Options {
-        level: crate::format::check::Level::Quick,
-        snapshots: vec![name.parse()?],
-        node: Some(ctx.node.clone()),
-    };
+    let options =
+        verify::Options { level: crate::format::check::Level::Quick, snapshots: vec![name.parse()?], node: Some(ctx.node.clone()) };
     let catalogue = crate::ops::catalogue::Catalogue::read(ctx, &remote, &ctx.node, Some(&spec.name))?;
     let shipped = catalogue.snapshots.contains_key(&(spec.name.clone(), oldest.id()));
     if !shipped || !verify::run(ctx, &options)?.damage.is_empty() {

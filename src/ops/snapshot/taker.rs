@@ -36,13 +36,16 @@ struct Previous<'a> {
 }
 
 impl<'a> Lines<'a> {
-    pub(super) fn new(ctx: &'a Context, source: &crate::format::names::SourceName, path: &PathBuf, previous: Option<&'a Copy>) -> Result<Self, Error> {
+    pub(super) fn new(
+        ctx: &'a Context,
+        source: &crate::format::names::SourceName,
+        path: &PathBuf,
+        previous: Option<&'a Copy>,
+    ) -> Result<Self, Error> {
         let previous = match previous {
-            Some(copy) => Some(Previous {
-                ahead: Beside::new(Box::new(copy.lines()?)),
-                pieces: Beside::new(Box::new(copy.lines()?)),
-                _copy: copy,
-            }),
+            Some(copy) => {
+                Some(Previous { ahead: Beside::new(Box::new(copy.lines()?)), pieces: Beside::new(Box::new(copy.lines()?)), _copy: copy })
+            }
             None => None,
         };
         Ok(Self { ctx, previous, writer: Writer::create(path)?, told: 0, source: source.clone(), read_bytes: 0 })
@@ -57,7 +60,8 @@ impl<'a> Lines<'a> {
             return self.writer.entry(entry, pieces);
         }
         // Attributes that no line can hold: the file is kept without them, and that is said.
-        let detail = format!("its attributes take more than a line of {} bytes; they are not in the snapshot", crate::format::limits::LINE_MAX);
+        let detail =
+            format!("its attributes take more than a line of {} bytes; they are not in the snapshot", crate::format::limits::LINE_MAX);
         let path = entry.path.clone();
         self.writer.entry(Entry { xattrs: Vec::new(), ..entry }, pieces)?;
         self.problem(Problem { kind: Problem::UNREADABLE, path, detail })
