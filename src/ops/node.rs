@@ -140,8 +140,3 @@ pub fn own_uuid(ctx: &Context) -> Result<String, Error> {
     }
     Err(Error::Refused(format!("{} appears and vanishes: another program changes it", path.display())))
 }
-
-/// Whether an error says that the store answered, and that the object is not there.
-pub(crate) fn absent(error: &repository::Error) -> bool {
-    error.is_absent()
-}

@@ -60,7 +60,6 @@ pub(super) struct Packing<'p, 'k> {
 }
 
 impl<'p, 'k> Packing<'p, 'k> {
-    #[expect(clippy::too_many_arguments, reason = "it is the one place where the parts of a shipment meet")]
     pub(super) fn new(
         ctx: &'p Context,
         lines: Box<dyn Lines>,
