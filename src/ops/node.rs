@@ -9,7 +9,7 @@ use crate::format::key::{Key, MARKER, NodeKey};
 use crate::format::limits::SMALL_MAX;
 use crate::format::marker::{Encryption, Marker};
 use crate::format::node_file::NodeFile;
-use crate::repository::{self, Repository};
+use crate::repository::Repository;
 use crate::sys::{file, random};
 
 /// A repository whose marker has been read and understood.

@@ -39,9 +39,7 @@ struct Previous {
 impl<'a> Lines<'a> {
     pub(super) fn new(ctx: &'a Context, source: &SourceName, path: &Path, previous: Option<&Copy>) -> Result<Self, Error> {
         let previous = match previous {
-            Some(copy) => {
-                Some(Previous { ahead: Beside::new(Box::new(copy.lines()?)), pieces: Beside::new(Box::new(copy.lines()?)), _copy: copy })
-            }
+            Some(copy) => Some(Previous { ahead: Beside::new(Box::new(copy.lines()?)), pieces: Beside::new(Box::new(copy.lines()?)) }),
             None => None,
         };
         Ok(Self { ctx, previous, writer: Writer::create(path)?, told: 0, source: source.clone(), read_bytes: 0 })
