@@ -54,7 +54,7 @@ fn a_truncated_frame_is_refused() {
 }
 
 #[test]
-fn a_flipped_bit_never_yields_a_frame_of_another_size() {
+fn a_flipped_bit_never_yields_more_than_a_frame_may_hold() {
     let plain = text(40_000);
     let stored = sealed(&plain);
     let mut decoder = FrameDecoder::new();

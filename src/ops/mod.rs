@@ -10,6 +10,7 @@
 
 pub(crate) mod assemble;
 pub mod backup;
+pub mod budget;
 pub mod cache;
 pub mod cat;
 pub mod catalogue;
@@ -27,6 +28,7 @@ pub mod lists;
 pub mod name;
 pub mod node;
 pub mod restore;
+pub mod retire;
 pub mod ship;
 pub mod show;
 pub mod snapshot;

@@ -113,10 +113,4 @@ impl Error {
         let path = path.into();
         move |cause| Self::File { what, path, cause: cause.into() }
     }
-
-    /// For `map_err`: what was being done to which database.
-    pub(super) fn sql(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(sqlx::Error) -> Self {
-        let path = path.into();
-        move |cause| Self::Sql { what, path, cause }
-    }
 }

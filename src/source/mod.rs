@@ -8,6 +8,7 @@
 pub mod directory;
 mod error;
 mod problem;
+pub mod sqlite;
 
 pub use error::Error;
 pub use problem::Problem;
