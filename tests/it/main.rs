@@ -4,5 +4,6 @@
 
 mod contract;
 mod copies;
+mod fetch;
 mod ship;
 mod support;
