@@ -217,7 +217,7 @@ fn uploads_give_back_the_tags_of_what_was_accepted_also_after_an_error() {
     let tools = tools();
     let (store, repository) = faulty_with(tools.clone());
     repository.create("3", bytes("other")).unwrap();
-    let before = tools.meter.read().bytes;
+    let before = tools.meter.read().travelled;
     let mut uploads = repository.uploads(2);
     let mut accepted = Vec::new();
     let mut errors = Vec::new();
@@ -238,7 +238,7 @@ fn uploads_give_back_the_tags_of_what_was_accepted_also_after_an_error() {
     // The push that told the error did not send its own.
     assert!(accepted.len() == 6 || accepted.len() == 7, "{accepted:?}");
     assert!(accepted.iter().all(|n| *n != 3 && &repository.get(&n.to_string(), 9).unwrap()[..] == b"x"));
-    assert_eq!(tools.meter.read().bytes - before, 2 * accepted.len() as u64);
+    assert_eq!(tools.meter.read().travelled - before, 2 * accepted.len() as u64);
     assert!(store.count(Op::Put) >= 8);
 }
 

@@ -17,7 +17,7 @@ impl Core {
     pub(super) async fn get(&self, key: &str, at_most: u64) -> Result<Bytes, Error> {
         let path = self.path(key)?;
         let bytes = self.retry(self.at("read", key), || self.read(&path, None, at_most)).await?;
-        self.meter.add_bytes(bytes.len() as u64);
+        self.meter.add_travelled(bytes.len() as u64);
         Ok(bytes)
     }
 
@@ -27,7 +27,7 @@ impl Core {
             return Ok(Bytes::new());
         }
         let bytes = self.retry(self.at("read", key), || self.read_range(&path, range.clone())).await?;
-        self.meter.add_bytes(bytes.len() as u64);
+        self.meter.add_travelled(bytes.len() as u64);
         Ok(bytes)
     }
 
