@@ -177,7 +177,3 @@ fn is_same_piece(a: &Piece, b: &Piece) -> bool {
         _ => false,
     }
 }
-
-#[cfg(test)]
-#[path = "diff_tests.rs"]
-mod tests;

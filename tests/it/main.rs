@@ -6,5 +6,7 @@
 mod contract;
 mod copies;
 mod fetch;
+mod reading;
 mod ship;
 mod support;
+mod verify;

@@ -158,7 +158,3 @@ fn write_shipped(
         Err(Error::damaged(format!("`{}`", entry.path), format!("its content ends at byte {} of {}", out.written, entry.size)))
     }
 }
-
-#[cfg(test)]
-#[path = "cat_tests.rs"]
-mod tests;
