@@ -128,7 +128,6 @@ fn differences_are_told_from_the_lists_of_either_tier() {
         change(Kind::Changed, "d/small", Some(5), Some(5)),
         change(Kind::Added, "e", None, Some(0)),
         change(Kind::Changed, "large", nine, nine),
-        change(Kind::Metadata, "link", None, None),
         change(Kind::Changed, "soft", None, None),
     ];
     let second = [change(Kind::Metadata, "added", Some(3), Some(3)), change(Kind::Removed, "e", Some(0), None)];
