@@ -5,5 +5,6 @@
 
 mod contract;
 mod copies;
+mod fetch;
 mod ship;
 mod support;
