@@ -196,8 +196,19 @@ fn selected_paths_come_with_their_parents_and_links_that_lead_out_become_files()
         let options = Options { paths: vec![path("zz"), path("docs/deep/er/c")], ..from(&[origin], to.clone()) };
         let outcome = fetch(&node, id, options).unwrap();
         let names: Vec<String> = listing(&to).iter().map(|line| line.split(' ').next().unwrap().to_owned()).collect();
-        let expected =
-            ["", "docs", "docs/deep", "docs/deep/er", "docs/deep/er/c", "zz", "zz/a-link", "zz/b-link", "zz/first", "zz/outside", "zz/soft"];
+        let expected = [
+            "",
+            "docs",
+            "docs/deep",
+            "docs/deep/er",
+            "docs/deep/er/c",
+            "zz",
+            "zz/a-link",
+            "zz/b-link",
+            "zz/first",
+            "zz/outside",
+            "zz/soft",
+        ];
         assert_eq!(names, expected);
         assert_eq!(fs::read(to.join("zz/a-link")).unwrap(), b"alpha");
         assert_eq!(fs::metadata(to.join("zz/a-link")).unwrap().ino(), fs::metadata(to.join("zz/b-link")).unwrap().ino());

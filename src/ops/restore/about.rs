@@ -2,7 +2,8 @@
 
 use crate::format::head::ProblemCount;
 use crate::ops::Error;
-use crate::ops::lists::read_facts;
+use crate::ops::lists::read_body;
+use crate::ops::show::shipped_facts;
 use crate::ops::snapshots::Found;
 use crate::ops::spec::SourceSpec;
 
@@ -26,7 +27,7 @@ impl About {
                 (record.kind, record.files, record.bytes, record.problems, record.facts)
             }
             (None, Some((remote, shipped))) => {
-                let facts = read_facts(remote, shipped)?;
+                let facts = shipped_facts(remote, shipped, &read_body(remote, shipped)?)?;
                 let head = shipped.head.clone();
                 (head.kind, head.files, head.bytes, head.problems, facts)
             }
@@ -38,11 +39,8 @@ impl About {
 
     /// What a person should know before saying yes.
     pub(super) fn warnings(&self, found: &Found, spec: &SourceSpec) -> Vec<String> {
-        let mut warnings: Vec<String> = self
-            .problems
-            .iter()
-            .map(|problem| format!("the snapshot has problems: {} {}", problem.count, problem.kind))
-            .collect();
+        let mut warnings: Vec<String> =
+            self.problems.iter().map(|problem| format!("the snapshot has problems: {} {}", problem.count, problem.kind)).collect();
         let here = crate::format::escape::escape(spec.kind.path().as_os_str().as_encoded_bytes());
         if let Some(path) = self.path.as_ref().filter(|path| **path != here) {
             warnings.push(format!("the snapshot was taken of {path}, and {here} will be replaced"));

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::format::limits::FORMAT_VERSION;
 use crate::format::snapshot_id::SnapshotId;
 use crate::ops::Error;
-use crate::source::Placement;
+use crate::source::placement::Placement;
 use crate::sys::file::replace_private;
 
 /// The document of the undo.

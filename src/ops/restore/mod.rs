@@ -27,7 +27,8 @@ use super::snapshots::Found;
 use super::{Context, Error};
 use crate::format::names::{NodeName, SourceName};
 use crate::format::snapshot_id::SnapshotId;
-use crate::source::{self, Placement};
+use crate::source;
+use crate::source::placement::Placement;
 
 /// What is asked for.
 #[derive(Clone, Debug, Default)]
@@ -117,7 +118,12 @@ pub fn plan(ctx: &Context, name: &SnapshotName, options: &Options) -> Result<Pla
     let facts = About::of(&found)?;
     if facts.kind != spec.kind.word() {
         let kind = spec.kind.word();
-        return Err(Error::Refused(format!("{} is a snapshot of a {}, and the source `{}` is a {kind}", found.name(), facts.kind, spec.name)));
+        return Err(Error::Refused(format!(
+            "{} is a snapshot of a {}, and the source `{}` is a {kind}",
+            found.name(),
+            facts.kind,
+            spec.name
+        )));
     }
     let placement = site::placement(spec)?;
     let site = Site::of(&placement);
@@ -243,8 +249,7 @@ pub fn undo(ctx: &Context, plan: &UndoPlan, wait: Waiting) -> Result<Outcome, Er
     let _lock = ctx.state()?.lock_source(ctx, &plan.source, "undo a restore of", wait)?;
     recover(ctx, spec)?;
     let folder = site::folder(ctx, spec)?;
-    let mut undo = Undo::read(&folder)?
-        .ok_or_else(|| Error::Absent(format!("the undo of `{}` has gone meanwhile", plan.source)))?;
+    let mut undo = Undo::read(&folder)?.ok_or_else(|| Error::Absent(format!("the undo of `{}` has gone meanwhile", plan.source)))?;
     let journal = folder.join(JOURNAL);
     ctx.phase(&spec.name, Some(undo.snapshot), "undoing");
     match &undo.placement {

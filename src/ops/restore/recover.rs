@@ -4,7 +4,7 @@ use super::memory::{JOURNAL, Pending, Step, Undo};
 use super::site::{Site, folder};
 use crate::ops::spec::SourceSpec;
 use crate::ops::{Context, Error};
-use crate::source::{self, Operation};
+use crate::source::placement::{self, Operation};
 
 /// Finishes or takes back what a killed restore of this source has left, and drops an undo that is older than `local.undo_for`.
 /// The caller holds the source's lock.
@@ -13,7 +13,7 @@ use crate::source::{self, Operation};
 /// What the source gives; then it is to be tried again.
 pub(crate) fn recover(ctx: &Context, spec: &SourceSpec) -> Result<(), Error> {
     let folder = folder(ctx, spec)?;
-    let recovered = source::recover(&folder.join(JOURNAL))?;
+    let recovered = placement::recover(&folder.join(JOURNAL))?;
     if let Some(recovered) = &recovered {
         let what = match recovered.operation {
             Operation::Place => "restore",

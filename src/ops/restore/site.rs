@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use crate::ops::spec::{SourceKind, SourceSpec};
 use crate::ops::{Context, Error, snapshot};
-use crate::source::{self, Placement};
+use crate::source;
+use crate::source::placement::Placement;
 use crate::sys::tree::remove_tree;
 
 /// Endings of files that SQLite keeps beside a database.
@@ -15,9 +16,7 @@ const SIDECARS: [&str; 3] = ["-wal", "-shm", "-journal"];
 /// Finds out how a source can be put back; changes nothing.
 pub(super) fn placement(spec: &SourceSpec) -> Result<Placement, Error> {
     Ok(match &spec.kind {
-        SourceKind::Directory { .. } => {
-            Placement::Directory(source::directory::plan(spec.name.as_str(), &snapshot::directory(spec)?)?)
-        }
+        SourceKind::Directory { .. } => Placement::Directory(source::directory::plan(spec.name.as_str(), &snapshot::directory(spec)?)?),
         SourceKind::Sqlite { path } => Placement::Sqlite(source::sqlite::plan(spec.name.as_str(), path)?),
     })
 }
@@ -47,7 +46,11 @@ impl<'a> Site<'a> {
 
     /// The folder that files are fetched into: the staged tree itself, or for a single file a folder beside it.
     pub(super) fn filling(&self) -> PathBuf {
-        if self.is_file { with_name(self.staged, |name| name.replacen(".windlass-staging", ".fetch.windlass-staging", 1)) } else { self.staged.to_owned() }
+        if self.is_file {
+            with_name(self.staged, |name| name.replacen(".windlass-staging", ".fetch.windlass-staging", 1))
+        } else {
+            self.staged.to_owned()
+        }
     }
 
     /// Where an earlier undo lies until the restore that replaces it is in place. The name is one that no snapshot holds.
@@ -103,12 +106,13 @@ fn with_name(path: &Path, change: impl FnOnce(&str) -> String) -> PathBuf {
 }
 
 fn sidecars(path: &Path) -> impl Iterator<Item = PathBuf> {
-    SIDECARS.map(|ending| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(ending);
-        PathBuf::from(name)
-    })
-    .into_iter()
+    SIDECARS
+        .map(|ending| {
+            let mut name = path.as_os_str().to_owned();
+            name.push(ending);
+            PathBuf::from(name)
+        })
+        .into_iter()
 }
 
 fn remove_with_sidecars(path: &Path) -> Result<(), Error> {
