@@ -6,5 +6,6 @@
 mod contract;
 mod copies;
 mod fetch;
+mod restore;
 mod ship;
 mod support;
