@@ -9,6 +9,7 @@
 //! Proof: [`verify`]; and [`status`] says what is late or wrong.
 
 pub mod backup;
+pub mod budget;
 pub mod cache;
 pub mod cat;
 pub mod catalogue;
@@ -24,6 +25,7 @@ pub mod lists;
 pub mod name;
 pub mod node;
 pub mod restore;
+pub mod retire;
 pub mod ship;
 pub mod show;
 pub mod snapshot;

@@ -1,14 +1,16 @@
 //! Both tiers seen together: which snapshots there are, and where each one is.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::catalogue::{Finding, Shipped};
-use super::copies::Copy;
-use super::name::SnapshotName;
+use super::catalogue::{Catalogue, Finding, Shipped};
+use super::copies::{Copies, Copy, FUTURE, sources_with_copies};
+use super::name::{SnapshotName, Which};
 use super::node::Remote;
-use super::{Context, Error};
-use crate::format::head::ProblemCount;
+use super::{Context, Error, restore};
+use crate::format::head::{Head, ProblemCount};
 use crate::format::names::{NodeName, SourceName};
 use crate::format::snapshot_id::SnapshotId;
 
@@ -106,9 +108,89 @@ impl View {
     /// # Errors
     /// What the local tier gives. A repository that cannot be reached is in the view.
     pub fn read(ctx: &Context, node: Option<&NodeName>, source: Option<&SourceName>) -> Result<Self, Error> {
-        let _ = (ctx, node, source);
-        Err(Error::Refused("not built".into()))
+        let mut view = Self::default();
+        let mut rows: BTreeMap<(SourceName, SnapshotId), Row> = BTreeMap::new();
+        let foreign = node.is_some_and(|node| *node != ctx.node);
+        if ctx.local.is_some() && !foreign {
+            view.local(ctx, source, &mut rows)?;
+        }
+        let node = node.unwrap_or(&ctx.node);
+        match Remote::open(ctx).and_then(|remote| Catalogue::read(ctx, &remote, node, source)) {
+            Ok(catalogue) => {
+                for (key, shipped) in catalogue.snapshots {
+                    add_shipped(ctx, &mut rows, key, &shipped.head);
+                }
+                view.findings = catalogue.findings;
+            }
+            Err(error) if error.is_stopped() || (ctx.local.is_none() || foreign) => return Err(error),
+            Err(error) => view.unreachable = Some(error),
+        }
+        view.rows = rows.into_values().collect();
+        Ok(view)
     }
+
+    fn local(
+        &mut self,
+        ctx: &Context,
+        source: Option<&SourceName>,
+        rows: &mut BTreeMap<(SourceName, SnapshotId), Row>,
+    ) -> Result<(), Error> {
+        let mut sources = sources_with_copies(ctx)?;
+        sources.extend(ctx.sources.iter().map(|spec| spec.name.clone()));
+        sources.retain(|name| source.is_none_or(|wanted| wanted == name));
+        sources.sort();
+        sources.dedup();
+        for name in sources {
+            let copies = Copies::read(ctx, &name)?;
+            for copy in copies.complete.iter().chain(&copies.future) {
+                rows.insert((name.clone(), copy.id()), local_row(ctx, copy));
+            }
+            self.strange.extend(copies.strange);
+            self.undo.extend(restore::undo_of(ctx, &name)?);
+        }
+        Ok(())
+    }
+}
+
+fn is_future(ctx: &Context, id: SnapshotId) -> bool {
+    id.to_timestamp() > ctx.clock.now() + FUTURE
+}
+
+fn local_row(ctx: &Context, copy: &Copy) -> Row {
+    let record = &copy.record;
+    Row {
+        id: record.id,
+        node: record.node.clone(),
+        source: record.source.clone(),
+        kind: record.kind.clone(),
+        time: record.id.to_timestamp(),
+        place: Place::Local,
+        files: record.files,
+        bytes: record.bytes,
+        stored_bytes: None,
+        added_bytes: None,
+        problems: record.problems.clone(),
+        future: is_future(ctx, record.id),
+    }
+}
+
+fn add_shipped(ctx: &Context, rows: &mut BTreeMap<(SourceName, SnapshotId), Row>, key: (SourceName, SnapshotId), head: &Head) {
+    let row = rows.entry(key).and_modify(|row| row.place = Place::Both).or_insert_with(|| Row {
+        id: head.id,
+        node: head.node.clone(),
+        source: head.source.clone(),
+        kind: head.kind.clone(),
+        time: head.time,
+        place: Place::Shipped,
+        files: head.files,
+        bytes: head.bytes,
+        stored_bytes: None,
+        added_bytes: None,
+        problems: head.problems.clone(),
+        future: is_future(ctx, head.id),
+    });
+    row.stored_bytes = Some(head.stored_bytes);
+    row.added_bytes = Some(head.added_bytes);
 }
 
 impl Found {
@@ -117,7 +199,55 @@ impl Found {
     /// # Errors
     /// [`Error::Absent`] when there is none, or when the name fits more than one (then it names them).
     pub fn look_up(ctx: &Context, node: Option<&NodeName>, name: &SnapshotName) -> Result<Self, Error> {
-        let _ = (ctx, node, name);
-        Err(Error::Refused("not built".into()))
+        let view = View::read(ctx, node, name.source.as_ref())?;
+        let row = choose(name, &view)?;
+        let node = node.unwrap_or(&ctx.node).clone();
+        let local = match row.place {
+            Place::Shipped => None,
+            Place::Local | Place::Both => Copies::read(ctx, &row.source)?.find(row.id).cloned(),
+        };
+        let shipped = match row.place {
+            Place::Local => None,
+            Place::Shipped | Place::Both => {
+                let remote = Remote::open(ctx)?;
+                let catalogue = Catalogue::read(ctx, &remote, &node, Some(&row.source))?;
+                catalogue.snapshots.get(&(row.source.clone(), row.id)).cloned().map(|shipped| (remote, shipped))
+            }
+        };
+        let (source, id) = (row.source.clone(), row.id);
+        Ok(Self { node, source, id, local, shipped, unreachable: view.unreachable })
+    }
+
+    /// The snapshot as `SOURCE/ID`.
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.source, self.id)
+    }
+}
+
+/// The one row that a name means.
+fn choose<'v>(name: &SnapshotName, view: &'v View) -> Result<&'v Row, Error> {
+    let absent = |what: String| {
+        let hint = match &view.unreachable {
+            Some(error) => format!(" (the repository could not be read: {})", super::error::chain(error)),
+            None => String::new(),
+        };
+        Err(Error::Absent(format!("{what}{hint}")))
+    };
+    let fitting: Vec<&Row> = match &name.which {
+        Which::Prefix(prefix) => view.rows.iter().filter(|row| row.id.to_string().starts_with(prefix)).collect(),
+        Which::Latest => {
+            let mut newest: BTreeMap<&SourceName, &Row> = BTreeMap::new();
+            // Rows of a source ascend by id, so the last one stays.
+            newest.extend(view.rows.iter().filter(|row| !row.future).map(|row| (&row.source, row)));
+            newest.into_values().collect()
+        }
+    };
+    match fitting.as_slice() {
+        [row] => Ok(row),
+        [] => absent(format!("there is no snapshot `{name}`: `windlass list` shows what there is")),
+        some => {
+            let names: Vec<String> = some.iter().take(8).map(|row| format!("{}/{}", row.source, row.id)).collect();
+            absent(format!("`{name}` fits more than one snapshot: {}{}", names.join(", "), if some.len() > 8 { ", …" } else { "" }))
+        }
     }
 }

@@ -3,9 +3,13 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Context, Error};
+use super::node::Remote;
+use super::snapshots::{Place, Row, View};
+use super::spec::SourceSpec;
+use super::{Context, Error, verify};
 use crate::format::names::{NodeName, SourceName};
 use crate::format::snapshot_id::SnapshotId;
+use crate::sys::tree::free_space;
 
 /// One source at a glance.
 #[derive(Clone, Debug, Serialize)]
@@ -56,6 +60,73 @@ pub struct Outcome {
 /// # Errors
 /// What the local tier gives; a repository that cannot be reached is something wrong, not an error.
 pub fn run(ctx: &Context) -> Result<Outcome, Error> {
-    let _ = ctx;
-    Err(Error::Refused("not built".into()))
+    let local = ctx.local()?;
+    let now = ctx.clock.now();
+    let mut wrong = Vec::new();
+    let view = View::read(ctx, None, None)?;
+    if let Some(error) = &view.unreachable {
+        wrong.push(format!("the repository cannot be read: {}", super::error::chain(error)));
+    }
+    wrong.extend(view.findings.iter().map(|finding| format!("{}: {}", finding.object, finding.problem)));
+    wrong.extend(view.strange.iter().cloned());
+    if ctx.sources.is_empty() {
+        wrong.push("the configuration names no source: nothing is backed up".into());
+    }
+    if view.unreachable.is_none() {
+        wrong.extend(known_damage(ctx)?);
+    }
+    let sources: Vec<SourceStatus> = ctx.sources.iter().map(|spec| source_status(spec, &view, now)).collect();
+    let repository = match ctx.store() {
+        Ok(store) => store.describe(),
+        Err(error) => super::error::chain(&error),
+    };
+    let healthy = wrong.is_empty() && sources.iter().all(|source| !source.late && source.wrong.is_empty());
+    let free_bytes = match free_space(&local.dir) {
+        Ok(free) => free,
+        // Before the first snapshot there is no folder yet.
+        Err(_) if !local.dir.exists() => 0,
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Outcome { node: ctx.node.clone(), time: now, repository, healthy, sources, wrong, free_bytes })
+}
+
+/// What verification has found and nothing has mended yet.
+fn known_damage(ctx: &Context) -> Result<Vec<String>, Error> {
+    let remote = Remote::open(ctx)?;
+    let known = verify::known(ctx, &remote, &ctx.node)?;
+    Ok(known.iter().map(|check| format!("{} is {} (verified {})", check.object, check.verdict.word(), check.time)).collect())
+}
+
+fn source_status(spec: &SourceSpec, view: &View, now: Timestamp) -> SourceStatus {
+    let rows: Vec<&Row> = view.rows.iter().filter(|row| row.source == spec.name).collect();
+    let newest = |wanted: &dyn Fn(&Row) -> bool| rows.iter().rev().find(|row| !row.future && wanted(row)).map(|row| row.id);
+    let snapshot = newest(&|row| row.place != Place::Shipped);
+    let shipped = newest(&|row| row.place != Place::Local);
+    let age = |id: Option<SnapshotId>| id.map(|id| (now - id.to_timestamp()).get_seconds().max(0));
+    let objective = i64::try_from(spec.objective.as_secs()).unwrap_or(i64::MAX);
+    let is_late = |id| age(id).is_none_or(|age| age > objective);
+    let mut wrong = Vec::new();
+    if rows.is_empty() {
+        wrong.push("there is no snapshot yet".to_owned());
+    }
+    for row in rows.iter().filter(|row| row.future) {
+        wrong.push(format!("{} is from the future: the clock was wrong; `windlass forget` removes it", row.id));
+    }
+    if let Some(last) = rows.iter().rev().find(|row| !row.future) {
+        wrong.extend(last.problems.iter().map(|problem| format!("the newest snapshot has {} {}", problem.count, problem.kind)));
+    }
+    // A repository that cannot be read says nothing about what is in it.
+    let late = is_late(snapshot.max(shipped)) || (view.unreachable.is_none() && is_late(shipped));
+    SourceStatus {
+        source: spec.name.clone(),
+        kind: spec.kind.word().to_owned(),
+        snapshot,
+        shipped,
+        age_seconds: age(snapshot.max(shipped)),
+        objective_seconds: spec.objective.as_secs(),
+        copies: rows.iter().filter(|row| row.place != Place::Shipped).count(),
+        unshipped: if view.unreachable.is_some() { 0 } else { rows.iter().filter(|row| row.place == Place::Local).count() },
+        late,
+        wrong,
+    }
 }

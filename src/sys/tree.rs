@@ -100,6 +100,15 @@ pub fn free_space(path: &Path) -> Result<u64, Error> {
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
+/// Size in bytes of the whole filesystem of `path`.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn whole_space(path: &Path) -> Result<u64, Error> {
+    let stat = rustix::fs::statvfs(path).map_err(|cause| Error::io("ask for the size of the filesystem of", path)(cause.into()))?;
+    Ok(stat.f_blocks.saturating_mul(stat.f_frsize))
+}
+
 /// Makes everything written to the filesystem of `path` survive a power cut.
 ///
 /// # Errors

@@ -1,0 +1,122 @@
+//! Why a source could not be taken or put back.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::format::FormatError;
+use crate::sys;
+use crate::sys::stop::Stopped;
+
+/// A failure that ends the work on a source. What goes wrong with a single file of a directory is a [`super::Problem`] instead.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// Something of the operating system.
+    #[error(transparent)]
+    System(#[from] sys::Error),
+    /// The run was stopped.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+    /// A name of the source does not fit the format.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// What is to be taken is not there.
+    #[error("there is nothing at {}", path.display())]
+    NotThere {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// What is to be taken is of another kind.
+    #[error("{} is not {wanted}", path.display())]
+    WrongKind {
+        /// Where it is.
+        path: PathBuf,
+        /// What it should be, with its article.
+        wanted: &'static str,
+    },
+    /// An exclude pattern cannot be read.
+    #[error("the exclude pattern `{pattern}` cannot be used: {why}")]
+    Pattern {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A file could not be read, written or moved.
+    #[error("{what} {}", path.display())]
+    File {
+        /// What was being done, as a verb phrase.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        cause: io::Error,
+    },
+    /// SQLite refused something.
+    #[error("{what} {}", path.display())]
+    Sql {
+        /// What was being done, as a verb phrase.
+        what: &'static str,
+        /// The database.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        cause: sqlx::Error,
+    },
+    /// The copy of a database does not pass SQLite's own check.
+    #[error("{} does not pass the integrity check: {findings}", path.display())]
+    Corrupt {
+        /// The database.
+        path: PathBuf,
+        /// The first of SQLite's findings.
+        findings: String,
+    },
+    /// Others are using what is to be replaced. Nothing was changed.
+    #[error("{} is in use: stop what uses it and try again; nothing was changed", path.display())]
+    Busy {
+        /// What is in use.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        cause: Option<sqlx::Error>,
+    },
+    /// What is there does not allow it. Nothing was changed.
+    #[error("{why}; nothing was changed")]
+    Refused {
+        /// Why, with the path.
+        why: String,
+    },
+    /// A journal of a placement cannot be understood.
+    #[error("the journal {} cannot be read", path.display())]
+    Journal {
+        /// The journal.
+        path: PathBuf,
+        /// What is wrong.
+        #[source]
+        cause: serde_json::Error,
+    },
+    /// What lies on the disk is not what the journal of an interrupted placement says. Nothing more was changed.
+    #[error("{why}; the journal {} tells what was being done", journal.display())]
+    Unclear {
+        /// What was found, with the path.
+        why: String,
+        /// The journal.
+        journal: PathBuf,
+    },
+}
+
+impl Error {
+    /// For `map_err`: what was being done to which file.
+    pub(super) fn file<E: Into<io::Error>>(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(E) -> Self {
+        let path = path.into();
+        move |cause| Self::File { what, path, cause: cause.into() }
+    }
+
+    /// For `map_err`: what was being done to which database.
+    pub(super) fn sql(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(sqlx::Error) -> Self {
+        let path = path.into();
+        move |cause| Self::Sql { what, path, cause }
+    }
+}

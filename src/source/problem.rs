@@ -1,0 +1,41 @@
+//! What went wrong with one file while the rest of a source could be taken.
+
+use crate::format::path::RelPath;
+
+/// One file that is not in the snapshot as it should be. The snapshot goes on without it, and says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// [`Problem::CHANGED`], [`Problem::VANISHED`], [`Problem::UNREADABLE`] or [`Problem::SPECIAL`]: what heads and metrics count by.
+    pub kind: &'static str,
+    /// The file.
+    pub path: RelPath,
+    /// What happened, for a person.
+    pub detail: String,
+}
+
+impl Problem {
+    /// It changed each time it was read; what was read last is in the snapshot.
+    pub const CHANGED: &'static str = "changed";
+    /// It was listed, and gone when it was to be read.
+    pub const VANISHED: &'static str = "vanished";
+    /// It, its attributes or the names in it could not be read; what is missing is in the detail.
+    pub const UNREADABLE: &'static str = "unreadable";
+    /// It is a device, which a snapshot does not hold.
+    pub const SPECIAL: &'static str = "special";
+
+    /// What an error of the operating system at `path` means for it.
+    pub(super) fn from_io(path: &RelPath, doing: &str, cause: &std::io::Error) -> Self {
+        let kind = if is_gone(cause) { Self::VANISHED } else { Self::UNREADABLE };
+        Self { kind, path: path.clone(), detail: format!("{doing}: {cause}") }
+    }
+}
+
+/// Whether the file, or a directory on the way to it, is not there any more.
+///
+/// `ELOOP` and `ENOTDIR` come when a directory on the way was replaced by a link or a file since it was listed.
+fn is_gone(cause: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    [Errno::NOENT, Errno::STALE, Errno::LOOP, Errno::NOTDIR, Errno::NXIO]
+        .iter()
+        .any(|errno| cause.raw_os_error() == Some(errno.raw_os_error()))
+}
