@@ -4,3 +4,6 @@ pub mod format;
 pub mod repository;
 pub mod source;
 pub mod sys;
+pub mod cli;
+pub mod config;
+pub mod ops;
