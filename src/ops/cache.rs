@@ -10,10 +10,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::Error;
 use super::context::Context;
 use super::lists::{Lines, LocalLines, digest_of};
 use super::node::Remote;
-use super::Error;
 use crate::archive::LineWriter;
 use crate::format::body::ListRef;
 use crate::format::digest::Digest;
@@ -234,4 +234,3 @@ fn clear(folder: &std::path::Path, keep: SnapshotId) -> Result<(), Error> {
     }
     Ok(())
 }
-

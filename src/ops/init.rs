@@ -87,12 +87,8 @@ fn create_marker(ctx: &Context) -> Result<Marker, Error> {
             store.describe()
         )));
     }
-    let marker = Marker {
-        format: FORMAT_VERSION,
-        repository: random::uuid4(&*ctx.random),
-        created: ctx.clock.now(),
-        encryption: Encryption::None,
-    };
+    let marker =
+        Marker { format: FORMAT_VERSION, repository: random::uuid4(&*ctx.random), created: ctx.clock.now(), encryption: Encryption::None };
     match store.create(MARKER, marker.to_text().into()) {
         Ok(()) | Err(repository::Error::Taken { .. }) => {}
         Err(error) => return Err(error.into()),

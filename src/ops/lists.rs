@@ -28,6 +28,12 @@ pub trait Lines {
     /// # Errors
     /// What reading gives; [`Error::Unreadable`] for a line that the format refuses.
     fn next_line(&mut self) -> Result<Option<Line>, Error>;
+
+    /// Under which path a local copy keeps the bytes of the last line's file, where that is not the line's own:
+    /// a hard link whose first path was left out of a selection has become the file itself.
+    fn stored_as(&self) -> Option<&RelPath> {
+        None
+    }
 }
 
 /// A stream of lines that is read beside another one in the same order.
@@ -227,10 +233,7 @@ impl Lines for ShippedLines {
             }
         }
         let rest = &self.plain[self.at..];
-        let end = rest
-            .iter()
-            .position(|byte| *byte == b'\n')
-            .ok_or_else(|| Error::damaged(&self.name, "it ends inside a line"))?;
+        let end = rest.iter().position(|byte| *byte == b'\n').ok_or_else(|| Error::damaged(&self.name, "it ends inside a line"))?;
         let line = Line::from_json(&rest[..end])
             .and_then(|line| check_located(&line).map(|()| line))
             .and_then(|line| match &mut self.order {

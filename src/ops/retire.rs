@@ -29,11 +29,7 @@ pub fn retire(ctx: &Context, spec: &SourceSpec, dry_run: bool) -> Result<Vec<Sna
     for id in going.iter().filter(|_| !dry_run) {
         let copy = copies.find(*id).expect("it has just been read");
         copies::remove(ctx, copy)?;
-        ctx.tell(Event::CopyRemoved {
-            source: spec.name.clone(),
-            snapshot: *id,
-            why: format!("{} newer copies are complete", spec.keep),
-        });
+        ctx.tell(Event::CopyRemoved { source: spec.name.clone(), snapshot: *id, why: format!("{} newer copies are complete", spec.keep) });
     }
     Ok(going)
 }

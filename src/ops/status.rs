@@ -9,7 +9,6 @@ use super::spec::SourceSpec;
 use super::{Context, Error, verify};
 use crate::format::names::{NodeName, SourceName};
 use crate::format::snapshot_id::SnapshotId;
-use crate::sys::tree::free_space;
 
 /// One source at a glance.
 #[derive(Clone, Debug, Serialize)]
@@ -81,12 +80,8 @@ pub fn run(ctx: &Context) -> Result<Outcome, Error> {
         Err(error) => super::error::chain(&error),
     };
     let healthy = wrong.is_empty() && sources.iter().all(|source| !source.late && source.wrong.is_empty());
-    let free_bytes = match free_space(&local.dir) {
-        Ok(free) => free,
-        // Before the first snapshot there is no folder yet.
-        Err(_) if !local.dir.exists() => 0,
-        Err(error) => return Err(error.into()),
-    };
+    // Before the first snapshot there is no folder yet.
+    let free_bytes = if local.dir.exists() { ctx.space.room(&local.dir)?.free } else { 0 };
     Ok(Outcome { node: ctx.node.clone(), time: now, repository, healthy, sources, wrong, free_bytes })
 }
 
@@ -102,7 +97,7 @@ fn source_status(spec: &SourceSpec, view: &View, now: Timestamp) -> SourceStatus
     let newest = |wanted: &dyn Fn(&Row) -> bool| rows.iter().rev().find(|row| !row.future && wanted(row)).map(|row| row.id);
     let snapshot = newest(&|row| row.place != Place::Shipped);
     let shipped = newest(&|row| row.place != Place::Local);
-    let age = |id: Option<SnapshotId>| id.map(|id| (now - id.to_timestamp()).get_seconds().max(0));
+    let age = |id: Option<SnapshotId>| id.map(|id| (now - id.to_timestamp()).as_secs().max(0));
     let objective = i64::try_from(spec.objective.as_secs()).unwrap_or(i64::MAX);
     let is_late = |id| age(id).is_none_or(|age| age > objective);
     let mut wrong = Vec::new();

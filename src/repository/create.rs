@@ -23,7 +23,7 @@ impl Core {
         let path = self.path(key)?;
         let at = self.at("write", key);
         self.retry(at, || self.create_once(&path, &bytes)).await?;
-        self.meter.add_bytes(bytes.len() as u64);
+        self.meter.add_travelled(bytes.len() as u64);
         Ok(())
     }
 

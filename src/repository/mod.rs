@@ -171,3 +171,15 @@ impl Repository {
         Error::Failed { at: self.core.at("use", ""), cause: Cause(broken.to_string()) }
     }
 }
+
+#[cfg(test)]
+#[path = "../../tests/it/support/store.rs"]
+#[expect(unreachable_pub, reason = "the integration tests use it too")]
+mod store;
+
+#[cfg(test)]
+mod faulty_tests;
+#[cfg(test)]
+mod folder_tests;
+#[cfg(test)]
+mod wire_tests;

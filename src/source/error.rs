@@ -74,10 +74,12 @@ pub enum Error {
         findings: String,
     },
     /// Others are using what is to be replaced. Nothing was changed.
-    #[error("{} is in use: stop what uses it and try again; nothing was changed", path.display())]
+    #[error("{} is in use by {by}: stop what uses it and try again; nothing was changed", path.display())]
     Busy {
         /// What is in use.
         path: PathBuf,
+        /// By whom, as far as that is known.
+        by: String,
         /// The cause.
         #[source]
         cause: Option<sqlx::Error>,
@@ -112,11 +114,5 @@ impl Error {
     pub(super) fn file<E: Into<io::Error>>(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(E) -> Self {
         let path = path.into();
         move |cause| Self::File { what, path, cause: cause.into() }
-    }
-
-    /// For `map_err`: what was being done to which database.
-    pub(super) fn sql(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(sqlx::Error) -> Self {
-        let path = path.into();
-        move |cause| Self::Sql { what, path, cause }
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::format::digest::Digest;
 use crate::format::entry::{Entry, Kind, Piece};
-use crate::format::line::Line;
 use crate::format::limits::BLOB_MAX;
+use crate::format::line::Line;
 use crate::format::path::RelPath;
 use crate::ops::Error;
 use crate::ops::lists::Lines;

@@ -54,9 +54,7 @@ impl Journal {
             sound += 36 + text.len() as u64;
             visit(record)?;
         }
-        file.set_len(sound)
-            .and_then(|()| file.seek(SeekFrom::Start(sound)))
-            .map_err(Error::file("cut the journal", &path))?;
+        file.set_len(sound).and_then(|()| file.seek(SeekFrom::Start(sound))).map_err(Error::file("cut the journal", &path))?;
         Ok(Self { path, file })
     }
 
@@ -144,12 +142,7 @@ impl Record {
             let length = u32::from_le_bytes(*blob[32..].first_chunk().expect("four bytes"));
             (digest(blob), length, decode(blob[36..].first_chunk().expect("a location")))
         });
-        Some(Self::Pack(Accepted {
-            name: digest(rest),
-            stored: number(&rest[32..]),
-            plain: number(&rest[40..]),
-            blobs: blobs.collect(),
-        }))
+        Some(Self::Pack(Accepted { name: digest(rest), stored: number(&rest[32..]), plain: number(&rest[40..]), blobs: blobs.collect() }))
     }
 }
 

@@ -106,18 +106,10 @@ impl Listing<'_, '_> {
         let refs: Vec<PackRef> = packs.iter().map(|pack| PackRef { pack: *pack, stored: self.packs[pack].stored }).collect();
         let packs = pack_list::write(&refs);
         let SealedList { name, bytes } = archive::seal_list(plain, &*self.ctx.random)?;
-        let list = ListRef {
-            role,
-            list: name,
-            stored: bytes.len() as u64,
-            packs_sha256: Digest::of(&packs),
-            packs_length: packs.len() as u64,
-        };
+        let list =
+            ListRef { role, list: name, stored: bytes.len() as u64, packs_sha256: Digest::of(&packs), packs_length: packs.len() as u64 };
         // The pack list goes first: whoever sees the list can then read what it needs.
-        for (key, bytes, sent) in [
-            (NodeKey::PackList(name), packs.into(), None),
-            (NodeKey::file_list(name), bytes, Some((digest, list))),
-        ] {
+        for (key, bytes, sent) in [(NodeKey::PackList(name), packs.into(), None), (NodeKey::file_list(name), bytes, Some((digest, list)))] {
             let accepted = self.uploads.push(key.of(&self.ctx.node).to_string(), bytes, sent)?;
             self.accept(accepted)?;
         }

@@ -27,13 +27,7 @@ use crate::ops::{Context, Error, budget};
 const ATTEMPTS: u32 = 3;
 
 /// Ships one snapshot.
-pub(super) fn ship(
-    ctx: &Context,
-    remote: &Remote,
-    spec: &SourceSpec,
-    copy: &Copy,
-    catalogue: &Catalogue,
-) -> Result<Head, Error> {
+pub(super) fn ship(ctx: &Context, remote: &Remote, spec: &SourceSpec, copy: &Copy, catalogue: &Catalogue) -> Result<Head, Error> {
     let used = catalogue.numbers.get(&(spec.name.clone(), copy.id())).copied().unwrap_or(0);
     for attempt in 1..=ATTEMPTS {
         let manifest = Manifest { ctx, remote, spec, copy, catalogue, n: used + attempt, added: 0 };
@@ -141,8 +135,7 @@ fn forget_unreliable(ctx: &Context, remote: &Remote, known: &mut Known<'_>, list
         wanted.insert(packs_key(list.list), list.packs_length);
     }
     let missing = Presence::read(ctx, remote)?.missing(ctx, remote, &wanted)?;
-    let gone: Vec<Digest> =
-        known.packs().map(|pack| pack.pack).filter(|pack| missing.contains(&pack_key(ctx, *pack))).collect();
+    let gone: Vec<Digest> = known.packs().map(|pack| pack.pack).filter(|pack| missing.contains(&pack_key(ctx, *pack))).collect();
     gone.iter().for_each(|pack| known.discard(pack));
     lists.retain(|_, list| !missing.contains(&list_key(list.list)) && !missing.contains(&packs_key(list.list)));
     Ok(())

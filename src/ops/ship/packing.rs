@@ -60,7 +60,6 @@ pub(super) struct Packing<'p, 'k> {
 }
 
 impl<'p, 'k> Packing<'p, 'k> {
-    #[expect(clippy::too_many_arguments, reason = "it is the one place where the parts of a shipment meet")]
     pub(super) fn new(
         ctx: &'p Context,
         lines: Box<dyn Lines>,
@@ -167,9 +166,10 @@ impl PackPlan for Packing<'_, '_> {
 /// A mismatch while packing means that the local copy is no longer what it was when it was made.
 pub(super) fn local_damage(error: Error, copy: &std::path::Path) -> Error {
     match error {
-        Error::Archive(archive::Error::Mismatch { path }) => {
-            Error::damaged(copy.join("data").join(path.to_string()).display(), "its bytes are not those that were recorded; take a new snapshot")
-        }
+        Error::Archive(archive::Error::Mismatch { path }) => Error::damaged(
+            copy.join("data").join(path.to_string()).display(),
+            "its bytes are not those that were recorded; take a new snapshot",
+        ),
         other => other,
     }
 }

@@ -8,7 +8,6 @@ use crate::ops::node::Remote;
 use crate::ops::spec::{SourceKind, SourceSpec};
 use crate::ops::{Context, Error, verify};
 use crate::source::directory::{Found, Walk};
-use crate::sys::tree::free_space;
 
 /// What stays free on the filesystem of local copies: a hundredth of it, at most this. A full disk harms what else lives there.
 const SPARE_MAX: u64 = 1 << 30;
@@ -19,7 +18,7 @@ const SPARE_MAX: u64 = 1 << 30;
 /// with the copy before and take no room. Undos lie on the same or another filesystem and are part of what is not free.
 pub(super) fn admit(ctx: &Context, spec: &SourceSpec, copies: &Copies, dry_run: bool) -> Result<(), Error> {
     let local = ctx.local()?;
-    let (free, spare) = room(&local.dir)?;
+    let (free, spare) = room(ctx)?;
     // A copy that takes no more than all its bytes certainly fits; then nothing need be looked at twice.
     if let Some(previous) = copies.latest()
         && free > (previous.record.bytes + previous.record.bytes / 4).saturating_add(spare)
@@ -39,7 +38,7 @@ pub(super) fn admit(ctx: &Context, spec: &SourceSpec, copies: &Copies, dry_run: 
             return Ok(());
         }
         make_room(ctx, spec, oldest)?;
-        let (free, spare) = room(&local.dir)?;
+        let (free, spare) = room(ctx)?;
         if free >= needed.saturating_add(spare) {
             return Ok(());
         }
@@ -54,17 +53,16 @@ pub(super) fn admit(ctx: &Context, spec: &SourceSpec, copies: &Copies, dry_run: 
     )))
 }
 
-/// Free bytes, and those of them that must stay free.
-fn room(dir: &std::path::Path) -> Result<(u64, u64), Error> {
-    let free = free_space(dir)?;
-    let whole = crate::sys::tree::whole_space(dir)?;
-    Ok((free, (whole / 100).min(SPARE_MAX)))
+/// Free bytes on the filesystem of local copies, and those of them that must stay free.
+fn room(ctx: &Context) -> Result<(u64, u64), Error> {
+    let room = ctx.space.room(&ctx.local()?.dir)?;
+    Ok((room.free, (room.whole / 100).min(SPARE_MAX)))
 }
 
 /// Bytes that a new copy would take.
 fn needed(ctx: &Context, spec: &SourceSpec, previous: Option<&Copy>) -> Result<u64, Error> {
     let directory = match &spec.kind {
-        SourceKind::Sqlite { path } => return Ok(crate::source::sqlite::size(path)?),
+        SourceKind::Sqlite { path } => return sqlite_size(path),
         SourceKind::Directory { .. } => super::directory(spec)?,
     };
     let mut beside = match previous {
@@ -92,11 +90,8 @@ fn needed(ctx: &Context, spec: &SourceSpec, previous: Option<&Copy>) -> Result<u
 fn make_room(ctx: &Context, spec: &SourceSpec, oldest: &Copy) -> Result<(), Error> {
     let remote = Remote::open(ctx)?;
     let name = format!("{}/{}", spec.name, oldest.id());
-    let options = verify::Options {
-        level: crate::format::check::Level::Quick,
-        snapshots: vec![name.parse()?],
-        node: Some(ctx.node.clone()),
-    };
+    let options =
+        verify::Options { level: crate::format::check::Level::Quick, snapshots: vec![name.parse()?], node: Some(ctx.node.clone()) };
     let catalogue = crate::ops::catalogue::Catalogue::read(ctx, &remote, &ctx.node, Some(&spec.name))?;
     let shipped = catalogue.snapshots.contains_key(&(spec.name.clone(), oldest.id()));
     if !shipped || !verify::run(ctx, &options)?.damage.is_empty() {
@@ -112,4 +107,12 @@ fn make_room(ctx: &Context, spec: &SourceSpec, oldest: &Copy) -> Result<(), Erro
         why: "space is tight, and it is shipped and verified".into(),
     });
     Ok(())
+}
+
+/// Bytes of a database and of what its write-ahead log may add.
+fn sqlite_size(path: &std::path::Path) -> Result<u64, Error> {
+    let database = std::fs::metadata(path).map_err(Error::file("read", path))?.len();
+    let mut wal = path.as_os_str().to_owned();
+    wal.push("-wal");
+    Ok(database + std::fs::metadata(wal).map_or(0, |wal| wal.len()))
 }

@@ -1,11 +1,13 @@
 //! Receives a directory as it is copied, and writes its lines.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use super::pieces::{Cutting, Pieces};
 use super::writer::Writer;
-use crate::format::entry::{Entry, Piece};
+use crate::format::entry::{Entry, Kind, Piece};
+use crate::format::limits::LINE_MAX;
 use crate::format::line::Line;
+use crate::format::names::SourceName;
 use crate::format::path::RelPath;
 use crate::ops::copies::Copy;
 use crate::ops::event::Event;
@@ -20,29 +22,24 @@ const TOLD: u64 = 100;
 /// Writes the lines of a directory's copy beside those of the copy before.
 pub(super) struct Lines<'a> {
     ctx: &'a Context,
-    previous: Option<Previous<'a>>,
+    previous: Option<Previous>,
     writer: Writer,
     told: u64,
-    source: crate::format::names::SourceName,
+    source: SourceName,
     /// Bytes of files that were read.
     pub(super) read_bytes: u64,
 }
 
 /// The copy before, read twice beside the new one: once ahead, for what is unchanged; once for the pieces of what was.
-struct Previous<'a> {
+struct Previous {
     ahead: Beside,
     pieces: Beside,
-    _copy: &'a Copy,
 }
 
 impl<'a> Lines<'a> {
-    pub(super) fn new(ctx: &'a Context, source: &crate::format::names::SourceName, path: &PathBuf, previous: Option<&'a Copy>) -> Result<Self, Error> {
+    pub(super) fn new(ctx: &'a Context, source: &SourceName, path: &Path, previous: Option<&Copy>) -> Result<Self, Error> {
         let previous = match previous {
-            Some(copy) => Some(Previous {
-                ahead: Beside::new(Box::new(copy.lines()?)),
-                pieces: Beside::new(Box::new(copy.lines()?)),
-                _copy: copy,
-            }),
+            Some(copy) => Some(Previous { ahead: Beside::new(Box::new(copy.lines()?)), pieces: Beside::new(Box::new(copy.lines()?)) }),
             None => None,
         };
         Ok(Self { ctx, previous, writer: Writer::create(path)?, told: 0, source: source.clone(), read_bytes: 0 })
@@ -57,7 +54,7 @@ impl<'a> Lines<'a> {
             return self.writer.entry(entry, pieces);
         }
         // Attributes that no line can hold: the file is kept without them, and that is said.
-        let detail = format!("its attributes take more than a line of {} bytes; they are not in the snapshot", crate::format::limits::LINE_MAX);
+        let detail = format!("its attributes take more than a line of {} bytes; they are not in the snapshot", LINE_MAX);
         let path = entry.path.clone();
         self.writer.entry(Entry { xattrs: Vec::new(), ..entry }, pieces)?;
         self.problem(Problem { kind: Problem::UNREADABLE, path, detail })
@@ -80,7 +77,7 @@ impl Taker<Cutting> for Lines<'_> {
             None => Pieces::of(Vec::new()),
         };
         // What was read is what counts: the size that the system told may have changed since.
-        if entry.kind == crate::format::entry::Kind::File {
+        if entry.kind == Kind::File {
             entry.size = pieces.bytes;
         }
         self.read_bytes += pieces.bytes;

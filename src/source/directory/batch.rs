@@ -25,7 +25,7 @@ pub(super) enum Step {
     /// A file to be copied.
     Copy(FoundEntry),
     /// A file that is still the one the previous copy was made from.
-    Share { now: FoundEntry, previous: Entry },
+    Share { now: FoundEntry, previous: Box<Entry> },
 }
 
 /// What was done.
@@ -67,7 +67,7 @@ pub(super) fn plan<C, T: Taker<C> + ?Sized>(
             }
             Kind::HardLink => Step::Link(found),
             Kind::File => match if shares { taker.previous(path)? } else { None } {
-                Some(previous) if is_unchanged(&previous, &found.entry) => Step::Share { now: found, previous },
+                Some(previous) if is_unchanged(&previous, &found.entry) => Step::Share { now: found, previous: Box::new(previous) },
                 _ => Step::Copy(found),
             },
             Kind::Symlink | Kind::Fifo => Step::Pass(Found::Entry(found)),

@@ -23,6 +23,8 @@ impl Content for Seen {
     }
 }
 
+type Hook<'a> = Box<dyn FnMut(&RelPath) + 'a>;
+
 #[derive(Default)]
 struct Keeper<'a> {
     before: BTreeMap<RelPath, Entry>,
@@ -31,7 +33,7 @@ struct Keeper<'a> {
     unchanged: Vec<String>,
     problems: Vec<Problem>,
     /// Called with each file's path before it is copied.
-    hook: Option<Box<dyn FnMut(&RelPath) + 'a>>,
+    hook: Option<Hook<'a>>,
 }
 
 impl<C: Into<Vec<u8>>> Taker<C> for Keeper<'_> {
@@ -305,7 +307,7 @@ fn what_may_not_be_read_is_reported_and_has_no_entry() {
     bench.write("f", b"x");
     fs::create_dir(bench.path("root/d")).unwrap();
     for name in ["root/f", "root/d"] {
-        fs::set_permissions(bench.path(name), std::os::unix::fs::PermissionsExt::from_mode(0)).unwrap();
+        fs::set_permissions(bench.path(name), std::os::unix::fs::PermissionsExt::from_mode(0o000)).unwrap();
     }
     let keeper = bench.copy("one", None, Keeper::default());
     assert_eq!((keeper.entries.len(), keeper.problems.len()), (1, 2));

@@ -44,6 +44,7 @@ pub(super) struct Reader<'a> {
 }
 
 /// What became of a file.
+#[expect(clippy::large_enum_variant, reason = "it is handed on at once, and nearly always the larger")]
 pub(super) enum Outcome<C> {
     /// It is in the copy.
     Copied {
