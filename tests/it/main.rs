@@ -4,5 +4,6 @@
 
 mod contract;
 mod copies;
+mod house;
 mod ship;
 mod support;
