@@ -17,7 +17,6 @@ use crate::format::line::Line;
 use crate::format::names::{NodeName, SourceName};
 use crate::format::path::RelPath;
 use crate::format::snapshot_id::SnapshotId;
-use crate::sys::tree::free_space;
 use destination::Destination;
 
 /// A tier that bytes may come from.
@@ -118,7 +117,7 @@ type Filled = (Assembled, Vec<String>, u64);
 
 fn fill(ctx: &Context, opened: &Opened, destination: &Destination, work: &Path) -> Result<Filled, Error> {
     let totals = Totals::of(&mut *(opened.lines)()?)?;
-    let free = free_space(destination.folder())?;
+    let free = ctx.space.room(destination.folder())?.free;
     if totals.solid > free {
         let to = destination.folder().display();
         return Err(Error::Refused(format!("{to} has {free} bytes free, and the files take {}", totals.solid)));
