@@ -271,14 +271,15 @@ fn no_file_of_code_is_too_long_to_be_read() {
 #[test]
 fn nothing_is_left_for_later() {
     // In pieces, so that this file does not hold them.
-    let marks = [["TO", "DO"], ["FIX", "ME"], ["X", "XX"], ["HA", "CK"], ["dbg", "!("], ["todo", "!("], ["unimplemented", "!("], ["#[ign", "ore"]];
+    let marks =
+        [["TO", "DO"], ["FIX", "ME"], ["X", "XX"], ["HA", "CK"], ["dbg", "!("], ["todo", "!("], ["unimplemented", "!("], ["#[ign", "ore"]];
     let marks = marks.map(|parts| parts.concat());
     let mut left = Vec::new();
     for file in tree() {
         for (number, line) in file.text.lines().enumerate() {
-            let found = marks.iter().filter(|mark| {
-                words(line, mark).next().is_some() || (mark.ends_with(['(', 'e']) && line.contains(mark.as_str()))
-            });
+            let found = marks
+                .iter()
+                .filter(|mark| words(line, mark).next().is_some() || (mark.ends_with(['(', 'e']) && line.contains(mark.as_str())));
             left.extend(found.map(|mark| format!("{}:{}: {mark}", file.path, number + 1)));
         }
     }
@@ -319,7 +320,8 @@ fn every_file_is_part_of_the_program_and_says_what_it_is() {
 fn no_path_of_a_machine_that_built_it_is_in_the_tree() {
     let here = root().to_str().unwrap().to_owned();
     let home = std::env::var("HOME").unwrap_or_default();
-    let mut places = vec![format!("{here}/"), "/tmp/bg".to_owned(), "/home/".to_owned(), ["/.cargo", "/registry"].concat(), ["/.rus", "tup"].concat()];
+    let mut places =
+        vec![format!("{here}/"), "/tmp/bg".to_owned(), "/home/".to_owned(), ["/.cargo", "/registry"].concat(), ["/.rus", "tup"].concat()];
     // A checkout right under the root has no folder of its own that could betray it; nor has root's home, which every machine has.
     places.extend(root().parent().map(|above| format!("{}/", above.display())).filter(|above| above != "//"));
     places.extend(Some(format!("{home}/")).filter(|_| !matches!(home.as_str(), "" | "/" | "/root")));
@@ -333,7 +335,10 @@ fn no_path_of_a_machine_that_built_it_is_in_the_tree() {
     }
     assert!(found.is_empty(), "{found:#?}");
     let lock = fs::read_to_string(root().join("Cargo.lock")).unwrap();
-    let foreign: Vec<&str> = lock.lines().filter(|line| line.starts_with("source = ") && !line.contains("registry+https://github.com/rust-lang/crates.io-index")).collect();
+    let foreign: Vec<&str> = lock
+        .lines()
+        .filter(|line| line.starts_with("source = ") && !line.contains("registry+https://github.com/rust-lang/crates.io-index"))
+        .collect();
     assert!(foreign.is_empty(), "dependencies that do not come from crates.io: {foreign:?}");
 }
 
@@ -390,7 +395,8 @@ fn item_exists(files: &[Source], name: &str) -> bool {
     parts[1..].iter().all(|part| {
         let is_module = |file: &Source| file.path.ends_with(&format!("/{part}.rs")) || file.path.ends_with(&format!("/{part}/mod.rs"));
         let kinds = ["struct", "enum", "trait", "fn", "const", "type"];
-        let holds = |file: &Source| kinds.iter().any(|kind| words(&file.text, part).any(|at| file.text[..at].ends_with(&format!("{kind} "))));
+        let holds =
+            |file: &Source| kinds.iter().any(|kind| words(&file.text, part).any(|at| file.text[..at].ends_with(&format!("{kind} "))));
         files.iter().filter(|file| file.path.starts_with(&room)).any(|file| is_module(file) || holds(file))
     })
 }
@@ -436,7 +442,9 @@ fn anchor(c: char) -> Option<char> {
 
 /// What a person reads who runs it.
 fn manual() -> String {
-    ["README.md", "docs/OPERATIONS.md"].map(|file| fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))).concat()
+    ["README.md", "docs/OPERATIONS.md"]
+        .map(|file| fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}")))
+        .concat()
 }
 
 #[test]
@@ -455,13 +463,18 @@ fn every_command_and_exit_code_is_in_the_manual() {
     let body = exits.split("pub enum Exit").nth(1).unwrap().split('}').next().unwrap();
     let codes: Vec<&str> = body.split("= ").skip(1).map(identifier).collect();
     assert!(codes.len() >= 10, "{body}");
-    let missing: Vec<&&str> = codes.iter().filter(|code| !manual.lines().any(|line| line.starts_with('|') && words(line.split('|').nth(1).unwrap(), code).next().is_some())).collect();
+    let missing: Vec<&&str> = codes
+        .iter()
+        .filter(|code| !manual.lines().any(|line| line.starts_with('|') && words(line.split('|').nth(1).unwrap(), code).next().is_some()))
+        .collect();
     assert!(missing.is_empty(), "exit codes that no table names: {missing:?}");
 }
 
 #[test]
 fn the_checks_of_this_file_find_what_they_look_for() {
-    let code = code_of("use crate::ops; // crate::cli\nlet x = \"crate::cli\\\" crate::cli\"; r#\"crate::cli\"#; use crate::{sys::{clock, lock}, format}; '\"'");
+    let code = code_of(
+        "use crate::ops; // crate::cli\nlet x = \"crate::cli\\\" crate::cli\"; r#\"crate::cli\"#; use crate::{sys::{clock, lock}, format}; '\"'",
+    );
     assert_eq!(named_rooms(&code).into_iter().collect::<Vec<_>>(), ["format", "ops", "sys"]);
     assert_eq!(words("tar::x target::y star::z tar", "tar").count(), 2);
     let table = layers();

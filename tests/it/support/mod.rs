@@ -3,7 +3,7 @@
 pub mod authority;
 pub mod node;
 pub mod servers;
-#[expect(dead_code, reason = "which faults are used changes with the tests")]
+#[allow(dead_code, reason = "which faults are used changes with the tests")]
 pub mod store;
 
 use std::sync::Arc;
