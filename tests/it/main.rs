@@ -6,6 +6,7 @@
 mod contract;
 mod copies;
 mod fetch;
+mod house;
 mod restore;
 mod ship;
 mod support;
