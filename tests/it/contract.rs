@@ -65,12 +65,12 @@ fn nothing_is_ever_overwritten(store: &Repository) {
 
 fn of_racing_creates_one_wins(store: &Repository) {
     let start = std::sync::Barrier::new(4);
+    let race = |n: u8| {
+        start.wait();
+        store.create("race", Bytes::from(vec![n; 100_000]))
+    };
+    let race = &race;
     let outcomes: Vec<Result<(), Error>> = std::thread::scope(|scope| {
-        let race = |n: u8| {
-            start.wait();
-            store.create("race", Bytes::from(vec![n; 100_000]))
-        };
-        let race = &race;
         let threads: Vec<_> = (0..4).map(|n| scope.spawn(move || race(n))).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
