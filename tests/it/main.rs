@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests start servers, and wait for them by the real clock")]
 #![allow(unreachable_pub, reason = "the modules of a test binary are not a library")]
 
+mod by_hand;
 mod contract;
 mod copies;
 mod ship;
