@@ -31,6 +31,17 @@ pub enum Verdict {
     Missing,
 }
 
+impl Verdict {
+    /// The verdict in one word, as it stands in check files.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Sound => "sound",
+            Self::Damaged => "damaged",
+            Self::Missing => "missing",
+        }
+    }
+}
+
 /// One line of a check file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {

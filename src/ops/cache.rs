@@ -10,16 +10,15 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::Error;
 use super::context::Context;
 use super::lists::{Lines, LocalLines, digest_of};
 use super::node::Remote;
-use super::Error;
 use crate::archive::LineWriter;
 use crate::format::body::ListRef;
 use crate::format::digest::Digest;
 use crate::format::line::Line;
 use crate::format::names::SourceName;
-use crate::format::pack_list::PackRef;
 use crate::format::snapshot_id::SnapshotId;
 use crate::sys::file;
 
@@ -37,8 +36,31 @@ pub struct Index {
     pub facts_sha256: Digest,
     /// Each file list: the digest of its plain text, and what it is stored as.
     pub lists: Vec<(Digest, ListRef)>,
-    /// Every pack it refers to.
-    pub packs: Vec<PackRef>,
+    /// Every pack it refers to, ascending by name.
+    pub packs: Vec<CachedPack>,
+}
+
+/// What the cache knows of one pack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CachedPack {
+    /// The pack's name.
+    pub pack: Digest,
+    /// Its stored size in bytes.
+    pub stored: u64,
+    /// Plain bytes of all blobs in it.
+    pub plain: u64,
+    /// Plain bytes of the blobs that the cached snapshot needs; one that is needed twice counts twice.
+    pub live: u64,
+}
+
+/// A pack of which less than this share is needed is mostly waste: its content is stored anew, so that it can be pruned.
+const LIVE_PERCENT_MIN: u64 = 30;
+
+impl CachedPack {
+    /// Whether so little of it is needed that it is better stored anew.
+    pub fn is_mostly_waste(&self) -> bool {
+        self.live * 100 < self.plain * LIVE_PERCENT_MIN
+    }
 }
 
 /// The cache of one source for one repository.
@@ -179,7 +201,7 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::File`]; then the cache before is still in force or there is none.
-    pub fn finish(self, packs: Vec<PackRef>) -> Result<(), Error> {
+    pub fn finish(self, packs: Vec<CachedPack>) -> Result<(), Error> {
         let close = |(path, lines): PartialLines| -> Result<(PathBuf, Digest), Error> {
             lines.finish()?.flush().map_err(Error::file("write", &path))?;
             let mut file = File::open(&path).map_err(Error::file("read", &path))?;
@@ -212,4 +234,3 @@ fn clear(folder: &std::path::Path, keep: SnapshotId) -> Result<(), Error> {
     }
     Ok(())
 }
-

@@ -162,6 +162,28 @@ impl Finding {
     }
 }
 
+/// Ids of a source's snapshots whose heads this node has read before, in any repository.
+///
+/// # Errors
+/// [`Error::File`].
+pub fn cached_ids(ctx: &Context, source: &SourceName) -> Result<Vec<SnapshotId>, Error> {
+    let heads = ctx.state()?.path(&["heads"]);
+    let mut ids = Vec::new();
+    for repository in names_in(&heads)? {
+        let folder = heads.join(repository).join(ctx.node.as_str()).join("manifests").join(source.as_str());
+        ids.extend(names_in(&folder)?.iter().filter_map(|name| name.split('.').next()?.parse::<SnapshotId>().ok()));
+    }
+    Ok(ids)
+}
+
+fn names_in(folder: &std::path::Path) -> Result<Vec<String>, Error> {
+    match fs::read_dir(folder) {
+        Ok(entries) => Ok(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect()),
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(cause) => Err(Error::file("read the folder", folder)(cause)),
+    }
+}
+
 /// A head, from the cache when this very object has been read before: objects never change.
 fn read_head(ctx: &Context, remote: &Remote, key: &str, size: u64) -> Result<Head, Error> {
     let cached = ctx.local.as_ref().map(|local| {

@@ -14,6 +14,7 @@ use crate::repository::{self, Repository};
 use crate::sys::clock::Clock;
 use crate::sys::meter::Meter;
 use crate::sys::random::Random;
+use crate::sys::space::Space;
 use crate::sys::stop::Stop;
 
 /// How long to wait for a lock that another run holds; `None` = not at all.
@@ -47,6 +48,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Randomness for names.
     pub random: Arc<dyn Random>,
+    /// The room on filesystems.
+    pub space: Arc<dyn Space>,
     /// Whether the run is to stop.
     pub stop: Stop,
     /// Progress.

@@ -172,6 +172,22 @@ impl Copies {
     }
 }
 
+/// The id that a snapshot of this source taken now would have: the instant, but above every id that this node knows of the source.
+///
+/// Ids from the future are no floor; a clock that has jumped back is: order is by id, never by the time of files.
+///
+/// # Errors
+/// [`Error::File`].
+pub fn next_id(ctx: &Context, source: &SourceName) -> Result<SnapshotId, Error> {
+    let now = SnapshotId::from_timestamp(ctx.clock.now());
+    let limit = SnapshotId::from_timestamp(ctx.clock.now() + FUTURE);
+    let copies = Copies::read(ctx, source)?;
+    let local = copies.complete.iter().map(Copy::id).chain(copies.partial.iter().copied());
+    let shipped = super::catalogue::cached_ids(ctx, source)?;
+    let floor = local.chain(shipped).filter(|id| *id <= limit).max();
+    Ok(floor.map_or(now, |floor| now.max(floor.next())))
+}
+
 fn read_record(dir: &Path) -> Result<Record, String> {
     let text = fs::read(dir.join(RECORD)).map_err(|cause| match cause.kind() {
         std::io::ErrorKind::NotFound => format!("without {RECORD}, so not a complete copy"),

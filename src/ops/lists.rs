@@ -1,5 +1,6 @@
 //! Streams of file-list lines: of a local copy, of the cache, of a shipped snapshot.
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
@@ -11,11 +12,13 @@ use super::node::Remote;
 use crate::archive::{LineReader, open_list};
 use crate::format::body::{Body, ListRef, Role};
 use crate::format::digest::{Digest, Hasher};
+use crate::format::entry::{Entry, More};
 use crate::format::file_list::{OrderCheck, check_located};
 use crate::format::key::NodeKey;
 use crate::format::limits::{BODY_MAX, FILE_LIST_MAX};
 use crate::format::line::Line;
 use crate::format::names::NodeName;
+use crate::format::path::RelPath;
 use crate::repository::{Downloads, Request};
 
 /// Lines in path order, one at a time.
@@ -25,6 +28,76 @@ pub trait Lines {
     /// # Errors
     /// What reading gives; [`Error::Unreadable`] for a line that the format refuses.
     fn next_line(&mut self) -> Result<Option<Line>, Error>;
+
+    /// Under which path a local copy keeps the bytes of the last line's file, where that is not the line's own:
+    /// a hard link whose first path was left out of a selection has become the file itself.
+    fn stored_as(&self) -> Option<&RelPath> {
+        None
+    }
+}
+
+/// A stream of lines that is read beside another one in the same order.
+pub struct Beside {
+    lines: Box<dyn Lines>,
+    next: Option<Line>,
+}
+
+impl Beside {
+    /// A stream of which nothing has been read.
+    pub fn new(lines: Box<dyn Lines>) -> Self {
+        Self { lines, next: None }
+    }
+
+    /// The line of the same path and the same first piece, if there is one. Calls must ascend, as lines do.
+    ///
+    /// # Errors
+    /// What reading gives.
+    pub fn find(&mut self, line: &Line) -> Result<Option<Line>, Error> {
+        self.seek(line.path(), first_piece(line))
+    }
+
+    /// The entry of this path, if there is one. Calls must ascend.
+    ///
+    /// # Errors
+    /// What reading gives.
+    pub fn find_entry(&mut self, path: &RelPath) -> Result<Option<Entry>, Error> {
+        match self.seek(path, 0)? {
+            Some(Line::Entry(entry)) => Ok(Some(entry)),
+            _ => Ok(None),
+        }
+    }
+
+    /// The continuation of this path that begins at this piece, if there is one. Calls must ascend.
+    ///
+    /// # Errors
+    /// What reading gives.
+    pub fn find_more(&mut self, path: &RelPath, piece: u64) -> Result<Option<More>, Error> {
+        match self.seek(path, piece)? {
+            Some(Line::More(more)) => Ok(Some(more)),
+            _ => Ok(None),
+        }
+    }
+
+    fn seek(&mut self, path: &RelPath, piece: u64) -> Result<Option<Line>, Error> {
+        loop {
+            if self.next.is_none() {
+                self.next = self.lines.next_line()?;
+            }
+            let Some(next) = &self.next else { return Ok(None) };
+            match next.path().cmp(path).then_with(|| first_piece(next).cmp(&piece)) {
+                Ordering::Less => self.next = None,
+                Ordering::Equal => return Ok(self.next.take()),
+                Ordering::Greater => return Ok(None),
+            }
+        }
+    }
+}
+
+fn first_piece(line: &Line) -> u64 {
+    match line {
+        Line::Entry(_) => 0,
+        Line::More(more) => more.first_piece,
+    }
 }
 
 /// Lines of a local file.
@@ -160,10 +233,7 @@ impl Lines for ShippedLines {
             }
         }
         let rest = &self.plain[self.at..];
-        let end = rest
-            .iter()
-            .position(|byte| *byte == b'\n')
-            .ok_or_else(|| Error::damaged(&self.name, "it ends inside a line"))?;
+        let end = rest.iter().position(|byte| *byte == b'\n').ok_or_else(|| Error::damaged(&self.name, "it ends inside a line"))?;
         let line = Line::from_json(&rest[..end])
             .and_then(|line| check_located(&line).map(|()| line))
             .and_then(|line| match &mut self.order {

@@ -8,21 +8,27 @@
 //! The way back: [`fetch`] puts files in a folder, [`restore`] makes the source hold the snapshot.
 //! Proof: [`verify`]; and [`status`] says what is late or wrong.
 
+pub(crate) mod assemble;
 pub mod backup;
+pub mod budget;
 pub mod cache;
 pub mod cat;
 pub mod catalogue;
 pub mod context;
 pub mod copies;
+mod damage;
 pub mod diff;
+mod entries;
 pub mod error;
 pub mod event;
 pub mod fetch;
 pub mod forget;
 pub mod init;
 pub mod lists;
+pub mod name;
 pub mod node;
 pub mod restore;
+pub mod retire;
 pub mod ship;
 pub mod show;
 pub mod snapshot;
@@ -31,6 +37,7 @@ pub mod spec;
 pub mod state;
 pub mod status;
 pub mod verify;
+mod work;
 
 pub use context::Context;
 pub use error::Error;

@@ -9,7 +9,7 @@ use crate::format::key::{Key, MARKER, NodeKey};
 use crate::format::limits::SMALL_MAX;
 use crate::format::marker::{Encryption, Marker};
 use crate::format::node_file::NodeFile;
-use crate::repository::{self, Repository};
+use crate::repository::Repository;
 use crate::sys::{file, random};
 
 /// A repository whose marker has been read and understood.
@@ -139,9 +139,4 @@ pub fn own_uuid(ctx: &Context) -> Result<String, Error> {
         }
     }
     Err(Error::Refused(format!("{} appears and vanishes: another program changes it", path.display())))
-}
-
-/// Whether an error says that the store answered, and that the object is not there.
-pub(crate) fn absent(error: &repository::Error) -> bool {
-    error.is_absent()
 }

@@ -1,1 +1,185 @@
-//! (being built)
+//! The repository: the one place that talks to object storage.
+//!
+//! Calls block the calling thread; the requests run on two threads of the repository's own. So it must be used from plain threads, never from
+//! within an asynchronous runtime. Nothing is ever written over another object, a failed request is tried again with growing waits, and
+//! what a create left behind is decided by reading it back, not by what the store said.
+
+mod core;
+mod create;
+mod downloads;
+mod error;
+mod fault;
+mod folder;
+mod listing;
+mod location;
+mod open;
+mod patience;
+mod probe;
+mod read;
+mod refusal;
+mod s3;
+mod settings;
+mod uploads;
+mod wire;
+
+use std::fmt;
+use std::future::Future;
+use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::runtime::Handle;
+use tokio::task::{JoinError, JoinHandle};
+
+pub use downloads::{Downloads, Request};
+pub use error::{At, Cause, Error};
+pub use probe::{Finding, Probe, Verdict};
+pub use refusal::Refusal;
+pub use settings::{FLOOR_RATE, Settings, Tools};
+pub use uploads::Uploads;
+
+use self::core::Core;
+use listing::Listing;
+use open::Engine;
+
+/// What a listing or a look at one object tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// The key from the repository's root.
+    pub key: String,
+    /// Its stored length in bytes.
+    pub size: u64,
+    /// When it was stored, by the store's clock.
+    pub modified: jiff::Timestamp,
+}
+
+/// A repository: a prefix in a bucket, or a folder. Clones share one connection pool.
+#[derive(Clone)]
+pub struct Repository {
+    core: Arc<Core>,
+    engine: Arc<Engine>,
+}
+
+impl fmt::Debug for Repository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Repository({})", self.core.description)
+    }
+}
+
+impl Repository {
+    /// Where it lies, for messages: URL and endpoint, no secret.
+    pub fn describe(&self) -> String {
+        self.core.description.to_string()
+    }
+
+    /// An object's bytes, which are held in memory: at most `at_most` of them.
+    ///
+    /// # Errors
+    /// [`Error::Absent`], [`Error::TooLarge`], [`Error::Cut`], and what the store as a whole gives.
+    pub fn get(&self, key: &str, at_most: u64) -> Result<Bytes, Error> {
+        self.block_on(self.core.get(key, at_most))
+    }
+
+    /// Exactly these bytes of an object.
+    ///
+    /// # Errors
+    /// [`Error::Absent`], [`Error::TooShort`], [`Error::Cut`], and what the store as a whole gives.
+    pub fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes, Error> {
+        self.block_on(self.core.get_range(key, range))
+    }
+
+    /// Size and time of an object, or `None` where there is none.
+    ///
+    /// # Errors
+    /// What the store as a whole gives.
+    pub fn stat(&self, key: &str) -> Result<Option<Object>, Error> {
+        self.block_on(self.core.stat(key))
+    }
+
+    /// Hands on every object below a folder prefix (`a/b/`, or empty for all), in no certain order, until `visit` breaks.
+    /// `visit` may use the repository.
+    ///
+    /// # Errors
+    /// What the store as a whole gives. What was visited before is right, but not all there is.
+    pub fn list(&self, prefix: &str, visit: &mut dyn FnMut(Object) -> ControlFlow<()>) -> Result<(), Error> {
+        let mut listing = Listing::new(&self.core, prefix)?;
+        while let Some(run) = self.block_on(listing.next_run())? {
+            for object in run {
+                if visit(object).is_break() {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Creates an object, never over another. An unclear outcome is settled by reading back: the same bytes count as done.
+    ///
+    /// # Errors
+    /// [`Error::Taken`] when other bytes lie under the key, and what the store as a whole gives.
+    pub fn create(&self, key: &str, bytes: Bytes) -> Result<(), Error> {
+        self.block_on(self.core.create(key, bytes))
+    }
+
+    /// Deletes an object; one that is not there counts as deleted.
+    ///
+    /// # Errors
+    /// An error with [`Error::is_denied`] where the credential may not, and what the store as a whole gives.
+    pub fn delete(&self, key: &str) -> Result<(), Error> {
+        self.block_on(self.core.delete(key))
+    }
+
+    /// A queue of downloads, `ahead` of them travelling at a time (at least one).
+    pub fn downloads(&self, ahead: usize) -> Downloads {
+        Downloads::new(self.clone(), ahead)
+    }
+
+    /// A queue of uploads, `in_flight` of them travelling at a time (at least one).
+    pub fn uploads<T: Send>(&self, in_flight: usize) -> Uploads<T> {
+        Uploads::new(self.clone(), in_flight)
+    }
+
+    /// Tries out, under `probe/` in this very prefix, what the store really does; cleans up behind itself.
+    /// What a credential may not do is a finding, not an error.
+    ///
+    /// # Errors
+    /// Only what the store as a whole gives: see [`Error::is_unreachable`].
+    pub fn probe(&self) -> Result<Probe, Error> {
+        self.block_on(probe::run(&self.core))
+    }
+
+    fn core(&self) -> Arc<Core> {
+        Arc::clone(&self.core)
+    }
+
+    fn handle(&self) -> &Handle {
+        self.engine.0.as_ref().expect("the runtime is taken only on drop").handle()
+    }
+
+    fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.handle().block_on(future)
+    }
+
+    fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        self.handle().spawn(future)
+    }
+
+    fn broken_task(&self, broken: JoinError) -> Error {
+        Error::Failed { at: self.core.at("use", ""), cause: Cause(broken.to_string()) }
+    }
+}
+
+#[cfg(test)]
+#[path = "../../tests/it/support/store.rs"]
+#[expect(unreachable_pub, reason = "the integration tests use it too")]
+mod store;
+
+#[cfg(test)]
+mod faulty_tests;
+#[cfg(test)]
+mod folder_tests;
+#[cfg(test)]
+mod wire_tests;

@@ -10,6 +10,7 @@ pub struct Meter {
     total: AtomicU64,
     bytes: AtomicU64,
     files: AtomicU64,
+    travelled: AtomicU64,
 }
 
 /// What a [`Meter`] shows at one moment.
@@ -23,6 +24,8 @@ pub struct Reading {
     pub bytes: u64,
     /// Files done in this phase.
     pub files: u64,
+    /// Stored bytes that travelled to or from the repository since the start of the program.
+    pub travelled: u64,
 }
 
 impl Meter {
@@ -54,6 +57,11 @@ impl Meter {
         self.files.fetch_add(files, Ordering::Relaxed);
     }
 
+    /// Counts stored bytes that travelled to or from the repository.
+    pub fn add_travelled(&self, bytes: u64) {
+        self.travelled.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     /// What it shows now.
     pub fn read(&self) -> Reading {
         Reading {
@@ -61,6 +69,7 @@ impl Meter {
             total: self.total.load(Ordering::Relaxed),
             bytes: self.bytes.load(Ordering::Relaxed),
             files: self.files.load(Ordering::Relaxed),
+            travelled: self.travelled.load(Ordering::Relaxed),
         }
     }
 }

@@ -3,7 +3,8 @@
 //! What enters the program through here a test can hold still: [`clock`], [`random`], [`environment`], [`stop`].
 //! What keeps memory bounded while the data grows: [`sorter`] (an external merge sort), [`table`] (a hash table on disk),
 //! [`ordered`] (parallel work whose results come in order, with a bound on what is in flight).
-//! What touches files: [`file`] (atomic writes), [`folder`] (an open folder that no symbolic link leads out of), [`tree`], [`lock`].
+//! What touches files: [`file`] (atomic writes), [`folder`] (an open folder that no symbolic link leads out of), [`tree`],
+//! [`lock`]; and [`space`] says how much room there is.
 
 pub mod clock;
 pub mod environment;
@@ -16,6 +17,7 @@ pub mod ordered;
 pub mod random;
 pub mod secret;
 pub mod sorter;
+pub mod space;
 pub mod stop;
 pub mod table;
 pub mod tree;

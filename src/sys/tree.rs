@@ -1,4 +1,4 @@
-//! Whole trees: removing them, and the room they have.
+//! Whole trees: removing them, and flushing them.
 
 use std::ffi::CString;
 use std::io;
@@ -89,15 +89,6 @@ fn enter(above: OwnedFd, name: CString) -> Result<Level, Errno> {
     }
     let entries = Dir::new(fd)?;
     Ok(Level { name, above, entries })
-}
-
-/// Bytes that this user may still write on the filesystem of `path`.
-///
-/// # Errors
-/// [`Error::Io`].
-pub fn free_space(path: &Path) -> Result<u64, Error> {
-    let stat = rustix::fs::statvfs(path).map_err(|cause| Error::io("ask for the free space of", path)(cause.into()))?;
-    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
 /// Makes everything written to the filesystem of `path` survive a power cut.

@@ -1,0 +1,63 @@
+//! File lists as they are stored: 16 random bytes in a skippable frame, then zstd frames of the format's usual limits.
+
+use bytes::Bytes;
+
+use crate::format::digest::Digest;
+use crate::format::limits::{FILE_LIST_MAX, FRAME_MAX};
+use crate::sys::random::Random;
+
+use super::codec::Codec;
+use super::{Error, FrameDecoder, skippable};
+
+/// zstd level of file lists. They are mostly digests, which no level shrinks.
+const LEVEL: i32 = 3;
+
+/// A file list that is ready to be stored under its name.
+#[derive(Clone, Debug)]
+pub struct SealedList {
+    /// SHA-256 of `bytes`.
+    pub name: Digest,
+    /// What is to be stored.
+    pub bytes: Bytes,
+}
+
+/// Compresses a file list, and decodes it again to compare.
+///
+/// # Errors
+/// [`Error::TooLarge`] above [`FILE_LIST_MAX`] plain bytes; [`Error::ReadBack`]; [`Error::Codec`].
+pub fn seal_list(plain: &[u8], random: &dyn Random) -> Result<SealedList, Error> {
+    if plain.len() > FILE_LIST_MAX {
+        return Err(Error::TooLarge { what: "a file list", length: plain.len() as u64, limit: FILE_LIST_MAX as u64 });
+    }
+    let mut codec = Codec::new(LEVEL)?;
+    let mut stored = skippable::random(random).to_vec();
+    let mut frame = Vec::new();
+    for part in plain.chunks(FRAME_MAX) {
+        codec.seal(part, &mut frame)?;
+        stored.extend_from_slice(&frame);
+    }
+    Ok(SealedList { name: Digest::of(&stored), bytes: stored.into() })
+}
+
+/// The plain text of a stored file list. Its name is for the caller to compare.
+///
+/// # Errors
+/// [`Error::Damaged`] for what does not decode, or to more than [`FILE_LIST_MAX`] bytes.
+pub fn open_list(stored: &[u8]) -> Result<Vec<u8>, Error> {
+    let mut decoder = FrameDecoder::new();
+    let mut plain = Vec::new();
+    let mut rest = skippable::strip(stored)?;
+    while !rest.is_empty() {
+        let (part, length) = decoder.decode_first(rest)?;
+        if plain.len() + part.len() > FILE_LIST_MAX {
+            return Err(Error::damaged(format!("a file list of more than {FILE_LIST_MAX} plain bytes")));
+        }
+        plain.extend_from_slice(part);
+        rest = &rest[length..];
+    }
+    Ok(plain)
+}
+
+#[cfg(test)]
+#[path = "list_tests.rs"]
+mod tests;

@@ -1,0 +1,51 @@
+use super::*;
+use crate::sys::random::SeededRandom;
+
+fn lines(length: usize) -> Vec<u8> {
+    let line = |number: usize| format!("{{\"path\":\"some/folder/{number}\",\"kind\":\"file\"}}\n").into_bytes();
+    (0..).flat_map(line).take(length).collect()
+}
+
+#[test]
+fn lists_up_to_the_limit_come_back() {
+    let random = SeededRandom::new(1);
+    for length in [0, 1, 5000, FRAME_MAX, FRAME_MAX + 1, FILE_LIST_MAX] {
+        let list = seal_list(&lines(length), &random).unwrap();
+        assert_eq!(list.name, Digest::of(&list.bytes));
+        assert_eq!(open_list(&list.bytes).unwrap(), lines(length));
+    }
+    assert!(matches!(seal_list(&lines(FILE_LIST_MAX + 1), &random), Err(Error::TooLarge { .. })));
+}
+
+#[test]
+fn the_same_list_never_has_the_same_name_twice() {
+    let random = SeededRandom::new(1);
+    assert_ne!(seal_list(b"x\n", &random).unwrap().name, seal_list(b"x\n", &random).unwrap().name);
+}
+
+#[test]
+fn the_real_zstd_decodes_a_list() {
+    let plain = lines(6 << 20);
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("list.jsonl.zst");
+    std::fs::write(&path, seal_list(&plain, &SeededRandom::new(1)).unwrap().bytes).unwrap();
+    #[expect(clippy::disallowed_methods, reason = "the promise is about this very program")]
+    let zstd = std::process::Command::new("zstd").arg("-dc").arg(&path).output().unwrap();
+    assert!(zstd.status.success() && zstd.stdout == plain);
+}
+
+#[test]
+fn lists_that_are_cut_short_or_followed_by_something_are_refused() {
+    let list = seal_list(&lines(5000), &SeededRandom::new(1)).unwrap().bytes;
+    for length in (0..list.len()).filter(|length| *length != 24) {
+        assert!(open_list(&list[..length]).is_err(), "{length}");
+    }
+    assert!(open_list(&[&list, &b"x"[..]].concat()).is_err());
+}
+
+#[test]
+fn a_list_that_decodes_to_more_than_the_limit_is_refused() {
+    let full = seal_list(&lines(FILE_LIST_MAX), &SeededRandom::new(1)).unwrap().bytes;
+    let one_more = seal_list(b"\n", &SeededRandom::new(1)).unwrap().bytes;
+    assert!(matches!(open_list(&[&full, &one_more[24..]].concat()), Err(Error::Damaged(_))));
+}

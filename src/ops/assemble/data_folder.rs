@@ -1,0 +1,111 @@
+//! A folder on this machine whose files may hold wanted bytes, under the same paths and at the same places.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use super::findings::Findings;
+use super::record::Want;
+use crate::format::digest::Digest;
+use crate::format::escape::escape;
+use crate::format::path::RelPath;
+use crate::ops::Error;
+use crate::sys::folder::Folder;
+
+/// A folder with files that are worth a look. Nothing is taken from them whose digest does not match.
+#[derive(Debug)]
+pub(crate) struct DataFolder {
+    folder: Folder,
+    path: PathBuf,
+    copy: bool,
+}
+
+impl DataFolder {
+    /// The data of a local copy: bytes that do not match there are damage.
+    ///
+    /// # Errors
+    /// [`Error::System`] when it cannot be opened.
+    pub(crate) fn of_copy(data: &Path) -> Result<Self, Error> {
+        Ok(Self { folder: Folder::open(data)?, path: data.to_owned(), copy: true })
+    }
+
+    /// Files that may have changed or vanished without anything being wrong.
+    ///
+    /// # Errors
+    /// [`Error::System`] when it cannot be opened.
+    pub(crate) fn of_live_files(folder: &Path) -> Result<Self, Error> {
+        Ok(Self { folder: Folder::open(folder)?, path: folder.to_owned(), copy: false })
+    }
+
+    /// The file's path on this machine, for messages.
+    pub(crate) fn name_of(&self, path: &RelPath) -> String {
+        format!("{}/{}", self.path.display(), escape(path.as_bytes()))
+    }
+}
+
+/// Reads from one folder; the file read last stays open.
+pub(crate) struct Reader<'a> {
+    place: &'a DataFolder,
+    open: Option<(RelPath, File)>,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(place: &'a DataFolder) -> Self {
+        Self { place, open: None }
+    }
+
+    /// Fills `buffer` from this place of a file and says whether its bytes have this digest.
+    ///
+    /// # Errors
+    /// What opening and reading give; a file that ends too early is `UnexpectedEof`.
+    pub(crate) fn read(&mut self, path: &RelPath, offset: u64, buffer: &mut [u8], digest: &Digest) -> io::Result<bool> {
+        let file = match &mut self.open {
+            Some((known, file)) if known == path => file,
+            open => {
+                *open = None;
+                &mut open.insert((path.clone(), self.place.folder.open_file(path.as_bytes())?)).1
+            }
+        };
+        file.read_exact_at(buffer, offset)?;
+        Ok(Digest::of(buffer) == *digest)
+    }
+}
+
+/// Reads wanted bytes from several folders, best first.
+pub(super) struct Readers<'a> {
+    readers: Vec<Reader<'a>>,
+    findings: &'a Findings,
+    buffer: Vec<u8>,
+}
+
+impl<'a> Readers<'a> {
+    pub(super) fn new(places: &'a [DataFolder], findings: &'a Findings) -> Self {
+        Self { readers: places.iter().map(Reader::new).collect(), findings, buffer: Vec::new() }
+    }
+
+    /// The wanted bytes from the first folder that has them, or `None`.
+    pub(super) fn read(&mut self, want: &Want) -> Option<&[u8]> {
+        self.buffer.resize(want.length as usize, 0);
+        for reader in &mut self.readers {
+            let outcome = reader.read(want.stored(), want.offset, &mut self.buffer, &want.digest);
+            if matches!(outcome, Ok(true)) {
+                return Some(&self.buffer);
+            }
+            if reader.place.copy {
+                self.findings.add(reader.place.name_of(want.stored()), problem_of(outcome));
+            }
+        }
+        None
+    }
+}
+
+/// What is wrong with a file of a local copy whose bytes could not be taken.
+pub(crate) fn problem_of(outcome: io::Result<bool>) -> String {
+    match outcome {
+        Ok(_) => "its bytes are not those that were copied (a SHA-256 differs)".to_owned(),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => "it is missing".to_owned(),
+        Err(cause) if cause.kind() == io::ErrorKind::UnexpectedEof => "it is shorter than it was".to_owned(),
+        Err(cause) => format!("it cannot be read: {cause}"),
+    }
+}

@@ -1,0 +1,216 @@
+//! The second pass: packs are read in the order of the plan, frames decoded, and blobs written whose digest matches.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::data_folder::Readers;
+use super::planner::Planned;
+use super::reads::{Read, Reads};
+use super::record::Want;
+use super::{Assembly, Store};
+use crate::archive::{FrameDecoder, member};
+use crate::format::digest::Digest;
+use crate::format::key::NodeKey;
+use crate::format::limits::PACK_MAX;
+use crate::ops::Error;
+use crate::ops::damage::object_problem;
+use crate::repository::{Downloads, Request};
+use crate::sys::ordered;
+use crate::sys::sorter::Sorted;
+
+/// Most requests under way: enough to hide the latency of a far store when only small ranges are read.
+const REQUESTS_MAX: usize = 16;
+
+/// Share of the memory limit in percent that requested bytes may take. One more pack is held while its frames are decoded,
+/// so with 128 MiB there are 42 MiB under way and 21 MiB in work.
+const MEMORY_PERCENT: u64 = 33;
+
+/// Blobs of one job: a frame that very many files need is decoded once for so many of them.
+const JOB_BLOBS: usize = 1024;
+
+/// Bytes of one frame, and what is wanted from it.
+struct Job {
+    /// The stored frame, or why it could not be had.
+    frame: Result<Bytes, Arc<str>>,
+    wants: Vec<Want>,
+}
+
+/// Fetches and writes everything that is planned; gives the number of bytes that were downloaded.
+pub(super) fn download(assembly: &Assembly<'_>, store: &Store, planned: Planned) -> Result<u64, Error> {
+    let ctx = assembly.ctx;
+    let mut feed = Feed::new(assembly, store, planned)?;
+    let threads = ctx.threads.max(1);
+    ordered::run(
+        threads,
+        threads * 2,
+        &mut || feed.next_job(),
+        &|| (FrameDecoder::new(), Readers::new(&assembly.places.after, assembly.findings)),
+        &|(decoder, readers), job| write_blobs(assembly, store, decoder, readers, &job),
+        &mut |written: Result<(), Error>| written,
+    )?;
+    feed.finish()
+}
+
+fn write_blobs(
+    assembly: &Assembly<'_>,
+    store: &Store,
+    decoder: &mut FrameDecoder,
+    readers: &mut Readers<'_>,
+    job: &Job,
+) -> Result<(), Error> {
+    let plain = match &job.frame {
+        Ok(stored) => decoder.decode(stored).map_err(|cause| Arc::from(cause.to_string())),
+        Err(problem) => Err(problem.clone()),
+    };
+    for want in &job.wants {
+        let at = want.at.expect("what is read from a pack has a place");
+        let found = match &plain {
+            Ok(plain) => member(plain, at.offset, want.length, &want.digest).map_err(|cause| Arc::from(cause.to_string())),
+            Err(problem) => Err(problem.clone()),
+        };
+        let bytes = match &found {
+            Ok(bytes) => *bytes,
+            Err(problem) => {
+                let problem: &Arc<str> = problem;
+                assembly.findings.add(store.pack_key(&at.pack), problem.as_ref());
+                let other = readers.read(want);
+                other.ok_or_else(|| Error::damaged(store.pack_key(&at.pack), format!("{problem}; `{}` needs it", want.path)))?
+            }
+        };
+        assembly.target.write(&want.path, want.offset, bytes)?;
+        assembly.ctx.meter.add_bytes(u64::from(want.length));
+    }
+    Ok(())
+}
+
+/// Makes the jobs: keeps requests under way and cuts their answers into frames.
+struct Feed<'a> {
+    assembly: &'a Assembly<'a>,
+    store: &'a Store,
+    reads: Reads,
+    blobs: Sorted,
+    /// The next blob, with the ordinal of its pack.
+    ahead: Option<(u64, Want)>,
+    downloads: Downloads,
+    sent: VecDeque<Read>,
+    budget: u64,
+    travelling: u64,
+    answer: Option<(Read, Result<Bytes, Arc<str>>)>,
+    downloaded: u64,
+}
+
+impl<'a> Feed<'a> {
+    fn new(assembly: &'a Assembly<'a>, store: &'a Store, planned: Planned) -> Result<Self, Error> {
+        let mut feed = Self {
+            assembly,
+            store,
+            reads: Reads::new(planned.frames)?,
+            blobs: planned.blobs,
+            ahead: None,
+            downloads: store.remote.store.downloads(REQUESTS_MAX),
+            sent: VecDeque::new(),
+            budget: (assembly.ctx.memory / 100 * MEMORY_PERCENT).max(PACK_MAX as u64),
+            travelling: 0,
+            answer: None,
+            downloaded: 0,
+        };
+        feed.advance()?;
+        Ok(feed)
+    }
+
+    fn next_job(&mut self) -> Result<Option<Job>, Error> {
+        loop {
+            self.assembly.ctx.stop.check()?;
+            if let Some((read, answer)) = &self.answer
+                && let Some((ordinal, want)) = &self.ahead
+                && let Some(at) = want.at.filter(|at| read.covers(*ordinal, at.frame_offset))
+            {
+                let start = at.frame_offset - read.range.as_ref().map_or(0, |range| range.start);
+                let (ordinal, frame) = (*ordinal, cut(answer, start, at.frame_length));
+                return Ok(Some(Job { frame, wants: self.wants_of(ordinal, at.frame_offset, at.frame_length)? }));
+            }
+            // The frames that were cut from it keep the answer alive for as long as they are worked on.
+            self.answer = None;
+            if !self.receive()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The next blobs, as long as they lie in this frame.
+    fn wants_of(&mut self, ordinal: u64, offset: u64, length: u32) -> Result<Vec<Want>, Error> {
+        let mut wants = Vec::new();
+        while wants.len() < JOB_BLOBS
+            && let Some((_, want)) = self
+                .ahead
+                .take_if(|(of, want)| *of == ordinal && want.at.is_some_and(|at| (at.frame_offset, at.frame_length) == (offset, length)))
+        {
+            wants.push(want);
+            self.advance()?;
+        }
+        Ok(wants)
+    }
+
+    fn advance(&mut self) -> Result<(), Error> {
+        self.ahead = self.blobs.next()?.map(Want::from_placed);
+        Ok(())
+    }
+
+    /// Waits for the next answer; false when all have come.
+    fn receive(&mut self) -> Result<bool, Error> {
+        while self.sent.len() < REQUESTS_MAX
+            && let Some(read) = self.reads.peek()?
+            && (self.sent.is_empty() || self.travelling + read.at_most() <= self.budget)
+        {
+            let request = Request { key: self.store.pack_key(&read.pack), range: read.range.clone(), at_most: read.at_most() };
+            self.downloads.request(request);
+            self.travelling += read.at_most();
+            self.sent.extend(self.reads.take());
+        }
+        let (Some(read), Some(answer)) = (self.sent.pop_front(), self.downloads.next()) else { return Ok(false) };
+        self.travelling -= read.at_most();
+        let answer = match answer {
+            Ok(bytes) => {
+                self.downloaded += bytes.len() as u64;
+                if read.range.is_none() && Digest::of(&bytes) != read.pack {
+                    // What is wanted from it may be whole all the same: each blob is compared with its own digest.
+                    self.assembly.findings.add(self.store.pack_key(&read.pack), "its bytes do not match its name");
+                }
+                Ok(bytes)
+            }
+            Err(error) => Err(Arc::from(object_problem(&error).ok_or(error)?)),
+        };
+        self.answer = Some((read, answer));
+        Ok(true)
+    }
+
+    /// Every blob must have been in an answer.
+    fn finish(self) -> Result<u64, Error> {
+        match self.ahead {
+            Some((_, want)) => {
+                let pack = want.at.map_or(want.digest, |at| at.pack);
+                Err(Error::damaged(self.store.pack_key(&pack), format!("frames that overlap; `{}` needs one", want.path)))
+            }
+            None => Ok(self.downloaded),
+        }
+    }
+}
+
+fn cut(answer: &Result<Bytes, Arc<str>>, start: u64, length: u32) -> Result<Bytes, Arc<str>> {
+    let bytes = answer.as_ref().map_err(Arc::clone)?;
+    let start = usize::try_from(start).unwrap_or(usize::MAX);
+    let end = start.saturating_add(length as usize);
+    if end > bytes.len() {
+        return Err(Arc::from(format!("it is cut short: a frame should end at byte {end} of {}", bytes.len())));
+    }
+    Ok(bytes.slice(start..end))
+}
+
+impl Store {
+    /// The key of a pack.
+    pub(super) fn pack_key(&self, pack: &Digest) -> String {
+        NodeKey::pack(*pack).of(&self.node).to_string()
+    }
+}

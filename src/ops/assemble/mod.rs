@@ -1,0 +1,164 @@
+//! Brings the bytes of a snapshot together in a folder, from wherever they are intact and nearest.
+//!
+//! Three passes over the lines, none of which holds more in memory when there are more files:
+//! [`begin`] makes every entry and writes what folders on this machine have; [`planner`] orders the rest by pack and
+//! [`download`] fetches it; [`finish`] makes hard links and gives everything its metadata, directories last.
+//! No byte is written whose digest has not matched.
+//!
+//! What goes in is put together by [`open`]: the [`Places`] that bytes may come from, and the lines, whole or a selection ([`select`]).
+
+mod begin;
+mod data_folder;
+mod download;
+mod findings;
+mod finish;
+mod open;
+mod planner;
+mod reads;
+mod record;
+mod select;
+mod spool;
+mod stand_in;
+
+use std::path::Path;
+
+pub(crate) use data_folder::{DataFolder, Reader, problem_of};
+pub(crate) use findings::Findings;
+pub(crate) use open::{Opened, copy_lines, open, shipped_lines};
+
+use super::lists::Lines;
+use super::node::Remote;
+use super::{Context, Error};
+use crate::archive::Target;
+use crate::format::entry::{Kind, Piece};
+use crate::format::line::Line;
+use crate::format::names::NodeName;
+use planner::Planner;
+use reads::Reads;
+
+/// Opens the lines of a snapshot anew.
+pub(crate) type OpenLines<'a> = dyn Fn() -> Result<Box<dyn Lines>, Error> + Sync + 'a;
+
+/// The repository as a place that bytes come from.
+pub(crate) struct Store {
+    /// The repository.
+    pub(crate) remote: Remote,
+    /// The node whose part of it is read.
+    pub(crate) node: NodeName,
+    /// Opens the lines that say where blobs lie; asked only when the lines of the assembly do not.
+    pub(crate) located: Box<OpenLines<'static>>,
+}
+
+/// Where bytes may come from, best first.
+#[derive(Default)]
+pub(crate) struct Places {
+    /// Folders that are tried before the repository.
+    pub(crate) before: Vec<DataFolder>,
+    /// The repository.
+    pub(crate) store: Option<Store>,
+    /// Folders that are tried for what the repository holds only damaged.
+    pub(crate) after: Vec<DataFolder>,
+}
+
+/// One snapshot, or part of it, that is being put into a folder.
+pub(crate) struct Assembly<'a> {
+    /// The world around it.
+    pub(crate) ctx: &'a Context,
+    /// Opens the lines anew for each pass.
+    pub(crate) lines: &'a OpenLines<'a>,
+    /// Where bytes may come from.
+    pub(crate) places: &'a Places,
+    /// The empty folder that is filled.
+    pub(crate) target: &'a Target,
+    /// A folder for temporary files.
+    pub(crate) work: &'a Path,
+    /// Learns of damage that could be got around.
+    pub(crate) findings: &'a Findings,
+}
+
+/// What a stream of lines amounts to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Totals {
+    /// Regular files and hard links.
+    pub(crate) files: u64,
+    /// Bytes of all files, holes included, each hard-linked file once.
+    pub(crate) bytes: u64,
+    /// The same without holes: what takes space.
+    pub(crate) solid: u64,
+}
+
+/// What was assembled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Assembled {
+    /// What the target now holds.
+    pub(crate) totals: Totals,
+    /// Bytes that came from the repository.
+    pub(crate) downloaded: u64,
+}
+
+impl Totals {
+    fn add(&mut self, line: &Line) {
+        self.solid += line.content().iter().filter(|piece| matches!(piece, Piece::Blob { .. })).map(Piece::length).sum::<u64>();
+        if let Line::Entry(entry) = line {
+            self.files += u64::from(matches!(entry.kind, Kind::File | Kind::HardLink));
+            self.bytes += entry.size;
+        }
+    }
+
+    /// Counts what a stream of lines amounts to.
+    ///
+    /// # Errors
+    /// What reading gives.
+    pub(crate) fn of(lines: &mut dyn Lines) -> Result<Self, Error> {
+        let mut totals = Self::default();
+        while let Some(line) = lines.next_line()? {
+            totals.add(&line);
+        }
+        Ok(totals)
+    }
+}
+
+impl Assembly<'_> {
+    /// Fills the target. When it fails, what is in the target is not to be used: the caller removes it.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] naming the object or file whose bytes are intact in none of the places; [`Error::Stopped`]; what the target
+    /// and the store give.
+    pub(crate) fn run(&self) -> Result<Assembled, Error> {
+        let mut planner = Planner::new(self.work)?;
+        let totals = begin::begin(self, &mut planner)?;
+        let downloaded = match &self.places.store {
+            Some(store) => download::download(self, store, planner.finish(store, &|want| self.missing(want))?)?,
+            None => 0,
+        };
+        finish::finish(self)?;
+        Ok(Assembled { totals, downloaded })
+    }
+
+    fn missing(&self, want: &record::Want) -> Error {
+        let named = |place: &DataFolder| place.name_of(want.stored());
+        let object = self.places.before.first().or(self.places.after.first()).map_or_else(|| format!("`{}`", want.stored()), named);
+        Error::damaged(object, format!("its bytes at {} are not what was copied, and are in none of the other places", want.offset))
+    }
+}
+
+/// How many bytes of the repository these lines need at most, which say where blobs lie: as if no folder had any of them.
+///
+/// # Errors
+/// What reading gives.
+pub(crate) fn download_size(lines: &mut dyn Lines, work: &Path) -> Result<u64, Error> {
+    let mut planner = Planner::new(work)?;
+    while let Some(line) = lines.next_line()? {
+        for piece in line.content() {
+            if let Piece::Blob { at: Some(at), .. } = piece {
+                planner.push_frame(at)?;
+            }
+        }
+    }
+    let mut reads = Reads::new(planner.frames()?)?;
+    let mut bytes = 0;
+    while reads.peek()?.is_some() {
+        bytes += reads.take().map_or(0, |read| read.expected);
+    }
+    Ok(bytes)
+}

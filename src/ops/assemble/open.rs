@@ -1,0 +1,119 @@
+//! Puts together what an assembly needs: where bytes may come from, and the lines that say which.
+
+use std::path::Path;
+
+use super::select::select;
+use super::spool::Spool;
+use super::{DataFolder, Findings, OpenLines, Places, Store};
+use crate::format::body::Role;
+use crate::format::path::RelPath;
+use crate::ops::catalogue::Shipped;
+use crate::ops::copies::{Copy, LINES};
+use crate::ops::damage::MISSING;
+use crate::ops::error::chain;
+use crate::ops::fetch::Origin;
+use crate::ops::lists::{Lines, ShippedLines, read_body};
+use crate::ops::node::Remote;
+use crate::ops::snapshots::Found;
+use crate::ops::{Context, Error};
+use crate::sys::lock::Lock;
+
+/// A snapshot that is ready to be assembled.
+pub(crate) struct Opened {
+    /// Where its bytes may come from.
+    pub(crate) places: Places,
+    /// Opens its lines anew: all of them or the selected ones.
+    pub(crate) lines: Box<OpenLines<'static>>,
+    /// What was found to be damaged already, though it could be got around.
+    pub(crate) findings: Findings,
+    /// Keeps the local copy from being removed meanwhile.
+    _held: Option<Lock>,
+}
+
+/// Opens a snapshot, taking bytes from these tiers, best first (none = the local copy, then the repository).
+///
+/// The lines come from the first tier that has them; those of the repository are fetched whole, so that they are known to be complete and
+/// in order before anything is done with them. `paths` selects a part (none = all).
+///
+/// # Errors
+/// [`Error::Absent`] when no named tier has the snapshot, or there is no such path in it; [`Error::Damaged`] when its lists are damaged;
+/// what the store gives.
+pub(crate) fn open(ctx: &Context, found: Found, from: &[Origin], paths: &[RelPath], work: &Path) -> Result<Opened, Error> {
+    let from = if from.is_empty() { &[Origin::Local, Origin::Repository] } else { from };
+    let findings = Findings::default();
+    let mut places = Places::default();
+    let mut held = None;
+    for origin in from {
+        let folder = match (origin, &found.local, &found.shipped) {
+            (Origin::Local, Some(copy), _) => {
+                held = Some(copy.hold(ctx)?);
+                DataFolder::of_copy(&copy.data()).inspect_err(|cause| findings.add(copy.data().display().to_string(), chain(cause))).ok()
+            }
+            (Origin::Folder(path), _, _) => Some(DataFolder::of_live_files(path)?),
+            (Origin::Repository, _, Some((remote, shipped))) => {
+                let (remote, node) = (remote.clone(), found.node.clone());
+                let located = Box::new({
+                    let (remote, shipped) = (remote.clone(), shipped.clone());
+                    move || shipped_lines(&remote, &shipped)
+                });
+                places.store = Some(Store { remote, node, located });
+                None
+            }
+            _ => None,
+        };
+        if places.store.is_some() { places.after.extend(folder) } else { places.before.extend(folder) }
+    }
+    let lines = whole_lines(found, from, &findings, work)?;
+    let lines = if paths.is_empty() { lines } else { open_spool(select(&*lines, paths, work)?) };
+    Ok(Opened { places, lines, findings, _held: held })
+}
+
+/// The lines of the first of these tiers that has them; when none of them is a tier with lines, of any.
+fn whole_lines(found: Found, from: &[Origin], findings: &Findings, work: &Path) -> Result<Box<OpenLines<'static>>, Error> {
+    let only_folders = !from.iter().any(|origin| matches!(origin, Origin::Local | Origin::Repository));
+    let both = [Origin::Local, Origin::Repository];
+    let mut damaged = None;
+    for origin in if only_folders { &both } else { from } {
+        let lines = match (origin, &found.local, &found.shipped) {
+            (Origin::Local, Some(copy), _) => copy_lines(copy).map(|_| {
+                let copy = copy.clone();
+                Box::new(move || Ok(Box::new(copy_lines(&copy)?) as Box<dyn Lines>)) as Box<OpenLines<'static>>
+            }),
+            (Origin::Repository, _, Some((remote, shipped))) => {
+                shipped_lines(remote, shipped).and_then(|mut lines| Spool::of(&mut *lines, work)).map(open_spool)
+            }
+            _ => continue,
+        };
+        match lines {
+            Err(error) if error.is_damage() && damaged.is_none() => damaged = Some(error),
+            outcome => {
+                if let Some(Error::Damaged { object, problem }) = damaged {
+                    findings.add(object, problem);
+                }
+                return outcome;
+            }
+        }
+    }
+    let absent = || Error::Absent(format!("{}/{} is in none of the places that were named", found.source, found.id));
+    Err(damaged.or(found.unreachable).unwrap_or_else(absent))
+}
+
+fn open_spool(spool: Spool) -> Box<OpenLines<'static>> {
+    Box::new(move || Ok(Box::new(spool.lines()?) as Box<dyn Lines>))
+}
+
+/// The lines of a local copy; a file of lines that is gone is damage.
+pub(crate) fn copy_lines(copy: &Copy) -> Result<impl Lines + use<>, Error> {
+    copy.lines().map_err(|error| match error {
+        Error::File { cause, .. } if cause.kind() == std::io::ErrorKind::NotFound => {
+            Error::damaged(copy.dir.join(LINES).display(), MISSING)
+        }
+        other => other,
+    })
+}
+
+/// The lines of the files of a shipped snapshot.
+pub(crate) fn shipped_lines(remote: &Remote, shipped: &Shipped) -> Result<Box<dyn Lines>, Error> {
+    let body = read_body(remote, shipped)?;
+    Ok(Box::new(ShippedLines::open(remote, &shipped.head.node, &body, Role::Files)))
+}

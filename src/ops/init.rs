@@ -1,0 +1,117 @@
+//! `init`: makes a folder or bucket a repository, and this node known in it.
+
+use std::ops::ControlFlow;
+
+use serde::Serialize;
+
+use super::node::{Remote, own_uuid};
+use super::{Context, Error};
+use crate::format::key::{Key, MARKER};
+use crate::format::limits::FORMAT_VERSION;
+use crate::format::marker::{Encryption, Marker};
+use crate::repository::{self, Probe};
+use crate::sys::{file, random};
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Take over the node's name from the machine that had it: this one replaces it.
+    pub adopt: bool,
+    /// Only say what would be done.
+    pub dry_run: bool,
+}
+
+/// What was done.
+#[derive(Debug, Serialize)]
+pub struct Outcome {
+    /// Where the repository is.
+    pub location: String,
+    /// The repository's id; `None` in a dry run that would create one.
+    pub repository: Option<String>,
+    /// Whether it was (or would be) created just now.
+    pub created: bool,
+    /// Number of the node file that was (or would be) written; `None` when the node was known already.
+    pub claimed: Option<u32>,
+    /// What the store can do; `None` in a dry run.
+    pub probe: Option<Probe>,
+}
+
+/// Creates the marker and this node's file where they are missing; a repository that is there and matches is left as it is.
+///
+/// # Errors
+/// [`Error::Refused`] when the name belongs to another machine and `adopt` is not set; what the store gives.
+pub fn run(ctx: &Context, options: &Options) -> Result<Outcome, Error> {
+    let store = ctx.store()?.clone();
+    let location = store.describe();
+    let found = Remote::read_marker(ctx)?;
+    let created = found.is_none();
+    if options.dry_run {
+        let claimed = match found {
+            Some(marker) => claim_number(ctx, &Remote { store, marker }, options)?,
+            None => Some(1),
+        };
+        return Ok(Outcome { location, repository: None, created, claimed, probe: None });
+    }
+    // The probe comes first: a store that cannot do what is needed gets no marker.
+    let probe = store.probe()?;
+    let marker = match found {
+        Some(marker) => marker,
+        None => create_marker(ctx)?,
+    };
+    let remote = Remote { store, marker };
+    let claimed = claim_number(ctx, &remote, options)?;
+    if let Some(n) = claimed {
+        remote.claim(ctx, n)?;
+        // Somebody else may have claimed the name at the same moment; the file that is there now counts.
+        Remote::open_for_shipping(ctx)?;
+    }
+    record(ctx, &remote, &probe)?;
+    Ok(Outcome { location, repository: Some(remote.marker.repository), created, claimed, probe: Some(probe) })
+}
+
+/// Writes the marker of a new repository; when another `init` was faster, its marker counts.
+fn create_marker(ctx: &Context) -> Result<Marker, Error> {
+    let store = ctx.store()?;
+    let mut foreign = None;
+    store.list("", &mut |object| {
+        if matches!(Key::parse(&object.key), Some(Key::Probe(_))) {
+            return ControlFlow::Continue(());
+        }
+        foreign = Some(object.key);
+        ControlFlow::Break(())
+    })?;
+    if let Some(key) = foreign {
+        return Err(Error::Refused(format!(
+            "{} holds other objects already (`{key}` is one) and no `{MARKER}`: choose an empty prefix, or put the marker back if it \
+             was lost",
+            store.describe()
+        )));
+    }
+    let marker =
+        Marker { format: FORMAT_VERSION, repository: random::uuid4(&*ctx.random), created: ctx.clock.now(), encryption: Encryption::None };
+    match store.create(MARKER, marker.to_text().into()) {
+        Ok(()) | Err(repository::Error::Taken { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    Remote::read_marker(ctx)?.ok_or_else(|| Error::damaged(MARKER, "it was written and cannot be read back"))
+}
+
+/// The number of the node file that must be written for this machine, or `None` when the repository knows it.
+fn claim_number(ctx: &Context, remote: &Remote, options: &Options) -> Result<Option<u32>, Error> {
+    match remote.owner(ctx)? {
+        None => Ok(Some(1)),
+        Some((_, file)) if file.uuid == own_uuid(ctx)? => Ok(None),
+        Some((n, _)) if options.adopt => Ok(Some(n + 1)),
+        Some(_) => {
+            Remote::open_for_shipping(ctx)?;
+            Ok(None)
+        }
+    }
+}
+
+/// Keeps what the probe found on the node, where `status` reads it.
+fn record(ctx: &Context, remote: &Remote, probe: &Probe) -> Result<(), Error> {
+    let folder = ctx.state()?.folder(&["probe"])?;
+    let text = serde_json::to_vec_pretty(probe).expect("a probe is plain JSON");
+    Ok(file::replace(&folder.join(format!("{}.json", remote.marker.repository)), &text)?)
+}

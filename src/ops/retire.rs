@@ -1,0 +1,60 @@
+//! Local retention: a new copy is complete before the oldest of one too many goes.
+
+use std::fs;
+
+use super::copies::{self, Copies};
+use super::event::Event;
+use super::spec::SourceSpec;
+use super::{Context, Error};
+use crate::format::snapshot_id::SnapshotId;
+use crate::sys::lock::Lock;
+
+/// Removes the copies of a source that are too many; gives their ids. The caller holds the source's lock.
+///
+/// A copy that somebody reads or ships stays, and goes the next time.
+///
+/// # Errors
+/// What the file system gives.
+pub fn retire(ctx: &Context, spec: &SourceSpec, dry_run: bool) -> Result<Vec<SnapshotId>, Error> {
+    let copies = Copies::read(ctx, &spec.name)?;
+    let mut all = Vec::with_capacity(copies.complete.len() + 1);
+    for copy in &copies.complete {
+        all.push((copy.id(), copy.is_sound(), is_held(ctx, spec, copy.id())?));
+    }
+    if dry_run {
+        // The copy that would be there.
+        all.push((copies::next_id(ctx, &spec.name)?, true, false));
+    }
+    let going = copies::expire(&all, spec.keep);
+    for id in going.iter().filter(|_| !dry_run) {
+        let copy = copies.find(*id).expect("it has just been read");
+        copies::remove(ctx, copy)?;
+        ctx.tell(Event::CopyRemoved { source: spec.name.clone(), snapshot: *id, why: format!("{} newer copies are complete", spec.keep) });
+    }
+    Ok(going)
+}
+
+/// Retention after a shipment, when a copy that was held for it may go. Another run on the source does it itself, later.
+///
+/// # Errors
+/// As [`retire`].
+pub fn after_shipping(ctx: &Context, spec: &SourceSpec) -> Result<(), Error> {
+    match ctx.state()?.lock_source(ctx, &spec.name, "retention of", None) {
+        Ok(_lock) => retire(ctx, spec, false).map(|_| ()),
+        Err(Error::System(crate::sys::Error::Locked { .. })) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_held(ctx: &Context, spec: &SourceSpec, id: SnapshotId) -> Result<bool, Error> {
+    let path = ctx.state()?.copy_lock(&spec.name, id)?;
+    if !path.exists() {
+        return Ok(false);
+    }
+    let free = Lock::try_exclusive_quiet(&path)?;
+    if free.is_some() {
+        // Nobody holds it, so its file is only left over.
+        let _ = fs::remove_file(&path);
+    }
+    Ok(free.is_none())
+}

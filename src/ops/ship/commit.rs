@@ -1,0 +1,122 @@
+//! The manifest: body, a last look at what it names, head.
+
+use super::listing::Listing;
+use super::presence::{Presence, Wanted, pack_key};
+use crate::format::body::{Body, Counts};
+use crate::format::digest::Digest;
+use crate::format::head::{BodyRef, Head};
+use crate::format::key::NodeKey;
+use crate::format::limits::{BODY_MAX, FORMAT_VERSION, HEAD_MAX, OTHERS_MAX};
+use crate::ops::catalogue::Catalogue;
+use crate::ops::copies::Copy;
+use crate::ops::node::Remote;
+use crate::ops::spec::SourceSpec;
+use crate::ops::{Context, Error};
+
+/// What came of an attempt to commit.
+pub(super) enum Committed {
+    /// The snapshot exists.
+    Done(Box<Head>),
+    /// Something that the body names has gone meanwhile, was marked or is known as damaged: it must be stored anew.
+    Lacking,
+}
+
+/// Everything a manifest is made from.
+pub(super) struct Manifest<'a> {
+    pub(super) ctx: &'a Context,
+    pub(super) remote: &'a Remote,
+    pub(super) spec: &'a SourceSpec,
+    pub(super) copy: &'a Copy,
+    pub(super) catalogue: &'a Catalogue,
+    /// The number of this attempt.
+    pub(super) n: u32,
+    /// Stored bytes that this snapshot added.
+    pub(super) added: u64,
+}
+
+/// Completes the body of what was listed.
+pub(super) fn close_body(listing: &mut Listing<'_, '_>, copy: &Copy) -> Body {
+    let mut body = std::mem::take(&mut listing.body);
+    let lists: u64 = body.lists.iter().map(|list| list.stored + list.packs_length).sum();
+    let packs: u64 = listing.packs.values().map(|pack| pack.stored).sum();
+    body.counts = Counts {
+        files: copy.record.files,
+        entries: copy.record.entries,
+        bytes: copy.record.bytes,
+        packs: listing.packs.len() as u64,
+        stored_bytes: lists + packs,
+    };
+    body
+}
+
+impl Manifest<'_> {
+    /// Writes body and head.
+    pub(super) fn commit(&self, body: &Body, packs: impl Iterator<Item = (Digest, u64)>) -> Result<Committed, Error> {
+        let (source, id) = (&self.spec.name, self.copy.id());
+        let text = body.to_text();
+        if text.len() > BODY_MAX {
+            return Err(Error::Refused(format!("the manifest body would take {} bytes, {BODY_MAX} are allowed", text.len())));
+        }
+        let reference = BodyRef { length: text.len() as u64, sha256: Digest::of(&text) };
+        self.put(NodeKey::Body(source.clone(), id, self.n), text, BODY_MAX)?;
+
+        // From here on the body protects what it names; what was deleted or marked before shows now.
+        let mut wanted: Wanted = packs.map(|(name, stored)| (pack_key(self.ctx, name), stored)).collect();
+        for list in &body.lists {
+            wanted.insert(NodeKey::file_list(list.list).of(&self.ctx.node).to_string(), list.stored);
+            wanted.insert(NodeKey::PackList(list.list).of(&self.ctx.node).to_string(), list.packs_length);
+        }
+        if !Presence::read(self.ctx, self.remote)?.missing(self.ctx, self.remote, &wanted)?.is_empty() {
+            return Ok(Committed::Lacking);
+        }
+        let head = self.head(body, reference);
+        let text = head.to_text().map_err(Error::unreadable("the manifest head"))?;
+        self.put(NodeKey::Head(source.clone(), id, self.n), text, HEAD_MAX)?;
+        Ok(Committed::Done(Box::new(head)))
+    }
+
+    /// Creates an object and reads it back: success is what the store gives again, not what it answered.
+    fn put(&self, key: NodeKey, text: Vec<u8>, at_most: usize) -> Result<(), Error> {
+        let key = key.of(&self.ctx.node).to_string();
+        let text = bytes::Bytes::from(text);
+        self.remote.store.create(&key, text.clone())?;
+        if self.remote.store.get(&key, at_most as u64)? == text {
+            Ok(())
+        } else {
+            Err(Error::damaged(key, "the store gives other bytes back than it was given"))
+        }
+    }
+
+    fn head(&self, body: &Body, reference: BodyRef) -> Head {
+        let record = &self.copy.record;
+        let before = self.catalogue.snapshots.keys().filter(|(source, id)| *source == self.spec.name && *id < record.id);
+        let mut newest = self.catalogue.newest_of_others(&self.spec.name);
+        while newest.len() > OTHERS_MAX {
+            // The oldest of them protects least.
+            let oldest = newest.iter().min_by_key(|(_, id)| **id).map(|(source, _)| source.clone()).expect("it is not empty");
+            newest.remove(&oldest);
+        }
+        Head {
+            format: FORMAT_VERSION,
+            repository: self.remote.marker.repository.clone(),
+            node: self.ctx.node.clone(),
+            source: self.spec.name.clone(),
+            kind: record.kind.clone(),
+            id: record.id,
+            n: self.n,
+            agent: super::super::snapshot::AGENT.to_owned(),
+            time: record.id.to_timestamp(),
+            local_date: record.local_date,
+            files: record.files,
+            bytes: record.bytes,
+            added_bytes: self.added,
+            stored_bytes: body.counts.stored_bytes,
+            problems: record.problems.clone(),
+            objective_seconds: self.spec.objective.as_secs(),
+            previous: before.map(|(_, id)| *id).max(),
+            newest,
+            recipients: Vec::new(),
+            body: reference,
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! `ship`: brings local copies into the repository.
+//!
+//! [`one`] ships one snapshot in two passes over its lines: [`packing`] puts blobs that the repository does not have into packs,
+//! [`listing`] writes file lists that say where each blob lies; [`commit`] writes the manifest.
+//! [`known`] is where blobs lie already, [`presence`] which of those objects can be relied on, [`journal`] what a broken run had sent.
+
+mod commit;
+pub(crate) mod facts;
+mod journal;
+mod known;
+mod listing;
+mod one;
+mod packing;
+mod presence;
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::catalogue::{Catalogue, Shipped};
+use super::context::Waiting;
+use super::copies::{Copies, Copy};
+use super::event::Event;
+use super::node::Remote;
+use super::spec::SourceSpec;
+use super::{Context, Error, retire};
+use crate::format::names::SourceName;
+use crate::format::snapshot_id::SnapshotId;
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Only this snapshot; else all that are not there yet, oldest first.
+    pub snapshot: Option<SnapshotId>,
+    /// How long to wait for another shipment.
+    pub wait: Waiting,
+    /// Only say what would be done.
+    pub dry_run: bool,
+}
+
+/// A snapshot that was (or would be) shipped.
+#[derive(Debug, Serialize)]
+pub struct Shipment {
+    /// The source.
+    pub source: SourceName,
+    /// The snapshot.
+    pub id: SnapshotId,
+    /// Bytes of all its files.
+    pub bytes: u64,
+    /// Stored bytes that it added; 0 in a dry run.
+    pub added_bytes: u64,
+    /// Stored bytes that it needs; 0 in a dry run.
+    pub stored_bytes: u64,
+    /// What went wrong while it was taken, as it stands in its head.
+    pub problems: Vec<crate::format::head::ProblemCount>,
+}
+
+/// Ships what the repository does not have of this source. A run that was broken off is taken up where it stopped.
+///
+/// A local copy that is damaged is passed over, so that newer ones reach the repository; its error comes at the end.
+///
+/// # Errors
+/// [`Error::Refused`] when the node's name belongs to another machine; [`Error::Damaged`] when a local copy is; what the store gives.
+/// Shipments before the failing one stay.
+pub fn run(ctx: &Context, source: &SourceName, options: &Options) -> Result<Vec<Shipment>, Error> {
+    let spec = ctx.source(source)?;
+    let _lock = ctx.state()?.lock_shipping(ctx, &format!("ship {source}"), options.wait)?;
+    let remote = Remote::open_for_shipping(ctx)?;
+    ctx.phase(source, None, "planning");
+    let copies = Copies::read(ctx, source)?;
+    let mut catalogue = Catalogue::read(ctx, &remote, &ctx.node, None)?;
+    let removed = presence::removed(ctx, &remote, source)?;
+    let mut shipments = Vec::new();
+    let mut damage = None;
+    for copy in choose(&copies, &catalogue, &removed, spec, options)? {
+        if options.dry_run {
+            shipments.push(shipment(copy, 0, 0));
+            continue;
+        }
+        let held = copy.hold(ctx)?;
+        match one::ship(ctx, &remote, spec, copy, &catalogue) {
+            Ok(head) => {
+                shipments.push(shipment(copy, head.added_bytes, head.stored_bytes));
+                ctx.tell(Event::Shipped {
+                    source: source.clone(),
+                    snapshot: copy.id(),
+                    added_bytes: head.added_bytes,
+                    stored_bytes: head.stored_bytes,
+                });
+                catalogue.snapshots.insert((source.clone(), copy.id()), Shipped { head });
+            }
+            Err(error @ Error::Damaged { .. }) if damage.is_none() => {
+                ctx.warn(Some(source), format!("{}/{} was not shipped: {}", source, copy.id(), super::error::chain(&error)));
+                damage = Some(error);
+            }
+            Err(error) => return Err(error),
+        }
+        drop(held);
+        // A copy that was held beyond the number of copies may go now.
+        retire::after_shipping(ctx, spec)?;
+    }
+    damage.map_or(Ok(shipments), Err)
+}
+
+/// The copies to be shipped, oldest first.
+fn choose<'c>(
+    copies: &'c Copies,
+    catalogue: &Catalogue,
+    removed: &BTreeSet<SnapshotId>,
+    spec: &SourceSpec,
+    options: &Options,
+) -> Result<Vec<&'c Copy>, Error> {
+    let shipped = |id: SnapshotId| catalogue.snapshots.contains_key(&(spec.name.clone(), id));
+    let Some(id) = options.snapshot else {
+        return Ok(copies.complete.iter().filter(|copy| !shipped(copy.id()) && !removed.contains(&copy.id())).collect());
+    };
+    let copy = copies.find(id).ok_or_else(|| Error::Absent(format!("there is no local copy {}/{id} to ship", spec.name)))?;
+    if removed.contains(&id) {
+        return Err(Error::Refused(format!("{}/{id} was removed from the repository on purpose, and an id never comes back", spec.name)));
+    }
+    Ok(if shipped(id) { Vec::new() } else { vec![copy] })
+}
+
+fn shipment(copy: &Copy, added_bytes: u64, stored_bytes: u64) -> Shipment {
+    let record = &copy.record;
+    Shipment {
+        source: record.source.clone(),
+        id: record.id,
+        bytes: record.bytes,
+        added_bytes,
+        stored_bytes,
+        problems: record.problems.clone(),
+    }
+}

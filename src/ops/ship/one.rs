@@ -1,0 +1,152 @@
+//! One snapshot, from its local copy into the repository.
+
+use std::collections::BTreeMap;
+
+use super::commit::{Committed, Manifest, close_body};
+use super::facts::Facts;
+use super::journal::{Journal, Record};
+use super::known::Known;
+use super::listing::{KnownLists, Listing};
+use super::packing::{CopySupply, Packing, local_damage};
+use super::presence::{Presence, Wanted, pack_key};
+use crate::archive::{self, PackSettings};
+use crate::format::body::{Body, Role};
+use crate::format::digest::Digest;
+use crate::format::head::Head;
+use crate::format::key::NodeKey;
+use crate::ops::cache::{Cache, CachedPack, Parent};
+use crate::ops::catalogue::Catalogue;
+use crate::ops::copies::Copy;
+use crate::ops::lists::{Beside, Lines};
+use crate::ops::node::Remote;
+use crate::ops::spec::SourceSpec;
+use crate::ops::{Context, Error, budget};
+
+/// How often a manifest is tried when objects that it names vanish meanwhile. Prune deletes days after it marks, so once is enough in
+/// honest use; more says that somebody else deletes there.
+const ATTEMPTS: u32 = 3;
+
+/// Ships one snapshot.
+pub(super) fn ship(ctx: &Context, remote: &Remote, spec: &SourceSpec, copy: &Copy, catalogue: &Catalogue) -> Result<Head, Error> {
+    let used = catalogue.numbers.get(&(spec.name.clone(), copy.id())).copied().unwrap_or(0);
+    for attempt in 1..=ATTEMPTS {
+        let manifest = Manifest { ctx, remote, spec, copy, catalogue, n: used + attempt, added: 0 };
+        if let Committed::Done(head) = attempt_to(manifest)? {
+            return Ok(*head);
+        }
+        ctx.warn(Some(&spec.name), "objects that the new manifest names have vanished from the repository; they are stored anew");
+    }
+    Err(Error::Refused(format!(
+        "objects of {}/{} vanish from the repository as fast as they are stored: another program deletes there. The snapshot was not \
+         committed",
+        spec.name,
+        copy.id()
+    )))
+}
+
+fn attempt_to(mut manifest: Manifest<'_>) -> Result<Committed, Error> {
+    let (ctx, remote, spec, copy) = (manifest.ctx, manifest.remote, manifest.spec, manifest.copy);
+    let cache = Cache::of(ctx, remote, &spec.name)?;
+    let parent = cache.parent()?;
+    let facts = Facts::new(&copy.record.facts)?;
+
+    let usable = parent.iter().flat_map(|parent| &parent.index.packs).filter(|pack| !pack.is_mostly_waste());
+    let mut known = Known::new(ctx, parent.as_ref(), usable.map(|pack| (pack.pack, *pack)).collect())?;
+    let mut lists: KnownLists = parent.as_ref().map(Parent::lists).unwrap_or_default();
+    let mut journal = Journal::open(ctx, remote, &spec.name, &mut |record| {
+        match record {
+            Record::Pack(pack) => known.accept(&pack)?,
+            Record::List(plain, list) => {
+                lists.insert(plain, list);
+            }
+        }
+        Ok(())
+    })?;
+    forget_unreliable(ctx, remote, &mut known, &mut lists)?;
+
+    ctx.phase(&spec.name, Some(copy.id()), "packing");
+    ctx.meter.set_total(copy.record.bytes);
+    pack(ctx, remote, spec, copy, parent.as_ref(), &facts, &mut known, &mut journal)?;
+
+    ctx.phase(&spec.name, Some(copy.id()), "lists");
+    let mut writer = cache.begin(copy.id())?;
+    let mut uploads = remote.store.uploads(budget::LISTS_IN_FLIGHT);
+    let mut listing = Listing {
+        ctx,
+        known: &mut known,
+        lists: &lists,
+        uploads: &mut uploads,
+        journal: &mut journal,
+        cache: &mut writer,
+        body: Body::default(),
+        packs: BTreeMap::new(),
+    };
+    listing.role(Role::Files, &mut copy.lines()?, beside(parent.as_ref().map(Parent::lines))?)?;
+    listing.role(Role::Facts, &mut facts.lines(), beside(parent.as_ref().map(Parent::facts))?)?;
+    listing.finish()?;
+    let body = close_body(&mut listing, copy);
+    let packs = listing.packs;
+
+    ctx.phase(&spec.name, Some(copy.id()), "committing");
+    ctx.stop.check()?;
+    manifest.added = added(&body, &packs, parent.as_ref());
+    let committed = manifest.commit(&body, packs.values().map(|pack| (pack.pack, pack.stored)))?;
+    if let Committed::Done(_) = committed {
+        writer.finish(packs.into_values().collect())?;
+        journal.finish()?;
+    }
+    Ok(committed)
+}
+
+#[expect(clippy::too_many_arguments, reason = "the first pass needs all of a shipment")]
+fn pack(
+    ctx: &Context,
+    remote: &Remote,
+    spec: &SourceSpec,
+    copy: &Copy,
+    parent: Option<&Parent>,
+    facts: &Facts,
+    known: &mut Known<'_>,
+    journal: &mut Journal,
+) -> Result<(), Error> {
+    let supply = CopySupply::new(&copy.data(), facts.text.clone())?;
+    let threads = budget::packing_threads(ctx);
+    let settings = PackSettings { level: spec.level, threads, in_flight: threads + 1 };
+    let mut uploads = remote.store.uploads(budget::PACKS_IN_FLIGHT);
+    let first = Some((Facts::path(), facts.digest, facts.length()));
+    let lines = Box::new(copy.lines()?);
+    let mut packing = Packing::new(ctx, lines, beside(parent.map(Parent::lines))?, first, known, &mut uploads, journal);
+    archive::pack(&settings, &*ctx.random, &ctx.stop, &ctx.meter, &supply, &mut packing).map_err(|error| local_damage(error, &copy.dir))?;
+    packing.finish()
+}
+
+/// A stream of the parent's lines, where there is one.
+fn beside<L: Lines + 'static>(lines: Option<Result<L, Error>>) -> Result<Option<Beside>, Error> {
+    Ok(lines.transpose()?.map(|lines| Beside::new(Box::new(lines))))
+}
+
+/// Drops what a fresh listing, the marks and the verdicts say cannot be relied on.
+fn forget_unreliable(ctx: &Context, remote: &Remote, known: &mut Known<'_>, lists: &mut KnownLists) -> Result<(), Error> {
+    let mut wanted: Wanted = known.packs().map(|pack| (pack_key(ctx, pack.pack), pack.stored)).collect();
+    let list_key = |list: Digest| NodeKey::file_list(list).of(&ctx.node).to_string();
+    let packs_key = |list: Digest| NodeKey::PackList(list).of(&ctx.node).to_string();
+    for list in lists.values() {
+        wanted.insert(list_key(list.list), list.stored);
+        wanted.insert(packs_key(list.list), list.packs_length);
+    }
+    let missing = Presence::read(ctx, remote)?.missing(ctx, remote, &wanted)?;
+    let gone: Vec<Digest> = known.packs().map(|pack| pack.pack).filter(|pack| missing.contains(&pack_key(ctx, *pack))).collect();
+    gone.iter().for_each(|pack| known.discard(pack));
+    lists.retain(|_, list| !missing.contains(&list_key(list.list)) && !missing.contains(&packs_key(list.list)));
+    Ok(())
+}
+
+/// Stored bytes that were not there for the parent.
+fn added(body: &Body, packs: &BTreeMap<Digest, CachedPack>, parent: Option<&Parent>) -> u64 {
+    let index = parent.map(|parent| &parent.index);
+    let old_pack = |pack: &Digest| index.is_some_and(|index| index.packs.binary_search_by_key(pack, |known| known.pack).is_ok());
+    let old_list = |list: &Digest| index.is_some_and(|index| index.lists.iter().any(|(_, known)| known.list == *list));
+    let packs = packs.values().filter(|pack| !old_pack(&pack.pack)).map(|pack| pack.stored);
+    let lists = body.lists.iter().filter(|list| !old_list(&list.list)).map(|list| list.stored + list.packs_length);
+    packs.chain(lists).sum()
+}

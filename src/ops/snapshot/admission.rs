@@ -1,0 +1,118 @@
+//! Whether there is room for one more copy, before anything is written.
+
+use crate::format::entry::Kind;
+use crate::ops::copies::{self, Copies, Copy};
+use crate::ops::event::Event;
+use crate::ops::lists::Beside;
+use crate::ops::node::Remote;
+use crate::ops::spec::{SourceKind, SourceSpec};
+use crate::ops::{Context, Error, verify};
+use crate::source::directory::{Found, Walk};
+
+/// What stays free on the filesystem of local copies: a hundredth of it, at most this. A full disk harms what else lives there.
+const SPARE_MAX: u64 = 1 << 30;
+
+/// Refuses a copy for which there is no room; with `local.tight` removes the oldest copy first, if it is shipped and verified.
+///
+/// The copy is made while the four others are still there, so there must be room for a fifth. Files that are unchanged are shared
+/// with the copy before and take no room. Undos lie on the same or another filesystem and are part of what is not free.
+pub(super) fn admit(ctx: &Context, spec: &SourceSpec, copies: &Copies, dry_run: bool) -> Result<(), Error> {
+    let local = ctx.local()?;
+    let (free, spare) = room(ctx)?;
+    // A copy that takes no more than all its bytes certainly fits; then nothing need be looked at twice.
+    if let Some(previous) = copies.latest()
+        && free > (previous.record.bytes + previous.record.bytes / 4).saturating_add(spare)
+        && free > spare * 2
+    {
+        return Ok(());
+    }
+    let needed = needed(ctx, spec, copies.latest())?;
+    if free >= needed.saturating_add(spare) {
+        return Ok(());
+    }
+    let oldest = copies.complete.first().filter(|_| copies.complete.len() > 1);
+    if local.tight
+        && let Some(oldest) = oldest
+    {
+        if dry_run {
+            return Ok(());
+        }
+        make_room(ctx, spec, oldest)?;
+        let (free, spare) = room(ctx)?;
+        if free >= needed.saturating_add(spare) {
+            return Ok(());
+        }
+    }
+    Err(Error::Refused(format!(
+        "there is no room for a new copy of `{}` on the filesystem of {}: {free} bytes are free, the copy takes up to {needed} and {spare} \
+         must stay free. A new copy is complete before an old one goes, so there must be room for {} copies. Make room, lower `keep`, or \
+         set `local.tight = true` to let the oldest copy go first once it is shipped",
+        spec.name,
+        local.dir.display(),
+        spec.keep + 1,
+    )))
+}
+
+/// Free bytes on the filesystem of local copies, and those of them that must stay free.
+fn room(ctx: &Context) -> Result<(u64, u64), Error> {
+    let room = ctx.space.room(&ctx.local()?.dir)?;
+    Ok((room.free, (room.whole / 100).min(SPARE_MAX)))
+}
+
+/// Bytes that a new copy would take.
+fn needed(ctx: &Context, spec: &SourceSpec, previous: Option<&Copy>) -> Result<u64, Error> {
+    let directory = match &spec.kind {
+        SourceKind::Sqlite { path } => return sqlite_size(path),
+        SourceKind::Directory { .. } => super::directory(spec)?,
+    };
+    let mut beside = match previous {
+        Some(copy) => Some(Beside::new(Box::new(copy.lines()?))),
+        None => None,
+    };
+    let mut walk = Walk::new(&directory, &ctx.state()?.work()?, &ctx.stop)?;
+    let mut needed = 0u64;
+    while let Some(found) = walk.next()? {
+        let Found::Entry(found) = found else { continue };
+        let entry = found.entry;
+        if entry.kind != Kind::File {
+            continue;
+        }
+        let before = match &mut beside {
+            Some(beside) => beside.find_entry(&entry.path)?,
+            None => None,
+        };
+        let unchanged = before.is_some_and(|before| before.size == entry.size && before.mtime == entry.mtime);
+        needed = needed.saturating_add(if unchanged { 0 } else { entry.size });
+    }
+    Ok(needed)
+}
+
+fn make_room(ctx: &Context, spec: &SourceSpec, oldest: &Copy) -> Result<(), Error> {
+    let remote = Remote::open(ctx)?;
+    let name = format!("{}/{}", spec.name, oldest.id());
+    let options =
+        verify::Options { level: crate::format::check::Level::Quick, snapshots: vec![name.parse()?], node: Some(ctx.node.clone()) };
+    let catalogue = crate::ops::catalogue::Catalogue::read(ctx, &remote, &ctx.node, Some(&spec.name))?;
+    let shipped = catalogue.snapshots.contains_key(&(spec.name.clone(), oldest.id()));
+    if !shipped || !verify::run(ctx, &options)?.damage.is_empty() {
+        return Err(Error::Refused(format!(
+            "there is no room for a new copy of `{}`, and the oldest copy {name} cannot go first: it is not sound in the repository",
+            spec.name
+        )));
+    }
+    copies::remove(ctx, oldest)?;
+    ctx.tell(Event::CopyRemoved {
+        source: spec.name.clone(),
+        snapshot: oldest.id(),
+        why: "space is tight, and it is shipped and verified".into(),
+    });
+    Ok(())
+}
+
+/// Bytes of a database and of what its write-ahead log may add.
+fn sqlite_size(path: &std::path::Path) -> Result<u64, Error> {
+    let database = std::fs::metadata(path).map_err(Error::file("read", path))?.len();
+    let mut wal = path.as_os_str().to_owned();
+    wal.push("-wal");
+    Ok(database + std::fs::metadata(wal).map_or(0, |wal| wal.len()))
+}

@@ -1,0 +1,234 @@
+//! `snapshot`: takes a local copy of a source, then retires the copies that are one too many.
+//!
+//! [`admission`] looks for room first; [`taker`] and [`sqlite`] receive what the source gives, cut and hashed by [`pieces`] while it is
+//! copied; [`writer`] writes the lines of the copy.
+
+mod admission;
+mod pieces;
+pub(crate) mod sqlite;
+mod taker;
+mod writer;
+
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+use serde::Serialize;
+
+use self::pieces::Cutting;
+use self::sqlite::take_sqlite;
+use self::taker::Lines;
+use self::writer::Writer;
+use super::context::Waiting;
+use super::copies::{self, Copies, Copy, DATA, LINES, PARTIAL, RECORD, Record};
+use super::event::Event;
+use super::retire::retire;
+use super::spec::{SourceKind, SourceSpec};
+use super::{Context, Error, restore};
+use crate::archive::Method;
+use crate::format::head::ProblemCount;
+use crate::format::limits::FORMAT_VERSION;
+use crate::format::names::SourceName;
+use crate::format::snapshot_id::SnapshotId;
+use crate::source::Problem;
+use crate::source::directory::{self, CopySettings, Directory, Exclude};
+use crate::sys::file;
+use crate::sys::tree::{remove_tree, sync_filesystem};
+
+/// Program and version, as manifests name it.
+pub const AGENT: &str = concat!("windlass ", env!("CARGO_PKG_VERSION"));
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// How long to wait for another run on the source.
+    pub wait: Waiting,
+    /// Only say what would be done.
+    pub dry_run: bool,
+}
+
+/// A local copy that was taken, or in a dry run what would be.
+#[derive(Debug, Serialize)]
+pub struct Outcome {
+    /// The source.
+    pub source: SourceName,
+    /// The new snapshot; `None` in a dry run.
+    pub id: Option<SnapshotId>,
+    /// Regular files and hard links.
+    pub files: u64,
+    /// Their bytes; in a dry run an estimate.
+    pub bytes: u64,
+    /// Bytes that were read; the rest was unchanged and shared with the copy before.
+    pub read_bytes: u64,
+    /// What went wrong while it was taken; empty when sound.
+    pub problems: Vec<ProblemCount>,
+    /// Copies that were (or would be) removed because they were one too many.
+    pub removed: Vec<SnapshotId>,
+}
+
+/// Takes a local copy. A crash leaves none or a whole one, and never harms an older one.
+///
+/// # Errors
+/// [`Error::Refused`] when there is too little space; what the source gives.
+pub fn run(ctx: &Context, source: &SourceName, options: &Options) -> Result<Outcome, Error> {
+    let spec = ctx.source(source)?;
+    let _lock = ctx.state()?.lock_source(ctx, source, "snapshot", options.wait)?;
+    restore::recover(ctx, spec)?;
+    let copies = Copies::read(ctx, source)?;
+    if options.dry_run {
+        return dry_run(ctx, spec, &copies);
+    }
+    copies::clear_partial(ctx, source, &copies)?;
+    ctx.phase(source, None, "scanning");
+    admission::admit(ctx, spec, &copies, false)?;
+    let copies = Copies::read(ctx, source)?;
+    let id = copies::next_id(ctx, source)?;
+    ctx.phase(source, Some(id), "copying");
+    let folder = ctx.local()?.dir.join(source.as_str());
+    let partial = folder.join(format!("{id}{PARTIAL}"));
+    let (record, read_bytes) = match make(ctx, spec, id, &partial, &copies) {
+        Ok(made) => made,
+        Err(error) => {
+            // What is left of it is of no use, and what matters is why it failed.
+            let _ = remove_tree(&partial);
+            return Err(error);
+        }
+    };
+    std::fs::rename(&partial, folder.join(id.to_string())).map_err(Error::file("complete", &partial))?;
+    file::sync_folder(&folder)?;
+    ctx.tell(Event::SnapshotTaken { source: source.clone(), snapshot: id, files: record.files, bytes: record.bytes });
+    ctx.phase(source, Some(id), "retention");
+    let removed = retire(ctx, spec, false)?;
+    Ok(Outcome {
+        source: source.clone(),
+        id: Some(id),
+        files: record.files,
+        bytes: record.bytes,
+        read_bytes,
+        problems: record.problems,
+        removed,
+    })
+}
+
+/// Makes a whole copy in a folder of its own, `snapshot.json` last, all of it flushed.
+fn make(ctx: &Context, spec: &SourceSpec, id: SnapshotId, partial: &Path, copies: &Copies) -> Result<(Record, u64), Error> {
+    let data = partial.join(DATA);
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&data).map_err(Error::file("create the folder", &data))?;
+    let previous = sound_previous(ctx, spec, copies)?;
+    let (writer, read_bytes, facts) = match &spec.kind {
+        SourceKind::Directory { .. } => take_directory(ctx, spec, partial, previous)?,
+        SourceKind::Sqlite { path } => take_sqlite(ctx, spec, path, partial)?,
+    };
+    let (files, entries, bytes) = (writer.files, writer.entries, writer.bytes);
+    let (lines_sha256, problems) = writer.finish()?;
+    let record = Record {
+        format: FORMAT_VERSION,
+        node: ctx.node.clone(),
+        source: spec.name.clone(),
+        kind: spec.kind.word().to_owned(),
+        id,
+        local_date: id.to_timestamp().to_zoned_datetime(ctx.clock.zone()).date(),
+        agent: AGENT.to_owned(),
+        files,
+        entries,
+        bytes,
+        problems,
+        lines_sha256,
+        facts,
+    };
+    check_not_empty(spec, &record, copies)?;
+    sync_filesystem(partial)?;
+    let text = serde_json::to_vec_pretty(&record).expect("a record is plain JSON");
+    file::write_new(&partial.join(RECORD), &text)?;
+    Ok((record, read_bytes))
+}
+
+/// An empty backup of a source that is not empty is an error: a tree that could not be read at all is no snapshot.
+fn check_not_empty(spec: &SourceSpec, record: &Record, copies: &Copies) -> Result<(), Error> {
+    let lost: u64 = record.problems.iter().filter(|problem| problem.kind != Problem::CHANGED).map(|problem| problem.count).sum();
+    let had_files = copies.latest().is_some_and(|copy| copy.record.files > 0);
+    if record.files == 0 && lost > 0 {
+        return Err(Error::Refused(format!(
+            "nothing of `{}` could be read ({lost} problems), so there is no snapshot{}",
+            spec.name,
+            if had_files { "; the copies before are untouched" } else { "" }
+        )));
+    }
+    Ok(())
+}
+
+/// The newest copy to share unchanged files with; one whose lines are damaged is passed over.
+fn sound_previous<'c>(ctx: &Context, spec: &SourceSpec, copies: &'c Copies) -> Result<Option<&'c Copy>, Error> {
+    for copy in copies.complete.iter().rev().filter(|copy| copy.record.kind == spec.kind.word()) {
+        match copy.lines() {
+            Ok(_) => return Ok(Some(copy)),
+            Err(error) if error.is_damage() => {
+                ctx.warn(Some(&spec.name), format!("the local copy {} is damaged: {}", copy.id(), crate::ops::error::chain(&error)));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+type Taken = (Writer, u64, serde_json::Value);
+
+fn take_directory(ctx: &Context, spec: &SourceSpec, partial: &Path, previous: Option<&Copy>) -> Result<Taken, Error> {
+    let directory = directory(spec)?;
+    let work = ctx.state()?.work()?;
+    let mut lines = Lines::new(ctx, &spec.name, &partial.join(LINES), previous)?;
+    let shared = previous.map(Copy::data);
+    let settings = CopySettings {
+        data: &partial.join(DATA),
+        previous: shared.as_deref(),
+        work: &work,
+        threads: ctx.threads,
+        in_flight: ctx.threads + 1,
+    };
+    let content = |size: u64| Cutting::new(Method::ContentDefined, size, &work);
+    directory::copy(&directory, &settings, &ctx.stop, &ctx.meter, &*ctx.clock, &content, &mut lines)?;
+    let facts = facts(ctx, spec, serde_json::json!({}));
+    let read_bytes = lines.read_bytes;
+    Ok((lines.finish(), read_bytes, facts))
+}
+
+/// What a fresh node needs to know of a source; nothing in it changes from one snapshot to the next without reason.
+fn facts(ctx: &Context, spec: &SourceSpec, of_kind: serde_json::Value) -> serde_json::Value {
+    let mut facts = serde_json::json!({
+        "kind": spec.kind.word(),
+        "node": ctx.node,
+        "agent": AGENT,
+        "path": crate::format::escape::escape(spec.kind.path().as_os_str().as_encoded_bytes()),
+    });
+    if let SourceKind::Directory { exclude, cross_filesystems, .. } = &spec.kind {
+        facts["exclude"] = serde_json::json!(exclude);
+        facts["cross_filesystems"] = serde_json::json!(cross_filesystems);
+    }
+    if let (Some(all), serde_json::Value::Object(more)) = (facts.as_object_mut(), of_kind) {
+        all.extend(more);
+    }
+    facts
+}
+
+/// The tree that a directory source stands for.
+pub(crate) fn directory(spec: &SourceSpec) -> Result<Directory, Error> {
+    match &spec.kind {
+        SourceKind::Directory { path, exclude, cross_filesystems } => {
+            Ok(Directory { root: path.clone(), exclude: Exclude::new(exclude)?, cross_filesystems: *cross_filesystems })
+        }
+        SourceKind::Sqlite { .. } => Err(Error::Refused(format!("`{}` is not a directory", spec.name))),
+    }
+}
+
+fn dry_run(ctx: &Context, spec: &SourceSpec, copies: &Copies) -> Result<Outcome, Error> {
+    admission::admit(ctx, spec, copies, true)?;
+    let last = copies.latest();
+    Ok(Outcome {
+        source: spec.name.clone(),
+        id: None,
+        files: last.map_or(0, |copy| copy.record.files),
+        bytes: last.map_or(0, |copy| copy.record.bytes),
+        read_bytes: 0,
+        problems: Vec::new(),
+        removed: retire(ctx, spec, true)?,
+    })
+}

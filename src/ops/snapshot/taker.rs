@@ -1,0 +1,119 @@
+//! Receives a directory as it is copied, and writes its lines.
+
+use std::path::Path;
+
+use super::pieces::{Cutting, Pieces};
+use super::writer::Writer;
+use crate::format::entry::{Entry, Kind, Piece};
+use crate::format::limits::LINE_MAX;
+use crate::format::line::Line;
+use crate::format::names::SourceName;
+use crate::format::path::RelPath;
+use crate::ops::copies::Copy;
+use crate::ops::event::Event;
+use crate::ops::lists::Beside;
+use crate::ops::{Context, Error};
+use crate::source::Problem;
+use crate::source::directory::Taker;
+
+/// Events for single problems; beyond them only counts are kept, so that a broken disk does not flood a log.
+const TOLD: u64 = 100;
+
+/// Writes the lines of a directory's copy beside those of the copy before.
+pub(super) struct Lines<'a> {
+    ctx: &'a Context,
+    previous: Option<Previous>,
+    writer: Writer,
+    told: u64,
+    source: SourceName,
+    /// Bytes of files that were read.
+    pub(super) read_bytes: u64,
+}
+
+/// The copy before, read twice beside the new one: once ahead, for what is unchanged; once for the pieces of what was.
+struct Previous {
+    ahead: Beside,
+    pieces: Beside,
+}
+
+impl<'a> Lines<'a> {
+    pub(super) fn new(ctx: &'a Context, source: &SourceName, path: &Path, previous: Option<&Copy>) -> Result<Self, Error> {
+        let previous = match previous {
+            Some(copy) => Some(Previous { ahead: Beside::new(Box::new(copy.lines()?)), pieces: Beside::new(Box::new(copy.lines()?)) }),
+            None => None,
+        };
+        Ok(Self { ctx, previous, writer: Writer::create(path)?, told: 0, source: source.clone(), read_bytes: 0 })
+    }
+
+    pub(super) fn finish(self) -> Writer {
+        self.writer
+    }
+
+    fn entry(&mut self, entry: Entry, pieces: Pieces) -> Result<(), Error> {
+        if Writer::fits(&entry) {
+            return self.writer.entry(entry, pieces);
+        }
+        // Attributes that no line can hold: the file is kept without them, and that is said.
+        let detail = format!("its attributes take more than a line of {} bytes; they are not in the snapshot", LINE_MAX);
+        let path = entry.path.clone();
+        self.writer.entry(Entry { xattrs: Vec::new(), ..entry }, pieces)?;
+        self.problem(Problem { kind: Problem::UNREADABLE, path, detail })
+    }
+}
+
+impl Taker<Cutting> for Lines<'_> {
+    type Error = Error;
+
+    fn previous(&mut self, path: &RelPath) -> Result<Option<Entry>, Error> {
+        match &mut self.previous {
+            Some(previous) => previous.ahead.find_entry(path),
+            None => Ok(None),
+        }
+    }
+
+    fn copied(&mut self, mut entry: Entry, content: Option<Cutting>) -> Result<(), Error> {
+        let pieces = match content {
+            Some(content) => content.finish()?,
+            None => Pieces::of(Vec::new()),
+        };
+        // What was read is what counts: the size that the system told may have changed since.
+        if entry.kind == Kind::File {
+            entry.size = pieces.bytes;
+        }
+        self.read_bytes += pieces.bytes;
+        self.entry(entry, pieces)
+    }
+
+    fn unchanged(&mut self, entry: Entry) -> Result<(), Error> {
+        let lost = || Error::Refused(format!("`{}` was unchanged and is not in the copy before", entry.path));
+        let previous = self.previous.as_mut().ok_or_else(lost)?;
+        let known = previous.pieces.find_entry(&entry.path)?.ok_or_else(lost)?;
+        let (path, size) = (entry.path.clone(), known.size);
+        let mut seen: u64 = known.content.iter().map(Piece::length).sum();
+        let mut count = known.content.len() as u64;
+        self.entry(Entry { size, ..entry }, Pieces::of(known.content))?;
+        while seen < size {
+            let previous = self.previous.as_mut().expect("it was there a moment ago");
+            let more = previous.pieces.find_more(&path, count)?;
+            let more = more.ok_or_else(|| Error::damaged(&path, "its pieces in the copy before are incomplete"))?;
+            seen += more.content.iter().map(Piece::length).sum::<u64>();
+            count += more.content.len() as u64;
+            self.writer.line(&Line::More(more))?;
+        }
+        Ok(())
+    }
+
+    fn problem(&mut self, problem: Problem) -> Result<(), Error> {
+        self.writer.problem(problem.kind);
+        self.told += 1;
+        if self.told <= TOLD {
+            self.ctx.tell(Event::Problem {
+                source: self.source.clone(),
+                kind: problem.kind.to_owned(),
+                path: problem.path.to_string(),
+                detail: problem.detail,
+            });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,255 @@
+//! Both tiers seen together: which snapshots there are, and where each one is.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::catalogue::{Catalogue, Finding, Shipped};
+use super::copies::{Copies, Copy, FUTURE, sources_with_copies};
+use super::name::{SnapshotName, Which};
+use super::node::Remote;
+use super::{Context, Error, restore};
+use crate::format::head::{Head, ProblemCount};
+use crate::format::names::{NodeName, SourceName};
+use crate::format::snapshot_id::SnapshotId;
+
+/// Where a snapshot is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Place {
+    /// On the node only.
+    Local,
+    /// In the repository only.
+    Shipped,
+    /// On the node and in the repository.
+    Both,
+}
+
+/// One snapshot, as `list` shows it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// Its id.
+    pub id: SnapshotId,
+    /// The node that took it.
+    pub node: NodeName,
+    /// Its source.
+    pub source: SourceName,
+    /// The source's kind.
+    pub kind: String,
+    /// The instant it was taken.
+    pub time: Timestamp,
+    /// Where it is.
+    #[serde(rename = "where")]
+    pub place: Place,
+    /// Regular files and hard links.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Stored bytes it needs in the repository; `None` when it is not there.
+    pub stored_bytes: Option<u64>,
+    /// Stored bytes it added to the repository; `None` when it is not there.
+    pub added_bytes: Option<u64>,
+    /// What went wrong while it was taken; empty when sound.
+    pub problems: Vec<ProblemCount>,
+    /// Whether its id is more than a day ahead of the clock.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub future: bool,
+}
+
+/// What a restore has set aside and `restore --undo` puts back.
+#[derive(Clone, Debug, Serialize)]
+pub struct Undo {
+    /// The source.
+    pub source: SourceName,
+    /// The snapshot that was restored.
+    pub snapshot: Option<SnapshotId>,
+    /// When.
+    pub time: Timestamp,
+    /// What lies aside.
+    pub aside: std::path::PathBuf,
+    /// Whether the restore was undone, so that the restored state lies aside.
+    pub redo: bool,
+}
+
+/// All snapshots of a node in both tiers.
+#[derive(Debug, Default)]
+pub struct View {
+    /// The snapshots, by source, oldest first.
+    pub rows: Vec<Row>,
+    /// Undos of this node.
+    pub undo: Vec<Undo>,
+    /// What is not as it should be in the repository.
+    pub findings: Vec<Finding>,
+    /// What lies in the local folder and was not recognised.
+    pub strange: Vec<String>,
+    /// Why the repository was not read, when it was not.
+    pub unreachable: Option<Error>,
+}
+
+/// One snapshot that was looked up, with both places it may be in.
+#[derive(Debug)]
+pub struct Found {
+    /// The node that took it.
+    pub node: NodeName,
+    /// Its source.
+    pub source: SourceName,
+    /// Its id.
+    pub id: SnapshotId,
+    /// The local copy.
+    pub local: Option<Copy>,
+    /// The shipped one, with the repository it is in.
+    pub shipped: Option<(Remote, Shipped)>,
+    /// Why the repository was not asked, when it was not.
+    pub unreachable: Option<Error>,
+}
+
+impl View {
+    /// Reads both tiers; `node` = another node's part of the repository, where there is no local tier.
+    ///
+    /// # Errors
+    /// What the local tier gives. A repository that cannot be reached is in the view.
+    pub fn read(ctx: &Context, node: Option<&NodeName>, source: Option<&SourceName>) -> Result<Self, Error> {
+        let mut view = Self::default();
+        let mut rows: BTreeMap<(SourceName, SnapshotId), Row> = BTreeMap::new();
+        let foreign = node.is_some_and(|node| *node != ctx.node);
+        if ctx.local.is_some() && !foreign {
+            view.local(ctx, source, &mut rows)?;
+        }
+        let node = node.unwrap_or(&ctx.node);
+        match Remote::open(ctx).and_then(|remote| Catalogue::read(ctx, &remote, node, source)) {
+            Ok(catalogue) => {
+                for (key, shipped) in catalogue.snapshots {
+                    add_shipped(ctx, &mut rows, key, &shipped.head);
+                }
+                view.findings = catalogue.findings;
+            }
+            Err(error) if error.is_stopped() || (ctx.local.is_none() || foreign) => return Err(error),
+            Err(error) => view.unreachable = Some(error),
+        }
+        view.rows = rows.into_values().collect();
+        Ok(view)
+    }
+
+    fn local(
+        &mut self,
+        ctx: &Context,
+        source: Option<&SourceName>,
+        rows: &mut BTreeMap<(SourceName, SnapshotId), Row>,
+    ) -> Result<(), Error> {
+        let mut sources = sources_with_copies(ctx)?;
+        sources.extend(ctx.sources.iter().map(|spec| spec.name.clone()));
+        sources.retain(|name| source.is_none_or(|wanted| wanted == name));
+        sources.sort();
+        sources.dedup();
+        for name in sources {
+            let copies = Copies::read(ctx, &name)?;
+            for copy in copies.complete.iter().chain(&copies.future) {
+                rows.insert((name.clone(), copy.id()), local_row(ctx, copy));
+            }
+            self.strange.extend(copies.strange);
+            self.undo.extend(restore::undo_of(ctx, &name)?);
+        }
+        Ok(())
+    }
+}
+
+fn is_future(ctx: &Context, id: SnapshotId) -> bool {
+    id.to_timestamp() > ctx.clock.now() + FUTURE
+}
+
+fn local_row(ctx: &Context, copy: &Copy) -> Row {
+    let record = &copy.record;
+    Row {
+        id: record.id,
+        node: record.node.clone(),
+        source: record.source.clone(),
+        kind: record.kind.clone(),
+        time: record.id.to_timestamp(),
+        place: Place::Local,
+        files: record.files,
+        bytes: record.bytes,
+        stored_bytes: None,
+        added_bytes: None,
+        problems: record.problems.clone(),
+        future: is_future(ctx, record.id),
+    }
+}
+
+fn add_shipped(ctx: &Context, rows: &mut BTreeMap<(SourceName, SnapshotId), Row>, key: (SourceName, SnapshotId), head: &Head) {
+    let row = rows.entry(key).and_modify(|row| row.place = Place::Both).or_insert_with(|| Row {
+        id: head.id,
+        node: head.node.clone(),
+        source: head.source.clone(),
+        kind: head.kind.clone(),
+        time: head.time,
+        place: Place::Shipped,
+        files: head.files,
+        bytes: head.bytes,
+        stored_bytes: None,
+        added_bytes: None,
+        problems: head.problems.clone(),
+        future: is_future(ctx, head.id),
+    });
+    row.stored_bytes = Some(head.stored_bytes);
+    row.added_bytes = Some(head.added_bytes);
+}
+
+impl Found {
+    /// Looks a snapshot up in both tiers.
+    ///
+    /// # Errors
+    /// [`Error::Absent`] when there is none, or when the name fits more than one (then it names them).
+    pub fn look_up(ctx: &Context, node: Option<&NodeName>, name: &SnapshotName) -> Result<Self, Error> {
+        let view = View::read(ctx, node, name.source.as_ref())?;
+        let row = choose(name, &view)?;
+        let node = node.unwrap_or(&ctx.node).clone();
+        let local = match row.place {
+            Place::Shipped => None,
+            Place::Local | Place::Both => Copies::read(ctx, &row.source)?.find(row.id).cloned(),
+        };
+        let shipped = match row.place {
+            Place::Local => None,
+            Place::Shipped | Place::Both => {
+                let remote = Remote::open(ctx)?;
+                let catalogue = Catalogue::read(ctx, &remote, &node, Some(&row.source))?;
+                catalogue.snapshots.get(&(row.source.clone(), row.id)).cloned().map(|shipped| (remote, shipped))
+            }
+        };
+        let (source, id) = (row.source.clone(), row.id);
+        Ok(Self { node, source, id, local, shipped, unreachable: view.unreachable })
+    }
+
+    /// The snapshot as `SOURCE/ID`.
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.source, self.id)
+    }
+}
+
+/// The one row that a name means.
+fn choose<'v>(name: &SnapshotName, view: &'v View) -> Result<&'v Row, Error> {
+    let absent = |what: String| {
+        let hint = match &view.unreachable {
+            Some(error) => format!(" (the repository could not be read: {})", super::error::chain(error)),
+            None => String::new(),
+        };
+        Err(Error::Absent(format!("{what}{hint}")))
+    };
+    let fitting: Vec<&Row> = match &name.which {
+        Which::Prefix(prefix) => view.rows.iter().filter(|row| row.id.to_string().starts_with(prefix)).collect(),
+        Which::Latest => {
+            let mut newest: BTreeMap<&SourceName, &Row> = BTreeMap::new();
+            // Rows of a source ascend by id, so the last one stays.
+            newest.extend(view.rows.iter().filter(|row| !row.future).map(|row| (&row.source, row)));
+            newest.into_values().collect()
+        }
+    };
+    match fitting.as_slice() {
+        [row] => Ok(row),
+        [] => absent(format!("there is no snapshot `{name}`: `windlass list` shows what there is")),
+        some => {
+            let names: Vec<String> = some.iter().take(8).map(|row| format!("{}/{}", row.source, row.id)).collect();
+            absent(format!("`{name}` fits more than one snapshot: {}{}", names.join(", "), if some.len() > 8 { ", …" } else { "" }))
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! `status`: what is late, and what is wrong.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::node::Remote;
+use super::snapshots::{Place, Row, View};
+use super::spec::SourceSpec;
+use super::{Context, Error, verify};
+use crate::format::names::{NodeName, SourceName};
+use crate::format::snapshot_id::SnapshotId;
+
+/// One source at a glance.
+#[derive(Clone, Debug, Serialize)]
+pub struct SourceStatus {
+    /// The source.
+    pub source: SourceName,
+    /// Its kind.
+    pub kind: String,
+    /// Its newest local copy.
+    pub snapshot: Option<SnapshotId>,
+    /// Its newest snapshot in the repository; also `None` when the repository cannot be reached.
+    pub shipped: Option<SnapshotId>,
+    /// Age of the newest snapshot of either tier in seconds.
+    pub age_seconds: Option<i64>,
+    /// How old it may get.
+    pub objective_seconds: u64,
+    /// Local copies.
+    pub copies: usize,
+    /// Local copies that are not in the repository.
+    pub unshipped: usize,
+    /// Whether the newest snapshot, or the newest shipped one, is older than the objective.
+    pub late: bool,
+    /// What is wrong, for a person; empty when all is well.
+    pub wrong: Vec<String>,
+}
+
+/// The whole node at a glance.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    /// The node.
+    pub node: NodeName,
+    /// When this was said.
+    pub time: Timestamp,
+    /// The repository's place.
+    pub repository: String,
+    /// Whether nothing is late and nothing is wrong.
+    pub healthy: bool,
+    /// The sources.
+    pub sources: Vec<SourceStatus>,
+    /// What is wrong with the node as a whole.
+    pub wrong: Vec<String>,
+    /// Free bytes on the filesystem of local copies.
+    pub free_bytes: u64,
+}
+
+/// Tells what is late and what is wrong.
+///
+/// # Errors
+/// What the local tier gives; a repository that cannot be reached is something wrong, not an error.
+pub fn run(ctx: &Context) -> Result<Outcome, Error> {
+    let local = ctx.local()?;
+    let now = ctx.clock.now();
+    let mut wrong = Vec::new();
+    let view = View::read(ctx, None, None)?;
+    if let Some(error) = &view.unreachable {
+        wrong.push(format!("the repository cannot be read: {}", super::error::chain(error)));
+    }
+    wrong.extend(view.findings.iter().map(|finding| format!("{}: {}", finding.object, finding.problem)));
+    wrong.extend(view.strange.iter().cloned());
+    if ctx.sources.is_empty() {
+        wrong.push("the configuration names no source: nothing is backed up".into());
+    }
+    if view.unreachable.is_none() {
+        wrong.extend(known_damage(ctx)?);
+    }
+    let sources: Vec<SourceStatus> = ctx.sources.iter().map(|spec| source_status(spec, &view, now)).collect();
+    let repository = match ctx.store() {
+        Ok(store) => store.describe(),
+        Err(error) => super::error::chain(&error),
+    };
+    let healthy = wrong.is_empty() && sources.iter().all(|source| !source.late && source.wrong.is_empty());
+    // Before the first snapshot there is no folder yet.
+    let free_bytes = if local.dir.exists() { ctx.space.room(&local.dir)?.free } else { 0 };
+    Ok(Outcome { node: ctx.node.clone(), time: now, repository, healthy, sources, wrong, free_bytes })
+}
+
+/// What verification has found and nothing has mended yet.
+fn known_damage(ctx: &Context) -> Result<Vec<String>, Error> {
+    let remote = Remote::open(ctx)?;
+    let known = verify::known(ctx, &remote, &ctx.node)?;
+    Ok(known.iter().map(|check| format!("{} is {} (verified {})", check.object, check.verdict.word(), check.time)).collect())
+}
+
+fn source_status(spec: &SourceSpec, view: &View, now: Timestamp) -> SourceStatus {
+    let rows: Vec<&Row> = view.rows.iter().filter(|row| row.source == spec.name).collect();
+    let newest = |wanted: &dyn Fn(&Row) -> bool| rows.iter().rev().find(|row| !row.future && wanted(row)).map(|row| row.id);
+    let snapshot = newest(&|row| row.place != Place::Shipped);
+    let shipped = newest(&|row| row.place != Place::Local);
+    let age = |id: Option<SnapshotId>| id.map(|id| (now - id.to_timestamp()).as_secs().max(0));
+    let objective = i64::try_from(spec.objective.as_secs()).unwrap_or(i64::MAX);
+    let is_late = |id| age(id).is_none_or(|age| age > objective);
+    let mut wrong = Vec::new();
+    if rows.is_empty() {
+        wrong.push("there is no snapshot yet".to_owned());
+    }
+    for row in rows.iter().filter(|row| row.future) {
+        wrong.push(format!("{} is from the future: the clock was wrong; `windlass forget` removes it", row.id));
+    }
+    if let Some(last) = rows.iter().rev().find(|row| !row.future) {
+        wrong.extend(last.problems.iter().map(|problem| format!("the newest snapshot has {} {}", problem.count, problem.kind)));
+    }
+    // A repository that cannot be read says nothing about what is in it.
+    let late = is_late(snapshot.max(shipped)) || (view.unreachable.is_none() && is_late(shipped));
+    SourceStatus {
+        source: spec.name.clone(),
+        kind: spec.kind.word().to_owned(),
+        snapshot,
+        shipped,
+        age_seconds: age(snapshot.max(shipped)),
+        objective_seconds: spec.objective.as_secs(),
+        copies: rows.iter().filter(|row| row.place != Place::Shipped).count(),
+        unshipped: if view.unreachable.is_some() { 0 } else { rows.iter().filter(|row| row.place == Place::Local).count() },
+        late,
+        wrong,
+    }
+}

@@ -1,0 +1,68 @@
+//! Creating an object: never over another, and settled by what the store holds rather than by what it said.
+
+use bytes::Bytes;
+use object_store::path::Path;
+use object_store::{ObjectStore, PutMode, PutOptions, PutPayload};
+
+use super::core::Core;
+use super::error::Error;
+use super::fault::Fault;
+use super::patience::within;
+use super::wire::Damaged;
+
+/// What lies under a key after a create that did not answer "done".
+enum Lies {
+    Same,
+    Other,
+    Nothing,
+    Unknown(Fault),
+}
+
+impl Core {
+    pub(super) async fn create(&self, key: &str, bytes: Bytes) -> Result<(), Error> {
+        let path = self.path(key)?;
+        let at = self.at("write", key);
+        self.retry(at, || self.create_once(&path, &bytes)).await?;
+        self.meter.add_travelled(bytes.len() as u64);
+        Ok(())
+    }
+
+    /// One try. "It is taken" may be an earlier try of ours, an error may come after the object was stored, and a refused body may have been
+    /// kept: in each case what lies under the key decides.
+    async fn create_once(&self, path: &Path, bytes: &Bytes) -> Result<(), Fault> {
+        let fault = match self.put_new(path, bytes, None).await {
+            Ok(()) => return Ok(()),
+            Err(fault @ (Fault::Told(_) | Fault::NoCredential(_) | Fault::Certificate(_) | Fault::Broken { sent: false, .. })) => {
+                return Err(fault);
+            }
+            Err(fault) => fault,
+        };
+        match (self.lies(path, bytes).await, fault) {
+            (Lies::Same, _) => Ok(()),
+            (Lies::Other, _) => Err(Fault::Taken),
+            (Lies::Nothing, Fault::Exists) => Err(Fault::Wavering),
+            (Lies::Unknown(unread), Fault::Exists) => Err(unread),
+            (Lies::Nothing | Lies::Unknown(_), fault) => Err(fault),
+        }
+    }
+
+    /// Puts an object unless the key is taken; `damaged` is sent in place of the signed bytes.
+    pub(super) async fn put_new(&self, path: &Path, bytes: &Bytes, damaged: Option<Bytes>) -> Result<(), Fault> {
+        self.check_folder()?;
+        let mut options = PutOptions::from(PutMode::Create);
+        if let Some(damaged) = damaged {
+            options.extensions.insert(Damaged(damaged));
+        }
+        let limit = self.patience.transfer(bytes.len() as u64);
+        within(limit, self.store.put_opts(path, PutPayload::from(bytes.clone()), options)).await.map(|_| ())
+    }
+
+    async fn lies(&self, path: &Path, bytes: &Bytes) -> Lies {
+        match self.read(path, None, bytes.len() as u64).await {
+            Ok(stored) if stored == *bytes => Lies::Same,
+            Ok(_) | Err(Fault::TooLarge { .. }) => Lies::Other,
+            Err(Fault::Absent) => Lies::Nothing,
+            Err(fault) => Lies::Unknown(fault),
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Opening a repository: from settings, over a given store, in memory.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use object_store::ObjectStore;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use tokio::runtime::{Builder, Runtime};
+
+use super::core::{Core, Pages};
+use super::folder::Folder;
+use super::location::Location;
+use super::patience::Patience;
+use super::{Error, FLOOR_RATE, Repository, Settings, Tools, s3};
+use crate::sys::environment::Environment;
+
+/// Threads that drive requests: enough to encrypt and hash for a fast line, few enough to leave the cores to compression.
+const WORKERS: usize = 2;
+
+/// Most threads that may block: file access of a folder, name look-ups, and waits between tries; more requests than that do not travel.
+const BLOCKING_THREADS: usize = 32;
+
+/// The threads that requests run on.
+pub(super) struct Engine(pub(super) Option<Runtime>);
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // A plain drop would wait for requests that nobody waits for any more.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Repository {
+    /// Opens the repository of these settings. A folder must be there; a bucket is not asked yet.
+    ///
+    /// # Errors
+    /// [`Error::Settings`], [`Error::CaFile`], [`Error::FolderMissing`].
+    pub fn open(settings: &Settings, environment: &dyn Environment, tools: Tools) -> Result<Self, Error> {
+        let floor_rate = if settings.floor_rate == 0 { FLOOR_RATE } else { settings.floor_rate };
+        match Location::parse(&settings.url)? {
+            Location::Memory => Ok(Self::memory(tools)),
+            Location::Folder(path) => {
+                let (folder, store) = Folder::open(&path)?;
+                let parts = Parts { folder: Some(folder), ..Parts::of(Arc::new(store)) };
+                Self::build(parts, format!("file://{}", path.display()), tools, floor_rate)
+            }
+            Location::S3 { bucket, prefix } => {
+                let (store, endpoint) = s3::open(settings, &bucket, environment)?;
+                let store = Arc::new(store);
+                let pages: Arc<dyn Pages> = Arc::clone(&store) as _;
+                let description = match prefix.as_ref() {
+                    "" => format!("s3://{bucket} at {endpoint}"),
+                    prefix => format!("s3://{bucket}/{prefix} at {endpoint}"),
+                };
+                Self::build(Parts { pages: Some(pages), prefix, ..Parts::of(store) }, description, tools, floor_rate)
+            }
+        }
+    }
+
+    /// A repository over any store, below a prefix (may be empty). For tests, and for decorators around a real store.
+    ///
+    /// # Panics
+    /// When the prefix cannot be one, or the system gives no threads.
+    pub fn over(store: Arc<dyn ObjectStore>, prefix: &str, description: String, tools: Tools) -> Self {
+        let prefix = Path::parse(prefix).expect("a prefix is made of parts that keys may have");
+        Self::build(Parts { prefix, ..Parts::of(store) }, description, tools, FLOOR_RATE).expect("the system gives two threads")
+    }
+
+    /// A repository in memory, which goes with its last clone.
+    pub fn memory(tools: Tools) -> Self {
+        Self::over(Arc::new(InMemory::new()), "", "memory://".into(), tools)
+    }
+
+    fn build(parts: Parts, description: String, tools: Tools, floor_rate: u64) -> Result<Self, Error> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(WORKERS)
+            .max_blocking_threads(BLOCKING_THREADS)
+            .thread_name("repository")
+            .enable_all()
+            .build()
+            .map_err(|cause| Error::Settings(format!("the repository's threads cannot be started: {cause}")))?;
+        let Tools { clock, random, stop, meter } = tools;
+        let core = Core {
+            store: parts.store,
+            pages: parts.pages,
+            folder: parts.folder,
+            prefix: parts.prefix,
+            description: description.into(),
+            patience: Patience { clock, random, stop, floor_rate },
+            meter,
+            answered: AtomicBool::new(false),
+            served: AtomicBool::new(false),
+        };
+        Ok(Self { core: Arc::new(core), engine: Arc::new(Engine(Some(runtime))) })
+    }
+}
+
+/// A store and what is special about it.
+struct Parts {
+    store: Arc<dyn ObjectStore>,
+    pages: Option<Arc<dyn Pages>>,
+    folder: Option<Folder>,
+    prefix: Path,
+}
+
+impl Parts {
+    fn of(store: Arc<dyn ObjectStore>) -> Self {
+        Self { store, pages: None, folder: None, prefix: Path::default() }
+    }
+}

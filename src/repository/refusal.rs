@@ -1,0 +1,120 @@
+//! What a store answered instead of doing what was asked.
+
+use std::fmt;
+
+/// Most characters of a store's own message that are kept: enough for a sentence, too few for a page.
+const MESSAGE_MAX: usize = 300;
+
+/// An answer other than success, as far as it was understood.
+///
+/// It travels at the bottom of the error chain of `object_store`, so that a decorator in a test can make one too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The HTTP status.
+    pub status: u16,
+    /// The store's code, like `NoSuchBucket`; empty when it gave none.
+    pub code: String,
+    /// The store's message; empty when it gave none.
+    pub message: String,
+    /// The region that the bucket lies in, when the store told it.
+    pub region: Option<String>,
+    /// Whether a source of credentials answered, not the store.
+    pub of_credentials: bool,
+}
+
+impl Refusal {
+    /// A store's answer with this status and code.
+    pub fn new(status: u16, code: &str) -> Self {
+        Self { status, code: code.to_owned(), message: String::new(), region: None, of_credentials: false }
+    }
+
+    /// Reads code and message from the body of an answer, XML as S3 writes it.
+    pub(super) fn with_body(mut self, body: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(body);
+        if let Some(code) = element(&text, "Code") {
+            self.code = code;
+        }
+        self.message = element(&text, "Message").unwrap_or_default();
+        if self.region.is_none() {
+            self.region = element(&text, "Region");
+        }
+        self
+    }
+
+    /// Whether the same request may be answered otherwise a little later.
+    pub(super) fn is_passing(&self) -> bool {
+        const CODES: [&str; 10] = [
+            "SlowDown",
+            "ServiceUnavailable",
+            "InternalError",
+            "RequestTimeout",
+            "RequestTimeoutException",
+            // The body was damaged or cut on its way; the next try may pass.
+            "BadDigest",
+            "IncompleteBody",
+            "XAmzContentSHA256Mismatch",
+            // Two writers at one key; after one is done the answer is a clear one.
+            "OperationAborted",
+            "ConditionalRequestConflict",
+        ];
+        match self.status {
+            501 | 505 | 507 => false,
+            408 | 425 | 429 | 500.. => true,
+            _ => CODES.contains(&self.code.as_str()),
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.code.as_str() {
+            "" => write!(f, "the store answered with status {}", self.status)?,
+            code => write!(f, "the store answered {code} ({})", self.status)?,
+        }
+        if self.message.is_empty() { Ok(()) } else { write!(f, ": {}", self.message.trim_end_matches('.')) }
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// The text of the first such element, with control characters taken out and its length bounded.
+fn element(text: &str, name: &str) -> Option<String> {
+    let start = text.find(&format!("<{name}>"))? + name.len() + 2;
+    let rest = &text[start..];
+    let inner = &rest[..rest.find("</")?];
+    let plain = inner.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&apos;", "'").replace("&amp;", "&");
+    Some(plain.chars().filter(|c| !c.is_control()).take(MESSAGE_MAX).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_message_and_region_come_from_the_body() {
+        let body = b"<?xml version=\"1.0\"?><Error><Code>AuthorizationHeaderMalformed</Code><Message>expecting &apos;eu&apos;\n.</Message>\
+            <Region>eu-west-1</Region></Error>";
+        let refusal = Refusal::new(400, "").with_body(body);
+        assert_eq!((refusal.code.as_str(), refusal.region.as_deref()), ("AuthorizationHeaderMalformed", Some("eu-west-1")));
+        assert_eq!(refusal.to_string(), "the store answered AuthorizationHeaderMalformed (400): expecting 'eu'");
+    }
+
+    #[test]
+    fn a_body_that_is_no_error_document_is_no_message() {
+        for body in [&b""[..], b"\xff\xfe", b"<Code>", b"<html>No</html>"] {
+            assert_eq!(Refusal::new(502, "").with_body(body).to_string(), "the store answered with status 502");
+        }
+        let long = format!("<Message>{}</Message>", "x".repeat(10_000));
+        assert_eq!(Refusal::new(500, "").with_body(long.as_bytes()).message.len(), MESSAGE_MAX);
+    }
+
+    #[test]
+    fn only_what_passes_by_itself_is_tried_again() {
+        for (status, code) in [(503, "SlowDown"), (500, ""), (429, ""), (400, "RequestTimeout"), (409, "OperationAborted")] {
+            assert!(Refusal::new(status, code).is_passing(), "{status} {code}");
+        }
+        for (status, code) in [(403, "AccessDenied"), (404, "NoSuchKey"), (400, "InvalidRequest"), (501, "NotImplemented"), (507, "")] {
+            assert!(!Refusal::new(status, code).is_passing(), "{status} {code}");
+        }
+    }
+}

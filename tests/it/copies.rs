@@ -1,0 +1,266 @@
+//! Four local copies: the promises, and the defects of the scripts that Windlass replaces, each turned into a fact.
+
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use windlass::format::snapshot_id::SnapshotId;
+use windlass::ops::{self, Error};
+use windlass::sys::lock::Lock;
+
+use crate::support::node::{Disk, Node, tree};
+
+fn snapshot(node: &Node) -> Result<ops::snapshot::Outcome, Error> {
+    node.clock.advance(Duration::from_secs(60));
+    ops::snapshot::run(&node.context(), &tree(), &ops::snapshot::Options::default())
+}
+
+fn id(text: &str) -> SnapshotId {
+    text.parse().unwrap()
+}
+
+#[test]
+fn after_each_snapshot_the_four_newest_copies_remain() {
+    let node = Node::new();
+    node.write("a", b"1");
+    let ids: Vec<SnapshotId> = (0..6).map(|_| node.snapshot()).collect();
+    assert_eq!(node.copies(), ids[2..]);
+}
+
+/// Defect 1: pruning before the new backup is known good, so that four failed nights delete every good one.
+#[test]
+fn failed_snapshots_never_cost_a_good_copy() {
+    let node = Node::new();
+    node.write("a", b"1");
+    let ids: Vec<SnapshotId> = (0..4).map(|_| node.snapshot()).collect();
+    fs::rename(node.path("tree"), node.path("elsewhere")).unwrap();
+    for _ in 0..5 {
+        assert!(snapshot(&node).is_err());
+    }
+    assert_eq!(node.copies(), ids);
+    let left: Vec<_> = fs::read_dir(node.path("local/tree")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 4, "nothing half done stays: {left:?}");
+}
+
+/// Defect 2: order by directory mtime, so that touching an old copy makes it the newest.
+#[test]
+fn touching_an_old_copy_does_not_make_it_newer() {
+    let node = Node::new();
+    node.write("a", b"1");
+    let ids: Vec<SnapshotId> = (0..4).map(|_| node.snapshot()).collect();
+    let oldest = fs::File::open(node.path("local/tree").join(ids[0].to_string())).unwrap();
+    oldest.set_modified(std::time::UNIX_EPOCH + Duration::from_secs(4_000_000_000)).unwrap();
+    let new = node.snapshot();
+    assert_eq!(node.copies(), [ids[1], ids[2], ids[3], new]);
+}
+
+/// Defect 3: any foreign file counts as a copy and may be removed; odd names break the loop.
+#[test]
+fn foreign_files_are_never_counted_and_never_touched() {
+    let node = Node::new();
+    node.write("a", b"1");
+    node.snapshot();
+    let folder = node.path("local/tree");
+    let foreign = ["notes", "*", "a b", "20261123", "20261123T000000123Z.tar", "$(rm -rf x)"];
+    for name in foreign {
+        fs::create_dir(folder.join(name)).unwrap();
+        fs::write(folder.join(name).join("kept"), b"x").unwrap();
+    }
+    // Something with the name of a copy that is not one.
+    fs::create_dir(folder.join("20260101T000000000Z")).unwrap();
+    let ids: Vec<SnapshotId> = (0..5).map(|_| node.snapshot()).collect();
+    assert_eq!(node.copies(), ids[1..]);
+    for name in foreign {
+        assert!(folder.join(name).join("kept").exists(), "{name}");
+    }
+    assert!(folder.join("20260101T000000000Z").exists());
+    let view = ops::snapshots::View::read(&node.context(), None, None).unwrap();
+    assert_eq!(view.strange.len(), foreign.len() + 1, "{:?}", view.strange);
+}
+
+/// Defect 4: sixty runs in one night leave four copies of one night. The newest sound copy stays among newer ones with problems.
+#[test]
+fn four_copies_with_problems_do_not_push_out_the_newest_sound_one() {
+    let node = Node::new();
+    node.write("a", b"1");
+    let sound = node.snapshot();
+    rustix_mknod(&node.path("tree/device"));
+    let ids: Vec<SnapshotId> = (0..6)
+        .map(|_| {
+            let outcome = snapshot(&node).unwrap();
+            assert_eq!(outcome.problems.len(), 1);
+            outcome.id.unwrap()
+        })
+        .collect();
+    assert_eq!(node.copies(), [sound, ids[3], ids[4], ids[5]]);
+}
+
+/// Defect 5: names that resolve to a second, so that two runs in one second share a folder and overwrite silently.
+#[test]
+fn two_snapshots_in_one_instant_are_two_copies() {
+    let node = Node::new();
+    node.write("a", b"1");
+    let run = || ops::snapshot::run(&node.context(), &tree(), &ops::snapshot::Options::default()).unwrap().id.unwrap();
+    let (first, second) = (run(), run());
+    assert_eq!(second, first.next());
+    assert_eq!(node.copies(), [first, second]);
+}
+
+/// Defect 6: no lock, so that a manual run and the nightly one interleave.
+#[test]
+fn a_second_run_on_a_source_is_told_who_holds_it() {
+    let node = Node::new();
+    node.write("a", b"1");
+    let ctx = node.context();
+    let held = ctx.state().unwrap().lock_source(&ctx, &tree(), "snapshot", None).unwrap();
+    match snapshot(&node) {
+        Err(Error::System(windlass::sys::Error::Locked { holder, .. })) => assert!(holder.contains("snapshot tree"), "{holder}"),
+        other => panic!("{other:?}"),
+    }
+    drop(held);
+    snapshot(&node).unwrap();
+}
+
+/// Defect 7: a truncated or empty dump still looks like a backup.
+#[test]
+fn a_copy_without_its_record_or_with_a_damaged_one_does_not_count() {
+    let node = Node::new();
+    node.write("a", b"1");
+    let ids: Vec<SnapshotId> = (0..4).map(|_| node.snapshot()).collect();
+    let copy = |id: SnapshotId| node.path("local/tree").join(id.to_string());
+    fs::remove_file(copy(ids[3]).join("snapshot.json")).unwrap();
+    fs::write(copy(ids[2]).join("snapshot.json"), b"{").unwrap();
+    assert_eq!(node.copies(), ids[..2]);
+    let new = node.snapshot();
+    assert_eq!(node.copies(), [ids[0], ids[1], new], "and nothing was removed for it");
+}
+
+/// Defect 15: nothing leaves the node, and nothing says so.
+#[test]
+fn a_copy_that_was_not_shipped_is_seen_in_status() {
+    let node = Node::new();
+    node.write("a", b"1");
+    node.init().snapshot();
+    let status = ops::status::run(&node.context()).unwrap();
+    assert!(!status.healthy && status.sources[0].late && status.sources[0].unshipped == 1, "{status:?}");
+    node.backup();
+    let status = ops::status::run(&node.context()).unwrap();
+    assert!(status.healthy && status.sources[0].unshipped == 0, "{status:?}");
+    node.clock.advance(Duration::from_secs(27 * 3600));
+    assert!(ops::status::run(&node.context()).unwrap().sources[0].late);
+}
+
+#[test]
+fn a_clock_that_jumps_back_does_not_make_new_copies_old() {
+    let node = Node::new();
+    node.write("a", b"1");
+    let first = node.snapshot();
+    node.set_clock("2026-11-22T12:00:00Z");
+    let second = node.snapshot();
+    assert_eq!(second, first.next());
+    node.set_clock("2026-11-24T00:00:00Z");
+    assert_eq!(node.snapshot(), id("20261124T000100000Z"));
+}
+
+#[test]
+fn an_id_from_the_future_is_no_floor_and_not_latest_and_stays() {
+    let node = Node::new();
+    node.write("a", b"1");
+    node.init();
+    node.set_clock("2036-01-01T00:00:00Z");
+    let future = node.snapshot();
+    node.set_clock("2026-11-23T02:00:00Z");
+    let ids: Vec<SnapshotId> = (0..5).map(|_| node.backup()).collect();
+    assert!(ids[0] < id("20261123T030000000Z"));
+    assert_eq!(node.copies(), ids[1..], "the one from the future does not count");
+    assert!(node.path("local/tree").join(future.to_string()).exists());
+    let latest = ops::snapshots::Found::look_up(&node.context(), None, &"tree/latest".parse().unwrap()).unwrap();
+    assert_eq!(latest.id, ids[4]);
+    let status = ops::status::run(&node.context()).unwrap();
+    assert!(status.sources[0].wrong.iter().any(|wrong| wrong.contains("from the future")), "{status:?}");
+    let plan = ops::forget::plan(&node.context(), &format!("tree/{future}").parse().unwrap()).unwrap();
+    ops::forget::run(&node.context(), &plan, None).unwrap();
+    assert!(!node.path("local/tree").join(future.to_string()).exists());
+}
+
+fn megabyte(node: &Node, n: u8) {
+    node.write("a", vec![n; 1 << 20]);
+}
+
+#[test]
+fn a_disk_that_holds_four_copies_but_not_five_refuses_with_the_numbers() {
+    let mut node = Node::new();
+    node.space = Arc::new(Disk { folder: node.path("local"), whole: (4 << 20) + (700 << 10) });
+    node.init();
+    for n in 0..4 {
+        megabyte(&node, n);
+        node.snapshot();
+    }
+    megabyte(&node, 4);
+    let error = snapshot(&node).unwrap_err().to_string();
+    assert!(error.contains("no room") && error.contains("1048576"), "{error}");
+    assert_eq!(node.copies().len(), 4);
+}
+
+#[test]
+fn a_tight_disk_lets_the_oldest_copy_go_first_once_it_is_shipped() {
+    let mut node = Node::new();
+    node.space = Arc::new(Disk { folder: node.path("local"), whole: (4 << 20) + (700 << 10) });
+    node.tight = true;
+    node.init();
+    let mut ids = Vec::new();
+    for n in 0..4 {
+        megabyte(&node, n);
+        ids.push(node.snapshot());
+    }
+    megabyte(&node, 4);
+    let error = snapshot(&node).unwrap_err().to_string();
+    assert!(error.contains("not sound in the repository"), "{error}");
+    assert_eq!(node.copies(), ids);
+    ops::ship::run(&node.context(), &tree(), &ops::ship::Options::default()).unwrap();
+    let new = node.snapshot();
+    assert_eq!(node.copies(), [ids[1], ids[2], ids[3], new]);
+}
+
+#[test]
+fn an_unchanged_file_takes_no_room_in_the_next_copy() {
+    use std::os::unix::fs::MetadataExt;
+    let mut node = Node::new();
+    node.write("a", vec![7; 3 << 20]);
+    let old = fs::File::open(node.path("tree/a")).unwrap();
+    old.set_modified(std::time::UNIX_EPOCH + Duration::from_secs(1_000_000_000)).unwrap();
+    // The change of the inode itself must be two seconds old by the node's clock before it is trusted.
+    node.clock.set(jiff::Timestamp::now().checked_add(jiff::SignedDuration::from_hours(1)).unwrap());
+    node.space = Arc::new(Disk { folder: node.path("local"), whole: 5 << 20 });
+    let first = node.snapshot();
+    let outcome = snapshot(&node).unwrap();
+    assert_eq!(outcome.read_bytes, 0);
+    let inode = |id: SnapshotId| fs::metadata(node.path("local/tree").join(id.to_string()).join("data/a")).unwrap().ino();
+    assert_eq!(inode(first), inode(outcome.id.unwrap()));
+}
+
+#[test]
+fn a_copy_that_is_being_read_stays_until_the_reader_is_done() {
+    let node = Node::new();
+    node.write("a", b"1");
+    let first = node.snapshot();
+    let ctx = node.context();
+    let held = Lock::shared(&ctx.state().unwrap().copy_lock(&tree(), first).unwrap()).unwrap();
+    for _ in 0..4 {
+        node.snapshot();
+    }
+    assert_eq!(node.copies().len(), 5);
+    drop(held);
+    let new = node.snapshot();
+    assert_eq!((node.copies().len(), *node.copies().last().unwrap()), (4, new));
+}
+
+/// A device: something that a snapshot cannot hold, so that it has a problem. As a user who may not make one, an unreadable file.
+fn rustix_mknod(path: &std::path::Path) {
+    use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
+    if mknodat(CWD, path, FileType::CharacterDevice, Mode::RUSR, makedev(1, 3)).is_err() {
+        use std::os::unix::fs::PermissionsExt;
+        fs::write(path, b"x").unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0)).unwrap();
+    }
+}

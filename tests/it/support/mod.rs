@@ -1,0 +1,21 @@
+//! What the tests share.
+
+pub mod authority;
+pub mod node;
+pub mod servers;
+#[allow(dead_code, reason = "which faults are used changes with the tests")]
+pub mod store;
+
+use std::sync::Arc;
+
+use windlass::repository::Tools;
+use windlass::sys::clock::SystemClock;
+use windlass::sys::stop::Stop;
+
+// `store` is shared with the unit tests and finds it here.
+use windlass::repository::Refusal;
+
+/// The tools of a running program.
+pub fn tools() -> Tools {
+    node::tools(Arc::new(SystemClock::new()), Stop::new())
+}
