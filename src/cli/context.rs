@@ -17,6 +17,7 @@ use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::environment::{Environment, SystemEnvironment};
 use crate::sys::meter::Meter;
 use crate::sys::random::{Random, SystemRandom};
+use crate::sys::space::SystemSpace;
 use crate::sys::stop::Stop;
 
 /// Memory of a run without a configuration: the same as the configuration's default.
@@ -122,6 +123,7 @@ impl Program {
             repository: Box::new(|| unreachable!("every context says how its repository is opened")),
             clock: Arc::clone(&self.clock),
             random: Arc::clone(&self.random),
+            space: Arc::new(SystemSpace),
             stop: self.stop.clone(),
             meter: Arc::clone(&self.meter),
             events: events::listener(&self.output),
