@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn a_bar_follows_its_meter_from_phase_to_phase() {
         let (bar, mut shown) = (ProgressBar::hidden(), None);
-        let reading = |phase, total, bytes| Reading { phase, total, bytes, files: 0 };
+        let reading = |phase, total, bytes| Reading { phase, total, bytes, files: 0, travelled: 0 };
         draw(&bar, reading("copying", 0, 5), &mut shown);
         assert_eq!((bar.position(), bar.message()), (5, "copying".into()));
         draw(&bar, reading("packing", 100, 10), &mut shown);
