@@ -7,5 +7,6 @@ mod contract;
 mod copies;
 mod fetch;
 mod house;
+mod round_trip;
 mod ship;
 mod support;
