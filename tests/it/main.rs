@@ -9,5 +9,6 @@ mod copies;
 mod fetch;
 mod house;
 mod restore;
+mod round_trip;
 mod ship;
 mod support;
