@@ -5,5 +5,6 @@
 mod by_hand;
 mod contract;
 mod copies;
+mod model;
 mod ship;
 mod support;
