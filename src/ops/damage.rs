@@ -3,7 +3,7 @@
 use crate::repository;
 
 /// What is wrong with the object, where the store has answered and the object is at fault; `None` for every other failure.
-pub fn object_problem(error: &repository::Error) -> Option<String> {
+pub(crate) fn object_problem(error: &repository::Error) -> Option<String> {
     match error {
         repository::Error::Absent { .. } => Some(MISSING.to_owned()),
         repository::Error::TooLarge { found, .. } => Some(format!("it has {found} bytes, more than it can have")),
@@ -15,4 +15,4 @@ pub fn object_problem(error: &repository::Error) -> Option<String> {
 }
 
 /// The problem of an object that is not there.
-pub const MISSING: &str = "it is missing";
+pub(crate) const MISSING: &str = "it is missing";

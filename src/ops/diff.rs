@@ -1,11 +1,18 @@
 //! `diff`: what changed between two snapshots, from their file lists alone.
 
+use std::cmp::Ordering;
+
 use serde::Serialize;
 
+use super::entries::Entries;
 use super::name::SnapshotName;
+use super::show::lines_of;
+use super::snapshots::Found;
 use super::{Context, Error};
+use crate::format::entry::{self, Entry, Piece};
 use crate::format::names::NodeName;
 use crate::format::path::RelPath;
+use crate::sys::lock::Lock;
 
 /// What happened to a path from the first snapshot to the second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -49,6 +56,9 @@ pub struct Summary {
 
 /// Compares two snapshots and calls `visit` with each difference, in path order.
 ///
+/// Content is compared by the digests of its pieces and by holes, so nothing but file lists is read. A hard link is compared by the path
+/// that it shares; what changed in the file is said once, of that path.
+///
 /// # Errors
 /// [`Error::Absent`]; [`Error::Damaged`]; what `visit` gives.
 pub fn run(
@@ -58,6 +68,116 @@ pub fn run(
     after: &SnapshotName,
     visit: &mut dyn FnMut(Change) -> Result<(), Error>,
 ) -> Result<Summary, Error> {
-    let _ = (ctx, node, before, after, visit);
-    Err(Error::Refused("not built".into()))
+    let (_held_before, before) = entries_of(ctx, node, before)?;
+    let (_held_after, after) = entries_of(ctx, node, after)?;
+    compare(ctx, before, after, visit)
 }
+
+fn entries_of(ctx: &Context, node: Option<&NodeName>, name: &SnapshotName) -> Result<(Option<Lock>, Entries), Error> {
+    let found = Found::look_up(ctx, node, name)?;
+    let held = found.local.as_ref().map(|copy| copy.hold(ctx)).transpose()?;
+    Ok((held, Entries::new(lines_of(ctx, &found)?)))
+}
+
+fn compare(
+    ctx: &Context,
+    mut before: Entries,
+    mut after: Entries,
+    visit: &mut dyn FnMut(Change) -> Result<(), Error>,
+) -> Result<Summary, Error> {
+    let mut summary = Summary::default();
+    let (mut old, mut new) = (before.next_entry()?, after.next_entry()?);
+    loop {
+        ctx.stop.check()?;
+        let order = match (&old, &new) {
+            (None, None) => return Ok(summary),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(old), Some(new)) => old.path.cmp(&new.path),
+        };
+        let change = match (order, &old, &new) {
+            (Ordering::Less, Some(old), _) => Some((Kind::Removed, &old.path)),
+            (Ordering::Greater, _, Some(new)) => Some((Kind::Added, &new.path)),
+            (_, Some(old), Some(new)) => {
+                let same = is_same_thing(old, new) && is_same_content(&mut before, old, &mut after, new)?;
+                let change = if !same { Some(Kind::Changed) } else { (!is_same_metadata(old, new)).then_some(Kind::Metadata) };
+                change.map(|change| (change, &new.path))
+            }
+            _ => None,
+        };
+        if let Some((change, path)) = change {
+            *match change {
+                Kind::Added => &mut summary.added,
+                Kind::Removed => &mut summary.removed,
+                Kind::Changed => &mut summary.changed,
+                Kind::Metadata => &mut summary.metadata,
+            } += 1;
+            let size = |entry: &Option<Entry>, there| entry.as_ref().filter(|e| there && e.kind == entry::Kind::File).map(|e| e.size);
+            let (size_before, size_after) = (size(&old, order.is_le()), size(&new, order.is_ge()));
+            visit(Change { change, path: path.clone(), size_before, size_after })?;
+        }
+        if order.is_le() {
+            old = before.next_entry()?;
+        }
+        if order.is_ge() {
+            new = after.next_entry()?;
+        }
+    }
+}
+
+fn is_same_thing(old: &Entry, new: &Entry) -> bool {
+    (old.kind, old.size, &old.target, &old.link) == (new.kind, new.size, &new.target, &new.link)
+}
+
+fn is_same_metadata(old: &Entry, new: &Entry) -> bool {
+    let owner = |entry: &Entry| (entry.uid, entry.gid, entry.user.clone(), entry.group.clone());
+    let attributes = |entry: &Entry| {
+        let mut xattrs = entry.xattrs.clone();
+        xattrs.sort();
+        xattrs
+    };
+    (old.mode, old.mtime) == (new.mode, new.mtime) && owner(old) == owner(new) && attributes(old) == attributes(new)
+}
+
+/// Whether both files consist of the same pieces. Where they lie in the repository does not matter.
+fn is_same_content(before: &mut Entries, old: &Entry, after: &mut Entries, new: &Entry) -> Result<bool, Error> {
+    let (mut ours, mut theirs) = (old.content.clone(), new.content.clone());
+    loop {
+        let common = ours.len().min(theirs.len());
+        if !ours.iter().zip(&theirs).all(|(a, b)| is_same_piece(a, b)) {
+            return Ok(false);
+        }
+        ours.drain(..common);
+        theirs.drain(..common);
+        // The line of one may end sooner than that of the other.
+        let ended = [refill(&mut ours, before)?, refill(&mut theirs, after)?];
+        match ended {
+            [false, false] => {}
+            [true, true] => return Ok(true),
+            _ => return Ok(false),
+        }
+    }
+}
+
+/// Reads on when there are no pieces left; true when the file has no more.
+fn refill(pieces: &mut Vec<Piece>, entries: &mut Entries) -> Result<bool, Error> {
+    if pieces.is_empty() {
+        match entries.more()? {
+            Some(more) => *pieces = more,
+            None => return Ok(true),
+        }
+    }
+    Ok(false)
+}
+
+fn is_same_piece(a: &Piece, b: &Piece) -> bool {
+    match (a, b) {
+        (Piece::Blob { digest: a, length: m, .. }, Piece::Blob { digest: b, length: n, .. }) => (a, m) == (b, n),
+        (Piece::Hole { length: a }, Piece::Hole { length: b }) => a == b,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+#[path = "diff_tests.rs"]
+mod tests;

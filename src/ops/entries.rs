@@ -7,7 +7,7 @@ use crate::format::line::Line;
 use crate::format::path::RelPath;
 
 /// Walks the entries of a stream of lines. Holds two lines at most.
-pub struct Entries {
+pub(crate) struct Entries {
     lines: Box<dyn Lines>,
     /// The line that was read to see whether it still belongs to the entry before.
     ahead: Option<Line>,
@@ -15,7 +15,7 @@ pub struct Entries {
 
 impl Entries {
     /// The entries of these lines.
-    pub fn new(lines: Box<dyn Lines>) -> Self {
+    pub(crate) fn new(lines: Box<dyn Lines>) -> Self {
         Self { lines, ahead: None }
     }
 
@@ -23,7 +23,7 @@ impl Entries {
     ///
     /// # Errors
     /// What reading gives.
-    pub fn next_entry(&mut self) -> Result<Option<Entry>, Error> {
+    pub(crate) fn next_entry(&mut self) -> Result<Option<Entry>, Error> {
         loop {
             match self.line()? {
                 None => return Ok(None),
@@ -37,7 +37,7 @@ impl Entries {
     ///
     /// # Errors
     /// What reading gives.
-    pub fn more(&mut self) -> Result<Option<Vec<Piece>>, Error> {
+    pub(crate) fn more(&mut self) -> Result<Option<Vec<Piece>>, Error> {
         match self.line()? {
             Some(Line::More(more)) => Ok(Some(more.content)),
             other => {
@@ -51,7 +51,7 @@ impl Entries {
     ///
     /// # Errors
     /// What reading gives.
-    pub fn find(&mut self, path: &RelPath) -> Result<Option<Entry>, Error> {
+    pub(crate) fn find(&mut self, path: &RelPath) -> Result<Option<Entry>, Error> {
         while let Some(entry) = self.next_entry()? {
             if entry.path >= *path {
                 return Ok(Some(entry).filter(|entry| entry.path == *path));
@@ -69,7 +69,7 @@ impl Entries {
 }
 
 /// What a kind of entry is called, with its article, for messages.
-pub fn kind_in_words(kind: Kind) -> &'static str {
+pub(crate) fn kind_in_words(kind: Kind) -> &'static str {
     match kind {
         Kind::File => "a file",
         Kind::Directory => "a directory",

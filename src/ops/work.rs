@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::{Context, Error};
+use crate::sys::environment::temporary_folder;
 
 /// A folder for nameless temporary files: in the state folder, or the system's on a machine that has none.
 ///
@@ -11,6 +12,6 @@ use super::{Context, Error};
 pub(crate) fn work_folder(ctx: &Context) -> Result<PathBuf, Error> {
     match &ctx.local {
         Some(_) => ctx.state()?.work(),
-        None => Ok(std::env::temp_dir()),
+        None => Ok(temporary_folder()),
     }
 }

@@ -79,7 +79,7 @@ impl Fault {
     fn of_refusal(refusal: Refusal) -> Self {
         match refusal.status {
             _ if refusal.of_credentials => Self::Refused(refusal),
-            404 if refusal.code != "NoSuchBucket" => Self::Absent,
+            404 if refusal.code == "NoSuchKey" => Self::Absent,
             304 | 412 => Self::Exists,
             _ => Self::Refused(refusal),
         }
@@ -142,7 +142,8 @@ fn refusal_error(refusal: Refusal, at: At, tries: u32) -> Error {
     let locked = at.operation == "delete" && refusal.status == 400 && refusal.code == "InvalidRequest";
     let (help, whole) = match refusal.code.as_str() {
         "NoSuchBucket" => return Error::NoBucket { at },
-        "InvalidAccessKeyId" | "InvalidAccessKey" => (": check access_key_id", true),
+        // The last is what versitygw says.
+        "InvalidAccessKeyId" | "InvalidAccessKey" | "XAdminUserNotFound" => (": check access_key_id", true),
         "SignatureDoesNotMatch" => (": check secret_access_key, and that region is the bucket's", true),
         "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired" => (": the session token is no longer valid: give a fresh one", true),
         "RequestTimeTooSkewed" => (": this machine's clock is wrong: check its time service", true),
@@ -161,6 +162,7 @@ fn refused_help(refusal: &Refusal) -> String {
         (Some(region), _) => format!(": the bucket lies in another region: set region = \"{region}\""),
         (None, 301 | 302 | 307 | 308) => ": the bucket answers elsewhere: check endpoint and region".into(),
         (None, 507) => ": the store is full".into(),
+        (None, 400..) if refusal.code.is_empty() => ": this is not how an S3 store answers, check endpoint".into(),
         _ => String::new(),
     }
 }

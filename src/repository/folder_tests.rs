@@ -80,3 +80,17 @@ fn a_folder_of_the_repository_that_cannot_be_read_is_an_error_and_not_empty() {
     symlink(folder.path(), folder.path().join("n/loop")).unwrap();
     assert!(keys(&repository, "n/").is_err());
 }
+
+#[test]
+fn the_probe_takes_what_killed_probes_left_and_nothing_newer() {
+    let folder = tempfile::tempdir().unwrap();
+    let repository = open(folder.path()).unwrap();
+    for (key, hours) in [("probe/old/0", 25), ("probe/other/0", 23), ("node/packs/a", 1000)] {
+        repository.create(key, Bytes::from_static(b"x")).unwrap();
+        let file = fs::File::options().write(true).open(folder.path().join(key)).unwrap();
+        let now = file.metadata().unwrap().modified().unwrap();
+        file.set_modified(now - std::time::Duration::from_secs(hours * 3600)).unwrap();
+    }
+    assert_eq!(repository.probe().unwrap().delete.verdict, Verdict::Works);
+    assert_eq!(keys(&repository, "").unwrap(), ["node/packs/a", "probe/other/0"]);
+}

@@ -1,6 +1,7 @@
 //! The store probe: what the store really does, tried out under `probe/` in the very prefix that will be used.
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use object_store::list::PaginatedListOptions;
 use serde::Serialize;
@@ -18,6 +19,9 @@ const KEYS: usize = 5;
 
 /// Keys on a page when the paging is tried.
 const PAGE: usize = 2;
+
+/// Age in seconds from which a probe's key is no longer in use: no probe takes a day.
+const LEFT_BEHIND: i64 = 24 * 3600;
 
 /// How a store does one thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -91,17 +95,19 @@ pub(super) async fn run(core: &Core) -> Result<Probe, Error> {
     let utc = now.to_zoned_datetime(TimeZone::UTC).strftime("%Y%m%dT%H%M%SZ").to_string();
     let folder = format!("{PROBE}{utc}-{}/", random::hex(&*core.patience.random, 8));
     let keys: Vec<String> = (0..KEYS).map(|n| format!("{folder}{n}")).collect();
-    Run { core, folder, keys }.steps().await
+    Run { core, folder, keys, newest: None }.steps().await
 }
 
 struct Run<'a> {
     core: &'a Core,
     folder: String,
     keys: Vec<String>,
+    /// When the first object of this probe was stored, by the store's clock.
+    newest: Option<Timestamp>,
 }
 
 impl Run<'_> {
-    async fn steps(&self) -> Result<Probe, Error> {
+    async fn steps(mut self) -> Result<Probe, Error> {
         let first = Bytes::from(format!("the first object of the probe {}", self.folder));
         if let Err(error) = self.core.create(&self.keys[0], first.clone()).await {
             return self.without_writing(Finding::of(error)?).await;
@@ -140,11 +146,13 @@ impl Run<'_> {
         })
     }
 
-    async fn clock_skew(&self) -> Result<Option<i64>, Error> {
+    async fn clock_skew(&mut self) -> Result<Option<i64>, Error> {
         let now = self.core.patience.clock.now();
         match self.core.stat(&self.keys[0]).await {
-            Ok(Some(object)) => Ok(Some(object.modified.as_second() - now.as_second())),
-            Ok(None) => Ok(None),
+            Ok(object) => {
+                self.newest = object.map(|object| object.modified);
+                Ok(self.newest.map(|modified| modified.as_second() - now.as_second()))
+            }
             Err(error) => Finding::of(error).map(|_| None),
         }
     }
@@ -261,9 +269,21 @@ impl Run<'_> {
             }
             if finding.verdict == Verdict::Denied {
                 finding.detail.push_str("; the probe's keys stay behind");
-                break;
+                return Ok(finding);
             }
         }
+        self.sweep().await?;
         Ok(finding)
+    }
+
+    /// Deletes what probes that were killed left behind: keys older than a day, by the store's own clock.
+    async fn sweep(&self) -> Result<(), Error> {
+        let Some(newest) = self.newest else { return Ok(()) };
+        // One run of the listing is enough: a probe leaves five keys at most, and the next one comes with the next run.
+        let run = Listing::new(self.core, PROBE)?.next_run().await?.unwrap_or_default();
+        for object in run.iter().filter(|object| newest.as_second() - object.modified.as_second() > LEFT_BEHIND) {
+            self.core.delete(&object.key).await?;
+        }
+        Ok(())
     }
 }

@@ -76,11 +76,18 @@ impl HttpService for Service {
             *request.body_mut() = HttpRequestBody::from(bytes);
         }
         let of_credentials = request.uri().authority().is_none_or(|authority| !authority.as_str().eq_ignore_ascii_case(&self.authority));
+        let is_look = request.method() == reqwest::Method::HEAD;
         let is_listing = request.uri().query().is_some_and(|query| query.contains("list-type="));
         let response = self.inner.execute(request).await;
         let response = response.map_err(|error| if of_credentials { unreachable_source(error) } else { error })?;
         if !response.status().is_success() {
-            return Err(refused(response, of_credentials).await);
+            let mut refusal = refused(response, of_credentials).await;
+            // An answer to HEAD has no body, so its status is all there is. Any other 404 must say that it means the object: a credential, a
+            // bucket or a path that a wrong endpoint does not know gives one too.
+            if is_look && refusal.status == 404 && refusal.code.is_empty() {
+                refusal.code = "NoSuchKey".into();
+            }
+            return Err(HttpError::new(HttpErrorKind::Unknown, refusal));
         }
         if !is_listing {
             return Ok(response);
@@ -98,17 +105,17 @@ fn unreachable_source(error: HttpError) -> HttpError {
     HttpError::new(error.kind(), NoCredential(error))
 }
 
-/// Turns an answer other than success into an error that carries what it says.
-async fn refused(response: HttpResponse, of_credentials: bool) -> HttpError {
+/// What an answer other than success says.
+async fn refused(response: HttpResponse, of_credentials: bool) -> Refusal {
     let (parts, body) = response.into_parts();
     let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(|text| text.chars().take(100).collect());
-    // An answer to HEAD has no body; MinIO says in a header what went wrong.
+    // MinIO says in a header, also in answer to HEAD, what went wrong.
     let code: String = header("x-minio-error-code").unwrap_or_default();
     let mut refusal = Refusal { region: header("x-amz-bucket-region"), of_credentials, ..Refusal::new(parts.status.as_u16(), &code) };
     if let Ok(text) = read(body, REFUSAL_MAX).await {
         refusal = refusal.with_body(&text);
     }
-    HttpError::new(HttpErrorKind::Unknown, refusal)
+    refusal
 }
 
 /// Reads a body until its end or until it has more than `at_most` bytes.

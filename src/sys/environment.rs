@@ -29,3 +29,8 @@ impl Environment for FixedEnvironment {
         self.0.get(name).cloned()
     }
 }
+
+/// The system's folder for temporary files: what `TMPDIR` says, else `/tmp`.
+pub fn temporary_folder() -> std::path::PathBuf {
+    std::env::temp_dir()
+}

@@ -261,6 +261,6 @@ fn rustix_mknod(path: &std::path::Path) {
     if mknodat(CWD, path, FileType::CharacterDevice, Mode::RUSR, makedev(1, 3)).is_err() {
         use std::os::unix::fs::PermissionsExt;
         fs::write(path, b"x").unwrap();
-        fs::set_permissions(path, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o000)).unwrap();
     }
 }

@@ -12,6 +12,7 @@ mod links;
 mod metadata;
 mod names;
 mod owners;
+mod place;
 mod reader;
 mod share;
 mod walk;
@@ -21,6 +22,9 @@ use std::path::PathBuf;
 
 pub use copy::{Content, CopySettings, Taker, copy};
 pub use exclude::{Exclude, OWN_NAMES};
+pub(in crate::source) use place::attributes;
+pub(super) use place::recover;
+pub use place::{Placed, Placement, Way, discard, place, plan, undo};
 pub use walk::{Found, FoundEntry, Walk};
 
 /// A tree to be taken.

@@ -37,6 +37,17 @@ pub enum Found {
     Problem(Problem),
 }
 
+/// What a walk meets, what is left out included.
+#[expect(clippy::large_enum_variant, reason = "it is handed on at once")]
+pub(super) enum Met {
+    /// Something that is walked.
+    Found(Found),
+    /// Something that is left out, with all that is in it.
+    Excluded(RelPath),
+    /// Nothing more.
+    End,
+}
+
 /// A file, directory or link as the walk saw it.
 #[derive(Clone, Debug)]
 pub struct FoundEntry {
@@ -105,9 +116,20 @@ impl Walk {
     #[expect(clippy::should_implement_trait, reason = "an error ends the walk, which an Iterator does not say")]
     pub fn next(&mut self) -> Result<Option<Found>, Error> {
         loop {
+            match self.advance()? {
+                Met::Found(found) => return Ok(Some(found)),
+                Met::Excluded(_) => {}
+                Met::End => return Ok(None),
+            }
+        }
+    }
+
+    /// The next thing of either sort. What is below an excluded directory is not met; the caller may take the directory away.
+    pub(super) fn advance(&mut self) -> Result<Met, Error> {
+        loop {
             self.stop.check()?;
             if let Some(problem) = self.waiting.pop_front() {
-                return Ok(Some(Found::Problem(problem)));
+                return Ok(Met::Found(Found::Problem(problem)));
             }
             if !self.begun {
                 self.begun = true;
@@ -115,10 +137,10 @@ impl Walk {
                     Found::Problem(problem) => {
                         Err(Error::file("read", &self.directory.root)(io::Error::new(io::ErrorKind::PermissionDenied, problem.detail)))
                     }
-                    found => Ok(Some(found)),
+                    found => Ok(Met::Found(found)),
                 };
             }
-            let Some(level) = self.levels.last_mut() else { return Ok(None) };
+            let Some(level) = self.levels.last_mut() else { return Ok(Met::End) };
             self.path.truncate(level.length);
             if !self.path.is_empty() {
                 self.path.push(b'/');
@@ -128,28 +150,28 @@ impl Walk {
                 self.levels.pop();
                 continue;
             }
-            if let Some(found) = self.look()? {
-                return Ok(Some(found));
+            if let Some(met) = self.look()? {
+                return Ok(met);
             }
         }
     }
 
-    /// What is at `self.path`; `None` for what is left out.
-    fn look(&mut self) -> Result<Option<Found>, Error> {
-        if self.directory.exclude.matches(&self.path, false) {
-            return Ok(None);
-        }
+    /// What is at `self.path`; `None` for a socket.
+    fn look(&mut self) -> Result<Option<Met>, Error> {
         let path = RelPath::new(self.path.clone())?;
+        if self.directory.exclude.matches(&self.path, false) {
+            return Ok(Some(Met::Excluded(path)));
+        }
         if self.path.len() > PATH_LENGTH_MAX {
             let detail = format!("its path is longer than {PATH_LENGTH_MAX} bytes; it is left out with all that is in it");
-            return Ok(Some(problem(Problem::UNREADABLE, path, detail)));
+            return Ok(Some(Met::Found(problem(Problem::UNREADABLE, path, detail))));
         }
         let stat = match self.folder.stat(&self.path) {
             Ok(stat) => stat,
-            Err(cause) => return Ok(Some(Found::Problem(Problem::from_io(&path, "look at it", &cause)))),
+            Err(cause) => return Ok(Some(Met::Found(Found::Problem(Problem::from_io(&path, "look at it", &cause))))),
         };
         let found = match file_type(&stat) {
-            FileType::Directory if self.directory.exclude.matches(&self.path, true) => return Ok(None),
+            FileType::Directory if self.directory.exclude.matches(&self.path, true) => return Ok(Some(Met::Excluded(path))),
             FileType::Directory => self.directory_entry(path)?,
             FileType::RegularFile => self.file_entry(path, &stat)?,
             FileType::Symlink => self.link_entry(path, &stat),
@@ -160,7 +182,7 @@ impl Walk {
             FileType::CharacterDevice => problem(Problem::SPECIAL, path, "it is a character device".to_owned()),
             FileType::Unknown => problem(Problem::SPECIAL, path, "it is of a type that is not known".to_owned()),
         };
-        Ok(Some(found))
+        Ok(Some(Met::Found(found)))
     }
 
     fn file_entry(&mut self, path: RelPath, stat: &Stat) -> Result<Found, Error> {

@@ -7,6 +7,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection as _, Row as _, Sqlite};
 use tokio::runtime::Runtime;
 
+use super::users::other_user;
 use crate::source::Error;
 use crate::sys::stop::Stop;
 
@@ -106,7 +107,7 @@ impl Connection {
             let path = self.path.clone();
             match primary_code(&cause) {
                 Some(INTERRUPT) if self.stop.is_stopped() => crate::sys::stop::Stopped.into(),
-                Some(BUSY | LOCKED) => Error::Busy { path, cause: Some(cause) },
+                Some(BUSY | LOCKED) => busy(path, Some(cause)),
                 Some(NOT_A_DATABASE) => Error::WrongKind { path, wanted: "an SQLite database" },
                 _ => Error::Sql { what, path, cause },
             }
@@ -127,6 +128,12 @@ const READONLY: i32 = 8;
 const INTERRUPT: i32 = 9;
 const CANNOT_OPEN: i32 = 14;
 const NOT_A_DATABASE: i32 = 26;
+
+/// The error for a database that others use.
+pub(super) fn busy(path: PathBuf, cause: Option<sqlx::Error>) -> Error {
+    let by = other_user(&path).unwrap_or_else(|| "another connection".to_owned());
+    Error::Busy { path, by, cause }
+}
 
 /// SQLite's result code without its extension.
 fn primary_code(cause: &sqlx::Error) -> Option<i32> {

@@ -5,7 +5,7 @@ pub mod listing;
 pub mod node;
 pub mod odd;
 pub mod servers;
-#[expect(dead_code, reason = "which faults are used changes with the tests")]
+#[allow(dead_code, reason = "which faults are used changes with the tests")]
 pub mod store;
 
 use std::sync::Arc;

@@ -61,7 +61,7 @@ pub struct Server {
     /// The certificate of its authority, where it speaks TLS.
     pub ca_file: Option<PathBuf>,
     _keeper: Child,
-    /// Closed by the kernel when the process ends, which the keeper waits for.
+    /// Closed by the kernel when this process ends, which the keeper waits for.
     _alive: ChildStdin,
 }
 
@@ -120,15 +120,28 @@ impl Server {
         let http = http.build().unwrap();
         tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
             let url = client.signed_url(reqwest::Method::PUT, &"".into(), Duration::from_secs(60)).await.unwrap();
-            let answer = http.put(url).header("Content-Length", "0").send().await.unwrap();
-            let status = answer.status();
-            assert!(status.is_success(), "bucket {name} was not made: {status} {}", answer.text().await.unwrap());
+            let since = Instant::now();
+            loop {
+                let answer = http.put(url.clone()).header("Content-Length", "0").send().await.unwrap();
+                let status = answer.status();
+                // A server that listens may still be getting ready.
+                if status.as_u16() == 503 && since.elapsed() < START {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+                break assert!(status.is_success(), "bucket {name} was not made: {status} {}", answer.text().await.unwrap());
+            }
         });
         name
     }
 }
 
 fn start(make: Make, tls: bool) -> Server {
+    // Another process may take a port between its choice and its use; then another one is tried.
+    (0..5).find_map(|_| try_start(make, tls)).unwrap_or_else(|| panic!("{make:?} finds no free port"))
+}
+
+fn try_start(make: Make, tls: bool) -> Option<Server> {
     let folder = tempfile::Builder::new().prefix("windlass-server-").tempdir().unwrap().keep();
     let (data, certificates, log) = (folder.join("data"), folder.join("certificates"), folder.join("log"));
     fs::create_dir(&data).unwrap();
@@ -136,22 +149,21 @@ fn start(make: Make, tls: bool) -> Server {
     if tls {
         authority::issue(&certificates);
     }
-    // Another process may take a port between its choice and its use; then the server ends and another port is tried.
-    for _ in 0..5 {
-        let port = free_port();
-        let mut keeper = Command::new("bash");
-        keeper.args(["-c", KEEPER, "keeper"]).arg(&log).arg(&folder).arg(program(make));
-        arguments(&mut keeper, make, port, &data, tls.then_some(&certificates));
-        keeper.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut keeper = keeper.spawn().unwrap_or_else(|error| panic!("bash cannot be started: {error}"));
-        let alive = keeper.stdin.take().unwrap();
-        if answers(port, &log) {
-            let scheme = if tls { "https" } else { "http" };
-            let ca_file = tls.then(|| certificates.join("ca.pem"));
-            return Server { endpoint: format!("{scheme}://127.0.0.1:{port}"), ca_file, _keeper: keeper, _alive: alive };
-        }
+    let port = free_port();
+    let mut command = Command::new("bash");
+    command.args(["-c", KEEPER, "keeper"]).arg(&log).arg(&folder).arg(program(make));
+    arguments(&mut command, make, port, &data, tls.then_some(&certificates));
+    command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut keeper = command.spawn().unwrap_or_else(|error| panic!("bash cannot be started: {error}"));
+    let alive = keeper.stdin.take().unwrap();
+    if !answers(port, &log) {
+        drop(alive);
+        keeper.wait().unwrap();
+        return None;
     }
-    panic!("{make:?} does not start: {}", fs::read_to_string(&log).unwrap_or_default());
+    let scheme = if tls { "https" } else { "http" };
+    let ca_file = tls.then(|| certificates.join("ca.pem"));
+    Some(Server { endpoint: format!("{scheme}://127.0.0.1:{port}"), ca_file, _keeper: keeper, _alive: alive })
 }
 
 fn program(make: Make) -> PathBuf {
@@ -201,7 +213,7 @@ fn answers(port: u16, log: &Path) -> bool {
             return true;
         }
         let said = fs::read_to_string(log).unwrap_or_default();
-        if said.contains("address already in use") {
+        if said.contains("already in use") {
             return false;
         }
         std::thread::sleep(Duration::from_millis(20));
