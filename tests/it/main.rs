@@ -6,9 +6,9 @@
 mod by_hand;
 mod contract;
 mod copies;
-mod model;
 mod fetch;
 mod house;
+mod model;
 mod restore;
 mod ship;
 mod support;
