@@ -24,3 +24,6 @@ pub mod repository;
 pub mod source;
 
 pub mod ops;
+
+pub mod cli;
+pub mod config;

@@ -1,3 +1,7 @@
 //! The command line of Windlass.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    windlass::cli::main(std::env::args_os())
+}

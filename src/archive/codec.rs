@@ -34,3 +34,34 @@ impl Codec {
         }
     }
 }
+
+/// Most bytes that libzstd's compressor takes for a frame of [`crate::format::limits::FRAME_MAX`] bytes, as it tells itself.
+pub(super) fn context_memory(level: i32) -> usize {
+    let mebibytes = match level {
+        ..=3 => 2,
+        4..=6 => 4,
+        7..=8 => 6,
+        9 => 11,
+        10..=11 => 21,
+        12..=14 => 50,
+        _ => 66,
+    };
+    mebibytes << 20
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::limits::FRAME_MAX;
+
+    #[test]
+    fn no_level_takes_more_memory_than_is_told() {
+        let plain: Vec<u8> = (0..FRAME_MAX).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8 & 15).collect();
+        for level in -5..=22 {
+            let mut codec = Codec::new(level).unwrap();
+            codec.seal(&plain, &mut Vec::new()).unwrap();
+            let taken = codec.compressor.context_mut().sizeof();
+            assert!(taken <= context_memory(level), "level {level}: {taken}");
+        }
+    }
+}

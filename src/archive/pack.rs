@@ -10,7 +10,7 @@ use crate::sys::ordered;
 use crate::sys::random::Random;
 use crate::sys::stop::Stop;
 
-use super::codec::Codec;
+use super::codec::{Codec, context_memory};
 use super::open_pack::{OpenPack, Placed, SealedPack};
 use super::tar_member::{BLOCK, header, space};
 use super::{Error, Member, Supply};
@@ -47,21 +47,12 @@ pub struct PackSettings {
 impl PackSettings {
     /// Most bytes of memory that [`pack`] holds with these settings, not counting packs that were handed to the plan.
     ///
-    /// Each thread: the frame before and after the read-back (2 × 4 MiB), the compressor's context and the decoder's.
-    /// Each frame under way: its compressed bytes (at most 4 MiB) and its list of blobs. And the pack being filled (at most 21 MiB).
-    /// With level 3, two threads and four frames under way that is 60 MiB if nothing shrinks, 35 MiB for data that halves.
+    /// Each thread: the frame before and after the read-back (2 × 4 MiB), and the compressor's context (2 MiB at level 3, 66 MiB at 15).
+    /// Each frame under way: its compressed bytes, at most 4 MiB. And the pack being filled, at most 21 MiB.
+    /// With level 3, two threads and four frames under way that is 57 MiB where nothing shrinks, and 40 MiB where data shrinks to a quarter.
+    /// Packs that were handed over are the plan's to count: two that travel take another 33 MiB, which stays below 128 MiB in all.
     pub fn memory(&self) -> usize {
-        self.threads * (2 * FRAME_MAX + context(self.level)) + self.in_flight * FRAME_MAX + PACK_MAX
-    }
-}
-
-/// What libzstd's compressor takes for a frame of [`FRAME_MAX`] bytes, rounded up (from the tables in its `clevels.h`).
-fn context(level: i32) -> usize {
-    match level {
-        ..=4 => 3 << 20,
-        5..=8 => 8 << 20,
-        9..=12 => 50 << 20,
-        _ => 100 << 20,
+        self.threads * (2 * FRAME_MAX + context_memory(self.level)) + self.in_flight * FRAME_MAX + PACK_MAX
     }
 }
 

@@ -6,7 +6,7 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Gid, Mode, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags};
+use rustix::fs::{AtFlags, Gid, Mode, Stat, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags};
 use rustix::io::Errno;
 
 use crate::format::entry::{Entry, Kind, Xattr};
@@ -25,7 +25,6 @@ const SET_ID: u32 = 0o6000;
 #[derive(Debug)]
 pub(super) struct Attributes {
     owners: bool,
-    own: (u32, u32),
     /// Whether new files begin with an ACL that their entries know nothing of.
     inherits: bool,
     notes: Notes,
@@ -38,12 +37,21 @@ enum At<'a> {
     Name(BorrowedFd<'a>, &'a [u8]),
 }
 
+impl At<'_> {
+    fn stat(self, entry: &Entry) -> Result<Stat, Error> {
+        let stat = match self {
+            At::File(file) => rustix::fs::fstat(file),
+            At::Name(parent, name) => rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW),
+        };
+        stat.map_err(|cause| Error::Target { what: "look at", path: entry.path.clone(), cause: cause.into() })
+    }
+}
+
 impl Attributes {
     /// For a target whose root is this folder. `owners`: whether owners are set.
     pub(super) fn new(root: BorrowedFd<'_>, owners: bool) -> Self {
-        let own = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
         let inherits = rustix::fs::fgetxattr_query(root, INHERITED[1]).is_ok();
-        Self { owners, own, inherits, notes: Notes::default() }
+        Self { owners, inherits, notes: Notes::default() }
     }
 
     /// What could not be set, so far.
@@ -54,7 +62,8 @@ impl Attributes {
     /// For everything but symbolic links.
     pub(super) fn apply(&self, file: BorrowedFd<'_>, entry: &Entry) -> Result<(), Error> {
         let at = At::File(file);
-        let owned = self.owner(at, entry)?;
+        let now = at.stat(entry)?;
+        let owned = self.owner(at, &now, entry)?;
         self.xattrs(at, entry)?;
         let withheld = if owned || entry.kind == Kind::Directory { 0 } else { entry.mode & SET_ID };
         if withheld != 0 {
@@ -69,19 +78,20 @@ impl Attributes {
     /// For a symbolic link: `name` in the folder `parent`. Links have no mode.
     pub(super) fn apply_to_link(&self, parent: BorrowedFd<'_>, name: &[u8], entry: &Entry) -> Result<(), Error> {
         let at = At::Name(parent, name);
-        self.owner(at, entry)?;
+        let now = at.stat(entry)?;
+        self.owner(at, &now, entry)?;
         self.xattrs(at, entry)?;
         self.times(at, entry)
     }
 
-    /// Whether the owner is now the entry's.
-    fn owner(&self, at: At<'_>, entry: &Entry) -> Result<bool, Error> {
+    /// Whether the owner is the entry's when this is done; a new file mostly has it already.
+    fn owner(&self, at: At<'_>, now: &Stat, entry: &Entry) -> Result<bool, Error> {
+        if (now.st_uid, now.st_gid) == (entry.uid, entry.gid) {
+            return Ok(true);
+        }
         if !self.owners {
-            let same = self.own == (entry.uid, entry.gid);
-            if !same {
-                self.note(entry, "owner", &format!("{}:{} was not asked for or needs root", entry.uid, entry.gid));
-            }
-            return Ok(same);
+            self.note(entry, "owner", &format!("{}:{} was not asked for or needs root", entry.uid, entry.gid));
+            return Ok(false);
         }
         // The kernel takes this number for "leave it as it is".
         if entry.uid == u32::MAX || entry.gid == u32::MAX {
@@ -128,11 +138,7 @@ impl Attributes {
             return Ok(());
         }
         // File systems put the nearest time they can hold, without a word, where a time is before 1970 or after 2038.
-        let stat = match at {
-            At::File(file) => rustix::fs::fstat(file),
-            At::Name(parent, name) => rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW),
-        };
-        let stat = stat.map_err(|cause| Error::Target { what: "look at", path: entry.path.clone(), cause: cause.into() })?;
+        let stat = at.stat(entry)?;
         if stat.st_mtime != mtime.tv_sec {
             self.note(entry, "time", &format!("{} became {}", mtime.tv_sec, stat.st_mtime));
         }

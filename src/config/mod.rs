@@ -1,1 +1,147 @@
-//! (being built)
+//! The configuration: from what was written in one TOML file to what is meant.
+//!
+//! [`find`](find::find) says which file counts; `file` reads it as it was written, each value with its place, and `resolve` gives the
+//! [`Config`] that the rest of the program works with: nothing in it needs parsing any more. All mistakes are gathered and shown at once,
+//! each with line, column, key and what to do. No secret is ever shown.
+
+mod file;
+pub mod find;
+mod mistake;
+mod places;
+mod repository;
+mod resolve;
+mod retention;
+mod secret;
+mod section;
+pub mod show;
+pub mod units;
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+pub use mistake::{Mistake, Mistakes};
+pub use retention::Retention;
+
+use crate::format::names::NodeName;
+use crate::ops::context::LocalSettings;
+use crate::ops::spec::SourceSpec;
+use crate::repository::Settings;
+use crate::sys::environment::Environment;
+use crate::sys::machine;
+use mistake::Gatherer;
+
+/// Most bytes of a configuration file: thousands of sources fit, and a file that is not one is refused before it is read whole.
+const FILE_MAX: u64 = 4 << 20;
+
+/// The example with every key: what `config example` prints.
+pub const EXAMPLE: &str = include_str!("../../deploy/windlass.example.toml");
+
+/// A configuration as it is meant.
+#[derive(Debug)]
+pub struct Config {
+    /// The file it came from.
+    pub file: PathBuf,
+    /// This node.
+    pub node: NodeName,
+    /// The local tier.
+    pub local: LocalSettings,
+    /// The sources, in the order of the file.
+    pub sources: Vec<SourceSpec>,
+    /// The repository.
+    pub repository: Settings,
+    /// Which shipped snapshots are to stay; `None` = all. A later version applies it.
+    pub retention: Option<Retention>,
+    /// Most resident bytes of the program.
+    pub memory: u64,
+    /// Most worker threads, at least 1.
+    pub threads: usize,
+    /// What should be told although the configuration can be used.
+    pub warnings: Vec<String>,
+}
+
+/// What the defaults take from the machine.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// Its host name.
+    pub host_name: String,
+    /// Its cores.
+    pub cores: usize,
+}
+
+impl Machine {
+    /// The machine that the program runs on.
+    pub fn this() -> Self {
+        Self { host_name: machine::host_name(), cores: machine::cores() }
+    }
+}
+
+/// Why there is no configuration.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// There is no such file.
+    #[error("there is no configuration file {}", path.display())]
+    Absent {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file cannot be read.
+    #[error("the configuration file {} cannot be read", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// It has mistakes.
+    #[error(transparent)]
+    Mistakes(#[from] Mistakes),
+}
+
+impl Config {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`Error::Mistakes`] with all of them.
+    pub fn load(path: &Path, machine: &Machine, environment: &dyn Environment) -> Result<Self, Error> {
+        let failed = |cause: std::io::Error| match cause.kind() {
+            std::io::ErrorKind::NotFound => Error::Absent { path: path.to_owned() },
+            _ => Error::Unreadable { path: path.to_owned(), cause },
+        };
+        let status = std::fs::metadata(path).map_err(failed)?;
+        if status.len() > FILE_MAX {
+            return Err(failed(std::io::Error::other("it is larger than 4 MiB, so it is no configuration file")));
+        }
+        let text = std::fs::read_to_string(path).map_err(failed)?;
+        let open = status.permissions().mode() & 0o007 != 0;
+        Ok(Self::parse(&text, path, open, machine, environment)?)
+    }
+
+    /// Reads a text; `open` = every user of the machine can read it.
+    ///
+    /// # Errors
+    /// All mistakes.
+    pub fn parse(text: &str, path: &Path, open: bool, machine: &Machine, environment: &dyn Environment) -> Result<Self, Mistakes> {
+        let gather = Gatherer::new(text);
+        let file = file::File::read(text, &gather);
+        let secrets = [&file.repository.access_key_id, &file.repository.secret_access_key, &file.repository.session_token];
+        if open && secrets.into_iter().flatten().skip(1).any(secret::WrittenSecret::is_in_the_text) {
+            gather.warning(format!("{} holds a secret and can be read by every user of this machine: chmod 600 it", path.display()));
+        }
+        let config = resolve::resolve(&file, path, machine, environment, &gather);
+        let warnings = gather.finish(path)?;
+        let config = config.expect("what is missing in a configuration is a mistake");
+        Ok(Self { warnings, ..config })
+    }
+}
+
+/// The nearest node name to a host name that does not fit.
+pub fn fitting_node_name(host: &str) -> String {
+    resolve::fitting(host)
+}
+
+#[cfg(test)]
+#[path = "config_tests.rs"]
+mod tests;

@@ -91,7 +91,7 @@ pub fn run(ctx: &Context, name: &SnapshotName, node: Option<&NodeName>) -> Resul
 }
 
 /// Reads `facts.json` of a shipped snapshot.
-fn shipped_facts(remote: &Remote, shipped: &Shipped, body: &Body) -> Result<serde_json::Value, Error> {
+pub(crate) fn shipped_facts(remote: &Remote, shipped: &Shipped, body: &Body) -> Result<serde_json::Value, Error> {
     let node = &shipped.head.node;
     let path = RelPath::new(FACTS).expect("a plain name");
     let name = format!("{FACTS} of {}/{}", shipped.head.source, shipped.head.id);

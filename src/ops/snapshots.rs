@@ -66,8 +66,10 @@ pub struct Undo {
     pub snapshot: Option<SnapshotId>,
     /// When.
     pub time: Timestamp,
-    /// What was set aside.
+    /// What lies aside.
     pub aside: std::path::PathBuf,
+    /// Whether the restore was undone, so that the restored state lies aside.
+    pub redo: bool,
 }
 
 /// All snapshots of a node in both tiers.

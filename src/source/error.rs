@@ -74,10 +74,12 @@ pub enum Error {
         findings: String,
     },
     /// Others are using what is to be replaced. Nothing was changed.
-    #[error("{} is in use: stop what uses it and try again; nothing was changed", path.display())]
+    #[error("{} is in use by {by}: stop what uses it and try again; nothing was changed", path.display())]
     Busy {
         /// What is in use.
         path: PathBuf,
+        /// By whom, as far as that is known.
+        by: String,
         /// The cause.
         #[source]
         cause: Option<sqlx::Error>,

@@ -1,6 +1,6 @@
 //! Every edge to the operating system: the clock, randomness, the environment, signals, locks, files and folders.
 //!
-//! What enters the program through here a test can hold still: [`clock`], [`random`], [`environment`], [`stop`].
+//! What enters the program through here a test can hold still: [`clock`], [`random`], [`environment`], [`machine`], [`stop`].
 //! What keeps memory bounded while the data grows: [`sorter`] (an external merge sort), [`table`] (a hash table on disk),
 //! [`ordered`] (parallel work whose results come in order, with a bound on what is in flight).
 //! What touches files: [`file`] (atomic writes), [`folder`] (an open folder that no symbolic link leads out of), [`tree`],
@@ -12,6 +12,7 @@ mod error;
 pub mod file;
 pub mod folder;
 pub mod lock;
+pub mod machine;
 pub mod meter;
 pub mod ordered;
 pub mod random;

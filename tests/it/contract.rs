@@ -12,27 +12,19 @@ use crate::support::servers::{Make, Server};
 use crate::support::tools;
 
 /// A repository with what must live as long as it.
-struct Store {
-    repository: Repository,
-    _folder: Option<TempDir>,
-}
+struct Store(Repository, Option<TempDir>);
 
 impl std::ops::Deref for Store {
     type Target = Repository;
     fn deref(&self) -> &Repository {
-        &self.repository
+        &self.0
     }
 }
 
 fn folder() -> Store {
     let folder = tempfile::tempdir().unwrap();
     let settings = Settings::new(format!("file://{}", folder.path().display()));
-    let repository = Repository::open(&settings, &FixedEnvironment::default(), tools()).unwrap();
-    Store { repository, _folder: Some(folder) }
-}
-
-fn in_a_bucket(make: Make, tls: bool) -> Store {
-    Store { repository: Server::running(make, tls).repository(), _folder: None }
+    Store(Repository::open(&settings, &FixedEnvironment::default(), tools()).unwrap(), Some(folder))
 }
 
 fn keys(store: &Repository, prefix: &str) -> Vec<String> {
@@ -77,8 +69,8 @@ fn of_racing_creates_one_wins(store: &Repository) {
         start.wait();
         store.create("race", Bytes::from(vec![n; 100_000]))
     };
+    let race = &race;
     let outcomes: Vec<Result<(), Error>> = std::thread::scope(|scope| {
-        let race = &race;
         let threads: Vec<_> = (0..4).map(|n| scope.spawn(move || race(n))).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
@@ -206,12 +198,12 @@ macro_rules! contract {
 }
 
 contract! {
-    memory => Store { repository: Repository::memory(tools()), _folder: None };
+    memory => Store(Repository::memory(tools()), None);
     a_folder => folder();
-    versitygw => in_a_bucket(Make::Versitygw, false);
-    minio => in_a_bucket(Make::Minio, false);
-    versitygw_over_tls => in_a_bucket(Make::Versitygw, true);
-    minio_over_tls => in_a_bucket(Make::Minio, true);
+    versitygw => Store(Server::running(Make::Versitygw, false).repository(), None);
+    minio => Store(Server::running(Make::Minio, false).repository(), None);
+    versitygw_over_tls => Store(Server::running(Make::Versitygw, true).repository(), None);
+    minio_over_tls => Store(Server::running(Make::Minio, true).repository(), None);
 }
 
 #[test]

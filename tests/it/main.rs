@@ -3,10 +3,15 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets the unexpected fails")]
 #![allow(unreachable_pub, reason = "the modules of a test binary are not a library")]
 
+mod by_hand;
 mod contract;
 mod copies;
 mod fetch;
+mod house;
+mod model;
 mod reading;
+mod restore;
+mod round_trip;
 mod ship;
 mod support;
 mod verify;

@@ -1,7 +1,7 @@
 //! The manifest: body, a last look at what it names, head.
 
 use super::listing::Listing;
-use super::presence::{Presence, Wanted, pack_key};
+use super::presence::{Object, Presence};
 use crate::format::body::{Body, Counts};
 use crate::format::digest::Digest;
 use crate::format::head::{BodyRef, Head};
@@ -61,12 +61,9 @@ impl Manifest<'_> {
         self.put(NodeKey::Body(source.clone(), id, self.n), text, BODY_MAX)?;
 
         // From here on the body protects what it names; what was deleted or marked before shows now.
-        let mut wanted: Wanted = packs.map(|(name, stored)| (pack_key(self.ctx, name), stored)).collect();
-        for list in &body.lists {
-            wanted.insert(NodeKey::file_list(list.list).of(&self.ctx.node).to_string(), list.stored);
-            wanted.insert(NodeKey::PackList(list.list).of(&self.ctx.node).to_string(), list.packs_length);
-        }
-        if !Presence::read(self.ctx, self.remote)?.missing(self.ctx, self.remote, &wanted)?.is_empty() {
+        let packs = packs.map(|(name, stored)| (Object::Pack(name), stored));
+        let wanted = packs.chain(body.lists.iter().flat_map(Object::of_list)).collect();
+        if !Presence::read(self.ctx, self.remote)?.missing(self.ctx, self.remote, wanted)?.is_empty() {
             return Ok(Committed::Lacking);
         }
         let head = self.head(body, reference);

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::journal::{Journal, Record};
 use super::known::Known;
+use super::presence::Object;
 use crate::archive::{self, SealedList};
 use crate::format::body::{Body, ListRef, Role};
 use crate::format::digest::Digest;
 use crate::format::entry::Piece;
 use crate::format::file_list::Gatherer;
-use crate::format::key::NodeKey;
 use crate::format::line::Line;
 use crate::format::pack_list::{self, PackRef};
 use crate::ops::cache::{self, CachedPack};
@@ -109,8 +109,8 @@ impl Listing<'_, '_> {
         let list =
             ListRef { role, list: name, stored: bytes.len() as u64, packs_sha256: Digest::of(&packs), packs_length: packs.len() as u64 };
         // The pack list goes first: whoever sees the list can then read what it needs.
-        for (key, bytes, sent) in [(NodeKey::PackList(name), packs.into(), None), (NodeKey::file_list(name), bytes, Some((digest, list)))] {
-            let accepted = self.uploads.push(key.of(&self.ctx.node).to_string(), bytes, sent)?;
+        for (object, bytes, sent) in [(Object::PackList(name), packs.into(), None), (Object::List(name), bytes, Some((digest, list)))] {
+            let accepted = self.uploads.push(object.key(self.ctx), bytes, sent)?;
             self.accept(accepted)?;
         }
         Ok(list)

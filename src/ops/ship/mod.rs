@@ -45,7 +45,9 @@ pub struct Shipment {
     pub source: SourceName,
     /// The snapshot.
     pub id: SnapshotId,
-    /// Bytes of all its files.
+    /// Regular files and hard links.
+    pub files: u64,
+    /// Their bytes.
     pub bytes: u64,
     /// Stored bytes that it added; 0 in a dry run.
     pub added_bytes: u64,
@@ -126,6 +128,7 @@ fn shipment(copy: &Copy, added_bytes: u64, stored_bytes: u64) -> Shipment {
     Shipment {
         source: record.source.clone(),
         id: record.id,
+        files: record.files,
         bytes: record.bytes,
         added_bytes,
         stored_bytes,

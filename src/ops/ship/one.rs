@@ -8,12 +8,11 @@ use super::journal::{Journal, Record};
 use super::known::Known;
 use super::listing::{KnownLists, Listing};
 use super::packing::{CopySupply, Packing, local_damage};
-use super::presence::{Presence, Wanted, pack_key};
+use super::presence::{Object, Presence};
 use crate::archive::{self, PackSettings};
 use crate::format::body::{Body, Role};
 use crate::format::digest::Digest;
 use crate::format::head::Head;
-use crate::format::key::NodeKey;
 use crate::ops::cache::{Cache, CachedPack, Parent};
 use crate::ops::catalogue::Catalogue;
 use crate::ops::copies::Copy;
@@ -127,17 +126,15 @@ fn beside<L: Lines + 'static>(lines: Option<Result<L, Error>>) -> Result<Option<
 
 /// Drops what a fresh listing, the marks and the verdicts say cannot be relied on.
 fn forget_unreliable(ctx: &Context, remote: &Remote, known: &mut Known<'_>, lists: &mut KnownLists) -> Result<(), Error> {
-    let mut wanted: Wanted = known.packs().map(|pack| (pack_key(ctx, pack.pack), pack.stored)).collect();
-    let list_key = |list: Digest| NodeKey::file_list(list).of(&ctx.node).to_string();
-    let packs_key = |list: Digest| NodeKey::PackList(list).of(&ctx.node).to_string();
-    for list in lists.values() {
-        wanted.insert(list_key(list.list), list.stored);
-        wanted.insert(packs_key(list.list), list.packs_length);
+    let packs = known.packs().map(|pack| (Object::Pack(pack.pack), pack.stored));
+    let wanted = packs.chain(lists.values().flat_map(Object::of_list)).collect();
+    let missing = Presence::read(ctx, remote)?.missing(ctx, remote, wanted)?;
+    for object in &missing {
+        if let Object::Pack(name) = object {
+            known.discard(name);
+        }
     }
-    let missing = Presence::read(ctx, remote)?.missing(ctx, remote, &wanted)?;
-    let gone: Vec<Digest> = known.packs().map(|pack| pack.pack).filter(|pack| missing.contains(&pack_key(ctx, *pack))).collect();
-    gone.iter().for_each(|pack| known.discard(pack));
-    lists.retain(|_, list| !missing.contains(&list_key(list.list)) && !missing.contains(&packs_key(list.list)));
+    lists.retain(|_, list| !Object::of_list(list).iter().any(|(object, _)| missing.contains(object)));
     Ok(())
 }
 

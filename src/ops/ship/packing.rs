@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 
 use super::journal::{Journal, Record};
 use super::known::{Accepted, Known};
-use super::presence::pack_key;
+use super::presence::Object;
 use crate::archive::{self, FrameGatherer, Member, PackPlan, SealedPack, Supply};
 use crate::format::digest::Digest;
 use crate::format::entry::Piece;
@@ -158,7 +158,7 @@ impl PackPlan for Packing<'_, '_> {
 
     fn sealed(&mut self, pack: SealedPack) -> Result<(), Error> {
         let (bytes, pack) = Accepted::of(pack);
-        let accepted = self.uploads.push(pack_key(self.ctx, pack.name), bytes, pack)?;
+        let accepted = self.uploads.push(Object::Pack(pack.name).key(self.ctx), bytes, pack)?;
         self.accept(accepted)
     }
 }

@@ -19,7 +19,8 @@ pub const OWN_NAMES: [&[u8]; 2] = [b".windlass-staging", b".windlass-undo"];
 /// - `*` and `?` do not match a `/`; `**` does; `[a-z]` and `{a,b}` work as in a shell; `\` takes the next character as it is;
 /// - what is below an excluded directory is excluded: the directory is not entered.
 ///
-/// The two names in [`OWN_NAMES`] are always excluded at the root.
+/// The two names in [`OWN_NAMES`] are always excluded at the root, and at any depth what a restore of something else keeps beside it:
+/// `.NAME.windlass-staging` and `.NAME.windlass-undo`.
 #[derive(Clone, Default)]
 pub struct Exclude {
     patterns: Vec<String>,
@@ -74,7 +75,7 @@ impl Exclude {
             return false;
         }
         let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
-        if name.len() == path.len() && OWN_NAMES.contains(&name) {
+        if (name.len() == path.len() && OWN_NAMES.contains(&name)) || is_kept_beside(name) {
             return true;
         }
         if self.patterns.is_empty() {
@@ -93,6 +94,11 @@ impl Exclude {
         let above = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'/').any(|(at, _)| self.matches(&bytes[..at], true));
         above || self.matches(bytes, is_directory)
     }
+}
+
+/// Whether a restore keeps something under this name beside its target.
+fn is_kept_beside(name: &[u8]) -> bool {
+    name.first() == Some(&b'.') && OWN_NAMES.iter().any(|own| name.len() > own.len() + 1 && name.ends_with(own))
 }
 
 impl fmt::Debug for Exclude {
@@ -150,5 +156,6 @@ mod tests {
     fn the_restores_own_names_are_left_out_at_the_root_only() {
         let rules = Exclude::default();
         assert!(rules.matches(b".windlass-undo", true) && !rules.matches(b"x/.windlass-undo", true) && !rules.matches(b"", true));
+        assert!(rules.matches(b"x/.data.windlass-undo", true) && !rules.matches(b"x/data.windlass-undo", true));
     }
 }

@@ -37,12 +37,25 @@ pub enum Found {
     Problem(Problem),
 }
 
+/// What a walk meets, what is left out included.
+#[expect(clippy::large_enum_variant, reason = "it is handed on at once")]
+pub(super) enum Met {
+    /// Something that is walked.
+    Found(Found),
+    /// Something that is left out, with all that is in it.
+    Excluded(RelPath),
+    /// Nothing more.
+    End,
+}
+
 /// A file, directory or link as the walk saw it.
 #[derive(Clone, Debug)]
 pub struct FoundEntry {
     /// Everything but content. A file has its identity (never trusted: that is for whoever reads it), but no extended attributes,
     /// because they need it opened; the others have theirs. A hard link names the first path of its file.
     pub entry: Entry,
+    /// Bytes that a file takes on the disk, holes not counted; 0 for all else.
+    pub solid: u64,
     /// Device and inode, for files with several names.
     pub(super) shared: Option<Inode>,
 }
@@ -105,9 +118,20 @@ impl Walk {
     #[expect(clippy::should_implement_trait, reason = "an error ends the walk, which an Iterator does not say")]
     pub fn next(&mut self) -> Result<Option<Found>, Error> {
         loop {
+            match self.advance()? {
+                Met::Found(found) => return Ok(Some(found)),
+                Met::Excluded(_) => {}
+                Met::End => return Ok(None),
+            }
+        }
+    }
+
+    /// The next thing of either sort. What is below an excluded directory is not met; the caller may take the directory away.
+    pub(super) fn advance(&mut self) -> Result<Met, Error> {
+        loop {
             self.stop.check()?;
             if let Some(problem) = self.waiting.pop_front() {
-                return Ok(Some(Found::Problem(problem)));
+                return Ok(Met::Found(Found::Problem(problem)));
             }
             if !self.begun {
                 self.begun = true;
@@ -115,10 +139,10 @@ impl Walk {
                     Found::Problem(problem) => {
                         Err(Error::file("read", &self.directory.root)(io::Error::new(io::ErrorKind::PermissionDenied, problem.detail)))
                     }
-                    found => Ok(Some(found)),
+                    found => Ok(Met::Found(found)),
                 };
             }
-            let Some(level) = self.levels.last_mut() else { return Ok(None) };
+            let Some(level) = self.levels.last_mut() else { return Ok(Met::End) };
             self.path.truncate(level.length);
             if !self.path.is_empty() {
                 self.path.push(b'/');
@@ -128,28 +152,28 @@ impl Walk {
                 self.levels.pop();
                 continue;
             }
-            if let Some(found) = self.look()? {
-                return Ok(Some(found));
+            if let Some(met) = self.look()? {
+                return Ok(met);
             }
         }
     }
 
-    /// What is at `self.path`; `None` for what is left out.
-    fn look(&mut self) -> Result<Option<Found>, Error> {
-        if self.directory.exclude.matches(&self.path, false) {
-            return Ok(None);
-        }
+    /// What is at `self.path`; `None` for a socket.
+    fn look(&mut self) -> Result<Option<Met>, Error> {
         let path = RelPath::new(self.path.clone())?;
+        if self.directory.exclude.matches(&self.path, false) {
+            return Ok(Some(Met::Excluded(path)));
+        }
         if self.path.len() > PATH_LENGTH_MAX {
             let detail = format!("its path is longer than {PATH_LENGTH_MAX} bytes; it is left out with all that is in it");
-            return Ok(Some(problem(Problem::UNREADABLE, path, detail)));
+            return Ok(Some(Met::Found(problem(Problem::UNREADABLE, path, detail))));
         }
         let stat = match self.folder.stat(&self.path) {
             Ok(stat) => stat,
-            Err(cause) => return Ok(Some(Found::Problem(Problem::from_io(&path, "look at it", &cause)))),
+            Err(cause) => return Ok(Some(Met::Found(Found::Problem(Problem::from_io(&path, "look at it", &cause))))),
         };
         let found = match file_type(&stat) {
-            FileType::Directory if self.directory.exclude.matches(&self.path, true) => return Ok(None),
+            FileType::Directory if self.directory.exclude.matches(&self.path, true) => return Ok(Some(Met::Excluded(path))),
             FileType::Directory => self.directory_entry(path)?,
             FileType::RegularFile => self.file_entry(path, &stat)?,
             FileType::Symlink => self.link_entry(path, &stat),
@@ -160,13 +184,13 @@ impl Walk {
             FileType::CharacterDevice => problem(Problem::SPECIAL, path, "it is a character device".to_owned()),
             FileType::Unknown => problem(Problem::SPECIAL, path, "it is of a type that is not known".to_owned()),
         };
-        Ok(Some(found))
+        Ok(Some(Met::Found(found)))
     }
 
     fn file_entry(&mut self, path: RelPath, stat: &Stat) -> Result<Found, Error> {
         if stat.st_nlink < 2 {
             let entry = metadata::entry(path, Kind::File, stat, &mut self.owners);
-            return Ok(Found::Entry(FoundEntry { entry, shared: None }));
+            return Ok(Found::Entry(FoundEntry { entry, solid: metadata::solid(stat), shared: None }));
         }
         let inode = Inode { device: stat.st_dev, inode: stat.st_ino };
         let entry = match self.links.get(inode)? {
@@ -180,7 +204,7 @@ impl Walk {
                 metadata::entry(path, Kind::File, stat, &mut self.owners)
             }
         };
-        Ok(Found::Entry(FoundEntry { entry, shared: Some(inode) }))
+        Ok(Found::Entry(FoundEntry { entry, solid: metadata::solid(stat), shared: Some(inode) }))
     }
 
     fn link_entry(&mut self, path: RelPath, stat: &Stat) -> Found {
@@ -203,7 +227,7 @@ impl Walk {
         let xattrs = self.folder.parent_of(path.as_bytes()).and_then(|(parent, name)| xattrs::of_name(parent.as_fd(), name));
         let mut entry = metadata::entry(path, kind, stat, &mut self.owners);
         entry.xattrs = self.xattrs_or_problem(&entry.path, xattrs);
-        Found::Entry(FoundEntry { entry, shared: None })
+        Found::Entry(FoundEntry { entry, solid: 0, shared: None })
     }
 
     /// A directory, whose names are read at once; a [`Found::Problem`] when it cannot be opened.
@@ -223,7 +247,7 @@ impl Walk {
             self.held += listing.held;
             self.levels.push(Level { length: entry.path.as_bytes().len(), names: listing.names, held: listing.held });
         }
-        Ok(Found::Entry(FoundEntry { entry, shared: None }))
+        Ok(Found::Entry(FoundEntry { entry, solid: 0, shared: None }))
     }
 
     /// Another file system, or another part of the same one that is mounted here.

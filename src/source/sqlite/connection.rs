@@ -7,6 +7,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection as _, Row as _, Sqlite};
 use tokio::runtime::Runtime;
 
+use super::users::other_user;
 use crate::source::Error;
 use crate::sys::stop::Stop;
 
@@ -20,6 +21,8 @@ pub(super) enum Access {
     Read,
     /// Read and write a database that is there.
     Write,
+    /// Read and write a database, which is made where there is none.
+    Create,
 }
 
 /// An open database.
@@ -43,7 +46,7 @@ impl Connection {
         let options = SqliteConnectOptions::new()
             .filename(&path)
             .read_only(access == Access::Read)
-            .create_if_missing(false)
+            .create_if_missing(access == Access::Create)
             .busy_timeout(patience)
             .disable_statement_logging();
         let mut connection = Self { runtime, inner: None, path, stop: stop.clone() };
@@ -60,6 +63,11 @@ impl Connection {
     /// Runs statements that give nothing.
     pub(super) fn run(&mut self, what: &'static str, sql: &'static str) -> Result<(), Error> {
         self.call(what, async |inner| sqlx::raw_sql(sql).execute(inner).await.map(|_| ()))
+    }
+
+    /// Runs statements that were put together; their text is trusted.
+    pub(super) fn run_owned(&mut self, what: &'static str, sql: String) -> Result<(), Error> {
+        self.call(what, async |inner| sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(inner).await.map(|_| ()))
     }
 
     /// Runs a statement with one text in it.
@@ -106,7 +114,7 @@ impl Connection {
             let path = self.path.clone();
             match primary_code(&cause) {
                 Some(INTERRUPT) if self.stop.is_stopped() => crate::sys::stop::Stopped.into(),
-                Some(BUSY | LOCKED) => Error::Busy { path, cause: Some(cause) },
+                Some(BUSY | LOCKED) => busy(path, Some(cause)),
                 Some(NOT_A_DATABASE) => Error::WrongKind { path, wanted: "an SQLite database" },
                 _ => Error::Sql { what, path, cause },
             }
@@ -127,6 +135,12 @@ const READONLY: i32 = 8;
 const INTERRUPT: i32 = 9;
 const CANNOT_OPEN: i32 = 14;
 const NOT_A_DATABASE: i32 = 26;
+
+/// The error for a database that others use.
+pub(super) fn busy(path: PathBuf, cause: Option<sqlx::Error>) -> Error {
+    let by = other_user(&path).unwrap_or_else(|| "another connection".to_owned());
+    Error::Busy { path, by, cause }
+}
 
 /// SQLite's result code without its extension.
 fn primary_code(cause: &sqlx::Error) -> Option<i32> {

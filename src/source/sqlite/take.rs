@@ -114,4 +114,4 @@ pub(super) fn check_header(path: &Path) -> Result<(), Error> {
 
 #[cfg(test)]
 #[path = "take_tests.rs"]
-mod tests;
+pub(super) mod tests;

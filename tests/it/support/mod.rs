@@ -1,10 +1,13 @@
 //! What the tests share.
 
 pub mod authority;
+pub mod listing;
 pub mod node;
+pub mod odd;
 pub mod servers;
 #[allow(dead_code, reason = "which faults are used changes with the tests")]
 pub mod store;
+pub mod tree;
 
 use std::sync::Arc;
 

@@ -169,6 +169,18 @@ impl Node {
         Ok(to)
     }
 
+    /// Keys of the repository below a prefix, in order.
+    pub fn objects(&self, prefix: &str) -> Vec<String> {
+        let mut keys = Vec::new();
+        let taken = self.repository.list(prefix, &mut |object| {
+            keys.push(object.key);
+            std::ops::ControlFlow::Continue(())
+        });
+        taken.unwrap();
+        keys.sort();
+        keys
+    }
+
     /// Moves the clock to this instant.
     pub fn set_clock(&self, to: &str) {
         self.clock.set(to.parse::<Timestamp>().unwrap());

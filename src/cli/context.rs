@@ -1,0 +1,155 @@
+//! The composition root: makes what the verbs need of configuration, clock, environment and signals.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::args::Globals;
+use super::events;
+use super::failure::Failure;
+use super::output::Output;
+use super::progress::Progress;
+use crate::config::{Config, Machine, find};
+use crate::format::names::NodeName;
+use crate::ops::context::{OpenRepository, Parts};
+use crate::ops::{self, Context};
+use crate::repository::{Repository, Settings, Tools};
+use crate::sys::clock::{Clock, SystemClock};
+use crate::sys::environment::{Environment, SystemEnvironment};
+use crate::sys::meter::Meter;
+use crate::sys::random::{Random, SystemRandom};
+use crate::sys::space::SystemSpace;
+use crate::sys::stop::Stop;
+
+/// Memory of a run without a configuration: the same as the configuration's default.
+const MEMORY: u64 = 128 << 20;
+
+/// One run of the program: what it was told on the command line, and the world it runs in.
+pub(super) struct Program {
+    pub(super) globals: Globals,
+    pub(super) output: Arc<Output>,
+    pub(super) environment: Arc<dyn Environment>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) random: Arc<dyn Random>,
+    pub(super) stop: Stop,
+    pub(super) meter: Arc<Meter>,
+}
+
+/// A context for commands that only read, and whose part of the repository they read; `None` = this node's.
+pub(super) struct Reading {
+    pub(super) ctx: Context,
+    pub(super) node: Option<NodeName>,
+}
+
+impl Program {
+    /// A run in the real world.
+    pub(super) fn new(globals: Globals, output: Arc<Output>, stop: Stop) -> Self {
+        Self {
+            globals,
+            output,
+            environment: Arc::new(SystemEnvironment),
+            clock: Arc::new(SystemClock::new()),
+            random: Arc::new(SystemRandom),
+            stop,
+            meter: Arc::new(Meter::default()),
+        }
+    }
+
+    /// The configuration file that counts.
+    pub(super) fn config_file(&self) -> std::path::PathBuf {
+        find::find(self.globals.config.as_deref(), &*self.environment)
+    }
+
+    /// The configuration.
+    pub(super) fn config(&self) -> Result<Config, Failure> {
+        self.load(&self.config_file())
+    }
+
+    fn load(&self, file: &Path) -> Result<Config, Failure> {
+        let config = Config::load(file, &Machine::this(), &*self.environment)?;
+        config.warnings.iter().for_each(|warning| self.output.warning(warning));
+        Ok(config)
+    }
+
+    /// A context of the configuration, for commands that need one.
+    pub(super) fn context(&self) -> Result<Context, Failure> {
+        if self.globals.repository.is_some() {
+            let readers = "--repository stands in for a configuration only where something is read: list, show, fetch, cat, diff, verify";
+            return Err(Failure::Usage(readers.into()));
+        }
+        Ok(self.context_of(self.config()?))
+    }
+
+    /// A context of this configuration.
+    pub(super) fn context_of(&self, config: Config) -> Context {
+        let repository = self.opener(config.repository);
+        Context::new(Parts {
+            node: config.node,
+            local: Some(config.local),
+            sources: config.sources,
+            repository,
+            memory: config.memory,
+            threads: config.threads,
+            ..self.parts()
+        })
+    }
+
+    /// A context for reading: of the configuration, or of `--repository` alone.
+    pub(super) fn reading(&self, node: Option<&NodeName>) -> Result<Reading, Failure> {
+        let Some(url) = &self.globals.repository else {
+            return Ok(Reading { ctx: self.context()?, node: node.cloned() });
+        };
+        let machine = Machine::this();
+        let node = match node {
+            Some(node) => node.clone(),
+            None => machine.host_name.parse().map_err(|_| {
+                Failure::Usage(format!("the host name `{}` is no node's name: say whose snapshots with --node NAME", machine.host_name))
+            })?,
+        };
+        let endpoint = self.globals.endpoint.clone();
+        // Somebody who types an endpoint without TLS means it.
+        let allow_http = endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http://"));
+        let settings = Settings { endpoint, allow_http, ..Settings::new(url) };
+        let repository = self.opener(settings);
+        let ctx = Context::new(Parts { node: node.clone(), repository, threads: machine.cores, ..self.parts() });
+        Ok(Reading { ctx, node: Some(node) })
+    }
+
+    /// The parts that do not depend on a configuration.
+    fn parts(&self) -> Parts {
+        Parts {
+            node: "unnamed".parse().expect("this is a name"),
+            local: None,
+            sources: Vec::new(),
+            repository: Box::new(|| unreachable!("every context says how its repository is opened")),
+            clock: Arc::clone(&self.clock),
+            random: Arc::clone(&self.random),
+            space: Arc::new(SystemSpace),
+            stop: self.stop.clone(),
+            meter: Arc::clone(&self.meter),
+            events: events::listener(&self.output),
+            memory: MEMORY,
+            threads: 1,
+        }
+    }
+
+    fn opener(&self, settings: Settings) -> OpenRepository {
+        let environment = Arc::clone(&self.environment);
+        let tools = Tools {
+            clock: Arc::clone(&self.clock),
+            random: Arc::clone(&self.random),
+            stop: self.stop.clone(),
+            meter: Arc::clone(&self.meter),
+        };
+        Box::new(move || Repository::open(&settings, &*environment, tools.clone()))
+    }
+
+    /// Shows progress until the value is dropped.
+    pub(super) fn progress(&self) -> Progress {
+        Progress::show(&self.output, &self.meter)
+    }
+
+    /// Fails when the run was asked to stop.
+    pub(super) fn check_stop(&self) -> Result<(), ops::Error> {
+        Ok(self.stop.check()?)
+    }
+}

@@ -1,0 +1,84 @@
+//! `windlass diff`.
+
+use std::io::Write;
+
+use clap::Args;
+
+use super::args::Node;
+use super::context::{Program, Reading};
+use super::exit::Exit;
+use super::failure::Failure;
+use super::human;
+use super::output::{Output, schema};
+use crate::ops::Error;
+use crate::ops::diff::{self, Change, Kind, Summary};
+use crate::ops::name::SnapshotName;
+
+/// Show what changed between two snapshots, from their file lists alone.
+#[derive(Args, Debug)]
+pub(super) struct Diff {
+    /// The snapshot before.
+    #[arg(value_name = "BEFORE")]
+    before: SnapshotName,
+    /// The snapshot after.
+    #[arg(value_name = "AFTER")]
+    after: SnapshotName,
+    #[command(flatten)]
+    node: Node,
+}
+
+impl Diff {
+    pub(super) fn run(&self, program: &Program) -> Result<Exit, Failure> {
+        let reading = program.reading(self.node.node.as_ref())?;
+        let output = &program.output;
+        let outcome = if output.json { self.stream_json(&reading, output) } else { self.print(&reading, output) };
+        output.streamed(outcome)
+    }
+
+    fn each(&self, reading: &Reading, visit: &mut dyn FnMut(Change) -> Result<(), Error>) -> Result<Summary, Error> {
+        diff::run(&reading.ctx, reading.node.as_ref(), &self.before, &self.after, visit)
+    }
+
+    fn print(&self, reading: &Reading, output: &Output) -> Result<(), Error> {
+        let summary = self.each(reading, &mut |change| {
+            output.line(line(&change));
+            output.check()
+        })?;
+        let counts = [(summary.added, "added"), (summary.removed, "removed"), (summary.changed, "changed")];
+        let mut parts: Vec<String> = counts.iter().map(|(count, what)| format!("{} {what}", human::number(*count))).collect();
+        parts.push(format!("{} with other metadata alone", human::number(summary.metadata)));
+        output.note(parts.join(", "));
+        Ok(())
+    }
+
+    /// One document that is written while the lists are read, because the changes may be many.
+    fn stream_json(&self, reading: &Reading, output: &Output) -> Result<(), Error> {
+        let failed = |cause: std::io::Error| Error::file("write to", "standard output")(cause);
+        let mut out = output.stream();
+        let (before, after) = (self.before.to_string(), self.after.to_string());
+        write!(out, "{{\"schema\":\"{}\",\"before\":\"{before}\",\"after\":\"{after}\",\"changes\":[", schema("diff")).map_err(failed)?;
+        let mut first = true;
+        let summary = self.each(reading, &mut |change| {
+            let text = serde_json::to_string(&change).expect("a change is plain JSON");
+            let comma = if std::mem::take(&mut first) { "" } else { "," };
+            write!(out, "{comma}\n{text}").map_err(failed)
+        })?;
+        let summary = serde_json::to_string(&summary).expect("counts are plain JSON");
+        writeln!(out, "],\"summary\":{summary}}}").map_err(failed)
+    }
+}
+
+/// One change: a sign, the path, and how its size went.
+pub(super) fn line(change: &Change) -> String {
+    let sign = match change.change {
+        Kind::Added => "added   ",
+        Kind::Removed => "removed ",
+        Kind::Changed => "changed ",
+        Kind::Metadata => "metadata",
+    };
+    let sizes = match (change.size_before, change.size_after) {
+        (Some(before), Some(after)) if before != after => format!("  ({} -> {})", human::bytes(before), human::bytes(after)),
+        _ => String::new(),
+    };
+    format!("{sign}  {}{sizes}", change.path)
+}

@@ -1,0 +1,91 @@
+//! One verb over several sources: each is tried, and the outcomes make one exit code.
+
+use serde::Serialize;
+
+use super::context::Program;
+use super::exit::{Exit, is_stopped};
+use crate::format::head::ProblemCount;
+use crate::format::names::SourceName;
+use crate::format::snapshot_id::SnapshotId;
+use crate::ops::snapshots::{Place, Row};
+use crate::ops::{Context, Error, error::chain};
+
+/// A source that the verb failed for.
+#[derive(Debug, Serialize)]
+pub(super) struct Failed {
+    source: SourceName,
+    error: String,
+    exit_code: u8,
+}
+
+/// What came of the verb.
+#[derive(Debug)]
+pub(super) struct Each<T> {
+    /// The outcomes.
+    pub(super) done: Vec<T>,
+    /// The failures.
+    pub(super) failed: Vec<Failed>,
+    /// All of it in one code.
+    pub(super) exit: Exit,
+}
+
+/// Does `work` for each source, whatever became of the others; a stop ends it.
+pub(super) fn each<T>(program: &Program, sources: &[SourceName], mut work: impl FnMut(&SourceName) -> Result<(T, Exit), Error>) -> Each<T> {
+    let (mut done, mut failed, mut exits) = (Vec::new(), Vec::new(), Vec::new());
+    for source in sources {
+        // Without the check a source whose work notices no stop would be followed by the next one.
+        match program.check_stop().and_then(|()| work(source)) {
+            Ok((outcome, exit)) => {
+                done.push(outcome);
+                exits.push(exit);
+            }
+            Err(error) => {
+                let exit = Exit::of_error(&error, program.stop.signal());
+                program.output.op_error(source, &error, exit);
+                failed.push(Failed { source: source.clone(), error: chain(&error), exit_code: exit.code() });
+                exits.push(exit);
+                if is_stopped(&error) {
+                    break;
+                }
+            }
+        }
+    }
+    Each { done, failed, exit: Exit::of_all(&exits) }
+}
+
+/// What is known of a snapshot right after it was made or shipped.
+pub(super) struct Made<'a> {
+    pub(super) source: &'a SourceName,
+    pub(super) id: SnapshotId,
+    pub(super) place: Place,
+    pub(super) files: u64,
+    pub(super) bytes: u64,
+    /// Stored bytes: needed, added.
+    pub(super) stored: Option<(u64, u64)>,
+    pub(super) problems: &'a [ProblemCount],
+}
+
+impl Made<'_> {
+    /// The same as a line of `list`.
+    pub(super) fn row(&self, ctx: &Context) -> Result<Row, Error> {
+        Ok(Row {
+            id: self.id,
+            node: ctx.node.clone(),
+            source: self.source.clone(),
+            kind: ctx.source(self.source)?.kind.word().to_owned(),
+            time: self.id.to_timestamp(),
+            place: self.place,
+            files: self.files,
+            bytes: self.bytes,
+            stored_bytes: self.stored.map(|(needed, _)| needed),
+            added_bytes: self.stored.map(|(_, added)| added),
+            problems: self.problems.to_vec(),
+            future: false,
+        })
+    }
+}
+
+/// Sound is done; with problems it is partly done.
+pub(super) fn exit_of(problems: &[ProblemCount]) -> Exit {
+    if problems.is_empty() { Exit::Done } else { Exit::Partly }
+}

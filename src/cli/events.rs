@@ -1,0 +1,55 @@
+//! What a long run reports while it goes on: lines of JSON for scripts, sentences for people.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::human;
+use super::output::Output;
+use crate::ops::event::Event;
+
+/// Problems with single files that are named without `-v`: a tree that changes all the time must not bury everything else.
+const PROBLEMS_SHOWN: usize = 20;
+
+/// Whom a verb tells of events.
+pub(super) fn listener(output: &Arc<Output>) -> Arc<dyn Fn(Event) + Send + Sync> {
+    let output = Arc::clone(output);
+    let problems = AtomicUsize::new(0);
+    Arc::new(move |event| {
+        if output.json {
+            return output.event(&event);
+        }
+        match event {
+            Event::Warning { source: Some(source), message } => output.warning(format!("{source}: {message}")),
+            Event::Warning { source: None, message } => output.warning(message),
+            Event::Problem { source, kind, path, detail } => {
+                let before = problems.fetch_add(1, Ordering::Relaxed);
+                if before < PROBLEMS_SHOWN || output.is_verbose() {
+                    output.warning(format!("{source}: {path} {kind}: {detail}"));
+                } else if before == PROBLEMS_SHOWN {
+                    output.warning(format!("{source}: more files have problems; -v names all of them"));
+                }
+            }
+            event => output.detail(sentence(&event)),
+        }
+    })
+}
+
+/// A step in words.
+fn sentence(event: &Event) -> String {
+    match event {
+        Event::Phase { source, snapshot: Some(snapshot), phase } => format!("{source}/{snapshot}: {phase}"),
+        Event::Phase { source, snapshot: None, phase } => format!("{source}: {phase}"),
+        Event::SnapshotTaken { source, snapshot, files, bytes } => {
+            format!("{source}/{snapshot}: the local copy is complete, {}, {}", human::count(*files, "file"), human::bytes(*bytes))
+        }
+        Event::CopyRemoved { source, snapshot, why } => format!("{source}/{snapshot}: the local copy was removed: {why}"),
+        Event::Shipped { source, snapshot, added_bytes, stored_bytes } => {
+            let (added, stored) = (human::bytes(*added_bytes), human::bytes(*stored_bytes));
+            format!("{source}/{snapshot}: shipped, {added} added, {stored} in all")
+        }
+        Event::Restored { source, snapshot: Some(snapshot) } => format!("{source}: holds {snapshot} again"),
+        Event::Restored { source, snapshot: None } => format!("{source}: what was there before is back"),
+        Event::Warning { message, .. } => message.clone(),
+        Event::Problem { path, kind, .. } => format!("{path} {kind}"),
+    }
+}

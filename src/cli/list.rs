@@ -1,0 +1,172 @@
+//! `windlass list`.
+
+use clap::Args;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::args::Node;
+use super::context::Program;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::human;
+use super::table::{Align, Table};
+use crate::format::names::{NodeName, SourceName};
+use crate::ops::catalogue::Finding;
+use crate::ops::error::chain;
+use crate::ops::snapshots::{Place, Row, Undo, View};
+use crate::ops::{Context, Error};
+
+/// List the snapshots of both tiers.
+#[derive(Args, Debug)]
+pub(super) struct List {
+    /// Only this source.
+    #[arg(value_name = "SOURCE")]
+    source: Option<SourceName>,
+    #[command(flatten)]
+    node: Node,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    node: &'a NodeName,
+    time: Timestamp,
+    snapshots: &'a [Row],
+    undo: &'a [Undo],
+    /// What is not as it should be in the repository.
+    findings: Vec<ShownFinding<'a>>,
+    /// What lies in the local folder and was not recognised.
+    strange: &'a [String],
+    /// Why the repository was not read, when it was not.
+    unreachable: Option<String>,
+}
+
+#[derive(Serialize)]
+struct ShownFinding<'a> {
+    object: &'a str,
+    snapshot: Option<&'a str>,
+    problem: &'a str,
+    unknown: bool,
+}
+
+impl List {
+    pub(super) fn run(&self, program: &Program) -> Result<Exit, Failure> {
+        let reading = program.reading(self.node.node.as_ref())?;
+        let ctx = &reading.ctx;
+        let view = View::read(ctx, reading.node.as_ref(), self.source.as_ref())?;
+        let node = reading.node.as_ref().unwrap_or(&ctx.node);
+        if program.output.json {
+            program.output.document("list", &document(node, ctx.clock.now(), &view));
+        } else {
+            print(program, ctx, node, &view);
+        }
+        if let Some(source) = &self.source
+            && view.rows.is_empty()
+            && view.unreachable.is_none()
+            && ctx.source(source).is_err()
+        {
+            return Err(Error::Absent(format!("neither the configuration nor a snapshot of {node} knows a source `{source}`")).into());
+        }
+        Ok(exit(&view))
+    }
+}
+
+/// Damage goes before a repository that could not be read.
+fn exit(view: &View) -> Exit {
+    let unreadable = view.unreachable.as_ref().is_some_and(Error::is_damage);
+    if unreadable || view.findings.iter().any(|finding| !finding.unknown) {
+        Exit::Damage
+    } else if view.unreachable.is_some() {
+        Exit::Partly
+    } else {
+        Exit::Done
+    }
+}
+
+fn document<'a>(node: &'a NodeName, time: Timestamp, view: &'a View) -> Document<'a> {
+    let finding = |finding: &'a Finding| ShownFinding {
+        object: &finding.object,
+        snapshot: finding.snapshot.as_deref(),
+        problem: &finding.problem,
+        unknown: finding.unknown,
+    };
+    Document {
+        node,
+        time,
+        snapshots: &view.rows,
+        undo: &view.undo,
+        findings: view.findings.iter().map(finding).collect(),
+        strange: &view.strange,
+        unreachable: view.unreachable.as_ref().map(|error| chain(error)),
+    }
+}
+
+pub(super) fn print(program: &Program, ctx: &Context, node: &NodeName, view: &View) {
+    let (output, now, zone) = (&program.output, ctx.clock.now(), ctx.clock.zone());
+    if view.rows.is_empty() {
+        output.note(format!("there is no snapshot of {node} yet; `windlass backup SOURCE` takes and ships one"));
+    } else {
+        let columns = [
+            ("SNAPSHOT", Align::Left),
+            ("TIME", Align::Left),
+            ("AGE", Align::Right),
+            ("WHERE", Align::Left),
+            ("FILES", Align::Right),
+            ("SIZE", Align::Right),
+            ("STORED", Align::Right),
+            ("PROBLEMS", Align::Left),
+        ];
+        let mut table = Table::new(columns);
+        for row in &view.rows {
+            table.row([
+                format!("{}/{}", row.source, row.id),
+                human::time(row.time, &zone),
+                human::age(now.duration_since(row.time)),
+                place(row.place).into(),
+                human::number(row.files),
+                human::bytes(row.bytes),
+                human::bytes_or_dash(row.stored_bytes),
+                wrong(row),
+            ]);
+        }
+        table.lines().iter().for_each(|line| output.line(line));
+    }
+    for undo in &view.undo {
+        let restored = undo.snapshot.map(|id| format!(" {id} was restored")).unwrap_or_default();
+        let when = human::time(undo.time, &zone);
+        output.line(format!(
+            "{}: at {when}{restored}; `windlass restore {} --undo` puts back what was there before",
+            undo.source, undo.source
+        ));
+    }
+    for finding in &view.findings {
+        let snapshot = finding.snapshot.as_ref().map(|snapshot| format!(" ({snapshot})")).unwrap_or_default();
+        output.warning(format!("{}{snapshot}: {}", finding.object, finding.problem));
+    }
+    view.strange.iter().for_each(|strange| output.warning(strange));
+    if let Some(error) = &view.unreachable {
+        output.warning(format!("only what is local is shown: {}", chain(error)));
+    }
+}
+
+/// What is wrong with a snapshot.
+pub(super) fn wrong(row: &Row) -> String {
+    let problems = human::problems(&row.problems);
+    match (row.future, problems.is_empty()) {
+        (false, _) => problems,
+        (true, true) => "its time is ahead of the clock".into(),
+        (true, false) => format!("its time is ahead of the clock; {problems}"),
+    }
+}
+
+/// Where a snapshot is, in one word.
+pub(super) fn place(place: Place) -> &'static str {
+    match place {
+        Place::Local => "local",
+        Place::Shipped => "shipped",
+        Place::Both => "both",
+    }
+}
+
+#[cfg(test)]
+#[path = "list_tests.rs"]
+mod tests;

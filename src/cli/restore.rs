@@ -1,0 +1,159 @@
+//! `windlass restore`.
+
+use clap::Args;
+use serde::Serialize;
+
+use super::args::{DryRun, Node, Wait, origin, source_or_snapshot};
+use super::confirm::confirm;
+use super::context::Program;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::human;
+use crate::format::names::SourceName;
+use crate::ops::fetch::Origin;
+use crate::ops::name::SnapshotName;
+use crate::ops::restore::{self, Options, Outcome, Plan, UndoPlan};
+use crate::ops::{Context, Error};
+
+/// Make a source hold a snapshot again; what is there now is set aside, and `--undo` puts it back.
+#[derive(Args, Debug)]
+pub(super) struct Restore {
+    /// The source (its latest snapshot) or SOURCE/ID.
+    #[arg(value_name = "SOURCE[/ID]", value_parser = source_or_snapshot)]
+    what: SnapshotName,
+    /// Where bytes may come from, best first: local, repository, or a folder that a fetch has filled [default: local,repository].
+    #[arg(long, value_name = "ORIGIN", value_delimiter = ',', value_parser = origin)]
+    from: Vec<Origin>,
+    #[command(flatten)]
+    node: Node,
+    /// Put back what the last restore of the source has set aside.
+    #[arg(long, conflicts_with_all = ["from", "node"])]
+    undo: bool,
+    /// Do not ask.
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    wait: Wait,
+    #[command(flatten)]
+    dry_run: DryRun,
+}
+
+#[derive(Serialize)]
+struct Document<'a, P> {
+    dry_run: bool,
+    undo: bool,
+    plan: P,
+    outcome: Option<&'a Outcome>,
+}
+
+/// A plan with its time in seconds.
+#[derive(Serialize)]
+struct ShownPlan<'a> {
+    #[serde(flatten)]
+    plan: &'a Plan,
+    estimate_seconds: Option<u64>,
+}
+
+impl Restore {
+    pub(super) fn run(&self, program: &Program) -> Result<Exit, Failure> {
+        let ctx = program.context()?;
+        if self.undo {
+            return self.put_back(program, &ctx);
+        }
+        let options = Options { from: self.from.clone(), node: self.node.node.clone() };
+        let plan = restore::plan(&ctx, &self.what, &options)?;
+        let shown = ShownPlan { plan: &plan, estimate_seconds: plan.estimate.map(|estimate| estimate.as_secs()) };
+        let question = format!("Make {} hold {}?", plan.target.display(), plan.id);
+        self.carry_out(program, &shown, &plan_lines(&plan), &question, &|| restore::run(&ctx, &plan, self.wait.wait))
+    }
+
+    fn put_back(&self, program: &Program, ctx: &Context) -> Result<Exit, Failure> {
+        let plan = restore::plan_undo(ctx, self.source()?)?;
+        let question = format!("Put back what was there before into {}?", plan.target.display());
+        let lines = undo_lines(&plan, &ctx.clock.zone());
+        self.carry_out(program, &plan, &lines, &question, &|| restore::undo(ctx, &plan, self.wait.wait))
+    }
+
+    fn source(&self) -> Result<&SourceName, Failure> {
+        let named = self.what.source.as_ref();
+        named.ok_or_else(|| Failure::Usage("--undo needs the name of a source: `windlass restore SOURCE --undo`".into()))
+    }
+
+    /// Prints the plan, asks, does it and tells what came of it.
+    fn carry_out<P: Serialize>(
+        &self,
+        program: &Program,
+        plan: &P,
+        lines: &[String],
+        question: &str,
+        work: &dyn Fn() -> Result<Outcome, Error>,
+    ) -> Result<Exit, Failure> {
+        let output = &program.output;
+        let document = |outcome| Document { dry_run: self.dry_run.dry_run, undo: self.undo, plan, outcome };
+        if self.dry_run.dry_run {
+            if output.json {
+                output.document("restore", &document(None));
+            } else {
+                lines.iter().for_each(|line| output.line(line));
+            }
+            return Ok(Exit::Done);
+        }
+        lines.iter().for_each(|line| output.note(line));
+        confirm(output, &program.stop, question, self.yes)?;
+        let progress = program.progress();
+        let outcome = work();
+        drop(progress);
+        let outcome = outcome?;
+        if output.json {
+            output.document("restore", &document(Some(&outcome)));
+        } else {
+            output.line(sentence(&outcome));
+        }
+        outcome.notes.iter().for_each(|note| output.warning(note));
+        if outcome.aside.is_some() {
+            output.note(format!("`windlass restore {} --undo` puts back what was there before", outcome.source));
+        }
+        Ok(Exit::Done)
+    }
+}
+
+fn sentence(outcome: &Outcome) -> String {
+    let source = &outcome.source;
+    match outcome.id {
+        Some(id) => format!(
+            "{source} holds {id}: {}, {}, {} downloaded",
+            human::count(outcome.files, "file"),
+            human::bytes(outcome.bytes),
+            human::bytes(outcome.downloaded_bytes)
+        ),
+        None => format!("{source} holds what was there before the restore"),
+    }
+}
+
+/// What will be done, for a person.
+pub(super) fn plan_lines(plan: &Plan) -> Vec<String> {
+    let mut lines = vec![
+        format!("restore    {}/{} ({})", plan.source, plan.id, plan.kind),
+        format!("into       {}", plan.target.display()),
+        match &plan.aside {
+            Some(aside) => format!("set aside  what is there now, at {}", aside.display()),
+            None => "set aside  nothing: nothing is there".into(),
+        },
+        format!("files      {}, {}", human::number(plan.files), human::bytes(plan.bytes)),
+        format!("download   at most {}", human::bytes(plan.download_bytes)),
+        format!("free       {}", human::bytes(plan.free_bytes)),
+    ];
+    lines.extend(plan.estimate.map(|estimate| format!("time       about {}", human::duration(estimate))));
+    lines.extend(plan.warnings.iter().map(|warning| format!("warning    {warning}")));
+    lines
+}
+
+fn undo_lines(plan: &UndoPlan, zone: &jiff::tz::TimeZone) -> Vec<String> {
+    let restored = plan.snapshot.map(|id| format!(" of {id}")).unwrap_or_default();
+    vec![
+        format!("{}the restore{restored} at {}", if plan.redo { "redo       " } else { "undo       " }, human::time(plan.time, zone)),
+        format!("into       {}", plan.target.display()),
+        format!("put back   {}", plan.aside.display()),
+        "set aside  what is there now: undoing again puts that back".into(),
+    ]
+}

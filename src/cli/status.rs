@@ -1,0 +1,79 @@
+//! `windlass status`.
+
+use std::time::Duration;
+
+use clap::Args;
+use jiff::SignedDuration;
+
+use super::context::Program;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::human;
+use super::table::{Align, Table};
+use crate::ops::status::{self, Outcome, SourceStatus};
+
+/// Say what is late and what is wrong; exit code 7 when something is.
+#[derive(Args, Debug)]
+pub(super) struct Status {}
+
+impl Status {
+    pub(super) fn run(&self, program: &Program) -> Result<Exit, Failure> {
+        let ctx = program.context()?;
+        let outcome = status::run(&ctx)?;
+        if program.output.json {
+            program.output.document("status", &outcome);
+        } else {
+            lines(&outcome, &ctx.clock.zone()).iter().for_each(|line| program.output.line(line));
+        }
+        Ok(if outcome.healthy { Exit::Done } else { Exit::Unhealthy })
+    }
+}
+
+fn lines(outcome: &Outcome, zone: &jiff::tz::TimeZone) -> Vec<String> {
+    let (now, free) = (human::time(outcome.time, zone), human::bytes(outcome.free_bytes));
+    let mut lines = vec![format!("{} at {now}: repository {}, {free} free for local copies", outcome.node, outcome.repository)];
+    if !outcome.sources.is_empty() {
+        let columns = [
+            ("SOURCE", Align::Left),
+            ("KIND", Align::Left),
+            ("SNAPSHOT", Align::Left),
+            ("SHIPPED", Align::Left),
+            ("AGE", Align::Right),
+            ("OBJECTIVE", Align::Right),
+            ("COPIES", Align::Right),
+            ("UNSHIPPED", Align::Right),
+            ("STATE", Align::Left),
+        ];
+        let mut table = Table::new(columns);
+        outcome.sources.iter().for_each(|source| table.row(row(source)));
+        lines.extend(table.lines());
+    }
+    for source in &outcome.sources {
+        lines.extend(source.wrong.iter().map(|wrong| format!("{}: {wrong}", source.source)));
+    }
+    lines.extend(outcome.wrong.iter().cloned());
+    if outcome.healthy {
+        lines.push("all is well".into());
+    }
+    lines
+}
+
+fn row(source: &SourceStatus) -> [String; 9] {
+    let id = |id: Option<crate::format::snapshot_id::SnapshotId>| id.map_or_else(|| "-".into(), |id| id.to_string());
+    let state = match (source.late, source.wrong.is_empty()) {
+        (true, _) => "late",
+        (false, false) => "wrong",
+        (false, true) => "well",
+    };
+    [
+        source.source.to_string(),
+        source.kind.clone(),
+        id(source.snapshot),
+        id(source.shipped),
+        source.age_seconds.map_or_else(|| "-".into(), |age| human::age(SignedDuration::from_secs(age))),
+        human::duration(Duration::from_secs(source.objective_seconds)),
+        source.copies.to_string(),
+        source.unshipped.to_string(),
+        state.into(),
+    ]
+}

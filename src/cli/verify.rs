@@ -1,0 +1,95 @@
+//! `windlass verify`.
+
+use clap::Args;
+
+use super::args::Node;
+use super::context::Program;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::human;
+use crate::format::check::Level;
+use crate::ops::name::SnapshotName;
+use crate::ops::verify::{self, Options, Outcome};
+
+/// Prove that stored bytes are what the manifests say, and name what is not.
+#[derive(Args, Debug)]
+pub(super) struct Verify {
+    /// Only these snapshots [default: all of the node, and its local copies].
+    #[arg(value_name = "SNAPSHOT")]
+    snapshots: Vec<SnapshotName>,
+    /// Compare the listing with the manifests: presence and size. No stored byte is read.
+    #[arg(long, conflicts_with = "full")]
+    quick: bool,
+    /// Read every stored byte, decode every blob and compare its digest (this is the default).
+    #[arg(long)]
+    full: bool,
+    #[command(flatten)]
+    node: Node,
+}
+
+impl Verify {
+    pub(super) fn run(&self, program: &Program) -> Result<Exit, Failure> {
+        let reading = program.reading(self.node.node.as_ref())?;
+        // A command of this name proves unless it is told not to.
+        let level = if self.quick { Level::Quick } else { Level::Full };
+        let options = Options { level, snapshots: self.snapshots.clone(), node: reading.node.clone() };
+        let progress = program.progress();
+        let outcome = verify::run(&reading.ctx, &options);
+        drop(progress);
+        let outcome = outcome?;
+        if program.output.json {
+            program.output.document("verify", &outcome);
+        } else {
+            lines(&outcome).iter().for_each(|line| program.output.line(line));
+        }
+        if outcome.checked.level == Level::Quick {
+            program.output.note("no stored byte was read: --full reads and compares them all");
+        }
+        if !outcome.damage.is_empty() {
+            program.output.note("the next `windlass backup` stores what is damaged anew, where it still can");
+        }
+        Ok(exit(&outcome))
+    }
+}
+
+/// Damage goes before objects that nobody knows.
+fn exit(outcome: &Outcome) -> Exit {
+    match (outcome.damage.is_empty(), outcome.unexpected.is_empty()) {
+        (false, _) => Exit::Damage,
+        (true, false) => Exit::Partly,
+        (true, true) => Exit::Done,
+    }
+}
+
+/// Each thing that is wrong, then what was looked at.
+pub(super) fn lines(outcome: &Outcome) -> Vec<String> {
+    let snapshot = |snapshot: &Option<String>| snapshot.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+    let mut lines: Vec<String> = outcome
+        .damage
+        .iter()
+        .map(|damage| format!("damaged     {}{}: {}", damage.object, snapshot(&damage.snapshot), damage.problem))
+        .collect();
+    lines.extend(outcome.unexpected.iter().map(|object| format!("unexpected  {object}")));
+    let checked = &outcome.checked;
+    let level = match checked.level {
+        Level::Quick => "quick (presence and size)",
+        Level::Stored => "stored (every stored byte compared with its digest)",
+        Level::Full => "full (every stored byte and every blob compared with its digest)",
+    };
+    let looked = [
+        human::count(outcome.snapshots, "shipped snapshot"),
+        format!("{} local {}", human::number(outcome.local_copies), if outcome.local_copies == 1 { "copy" } else { "copies" }),
+        human::count(checked.objects, "object"),
+        human::bytes(checked.bytes),
+    ];
+    let verdict = match outcome.damage.len() {
+        0 => "sound".to_owned(),
+        some => human::count(some as u64, "damaged object"),
+    };
+    lines.push(format!("{verdict}: {}; level {level}", looked.join(", ")));
+    if outcome.unreferenced > 0 {
+        let objects = human::count(outcome.unreferenced, "object");
+        lines.push(format!("{objects} that no manifest names, left by runs that were broken off"));
+    }
+    lines
+}

@@ -1,0 +1,225 @@
+//! The configuration as it was written: every table and key that this version knows, with its place in the text.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use toml::de::DeTable;
+
+use super::mistake::Gatherer;
+use super::secret::WrittenSecret;
+use super::section::{Section, Written, unknown};
+
+/// Tables of the file.
+const TABLES: [&str; 9] = ["node", "local", "repository", "limits", "retention", "directory", "sqlite", "mysql", "cassandra"];
+
+/// What comes with the agent, which this version does not have.
+const WITH_AGENT: &str = "this comes with the agent, which this version does not have yet: take it out";
+
+/// Why a configured encryption is fatal: data that was meant to be sealed must not be stored in plain.
+const NO_ENCRYPTION: &str =
+    "this version cannot encrypt, and does not store in plain what should be encrypted: take this out, or use a version that can";
+
+/// Most of a count of snapshots to keep: far above any use, and below what could overflow.
+const COUNT_MAX: u32 = 100_000;
+
+/// The whole file.
+#[derive(Debug)]
+pub(super) struct File {
+    pub(super) node: Node,
+    pub(super) local: Local,
+    pub(super) repository: Repository,
+    pub(super) limits: Limits,
+    pub(super) retention: Option<Retention>,
+    pub(super) sources: Vec<Source>,
+}
+
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) name: Option<Written<String>>,
+    pub(super) at: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct Local {
+    pub(super) dir: Option<Written<PathBuf>>,
+    pub(super) keep: Option<Written<u32>>,
+    pub(super) tight: Option<Written<bool>>,
+    pub(super) undo_for: Option<Written<Duration>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Repository {
+    pub(super) at: usize,
+    pub(super) url: Option<Written<String>>,
+    pub(super) endpoint: Option<Written<String>>,
+    pub(super) region: Option<Written<String>>,
+    pub(super) allow_http: Option<Written<bool>>,
+    pub(super) virtual_host: Option<Written<bool>>,
+    pub(super) ca_file: Option<Written<PathBuf>>,
+    pub(super) access_key_id: Option<WrittenSecret>,
+    pub(super) secret_access_key: Option<WrittenSecret>,
+    pub(super) session_token: Option<WrittenSecret>,
+    pub(super) upload_limit: Option<Written<u64>>,
+    pub(super) download_limit: Option<Written<u64>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Limits {
+    pub(super) memory: Option<Written<u64>>,
+    pub(super) threads: Option<Written<u32>>,
+}
+
+/// Retention of the repository, by rule.
+#[derive(Debug)]
+pub(super) struct Retention {
+    pub(super) at: usize,
+    pub(super) counts: Vec<(&'static str, Option<Written<u32>>)>,
+    pub(super) within: Option<Written<Duration>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) name: Written<String>,
+    pub(super) kind: Kind,
+    pub(super) path: Option<Written<PathBuf>>,
+    pub(super) exclude: Option<Written<Vec<String>>>,
+    pub(super) cross_filesystems: Option<Written<bool>>,
+    pub(super) objective: Option<Written<Duration>>,
+    pub(super) keep: Option<Written<u32>>,
+    pub(super) level: Option<Written<u32>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Directory,
+    Sqlite,
+    /// A kind of a later version: its name still counts as taken.
+    Later,
+}
+
+impl File {
+    /// Reads the text; what is wrong goes to the gatherer.
+    pub(super) fn read(text: &str, gather: &Gatherer<'_>) -> Self {
+        let (document, errors) = DeTable::parse_recoverable(text);
+        for error in errors {
+            gather.broken(error.span().map_or(0, |span| span.start), error.message());
+        }
+        let document = document.get_ref();
+        for (key, _) in document {
+            let (at, name) = (key.span().start, key.get_ref().as_ref());
+            match name {
+                "agent" | "verify" => gather.mistake(at, name, WITH_AGENT),
+                known if TABLES.contains(&known) => {}
+                _ => gather.mistake(at, name, unknown(name, &TABLES, "table")),
+            }
+        }
+        let section = |name: &str| Section::of(document, name, gather);
+        let mut sources = read_sources(&section("directory"), Kind::Directory);
+        sources.extend(read_sources(&section("sqlite"), Kind::Sqlite));
+        for (kind, title) in [("mysql", "MySQL"), ("cassandra", "Cassandra")] {
+            sources.extend(read_later(&section(kind), title, gather));
+        }
+        // In the order of the text, so that of two sources with one name the second one is the mistake.
+        sources.sort_by_key(|source| source.name.at);
+        Self {
+            node: Node::read(&section("node")),
+            local: Local::read(&section("local")),
+            repository: Repository::read(&section("repository"), gather),
+            limits: Limits::read(&section("limits")),
+            retention: Retention::read(&section("retention")),
+            sources,
+        }
+    }
+}
+
+impl Node {
+    fn read(section: &Section<'_, '_>) -> Self {
+        let node = Self { name: section.text("name"), at: section.at() };
+        section.finish();
+        node
+    }
+}
+
+impl Local {
+    fn read(section: &Section<'_, '_>) -> Self {
+        let local = Self {
+            dir: section.path("dir"),
+            keep: section.number("keep", 1, COUNT_MAX),
+            tight: section.flag("tight"),
+            undo_for: section.duration("undo_for"),
+        };
+        section.finish();
+        local
+    }
+}
+
+impl Repository {
+    fn read(section: &Section<'_, '_>, gather: &Gatherer<'_>) -> Self {
+        let secret = |plain, file, variable| WrittenSecret::read(section, gather, [plain, file, variable]);
+        let repository = Self {
+            at: section.at(),
+            url: section.text("url"),
+            endpoint: section.text("endpoint"),
+            region: section.text("region"),
+            allow_http: section.flag("allow_http"),
+            virtual_host: section.flag("virtual_host"),
+            ca_file: section.path("ca_file"),
+            access_key_id: secret("access_key_id", "access_key_id_file", "access_key_id_env"),
+            secret_access_key: secret("secret_access_key", "secret_access_key_file", "secret_access_key_env"),
+            session_token: secret("session_token", "session_token_file", "session_token_env"),
+            upload_limit: section.rate("upload_limit"),
+            download_limit: section.rate("download_limit"),
+        };
+        section.later("encrypt_to", NO_ENCRYPTION);
+        section.later("identity_file", "this version cannot read encrypted repositories: take this out");
+        section.finish();
+        repository
+    }
+}
+
+impl Limits {
+    fn read(section: &Section<'_, '_>) -> Self {
+        let limits = Self { memory: section.size("memory"), threads: section.number("threads", 1, 1024) };
+        section.finish();
+        limits
+    }
+}
+
+impl Retention {
+    fn read(section: &Section<'_, '_>) -> Option<Self> {
+        let rules = ["last", "hourly", "daily", "weekly", "monthly", "yearly"];
+        let counts = rules.map(|rule| (rule, section.number(rule, 0, COUNT_MAX))).into();
+        let retention = Self { at: section.at(), counts, within: section.duration("within") };
+        section.finish();
+        section.is_there().then_some(retention)
+    }
+}
+
+fn read_sources(section: &Section<'_, '_>, kind: Kind) -> Vec<Source> {
+    let read = |(name, table): (Written<String>, Section<'_, '_>)| {
+        let directory = kind == Kind::Directory;
+        let source = Source {
+            name,
+            kind,
+            path: table.path("path"),
+            exclude: if directory { table.texts("exclude") } else { None },
+            cross_filesystems: if directory { table.flag("cross_filesystems") } else { None },
+            objective: table.duration("objective"),
+            keep: table.number("keep", 1, COUNT_MAX),
+            level: table.number("level", 1, 19),
+        };
+        ["schedule", "group", "hooks"].into_iter().for_each(|key| table.later(key, WITH_AGENT));
+        table.finish();
+        source
+    };
+    section.entries().into_iter().map(read).collect()
+}
+
+/// Sources of a kind that a later version takes.
+fn read_later(section: &Section<'_, '_>, title: &str, gather: &Gatherer<'_>) -> Vec<Source> {
+    let read = |(name, _): (Written<String>, Section<'_, '_>)| {
+        gather.mistake(name.at, &name.key, format!("this version cannot back up {title} yet: take this source out"));
+        Source { name, kind: Kind::Later, path: None, exclude: None, cross_filesystems: None, objective: None, keep: None, level: None }
+    };
+    section.entries().into_iter().map(read).collect()
+}

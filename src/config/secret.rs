@@ -1,0 +1,96 @@
+//! Secrets: written as `KEY`, or better kept elsewhere and pointed to by `KEY_file` or `KEY_env`.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use super::mistake::Gatherer;
+use super::section::{Section, Written};
+use crate::sys::environment::Environment;
+use crate::sys::secret::Secret;
+
+/// Most bytes of a file that holds one secret: keys and tokens are far shorter, so a larger file is the wrong one.
+const SECRET_MAX: u64 = 64 << 10;
+
+/// Where a secret is.
+#[derive(Debug)]
+enum Place {
+    Here(Secret),
+    File(PathBuf),
+    Variable(String),
+}
+
+/// A secret as it was written, not looked up yet.
+#[derive(Debug)]
+pub(super) struct WrittenSecret {
+    at: usize,
+    key: String,
+    place: Place,
+}
+
+impl WrittenSecret {
+    /// Reads the one of the three keys that is there; more than one is a mistake.
+    pub(super) fn read(section: &Section<'_, '_>, gather: &Gatherer<'_>, [plain, file, variable]: [&'static str; 3]) -> Option<Self> {
+        let mut written: Vec<Self> = Vec::new();
+        written.extend(section.text(plain).map(|text| Self::new(text, |text| Place::Here(Secret::new(text)))));
+        written.extend(section.path(file).map(|path| Self::new(path, Place::File)));
+        written.extend(section.text(variable).map(|name| Self::new(name, Place::Variable)));
+        written.sort_by_key(|secret| secret.at);
+        for extra in written.iter().skip(1) {
+            gather.mistake(extra.at, &extra.key, format!("this secret is already given by `{}`: keep one of them", written[0].key));
+        }
+        written.into_iter().next()
+    }
+
+    fn new<T>(written: Written<T>, place: impl FnOnce(T) -> Place) -> Self {
+        Self { at: written.at, key: written.key, place: place(written.value) }
+    }
+
+    /// Where its key stands in the text, and the key.
+    pub(super) fn place(&self) -> (usize, &str) {
+        (self.at, &self.key)
+    }
+
+    /// Whether the configuration file itself holds it.
+    pub(super) fn is_in_the_text(&self) -> bool {
+        matches!(self.place, Place::Here(_))
+    }
+
+    /// Looks it up; what is wrong goes to the gatherer.
+    pub(super) fn look_up(&self, environment: &dyn Environment, gather: &Gatherer<'_>) -> Option<Secret> {
+        let found = match &self.place {
+            Place::Here(secret) => Ok(secret.clone()),
+            Place::Variable(name) => match environment.var(name) {
+                Some(value) => Ok(Secret::new(value)),
+                None => Err(format!("the environment variable {name} is not set")),
+            },
+            Place::File(path) => self.read_file(path, gather),
+        };
+        match found {
+            Ok(secret) if !secret.expose().is_empty() => Some(secret),
+            Ok(_) => {
+                gather.mistake(self.at, &self.key, "the secret is empty");
+                None
+            }
+            Err(message) => {
+                gather.mistake(self.at, &self.key, message);
+                None
+            }
+        }
+    }
+
+    fn read_file(&self, path: &Path, gather: &Gatherer<'_>) -> Result<Secret, String> {
+        let failed = |cause: std::io::Error| format!("{} cannot be read: {cause}", path.display());
+        let file = File::open(path).map_err(failed)?;
+        if file.metadata().map_err(failed)?.permissions().mode() & 0o007 != 0 {
+            gather.warning(format!("{} ({}) can be read by every user of this machine: chmod 600 it", path.display(), self.key));
+        }
+        let mut text = String::new();
+        file.take(SECRET_MAX + 1).read_to_string(&mut text).map_err(failed)?;
+        if text.len() as u64 > SECRET_MAX {
+            return Err(format!("{} is too long to hold one secret", path.display()));
+        }
+        Ok(Secret::new(text.trim_end_matches(['\n', '\r'])))
+    }
+}

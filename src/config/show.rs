@@ -1,0 +1,128 @@
+//! The configuration as it is in force, every default filled in and no secret shown.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::units::{duration_text, size_text};
+use super::{Config, Retention, repository};
+use crate::ops::spec::{SourceKind, SourceSpec};
+
+/// What `config show` prints; the same tables and keys as in the file.
+#[derive(Debug, Serialize)]
+pub struct Shown {
+    node: BTreeMap<&'static str, String>,
+    local: Local,
+    repository: BTreeMap<&'static str, toml::Value>,
+    limits: Limits,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retention: Option<BTreeMap<&'static str, toml::Value>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    directory: BTreeMap<String, Source>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    sqlite: BTreeMap<String, Source>,
+}
+
+#[derive(Debug, Serialize)]
+struct Local {
+    dir: String,
+    tight: bool,
+    undo_for: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Limits {
+    memory: String,
+    threads: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct Source {
+    path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exclude: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cross_filesystems: Option<bool>,
+    objective: String,
+    keep: usize,
+    level: i32,
+}
+
+/// What stands in place of a secret.
+const HIDDEN: &str = "(secret)";
+
+impl Shown {
+    /// What is in force.
+    pub fn of(config: &Config) -> Self {
+        let of_kind = |word: &str| {
+            let sources = config.sources.iter().filter(|source| source.kind.word() == word);
+            sources.map(|source| (source.name.to_string(), Source::of(source))).collect()
+        };
+        Self {
+            node: [("name", config.node.to_string())].into(),
+            local: Local {
+                dir: config.local.dir.display().to_string(),
+                tight: config.local.tight,
+                undo_for: duration_text(config.local.undo_for),
+            },
+            repository: shown_repository(config),
+            limits: Limits { memory: size_text(config.memory), threads: config.threads },
+            retention: config.retention.as_ref().map(shown_retention),
+            directory: of_kind("directory"),
+            sqlite: of_kind("sqlite"),
+        }
+    }
+
+    /// As TOML.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("tables of texts, numbers and lists are TOML")
+    }
+}
+
+impl Source {
+    fn of(source: &SourceSpec) -> Self {
+        let (exclude, cross_filesystems) = match &source.kind {
+            SourceKind::Directory { exclude, cross_filesystems, .. } => (Some(exclude.clone()), Some(*cross_filesystems)),
+            _ => (None, None),
+        };
+        Self {
+            path: source.kind.path().display().to_string(),
+            exclude,
+            cross_filesystems,
+            objective: duration_text(source.objective),
+            keep: source.keep,
+            level: source.level,
+        }
+    }
+}
+
+fn shown_repository(config: &Config) -> BTreeMap<&'static str, toml::Value> {
+    let settings = &config.repository;
+    let mut shown: BTreeMap<&'static str, toml::Value> = BTreeMap::new();
+    shown.insert("url", settings.url.clone().into());
+    shown.insert("allow_http", settings.allow_http.into());
+    shown.insert("virtual_host", settings.virtual_host.into());
+    let ca_file = settings.ca_file.as_ref().map(|path| path.display().to_string());
+    for (key, value) in [("endpoint", settings.endpoint.clone()), ("region", settings.region.clone()), ("ca_file", ca_file)] {
+        if let Some(value) = value {
+            shown.insert(key, value.into());
+        }
+    }
+    for key in repository::secrets(settings) {
+        shown.insert(key, HIDDEN.into());
+    }
+    shown
+}
+
+fn shown_retention(retention: &Retention) -> BTreeMap<&'static str, toml::Value> {
+    let counts = [
+        ("last", retention.last),
+        ("hourly", retention.hourly),
+        ("daily", retention.daily),
+        ("weekly", retention.weekly),
+        ("monthly", retention.monthly),
+        ("yearly", retention.yearly),
+    ];
+    let counts = counts.into_iter().filter(|(_, count)| *count > 0).map(|(rule, count)| (rule, i64::from(count).into()));
+    counts.chain(retention.within.map(|within| ("within", duration_text(within).into()))).collect()
+}

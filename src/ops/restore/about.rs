@@ -1,0 +1,53 @@
+//! What a restore needs to know of a snapshot, from whichever tier tells it.
+
+use crate::format::head::ProblemCount;
+use crate::ops::Error;
+use crate::ops::lists::read_body;
+use crate::ops::show::shipped_facts;
+use crate::ops::snapshots::Found;
+use crate::ops::spec::SourceSpec;
+
+/// What is known of a snapshot before its files are looked at.
+pub(super) struct About {
+    pub(super) kind: String,
+    pub(super) files: u64,
+    pub(super) bytes: u64,
+    /// SQLite's journal mode when it was taken; empty for other kinds.
+    pub(super) journal_mode: String,
+    path: Option<String>,
+    problems: Vec<ProblemCount>,
+}
+
+impl About {
+    /// Reads it from the local copy's record, else from the repository.
+    pub(super) fn of(found: &Found) -> Result<Self, Error> {
+        let (kind, files, bytes, problems, facts) = match (&found.local, &found.shipped) {
+            (Some(copy), _) => {
+                let record = copy.record.clone();
+                (record.kind, record.files, record.bytes, record.problems, record.facts)
+            }
+            (None, Some((remote, shipped))) => {
+                let facts = shipped_facts(remote, shipped, &read_body(remote, shipped)?)?;
+                let head = shipped.head.clone();
+                (head.kind, head.files, head.bytes, head.problems, facts)
+            }
+            (None, None) => return Err(Error::Absent(format!("{} is in neither tier", found.name()))),
+        };
+        let text = |key: &str| facts.get(key).and_then(serde_json::Value::as_str).map(str::to_owned);
+        Ok(Self { kind, files, bytes, problems, journal_mode: text("journal_mode").unwrap_or_default(), path: text("path") })
+    }
+
+    /// What a person should know before saying yes.
+    pub(super) fn warnings(&self, found: &Found, spec: &SourceSpec) -> Vec<String> {
+        let mut warnings: Vec<String> =
+            self.problems.iter().map(|problem| format!("the snapshot has problems: {} {}", problem.count, problem.kind)).collect();
+        let here = crate::format::escape::escape(spec.kind.path().as_os_str().as_encoded_bytes());
+        if let Some(path) = self.path.as_ref().filter(|path| **path != here) {
+            warnings.push(format!("the snapshot was taken of {path}, and {here} will be replaced"));
+        }
+        if let Some(error) = &found.unreachable {
+            warnings.push(format!("the repository cannot be read, only the local copy is used: {}", crate::ops::error::chain(error)));
+        }
+        warnings
+    }
+}

@@ -1,0 +1,124 @@
+//! What is remembered of restores: the undo that can be made, and a restore that is under way.
+
+use std::fs;
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::format::limits::FORMAT_VERSION;
+use crate::format::snapshot_id::SnapshotId;
+use crate::ops::Error;
+use crate::source::placement::Placement;
+use crate::sys::file::replace_private;
+
+/// The document of the undo.
+const UNDO: &str = "undo.json";
+/// The document of a restore that is under way.
+const PENDING: &str = "pending.json";
+/// The journal of the exchange itself.
+pub(super) const JOURNAL: &str = "journal.json";
+
+/// What can be undone, or done again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Undo {
+    format: u32,
+    /// How the two change places.
+    pub(super) placement: Placement,
+    /// The snapshot that was restored.
+    pub(super) snapshot: SnapshotId,
+    /// When.
+    pub(super) time: Timestamp,
+    /// Whether it was undone, so that the restored state lies aside now.
+    pub(super) undone: bool,
+}
+
+impl Undo {
+    /// The undo of a restore that has just been made.
+    pub(super) fn new(placement: Placement, snapshot: SnapshotId, time: Timestamp) -> Self {
+        Self { format: FORMAT_VERSION, placement, snapshot, time, undone: false }
+    }
+
+    /// The undo of a source, if there is one.
+    pub(super) fn read(folder: &Path) -> Result<Option<Self>, Error> {
+        read(folder, UNDO)
+    }
+
+    /// Remembers it.
+    pub(super) fn write(&self, folder: &Path) -> Result<(), Error> {
+        write(folder, UNDO, self)
+    }
+
+    /// Forgets it.
+    pub(super) fn forget(folder: &Path) -> Result<(), Error> {
+        remove(folder, UNDO)
+    }
+}
+
+/// How far a restore has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Step {
+    /// Files are being fetched; the source has not been touched.
+    Staging,
+    /// The staged files are about to change places with the live ones, or have done so.
+    Placing,
+}
+
+/// A restore that is under way.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Pending {
+    format: u32,
+    /// How far it has come.
+    pub(super) step: Step,
+    /// The undo that there will be.
+    pub(super) undo: Undo,
+}
+
+impl Pending {
+    /// A restore that begins.
+    pub(super) fn new(undo: Undo) -> Self {
+        Self { format: FORMAT_VERSION, step: Step::Staging, undo }
+    }
+
+    /// The restore that was under way, if one was.
+    pub(super) fn read(folder: &Path) -> Result<Option<Self>, Error> {
+        read(folder, PENDING)
+    }
+
+    /// Remembers that it has come this far.
+    pub(super) fn write(&mut self, step: Step, folder: &Path) -> Result<(), Error> {
+        self.step = step;
+        write(folder, PENDING, self)
+    }
+
+    /// It is over.
+    pub(super) fn forget(folder: &Path) -> Result<(), Error> {
+        remove(folder, PENDING)
+    }
+}
+
+fn read<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<Option<T>, Error> {
+    let path = folder.join(name);
+    let text = match fs::read(&path) {
+        Ok(text) => text,
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(cause) => return Err(Error::file("read", path)(cause)),
+    };
+    crate::format::head::check_version(&text).map_err(Error::unreadable(path.display()))?;
+    serde_json::from_slice(&text).map(Some).map_err(|cause| Error::unreadable(path.display())(cause.into()))
+}
+
+fn write<T: Serialize>(folder: &Path, name: &str, value: &T) -> Result<(), Error> {
+    let text = serde_json::to_vec_pretty(value).expect("plain JSON");
+    Ok(replace_private(&folder.join(name), &text)?)
+}
+
+fn remove(folder: &Path, name: &str) -> Result<(), Error> {
+    let path = folder.join(name);
+    match fs::remove_file(&path) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(Error::file("remove", path)(cause)),
+        _ => Ok(crate::sys::file::sync_folder(folder)?),
+    }
+}

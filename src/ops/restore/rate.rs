@@ -1,0 +1,38 @@
+//! How fast the last restore on this node was, for an estimate of the next.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ops::{Context, Error};
+use crate::sys::file;
+
+/// The document with the rate.
+const RATE: &str = "restore-rate.json";
+
+/// A restore below this many bytes says nothing about the rate.
+const BYTES_MIN: u64 = 1 << 20;
+
+#[derive(Serialize, Deserialize)]
+struct Rate {
+    bytes_per_second: u64,
+}
+
+/// Remembers the rate of a restore of some size.
+pub(super) fn record(ctx: &Context, bytes: u64, took: Duration) -> Result<(), Error> {
+    let seconds = took.as_secs_f64();
+    if bytes < BYTES_MIN || seconds <= 0.0 {
+        return Ok(());
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a rough rate is enough")]
+    let rate = Rate { bytes_per_second: (bytes as f64 / seconds) as u64 };
+    let path = ctx.state()?.folder(&[])?.join(RATE);
+    Ok(file::replace(&path, &serde_json::to_vec(&rate).expect("plain JSON"))?)
+}
+
+/// How long this many bytes take at that rate; `None` when none was measured, or what was measured cannot be read.
+pub(super) fn estimate(ctx: &Context, bytes: u64) -> Result<Option<Duration>, Error> {
+    let path = ctx.state()?.path(&[RATE]);
+    let rate: Option<Rate> = std::fs::read(path).ok().and_then(|text| serde_json::from_slice(&text).ok());
+    Ok(rate.filter(|rate| rate.bytes_per_second > 0).map(|rate| Duration::from_secs(bytes.div_ceil(rate.bytes_per_second))))
+}

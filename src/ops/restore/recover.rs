@@ -1,0 +1,66 @@
+//! What the next command does about a restore that was killed, and about an undo that has grown old.
+
+use super::memory::{JOURNAL, Pending, Step, Undo};
+use super::site::{Site, folder};
+use crate::ops::spec::SourceSpec;
+use crate::ops::{Context, Error};
+use crate::source::placement::{self, Operation};
+
+/// Finishes or takes back what a killed restore of this source has left, and drops an undo that is older than `local.undo_for`.
+/// The caller holds the source's lock.
+///
+/// # Errors
+/// What the source gives; then it is to be tried again.
+pub(crate) fn recover(ctx: &Context, spec: &SourceSpec) -> Result<(), Error> {
+    let folder = folder(ctx, spec)?;
+    let recovered = placement::recover(&folder.join(JOURNAL))?;
+    if let Some(recovered) = &recovered {
+        let what = match recovered.operation {
+            Operation::Place => "restore",
+            Operation::Undo => "undo",
+        };
+        let how = if recovered.is_finished { "was finished" } else { "was taken back; all is as before it" };
+        ctx.warn(Some(&spec.name), format!("a {what} of `{}` that was broken off {how}", spec.name));
+        if recovered.operation == Operation::Undo
+            && recovered.is_finished
+            && let Some(mut undo) = Undo::read(&folder)?
+        {
+            undo.undone = !undo.undone;
+            undo.write(&folder)?;
+        }
+    }
+    if let Some(pending) = Pending::read(&folder)? {
+        settle(ctx, spec, &pending, &folder)?;
+    }
+    expire(ctx, spec, &folder)
+}
+
+/// Tells from what lies there whether the restore had come through.
+fn settle(ctx: &Context, spec: &SourceSpec, pending: &Pending, folder: &std::path::Path) -> Result<(), Error> {
+    let site = Site::of(&pending.undo.placement);
+    // The place aside was free before; something lies there only once the two have changed places. Where nothing was live before,
+    // nothing lies aside afterwards, and what is live now is the sign.
+    let is_placed = pending.step == Step::Placing && if site.fresh { site.target.exists() } else { site.has_aside() };
+    site.clear_staged()?;
+    if is_placed {
+        pending.undo.write(folder)?;
+        site.drop_earlier()?;
+        ctx.warn(Some(&spec.name), format!("the broken-off restore of {}/{} is in place", spec.name, pending.undo.snapshot));
+    } else if pending.step == Step::Placing {
+        site.put_earlier_back()?;
+    }
+    Pending::forget(folder)
+}
+
+fn expire(ctx: &Context, spec: &SourceSpec, folder: &std::path::Path) -> Result<(), Error> {
+    let Some(undo) = Undo::read(folder)? else { return Ok(()) };
+    if undo.time + ctx.local()?.undo_for >= ctx.clock.now() {
+        return Ok(());
+    }
+    let site = Site::of(&undo.placement);
+    // Forgotten first: an undo that is half removed must not be offered.
+    Undo::forget(folder)?;
+    site.drop_aside()?;
+    ctx.warn(Some(&spec.name), format!("what the restore of {} had set aside was kept long enough and is gone", undo.snapshot));
+    Ok(())
+}

@@ -1,0 +1,98 @@
+//! The first half of a restore: the snapshot, complete and verified, beside the live thing.
+
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+use super::Options;
+use super::site::Site;
+use crate::archive::Target;
+use crate::format::entry::Kind;
+use crate::format::line::Line;
+use crate::ops::assemble::{self, Assembly};
+use crate::ops::fetch::Origin;
+use crate::ops::snapshots::Found;
+use crate::ops::spec::{SourceKind, SourceSpec};
+use crate::ops::work::work_folder;
+use crate::ops::{Context, Error};
+use crate::source;
+use crate::sys::tree::remove_tree;
+
+/// What was staged.
+pub(super) struct Staged {
+    pub(super) files: u64,
+    pub(super) bytes: u64,
+    pub(super) downloaded: u64,
+    pub(super) notes: Vec<String>,
+}
+
+/// Bytes that would have to be downloaded at most; 0 when a local copy is at hand.
+pub(super) fn download_size(ctx: &Context, found: &Found, options: &Options) -> Result<u64, Error> {
+    let repository_first = options.from.first() == Some(&Origin::Repository);
+    match &found.shipped {
+        Some((remote, shipped)) if found.local.is_none() || repository_first => {
+            assemble::download_size(&mut *assemble::shipped_lines(remote, shipped)?, &work_folder(ctx)?)
+        }
+        _ => Ok(0),
+    }
+}
+
+/// Puts the snapshot together beside the live thing. Nearest verified bytes win: the local copy, then live files, then the repository.
+pub(super) fn stage(ctx: &Context, found: Found, options: &Options, site: &Site<'_>, spec: &SourceSpec) -> Result<Staged, Error> {
+    let work = work_folder(ctx)?;
+    let from = origins(options, site, spec);
+    let name = found.name();
+    let opened = assemble::open(ctx, found, &from, &[], &work)?;
+    let filling = site.filling();
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&filling).map_err(Error::file("create the folder", &filling))?;
+    let totals = assemble::Totals::of(&mut *(opened.lines)()?)?;
+    let free = ctx.space.room(&filling)?.free;
+    if totals.solid > free {
+        return Err(Error::Refused(format!(
+            "{name} takes {} bytes beside {}, and {free} are free; nothing was changed",
+            totals.solid,
+            site.target.display()
+        )));
+    }
+    ctx.meter.set_total(totals.solid);
+    let target = Target::new(&filling, rustix::process::geteuid().is_root())?;
+    let (lines, places, findings) = (&opened.lines, &opened.places, &opened.findings);
+    let assembled = Assembly { ctx, lines, places, target: &target, work: &work, findings }.run()?;
+    for (object, problem) in opened.findings.take() {
+        ctx.warn(Some(&spec.name), format!("{object}: {problem}; the bytes were taken from elsewhere"));
+    }
+    if let SourceKind::Sqlite { .. } = spec.kind {
+        single_file(ctx, &filling, site.staged, &mut *(opened.lines)()?)?;
+    }
+    Ok(Staged { files: totals.files, bytes: totals.bytes, downloaded: assembled.downloaded, notes: target.notes() })
+}
+
+/// The places to ask, with the live files put before the repository: they cost nothing and are believed only if their digest matches.
+fn origins(options: &Options, site: &Site<'_>, spec: &SourceSpec) -> Vec<Origin> {
+    if !options.from.is_empty() {
+        return options.from.clone();
+    }
+    let live = match spec.kind {
+        SourceKind::Directory { .. } => Some(site.target),
+        SourceKind::Sqlite { .. } => site.target.parent(),
+    };
+    let live = live.filter(|_| site.target.exists()).map(|live| Origin::Folder(live.to_owned()));
+    [Some(Origin::Local), live, Some(Origin::Repository)].into_iter().flatten().collect()
+}
+
+/// Moves the one file of a database's snapshot to where the source takes it from, and has the database check it.
+fn single_file(ctx: &Context, filling: &Path, staged: &Path, lines: &mut dyn crate::ops::lists::Lines) -> Result<(), Error> {
+    let mut name = None;
+    while let Some(line) = lines.next_line()? {
+        if let Line::Entry(entry) = line
+            && entry.kind == Kind::File
+        {
+            name = Some(entry.path);
+        }
+    }
+    let name = name.ok_or_else(|| Error::Refused("the snapshot holds no database file".into()))?;
+    let from = filling.join(name.to_string());
+    source::sqlite::check(&from, String::new(), &ctx.stop)?;
+    fs::rename(&from, staged).map_err(Error::file("move", &from))?;
+    Ok(remove_tree(filling)?)
+}

@@ -1,0 +1,167 @@
+//! Restoring: the source holds the snapshot again, and one command puts back what was there.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use windlass::format::snapshot_id::SnapshotId;
+use windlass::ops::fetch::Origin;
+use windlass::ops::restore::{self, Options, Outcome};
+use windlass::ops::{self, Error};
+
+use crate::support::node::{Node, tree};
+
+fn restore(node: &Node, id: SnapshotId, options: &Options) -> Result<Outcome, Error> {
+    node.clock.advance(Duration::from_secs(1));
+    let plan = restore::plan(&node.context(), &format!("tree/{id}").parse().unwrap(), options)?;
+    restore::run(&node.context(), &plan, None)
+}
+
+fn undo(node: &Node) -> Outcome {
+    let plan = restore::plan_undo(&node.context(), &tree()).unwrap();
+    restore::undo(&node.context(), &plan, None).unwrap()
+}
+
+/// Names and contents below a folder, hidden files included.
+fn contents(folder: &Path) -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(&next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path.strip_prefix(folder).unwrap().display().to_string();
+                all.push((name, fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    all.sort();
+    all
+}
+
+fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
+    expected.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
+}
+
+/// A node whose tree has changed since its one snapshot.
+fn changed() -> (Node, SnapshotId) {
+    let node = Node::new();
+    node.write("a", "old");
+    node.write("b/c", "same");
+    let id = node.init().backup();
+    node.write("a", "new");
+    node.write("stranger", "written since");
+    (node, id)
+}
+
+const OLD: &[(&str, &str)] = &[("a", "old"), ("b/c", "same")];
+const NEW: &[(&str, &str)] = &[("a", "new"), ("b/c", "same"), ("stranger", "written since")];
+
+#[test]
+fn a_restore_brings_the_snapshot_back_and_undo_the_state_before_and_redo_again() {
+    let (node, id) = changed();
+    let outcome = restore(&node, id, &Options::default()).unwrap();
+    assert_eq!(contents(&node.path("tree")), pairs(OLD));
+    assert_eq!((outcome.id, outcome.files, outcome.downloaded_bytes), (Some(id), 2, 0));
+    assert_eq!(contents(&outcome.aside.unwrap()), pairs(NEW));
+    assert_eq!(undo(&node).id, None);
+    assert_eq!(contents(&node.path("tree")), pairs(NEW));
+    assert_eq!(undo(&node).id, Some(id));
+    assert_eq!(contents(&node.path("tree")), pairs(OLD));
+}
+
+#[test]
+fn a_restore_from_the_repository_alone_brings_the_same() {
+    let (node, id) = changed();
+    fs::remove_dir_all(node.path("local/tree")).unwrap();
+    fs::remove_dir_all(node.path("tree")).unwrap();
+    let outcome = restore(&node, id, &Options::default()).unwrap();
+    assert!(outcome.downloaded_bytes > 0 && outcome.aside.is_none());
+    assert_eq!(contents(&node.path("tree")), pairs(OLD));
+    undo(&node);
+    assert!(!node.path("tree").exists(), "there was nothing before");
+}
+
+#[test]
+fn a_damaged_local_copy_is_passed_over_for_the_repository() {
+    let (node, id) = changed();
+    fs::write(node.path("local/tree").join(id.to_string()).join("data/a"), "rot").unwrap();
+    restore(&node, id, &Options::default()).unwrap();
+    assert_eq!(contents(&node.path("tree")), pairs(OLD));
+}
+
+#[test]
+fn damage_everywhere_leaves_the_source_untouched() {
+    let (node, id) = changed();
+    fs::write(node.path("local/tree").join(id.to_string()).join("data/a"), "rot").unwrap();
+    let options = Options { from: vec![Origin::Local], ..Default::default() };
+    let error = restore(&node, id, &options).unwrap_err();
+    assert!(error.is_damage(), "{error}");
+    assert_eq!(contents(&node.path("tree")), pairs(NEW));
+    let beside: Vec<_> = fs::read_dir(node.temp.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(!beside.iter().any(|name| name.to_string_lossy().contains("windlass-")), "{beside:?}");
+}
+
+#[test]
+fn excluded_paths_survive_a_restore_and_its_undo() {
+    let mut node = Node::new();
+    node.exclude = vec!["*.tmp".into()];
+    node.write("a", "old");
+    node.write("live.tmp", "1");
+    let id = node.init().backup();
+    node.write("a", "new");
+    node.write("live.tmp", "2");
+    restore(&node, id, &Options::default()).unwrap();
+    assert_eq!(contents(&node.path("tree")), pairs(&[("a", "old"), ("live.tmp", "2")]));
+    undo(&node);
+    assert_eq!(contents(&node.path("tree")), pairs(&[("a", "new"), ("live.tmp", "2")]));
+}
+
+#[test]
+fn one_undo_is_kept_until_the_next_successful_restore() {
+    let (node, first) = changed();
+    let second = node.backup();
+    let aside = restore(&node, first, &Options::default()).unwrap().aside.unwrap();
+    fs::write(node.path("local/tree").join(second.to_string()).join("data/a"), "rot").unwrap();
+    let broken = Options { from: vec![Origin::Local], ..Default::default() };
+    restore(&node, second, &broken).unwrap_err();
+    assert_eq!(contents(&aside), pairs(NEW), "a restore that failed costs no undo");
+    restore(&node, second, &Options::default()).unwrap();
+    assert_eq!(contents(&aside), pairs(OLD));
+    undo(&node);
+    assert_eq!(contents(&node.path("tree")), pairs(OLD));
+}
+
+#[test]
+fn an_undo_is_shown_by_list_and_goes_after_its_time() {
+    let (node, id) = changed();
+    let aside = restore(&node, id, &Options::default()).unwrap().aside.unwrap();
+    let view = ops::snapshots::View::read(&node.context(), None, None).unwrap();
+    assert_eq!((view.undo.len(), view.rows.len()), (1, 1), "it is not counted as a copy");
+    node.clock.advance(Duration::from_secs(8 * 86_400));
+    node.backup();
+    assert!(!aside.exists());
+    assert!(matches!(restore::plan_undo(&node.context(), &tree()), Err(Error::Absent(_))));
+}
+
+#[test]
+fn a_snapshot_taken_after_a_restore_does_not_hold_what_was_set_aside() {
+    let (node, id) = changed();
+    restore(&node, id, &Options::default()).unwrap();
+    let next = node.backup();
+    assert_eq!(contents(&node.fetch(next).unwrap()), pairs(OLD));
+}
+
+#[test]
+fn a_restore_of_another_nodes_snapshot_says_so_and_works() {
+    let (node, id) = changed();
+    let mut other = Node::over(node.repository.clone(), node.clock.clone(), node.stop.clone());
+    other.name = "node-2".into();
+    other.write("a", "other");
+    other.init();
+    let options = Options { node: Some("node-1".parse().unwrap()), ..Default::default() };
+    restore(&other, id, &options).unwrap();
+    assert_eq!(contents(&other.path("tree")), pairs(OLD));
+}
