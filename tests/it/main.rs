@@ -7,6 +7,7 @@ mod by_hand;
 mod contract;
 mod copies;
 mod fetch;
+mod hostile;
 mod house;
 mod model;
 mod restore;
