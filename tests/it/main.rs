@@ -11,5 +11,6 @@ mod hostile;
 mod house;
 mod model;
 mod restore;
+mod round_trip;
 mod ship;
 mod support;

@@ -63,7 +63,7 @@ fn room(ctx: &Context) -> Result<(u64, u64), Error> {
 fn needed(ctx: &Context, spec: &SourceSpec, previous: Option<&Copy>) -> Result<u64, Error> {
     let directory = match &spec.kind {
         SourceKind::Sqlite { path } => return sqlite_size(path),
-        SourceKind::Directory { .. } => super::directory(spec)?,
+        SourceKind::Directory { .. } => super::directory(ctx, spec)?,
     };
     let mut beside = match previous {
         Some(copy) => Some(Beside::new(Box::new(copy.lines()?))),
@@ -73,7 +73,7 @@ fn needed(ctx: &Context, spec: &SourceSpec, previous: Option<&Copy>) -> Result<u
     let mut needed = 0u64;
     while let Some(found) = walk.next()? {
         let Found::Entry(found) = found else { continue };
-        let entry = found.entry;
+        let (entry, solid) = (found.entry, found.solid);
         if entry.kind != Kind::File {
             continue;
         }
@@ -82,7 +82,7 @@ fn needed(ctx: &Context, spec: &SourceSpec, previous: Option<&Copy>) -> Result<u
             None => None,
         };
         let unchanged = before.is_some_and(|before| before.size == entry.size && before.mtime == entry.mtime);
-        needed = needed.saturating_add(if unchanged { 0 } else { entry.size });
+        needed = needed.saturating_add(if unchanged { 0 } else { solid });
     }
     Ok(needed)
 }

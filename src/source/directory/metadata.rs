@@ -20,6 +20,11 @@ pub(super) fn size(stat: &Stat) -> u64 {
     u64::try_from(stat.st_size).unwrap_or(0)
 }
 
+/// Bytes that are stored of a file, its holes left out.
+pub(super) fn solid(stat: &Stat) -> u64 {
+    u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512).min(size(stat))
+}
+
 /// Last modification.
 pub(super) fn mtime(stat: &Stat) -> Time {
     time(stat.st_mtime, stat.st_mtime_nsec)

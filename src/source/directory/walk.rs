@@ -54,6 +54,8 @@ pub struct FoundEntry {
     /// Everything but content. A file has its identity (never trusted: that is for whoever reads it), but no extended attributes,
     /// because they need it opened; the others have theirs. A hard link names the first path of its file.
     pub entry: Entry,
+    /// Bytes that a file takes on the disk, holes not counted; 0 for all else.
+    pub solid: u64,
     /// Device and inode, for files with several names.
     pub(super) shared: Option<Inode>,
 }
@@ -188,7 +190,7 @@ impl Walk {
     fn file_entry(&mut self, path: RelPath, stat: &Stat) -> Result<Found, Error> {
         if stat.st_nlink < 2 {
             let entry = metadata::entry(path, Kind::File, stat, &mut self.owners);
-            return Ok(Found::Entry(FoundEntry { entry, shared: None }));
+            return Ok(Found::Entry(FoundEntry { entry, solid: metadata::solid(stat), shared: None }));
         }
         let inode = Inode { device: stat.st_dev, inode: stat.st_ino };
         let entry = match self.links.get(inode)? {
@@ -202,7 +204,7 @@ impl Walk {
                 metadata::entry(path, Kind::File, stat, &mut self.owners)
             }
         };
-        Ok(Found::Entry(FoundEntry { entry, shared: Some(inode) }))
+        Ok(Found::Entry(FoundEntry { entry, solid: metadata::solid(stat), shared: Some(inode) }))
     }
 
     fn link_entry(&mut self, path: RelPath, stat: &Stat) -> Found {
@@ -225,7 +227,7 @@ impl Walk {
         let xattrs = self.folder.parent_of(path.as_bytes()).and_then(|(parent, name)| xattrs::of_name(parent.as_fd(), name));
         let mut entry = metadata::entry(path, kind, stat, &mut self.owners);
         entry.xattrs = self.xattrs_or_problem(&entry.path, xattrs);
-        Found::Entry(FoundEntry { entry, shared: None })
+        Found::Entry(FoundEntry { entry, solid: 0, shared: None })
     }
 
     /// A directory, whose names are read at once; a [`Found::Problem`] when it cannot be opened.
@@ -245,7 +247,7 @@ impl Walk {
             self.held += listing.held;
             self.levels.push(Level { length: entry.path.as_bytes().len(), names: listing.names, held: listing.held });
         }
-        Ok(Found::Entry(FoundEntry { entry, shared: None }))
+        Ok(Found::Entry(FoundEntry { entry, solid: 0, shared: None }))
     }
 
     /// Another file system, or another part of the same one that is mounted here.

@@ -8,6 +8,7 @@ pub mod odd;
 pub mod servers;
 #[allow(dead_code, reason = "which faults are used changes with the tests")]
 pub mod store;
+pub mod tree;
 
 use std::sync::Arc;
 
