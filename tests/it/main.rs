@@ -6,6 +6,7 @@
 mod by_hand;
 mod contract;
 mod copies;
+mod crash;
 mod fetch;
 mod hostile;
 mod house;
