@@ -8,6 +8,7 @@ mod contract;
 mod copies;
 mod fetch;
 mod house;
+mod living;
 mod restore;
 mod round_trip;
 mod ship;
