@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, reason = "the modules of a test binary are not a library")]
 
 mod by_hand;
+mod cli;
 mod contract;
 mod copies;
 mod fetch;
@@ -13,3 +14,4 @@ mod restore;
 mod round_trip;
 mod ship;
 mod support;
+mod together;
