@@ -20,7 +20,7 @@ pub(super) struct Backup {
     #[command(flatten)]
     sources: Sources,
     #[command(flatten)]
-    wait: Wait,
+    pub(super) wait: Wait,
     #[command(flatten)]
     dry_run: DryRun,
 }
@@ -52,12 +52,6 @@ struct NotShipped {
 }
 
 impl Backup {
-    /// How long it waits for other runs.
-    #[cfg(test)]
-    pub(super) fn waiting(&self) -> Option<std::time::Duration> {
-        self.wait.wait
-    }
-
     pub(super) fn run(&self, program: &Program) -> Result<Exit, Failure> {
         let ctx = program.context()?;
         let sources = self.sources.choose(&ctx)?;

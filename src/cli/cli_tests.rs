@@ -107,7 +107,7 @@ fn wrong_command_lines_exit_2() {
 #[test]
 fn waiting_has_a_default_and_takes_a_time() {
     let wait = |arguments: &[&str]| match Cli::try_parse_from([&["windlass", "backup", "a"], arguments].concat()).unwrap().command {
-        Command::Backup(backup) => backup.waiting().map(|wait| wait.as_secs()),
+        Command::Backup(backup) => backup.wait.wait.map(|wait| wait.as_secs()),
         _ => unreachable!(),
     };
     assert_eq!((wait(&[]), wait(&["--wait"]), wait(&["--wait=10m"])), (None, Some(86_400), Some(600)));

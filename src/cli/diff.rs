@@ -69,7 +69,7 @@ impl Diff {
 }
 
 /// One change: a sign, the path, and how its size went.
-fn line(change: &Change) -> String {
+pub(super) fn line(change: &Change) -> String {
     let sign = match change.change {
         Kind::Added => "added   ",
         Kind::Removed => "removed ",

@@ -53,22 +53,25 @@ impl Fetch {
         if program.output.json {
             let node = reading.node.as_ref().unwrap_or(&reading.ctx.node);
             program.output.document("fetch", &Document { dry_run, node, to: &self.to, outcome: &outcome });
-            return Ok(Exit::Done);
+            return Ok(exit(&outcome));
         }
         let (files, bytes) = (human::count(outcome.files, "file"), human::bytes(outcome.bytes));
         let (name, downloaded) = (format!("{}/{}", outcome.source, outcome.id), human::bytes(outcome.downloaded_bytes));
         let did = if dry_run { "would be fetched" } else { "fetched and verified" };
         program.output.line(format!("{name}  {did} into {}: {files}, {bytes}, {downloaded} downloaded", self.to.display()));
-        tell_notes(program, &outcome.notes, outcome.noted);
-        Ok(Exit::Done)
+        outcome.notes.iter().for_each(|note| program.output.warning(note));
+        let more = outcome.noted.saturating_sub(outcome.notes.len() as u64);
+        if more > 0 {
+            program.output.warning(format!("and {} like these", human::number(more)));
+        }
+        for damage in &outcome.damage {
+            program.output.warning(format!("{}: {}; its bytes came from elsewhere", damage.object, damage.problem));
+        }
+        Ok(exit(&outcome))
     }
 }
 
-/// What could not be given to the files.
-pub(super) fn tell_notes(program: &Program, notes: &[String], noted: u64) {
-    notes.iter().for_each(|note| program.output.warning(note));
-    let more = noted.saturating_sub(notes.len() as u64);
-    if more > 0 {
-        program.output.warning(format!("and {} like these", human::number(more)));
-    }
+/// What was fetched is sound in any case; that something else was found damaged must not go unseen.
+fn exit(outcome: &Outcome) -> Exit {
+    if outcome.damage.is_empty() { Exit::Done } else { Exit::Damage }
 }

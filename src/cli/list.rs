@@ -100,7 +100,7 @@ fn document<'a>(node: &'a NodeName, time: Timestamp, view: &'a View) -> Document
     }
 }
 
-fn print(program: &Program, ctx: &Context, node: &NodeName, view: &View) {
+pub(super) fn print(program: &Program, ctx: &Context, node: &NodeName, view: &View) {
     let (output, now, zone) = (&program.output, ctx.clock.now(), ctx.clock.zone());
     if view.rows.is_empty() {
         output.note(format!("there is no snapshot of {node} yet; `windlass backup SOURCE` takes and ships one"));

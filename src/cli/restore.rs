@@ -151,7 +151,7 @@ pub(super) fn plan_lines(plan: &Plan) -> Vec<String> {
 fn undo_lines(plan: &UndoPlan, zone: &jiff::tz::TimeZone) -> Vec<String> {
     let restored = plan.snapshot.map(|id| format!(" of {id}")).unwrap_or_default();
     vec![
-        format!("undo       the restore{restored} at {}", human::time(plan.time, zone)),
+        format!("{}the restore{restored} at {}", if plan.redo { "redo       " } else { "undo       " }, human::time(plan.time, zone)),
         format!("into       {}", plan.target.display()),
         format!("put back   {}", plan.aside.display()),
         "set aside  what is there now: undoing again puts that back".into(),

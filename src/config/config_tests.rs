@@ -165,6 +165,10 @@ fn what_can_never_work_is_a_mistake() {
     assert!(mistakes(&format!("{SMALL}[directory]\npath = \"/a\"\n")).contains("write [directory.NAME]"));
     assert!(mistakes(&format!("{SMALL}[directory.a]\n")).contains("directory.a.path: this is missing"));
     assert!(mistakes(&format!("{SMALL}[sqlite.a]\npath = \"/a\"\nexclude = []\n")).contains("sqlite.a.exclude: there is no such key"));
+    assert!(
+        mistakes(&format!("{SMALL}[directory.a]\npath = \"/a\"\nexclude = [\"[\", \"!x\"]\n"))
+            .contains("the exclude pattern `!x` cannot be used")
+    );
     assert!(mistakes(&format!("local = 3\n{SMALL}")).contains("this must be a table, written [local]"));
     assert!(mistakes(&format!("{SMALL}[sqlite.a]\npath = \"/a\"\nobjective = \"0s\"\n")).contains("never that young"));
 }

@@ -9,7 +9,7 @@ use super::section::Written;
 use super::{Config, Machine, Retention, file, places, repository};
 use crate::format::names::{NodeName, SourceName};
 use crate::ops::context::LocalSettings;
-use crate::ops::spec::{SourceKind, SourceSpec};
+use crate::ops::spec::{SourceKind, SourceSpec, check_exclude};
 use crate::sys::environment::Environment;
 
 /// Where local copies lie when nothing else is said.
@@ -131,10 +131,18 @@ fn kind(source: &file::Source, gather: &Gatherer<'_>) -> Option<SourceKind> {
         file::Kind::Sqlite => SourceKind::Sqlite { path },
         _ => SourceKind::Directory {
             path,
-            exclude: value_or(source.exclude.as_ref(), Vec::new()),
+            exclude: exclude(source, gather),
             cross_filesystems: source.cross_filesystems.as_ref().is_some_and(|cross| cross.value),
         },
     })
+}
+
+fn exclude(source: &file::Source, gather: &Gatherer<'_>) -> Vec<String> {
+    let Some(written) = &source.exclude else { return Vec::new() };
+    for error in written.value.iter().filter_map(|pattern| check_exclude(pattern).err()) {
+        gather.mistake(written.at, &written.key, error.to_string());
+    }
+    written.value.clone()
 }
 
 fn objective(source: &file::Source, gather: &Gatherer<'_>) -> Duration {

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::Error;
 use crate::format::names::SourceName;
+use crate::source::directory::Exclude;
 
 /// One source of this node.
 #[derive(Clone, Debug)]
@@ -37,6 +39,15 @@ pub enum SourceKind {
         /// The absolute path of its file.
         path: PathBuf,
     },
+}
+
+/// Whether a pattern of what is left out can be used.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_exclude(pattern: &str) -> Result<(), Error> {
+    Exclude::new(&[pattern.to_owned()])?;
+    Ok(())
 }
 
 impl SourceKind {

@@ -37,6 +37,9 @@ pub fn remove_tree(path: &Path) -> Result<(), Error> {
     }
 }
 
+/// Folders that are open at once on the way down. Each takes two file descriptors, and a process has 1,024 of them by default.
+const LEVELS_MAX: usize = 64;
+
 /// One open folder on the way down, and the name it has in the folder above.
 struct Level {
     name: CString,
@@ -46,9 +49,12 @@ struct Level {
 
 fn remove_folder(above: OwnedFd, name: CString) -> Result<(), Errno> {
     let mut levels = vec![enter(above, name)?];
-    while let Some(level) = levels.last_mut() {
+    let mut lifted = 0u64;
+    while !levels.is_empty() {
+        let depth = levels.len();
+        let level = levels.last_mut().expect("the loop has just seen it");
         let Some(entry) = level.entries.next().transpose()? else {
-            let done = levels.pop().expect("the loop has just seen it");
+            let done = levels.pop().expect("it was looked at a moment ago");
             match rustix::fs::unlinkat(&done.above, &done.name, AtFlags::REMOVEDIR) {
                 // Something may be left when the listing ran beside the removals: look again.
                 Err(Errno::NOTEMPTY) => levels.push(enter(done.above, done.name)?),
@@ -62,6 +68,13 @@ fn remove_folder(above: OwnedFd, name: CString) -> Result<(), Errno> {
         }
         let here = level.entries.fd()?;
         match rustix::fs::unlinkat(here, name, AtFlags::empty()) {
+            Err(Errno::ISDIR | Errno::PERM) if depth >= LEVELS_MAX => {
+                // What lies too deep is lifted to the top of the tree, whose listing is looked at again when it turns out not to be empty.
+                let (here, name) = (here.try_clone_to_owned().map_err(|_| Errno::MFILE)?, name.to_owned());
+                let top = levels[0].entries.fd()?;
+                lifted += 1;
+                rustix::fs::renameat(&here, &name, top, format!(".windlass-removing-{lifted}"))?;
+            }
             Err(Errno::ISDIR | Errno::PERM) => {
                 let below = enter(here.try_clone_to_owned().map_err(|_| Errno::MFILE)?, name.to_owned())?;
                 levels.push(below);
@@ -105,6 +118,19 @@ mod tests {
     use super::*;
     use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
+
+    #[test]
+    fn a_tree_deeper_than_files_can_be_open_is_removed() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = crate::sys::folder::Folder::open(place.path()).unwrap();
+        let mut path = b"d".to_vec();
+        for _ in 0..1500 {
+            folder.make_directory(&path, 0o700).unwrap();
+            path.extend_from_slice(b"/d");
+        }
+        remove_tree(&place.path().join("d")).unwrap();
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
+    }
 
     #[test]
     fn removing_a_tree_stops_at_symlinks_and_ignores_modes() {

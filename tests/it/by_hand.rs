@@ -1,7 +1,7 @@
 //! The commands of `docs/FORMAT.md` restore a snapshot with bash, coreutils, zstd, tar and jq alone.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -90,8 +90,10 @@ fn the_commands_of_the_document_restore_everything() {
     let second = node.backup();
     let after = expected(&node);
     assert_same(&before, &restored(&node, "bucket", first, "first"));
-    // Paths from the root of the file system serve as well.
-    let target = node.path("second");
+    // Paths from the root of the file system serve as well, and a folder whose set-id bit would be inherited.
+    fs::create_dir(node.path("inherits")).unwrap();
+    fs::set_permissions(node.path("inherits"), fs::Permissions::from_mode(0o2755)).unwrap();
+    let target = node.path("inherits/second");
     let root = node.path("bucket");
     assert_same(&after, &restored(&node, root.to_str().unwrap(), second, target.to_str().unwrap()));
 }

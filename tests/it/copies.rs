@@ -183,6 +183,16 @@ fn an_id_from_the_future_is_no_floor_and_not_latest_and_stays() {
     assert!(!node.path("local/tree").join(future.to_string()).exists());
 }
 
+#[test]
+fn local_copies_inside_a_source_are_not_part_of_it() {
+    let mut node = Node::new();
+    let root = node.temp.path().to_owned();
+    node.sources[0].kind = windlass::ops::spec::SourceKind::Directory { path: root, exclude: Vec::new(), cross_filesystems: false };
+    node.write("a", b"1");
+    let first = snapshot(&node).unwrap();
+    assert_eq!(snapshot(&node).unwrap().files, first.files);
+}
+
 fn megabyte(node: &Node, n: u8) {
     node.write("a", vec![n; 1 << 20]);
 }

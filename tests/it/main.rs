@@ -10,6 +10,7 @@ mod copies;
 mod fetch;
 mod house;
 mod living;
+mod model;
 mod restore;
 mod round_trip;
 mod ship;

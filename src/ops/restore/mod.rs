@@ -125,7 +125,7 @@ pub fn plan(ctx: &Context, name: &SnapshotName, options: &Options) -> Result<Pla
             spec.name
         )));
     }
-    let placement = site::placement(spec)?;
+    let placement = site::placement(ctx, spec)?;
     let site = Site::of(&placement);
     let room = ctx.space.room(parent_that_is_there(site.target))?;
     let download_bytes = staging::download_size(ctx, &found, options)?;
@@ -166,7 +166,7 @@ pub fn run(ctx: &Context, plan: &Plan, wait: Waiting) -> Result<Outcome, Error> 
     let found = Found::look_up(ctx, plan.options.node.as_ref(), &plan.name)?;
     let about = About::of(&found)?;
     let folder = site::folder(ctx, spec)?;
-    let placement = site::placement(spec)?;
+    let placement = site::placement(ctx, spec)?;
     let site = Site::of(&placement);
     site.clear_staged()?;
     let mut pending = Pending::new(Undo::new(placement.clone(), found.id, ctx.clock.now()));

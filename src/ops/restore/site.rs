@@ -14,9 +14,11 @@ use crate::sys::tree::remove_tree;
 const SIDECARS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 /// Finds out how a source can be put back; changes nothing.
-pub(super) fn placement(spec: &SourceSpec) -> Result<Placement, Error> {
+pub(super) fn placement(ctx: &Context, spec: &SourceSpec) -> Result<Placement, Error> {
     Ok(match &spec.kind {
-        SourceKind::Directory { .. } => Placement::Directory(source::directory::plan(spec.name.as_str(), &snapshot::directory(spec)?)?),
+        SourceKind::Directory { .. } => {
+            Placement::Directory(source::directory::plan(spec.name.as_str(), &snapshot::directory(ctx, spec)?)?)
+        }
         SourceKind::Sqlite { path } => Placement::Sqlite(source::sqlite::plan(spec.name.as_str(), path)?),
     })
 }

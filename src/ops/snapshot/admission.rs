@@ -63,7 +63,7 @@ fn room(ctx: &Context) -> Result<(u64, u64), Error> {
 fn needed(ctx: &Context, spec: &SourceSpec, previous: Option<&Copy>) -> Result<u64, Error> {
     let directory = match &spec.kind {
         SourceKind::Sqlite { path } => return sqlite_size(path),
-        SourceKind::Directory { .. } => super::directory(spec)?,
+        SourceKind::Directory { .. } => super::directory(ctx, spec)?,
     };
     let mut beside = match previous {
         Some(copy) => Some(Beside::new(Box::new(copy.lines()?))),

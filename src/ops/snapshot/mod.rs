@@ -173,7 +173,7 @@ fn sound_previous<'c>(ctx: &Context, spec: &SourceSpec, copies: &'c Copies) -> R
 type Taken = (Writer, u64, serde_json::Value);
 
 fn take_directory(ctx: &Context, spec: &SourceSpec, partial: &Path, previous: Option<&Copy>) -> Result<Taken, Error> {
-    let directory = directory(spec)?;
+    let directory = directory(ctx, spec)?;
     let work = ctx.state()?.work()?;
     let mut lines = Lines::new(ctx, &spec.name, &partial.join(LINES), previous)?;
     let shared = previous.map(Copy::data);
@@ -209,14 +209,24 @@ fn facts(ctx: &Context, spec: &SourceSpec, of_kind: serde_json::Value) -> serde_
     facts
 }
 
-/// The tree that a directory source stands for.
-pub(crate) fn directory(spec: &SourceSpec) -> Result<Directory, Error> {
-    match &spec.kind {
-        SourceKind::Directory { path, exclude, cross_filesystems } => {
-            Ok(Directory { root: path.clone(), exclude: Exclude::new(exclude)?, cross_filesystems: *cross_filesystems })
-        }
-        SourceKind::Sqlite { .. } => Err(Error::Refused(format!("`{}` is not a directory", spec.name))),
-    }
+/// The tree that a directory source stands for; local copies that lie inside it are not part of it.
+pub(crate) fn directory(ctx: &Context, spec: &SourceSpec) -> Result<Directory, Error> {
+    let SourceKind::Directory { path, exclude, cross_filesystems } = &spec.kind else {
+        return Err(Error::Refused(format!("`{}` is not a directory", spec.name)));
+    };
+    let mut exclude = exclude.clone();
+    exclude.extend(own_copies(&ctx.local()?.dir, path)?);
+    Ok(Directory { root: path.clone(), exclude: Exclude::new(&exclude)?, cross_filesystems: *cross_filesystems })
+}
+
+/// A pattern for the folder of local copies, when it lies inside a source: each copy would hold all copies before it.
+fn own_copies(local: &Path, root: &Path) -> Result<Option<String>, Error> {
+    let resolved = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let (local, root) = (resolved(local), resolved(root));
+    let Ok(inside) = local.strip_prefix(&root) else { return Ok(None) };
+    let unusable = || Error::Usage(format!("{} is or holds the source {}: put local copies elsewhere", local.display(), root.display()));
+    let inside = inside.to_str().filter(|inside| !inside.is_empty()).ok_or_else(unusable)?;
+    Ok(Some(format!("/{}", globset::escape(inside))))
 }
 
 fn dry_run(ctx: &Context, spec: &SourceSpec, copies: &Copies) -> Result<Outcome, Error> {

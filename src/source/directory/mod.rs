@@ -1,6 +1,7 @@
 //! The directory source: a tree of files.
 //!
-//! [`walk`] visits it in the order of the file lists, [`copy`] makes it hold still, [`place`] makes a verified tree the live one.
+//! [`Walk`] visits it in the order of the file lists, [`copy`](copy()) makes it hold still, [`place`](place()) makes a verified tree the
+//! live one, and [`undo`] takes that back.
 //! What a snapshot of a directory holds: files (holes kept), directories, symbolic links, hard links, FIFOs; owners, modes, times to the
 //! nanosecond, extended attributes and ACLs. What it does not hold: sockets, silently, because only a running program can make them;
 //! devices, as a [`Problem`](super::Problem); what is mounted inside (unless asked): a mount point is an empty directory.

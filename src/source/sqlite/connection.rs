@@ -21,6 +21,8 @@ pub(super) enum Access {
     Read,
     /// Read and write a database that is there.
     Write,
+    /// Read and write a database, which is made where there is none.
+    Create,
 }
 
 /// An open database.
@@ -44,7 +46,7 @@ impl Connection {
         let options = SqliteConnectOptions::new()
             .filename(&path)
             .read_only(access == Access::Read)
-            .create_if_missing(false)
+            .create_if_missing(access == Access::Create)
             .busy_timeout(patience)
             .disable_statement_logging();
         let mut connection = Self { runtime, inner: None, path, stop: stop.clone() };
@@ -61,6 +63,11 @@ impl Connection {
     /// Runs statements that give nothing.
     pub(super) fn run(&mut self, what: &'static str, sql: &'static str) -> Result<(), Error> {
         self.call(what, async |inner| sqlx::raw_sql(sql).execute(inner).await.map(|_| ()))
+    }
+
+    /// Runs statements that were put together; their text is trusted.
+    pub(super) fn run_owned(&mut self, what: &'static str, sql: String) -> Result<(), Error> {
+        self.call(what, async |inner| sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(inner).await.map(|_| ()))
     }
 
     /// Runs a statement with one text in it.

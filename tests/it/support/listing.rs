@@ -41,11 +41,6 @@ impl Listing {
         self
     }
 
-    /// How many paths there are, the root included.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
     /// What differs, a line for each path and side; empty when nothing does.
     pub fn differences(&self, other: &Self) -> String {
         let mut text = String::new();

@@ -59,7 +59,6 @@ impl Times {
         Ok(Self(rustix::fs::fstat(fd)?))
     }
 
-    #[expect(clippy::useless_conversion, reason = "the types differ between architectures")]
     pub(super) fn apply(&self, fd: impl AsFd) -> io::Result<()> {
         let time = |seconds, nanoseconds: u32| Timespec { tv_sec: seconds, tv_nsec: nanoseconds.into() };
         let times = Timestamps {

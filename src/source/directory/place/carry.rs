@@ -88,24 +88,25 @@ impl<'a> Carry<'a> {
         let target = match parent_in(from, to, path) {
             Ok(target) => target,
             // Where its folder was is a file or a link now.
-            Err(cause) if is_not_a_folder(&cause) => return Ok(self.leave(path)),
+            Err(cause) if is_not_a_folder(&cause) => return self.leave(path),
             Err(cause) => return Err(failed()(cause)),
         };
         let times = (Times::of(&source).map_err(failed())?, Times::of(&target).map_err(failed())?);
         match rename_new_at(&source, name, &target, name) {
             Ok(()) => self.placed.carried += 1,
             // The live tree has come to hold one since, or it is a mount point, or lies on another file system.
-            Err(Errno::EXIST | Errno::NOTEMPTY | Errno::BUSY | Errno::XDEV) => return Ok(self.leave(path)),
+            Err(Errno::EXIST | Errno::NOTEMPTY | Errno::BUSY | Errno::XDEV) => return self.leave(path),
             Err(cause) => return Err(failed()(cause.into())),
         }
         crash::point();
         times.0.apply(&source).and_then(|()| times.1.apply(&target)).map_err(failed())
     }
 
-    fn leave(&mut self, path: &RelPath) {
+    fn leave(&mut self, path: &RelPath) -> Result<(), Error> {
         if self.placed.left.len() < LEFT_MAX {
             self.placed.left.push(path.to_string());
         }
+        Ok(())
     }
 }
 

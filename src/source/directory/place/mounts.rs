@@ -4,8 +4,12 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags};
+use rustix::io::Errno;
+
 use crate::format::path::RelPath;
 use crate::source::Error;
+use crate::source::directory::reader::within;
 
 /// Where the kernel tells it.
 const TABLE: &str = "/proc/self/mountinfo";
@@ -34,9 +38,22 @@ impl Mounts {
                 Ok(inside) => mounts.inside.push(RelPath::new(inside.as_os_str().as_bytes())?),
             }
         }
+        mounts.inside.retain(|inside| is_seen(&within(target, inside)));
         mounts.inside.sort();
         mounts.inside.dedup();
         Ok(mounts)
+    }
+}
+
+/// False for a mount point that another mount has covered, which is still in the kernel's table.
+fn is_seen(point: &Path) -> bool {
+    match rustix::fs::statx(CWD, point, AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT, StatxFlags::TYPE) {
+        Ok(found) if found.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT) => {
+            found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT)
+        }
+        Err(Errno::NOENT | Errno::NOTDIR) => false,
+        // A kernel that does not say, or a file system that does not answer: then it is safer to take it for one.
+        _ => true,
     }
 }
 

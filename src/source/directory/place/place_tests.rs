@@ -282,3 +282,59 @@ fn a_placement_comes_back_from_its_text() {
     let text = serde_json::to_string(&placement).unwrap();
     assert_eq!(serde_json::from_str::<Placement>(&text).unwrap(), placement);
 }
+
+/// What [`a_real_mount_survives`] runs in a mount namespace of its own.
+#[test]
+#[ignore = "needs a mount namespace of its own"]
+#[expect(clippy::disallowed_methods, reason = "mounting takes the system's own program")]
+fn inside_a_mount_namespace() {
+    // Run by hand with all ignored tests, it must not mount anything for everybody.
+    let namespace = |process: &str| fs::read_link(format!("/proc/{process}/ns/mnt")).ok();
+    if namespace("self") == namespace(&std::os::unix::process::parent_id().to_string()) {
+        return;
+    }
+    let place_at = tempfile::tempdir().unwrap();
+    let root = place_at.path().canonicalize().unwrap().join("data");
+    fill(&root, 0o751, OLD);
+    let mount = |at: &Path| assert!(std::process::Command::new("mount").args(["-t", "tmpfs", "none"]).arg(at).status().unwrap().success());
+    let directory = Directory { root: root.clone(), exclude: Exclude::default(), cross_filesystems: false };
+    let whole = plan("s", &directory).unwrap();
+    mount(&root.join("m/mnt"));
+    fs::write(root.join("m/mnt/inside"), b"mounted").unwrap();
+    fs::create_dir(&whole.staged).unwrap();
+    let journal = place_at.path().join("journal");
+    assert!(matches!(place(&whole, &journal, &Stop::new()), Err(Error::Refused { .. })));
+    for is_root in [false, true] {
+        if is_root {
+            mount(&root);
+            fs::write(root.join("a"), b"old").unwrap();
+        }
+        let placement = plan("s", &directory).unwrap();
+        assert_eq!((placement.way, placement.mounts.len()), (Way::Entries, usize::from(!is_root)));
+        fill(&placement.staged, 0o710, NEW);
+        place(&placement, &journal, &Stop::new()).unwrap();
+        let live = look_live(&root);
+        assert_eq!((live["/a"].as_str(), live["/m/above2"].as_str()), ("new", "new"));
+        assert_eq!(live.get("/m/mnt/inside").map(String::as_str), (!is_root).then_some("mounted"));
+        undo(&placement, &journal).unwrap();
+        let live = look_live(&root);
+        assert_eq!((live["/a"].as_str(), live.get("/n/f")), ("old", None));
+        assert_eq!(live.get("/m/mnt/inside").map(String::as_str), (!is_root).then_some("mounted"));
+    }
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a mount namespace belongs to a process")]
+fn a_real_mount_survives() {
+    let in_namespace = |program: &std::ffi::OsStr, arguments: &[&str]| {
+        std::process::Command::new("unshare").arg("--mount").arg(program).args(arguments).output()
+    };
+    if !in_namespace("true".as_ref(), &[]).is_ok_and(|output| output.status.success()) {
+        return;
+    }
+    let test = concat!(module_path!(), "::inside_a_mount_namespace");
+    let test = test.split_once("::").unwrap().1;
+    let output = in_namespace(std::env::current_exe().unwrap().as_os_str(), &["--ignored", "--exact", test]).unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}{}", String::from_utf8_lossy(&output.stderr));
+}
