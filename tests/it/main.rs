@@ -9,6 +9,7 @@ mod contract;
 mod copies;
 mod fetch;
 mod house;
+mod killed;
 mod living;
 mod model;
 mod restore;
