@@ -4,14 +4,20 @@
 #![allow(unreachable_pub, reason = "the modules of a test binary are not a library")]
 
 mod by_hand;
+mod cli;
 mod contract;
 mod copies;
 mod crash;
 mod fetch;
 mod hostile;
 mod house;
+mod killed;
+mod living;
 mod model;
+mod reading;
 mod restore;
 mod round_trip;
 mod ship;
 mod support;
+mod together;
+mod verify;
