@@ -8,6 +8,7 @@ mod cli;
 mod contract;
 mod copies;
 mod crash;
+mod damage;
 mod fetch;
 mod hostile;
 mod house;
