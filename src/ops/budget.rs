@@ -22,3 +22,15 @@ pub fn packing_threads(ctx: &Context) -> usize {
     let allowed = ctx.memory.saturating_sub(BASE) / THREAD;
     usize::try_from(allowed).unwrap_or(usize::MAX).clamp(1, ctx.threads.max(1))
 }
+
+/// What one thread that checks packs takes: the pack, a decoded frame, a decoder.
+const CHECKING_THREAD: u64 = 27 << 20;
+
+/// What `verify` takes besides: a pack that travels, sorters, and itself.
+const CHECKING_BASE: u64 = 72 << 20;
+
+/// Threads that check packs: as many as configured, but no more than the memory allows, and at least one.
+pub fn checking_threads(ctx: &Context) -> usize {
+    let allowed = ctx.memory.saturating_sub(CHECKING_BASE) / CHECKING_THREAD;
+    usize::try_from(allowed).unwrap_or(usize::MAX).clamp(1, ctx.threads.max(1))
+}

@@ -5,6 +5,7 @@ use std::fs;
 use std::ops::ControlFlow;
 
 use super::context::Context;
+use super::damage::Problem;
 use super::node::Remote;
 use super::{Error, state::State};
 use crate::format::FormatError;
@@ -114,7 +115,8 @@ impl Catalogue {
             let head = match read_head(ctx, remote, &object, *size) {
                 Ok(head) => head,
                 Err(error) if error.is_damage() || matches!(error, Error::Unreadable { .. }) => {
-                    self.findings.push(Finding::damaged(object, &key, super::error::chain(&error)));
+                    let unknown = !error.is_damage();
+                    self.findings.push(Finding { unknown, ..Finding::damaged(object, &key, super::error::chain(&error)) });
                     continue;
                 }
                 Err(error) => return Err(error),
@@ -204,7 +206,10 @@ fn read_head(ctx: &Context, remote: &Remote, key: &str, size: u64) -> Result<Hea
         Err(error) => return Err(error.into()),
     };
     let head = Head::from_text(&text).map_err(Error::unreadable(key))?;
-    if let Some(path) = cached {
+    // What is doubtful is read anew each time, and never taken for what the store once held.
+    let own = NodeKey::Head(head.source.clone(), head.id, head.n).of(&head.node).to_string();
+    let whole = own == key && head.repository == remote.marker.repository && Problem::of_one_line(&text).is_none();
+    if let Some(path) = cached.filter(|_| whole) {
         keep(&path, &text);
     }
     Ok(head)

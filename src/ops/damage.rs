@@ -1,18 +1,64 @@
 //! Telling damage of one object from trouble with the store as a whole.
 
+use bytes::Bytes;
+
+use super::Error;
+use super::error::chain;
+use crate::format::check::Verdict;
 use crate::repository;
 
-/// What is wrong with the object, where the store has answered and the object is at fault; `None` for every other failure.
-pub(crate) fn object_problem(error: &repository::Error) -> Option<String> {
-    match error {
-        repository::Error::Absent { .. } => Some(MISSING.to_owned()),
-        repository::Error::TooLarge { found, .. } => Some(format!("it has {found} bytes, more than it can have")),
-        repository::Error::TooShort { expected, found, .. } => {
-            Some(format!("it is cut short: it has {found} bytes and should have at least {expected}"))
-        }
-        _ => None,
+/// The problem of an object or a file that is not there.
+pub(crate) const MISSING: &str = "it is missing";
+
+/// What is wrong with one object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    /// In words.
+    pub(crate) text: String,
+    /// What is known of the object; `None` when it could not be read, which says nothing of its bytes.
+    pub(crate) verdict: Option<Verdict>,
+}
+
+impl Problem {
+    /// The object is there, with other bytes than it should have.
+    pub(crate) fn damaged(text: impl Into<String>) -> Self {
+        Self { text: text.into(), verdict: Some(Verdict::Damaged) }
+    }
+
+    /// What is wrong with a document that is not exactly one line, as all small documents are: such a cut or an appendage leaves valid JSON.
+    pub(crate) fn of_one_line(text: &[u8]) -> Option<Self> {
+        let ends = text.iter().position(|byte| *byte == b'\n');
+        (ends.is_none_or(|at| at + 1 != text.len())).then(|| Self::damaged("it is cut short, or something follows it"))
+    }
+
+    /// The object is not there.
+    pub(crate) fn missing() -> Self {
+        Self { text: MISSING.into(), verdict: Some(Verdict::Missing) }
+    }
+
+    /// What is wrong with the object, where the store works and the object is at fault; `None` for every other failure.
+    pub(crate) fn of(error: &repository::Error) -> Option<Self> {
+        Some(match error {
+            repository::Error::Absent { .. } => Self::missing(),
+            repository::Error::TooLarge { found, .. } => Self::damaged(format!("it has {found} bytes, more than it should have")),
+            repository::Error::TooShort { expected, found, .. } => {
+                Self::damaged(format!("it is cut short: it has {found} bytes and should have at least {expected}"))
+            }
+            repository::Error::Failed { .. } | repository::Error::Cut { .. } => {
+                Self { text: format!("it cannot be read: {}", chain(error)), verdict: None }
+            }
+            _ => return None,
+        })
     }
 }
 
-/// The problem of an object that is not there.
-pub(crate) const MISSING: &str = "it is missing";
+/// The bytes of an object, or what is wrong with it.
+///
+/// # Errors
+/// What concerns the store as a whole.
+pub(crate) fn settle(answer: Result<Bytes, repository::Error>) -> Result<Result<Bytes, Problem>, Error> {
+    match answer {
+        Ok(bytes) => Ok(Ok(bytes)),
+        Err(error) => Ok(Err(Problem::of(&error).ok_or(error)?)),
+    }
+}

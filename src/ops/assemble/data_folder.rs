@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::FileType;
+
 use super::findings::Findings;
 use super::record::Want;
 use crate::format::digest::Digest;
@@ -36,6 +38,18 @@ impl DataFolder {
     /// [`Error::System`] when it cannot be opened.
     pub(crate) fn of_live_files(folder: &Path) -> Result<Self, Error> {
         Ok(Self { folder: Folder::open(folder)?, path: folder.to_owned(), copy: false })
+    }
+
+    /// The size of a regular file.
+    ///
+    /// # Errors
+    /// What looking at it gives; something else than a regular file is `InvalidData`.
+    pub(crate) fn size_of(&self, path: &RelPath) -> io::Result<u64> {
+        let stat = self.folder.stat(path.as_bytes())?;
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => Ok(u64::try_from(stat.st_size).unwrap_or_default()),
+            _ => Err(io::Error::new(io::ErrorKind::InvalidData, "it is no longer a file")),
+        }
     }
 
     /// The file's path on this machine, for messages.

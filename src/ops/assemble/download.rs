@@ -15,7 +15,7 @@ use crate::format::digest::Digest;
 use crate::format::key::NodeKey;
 use crate::format::limits::PACK_MAX;
 use crate::ops::Error;
-use crate::ops::damage::object_problem;
+use crate::ops::damage::settle;
 use crate::repository::{Downloads, Request};
 use crate::sys::ordered;
 use crate::sys::sorter::Sorted;
@@ -171,17 +171,14 @@ impl<'a> Feed<'a> {
         }
         let (Some(read), Some(answer)) = (self.sent.pop_front(), self.downloads.next()) else { return Ok(false) };
         self.travelling -= read.at_most();
-        let answer = match answer {
-            Ok(bytes) => {
-                self.downloaded += bytes.len() as u64;
-                if read.range.is_none() && Digest::of(&bytes) != read.pack {
-                    // What is wanted from it may be whole all the same: each blob is compared with its own digest.
-                    self.assembly.findings.add(self.store.pack_key(&read.pack), "its bytes do not match its name");
-                }
-                Ok(bytes)
+        let answer = settle(answer)?.map_err(|problem| Arc::from(problem.text));
+        if let Ok(bytes) = &answer {
+            self.downloaded += bytes.len() as u64;
+            if read.range.is_none() && Digest::of(bytes) != read.pack {
+                // What is wanted from it may be whole all the same: each blob is compared with its own digest.
+                self.assembly.findings.add(self.store.pack_key(&read.pack), "its bytes do not match its name");
             }
-            Err(error) => Err(Arc::from(object_problem(&error).ok_or(error)?)),
-        };
+        }
         self.answer = Some((read, answer));
         Ok(true)
     }

@@ -75,7 +75,3 @@ fn is_selected(line: &Line, paths: &[RelPath]) -> bool {
     let leads_there = || matches!(line, Line::Entry(entry) if entry.kind == Kind::Directory) && paths.iter().any(|p| p.is_within(path));
     paths.iter().any(|selected| path.is_within(selected)) || leads_there()
 }
-
-#[cfg(test)]
-#[path = "select_tests.rs"]
-mod tests;

@@ -19,7 +19,7 @@ use crate::format::path::RelPath;
 pub(crate) use shipped::{Part, ShippedFile};
 
 /// Zero bytes that are written at a time for a hole.
-const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// Writes the bytes of one file; each blob is written after its digest has matched. Gives the number of bytes.
 ///
@@ -158,7 +158,3 @@ fn write_shipped(
         Err(Error::damaged(format!("`{}`", entry.path), format!("its content ends at byte {} of {}", out.written, entry.size)))
     }
 }
-
-#[cfg(test)]
-#[path = "cat_tests.rs"]
-mod tests;

@@ -8,7 +8,7 @@ use crate::format::entry::{Entry, Location, Piece};
 use crate::format::key::NodeKey;
 use crate::format::names::NodeName;
 use crate::ops::Error;
-use crate::ops::damage::object_problem;
+use crate::ops::damage::settle;
 use crate::ops::entries::Entries;
 use crate::ops::node::Remote;
 use crate::repository::{Downloads, Request};
@@ -157,7 +157,8 @@ impl ShippedFile {
             return Ok(());
         }
         self.requested.pop_front();
-        let problem = match self.downloads.next() {
+        let answer = self.downloads.next().map(settle).transpose()?;
+        let problem = match answer {
             Some(Ok(stored)) => match self.decoder.decode(&stored) {
                 Ok(plain) => {
                     self.plain.clear();
@@ -166,7 +167,7 @@ impl ShippedFile {
                 }
                 Err(cause) => Some(cause.to_string()),
             },
-            Some(Err(error)) => Some(object_problem(&error).ok_or(error)?),
+            Some(Err(problem)) => Some(problem.text),
             None => Some("its frame was not fetched".to_owned()),
         };
         self.present = Some((frame, problem));

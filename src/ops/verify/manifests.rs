@@ -1,0 +1,172 @@
+//! The manifests of a node: heads and bodies as they are stored, and heads that should be there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::ops::ControlFlow;
+
+use super::report::Report;
+use crate::format::FormatError;
+use crate::format::body::Body;
+use crate::format::head::Head;
+use crate::format::key::{Key, NodeKey};
+use crate::format::limits::{BODY_MAX, HEAD_MAX};
+use crate::format::names::{NodeName, SourceName};
+use crate::format::snapshot_id::SnapshotId;
+use crate::ops::catalogue::{Catalogue, Shipped};
+use crate::ops::damage::{Problem, settle};
+use crate::ops::error::chain;
+use crate::ops::lists::read_body;
+use crate::ops::node::Remote;
+use crate::ops::{Context, Error};
+
+/// A snapshot of a node.
+pub(super) type Id = (SourceName, SnapshotId);
+
+/// Numbers of the heads that are listed for each snapshot.
+pub(super) type Heads = BTreeMap<Id, BTreeSet<u32>>;
+
+/// The heads that the store lists now.
+pub(super) fn list_heads(remote: &Remote, node: &NodeName) -> Result<Heads, Error> {
+    let mut heads = Heads::new();
+    remote.store.list(&format!("{node}/manifests/"), &mut |object| {
+        if let Some(Key::Of(_, NodeKey::Head(source, id, n))) = Key::parse(&object.key) {
+            heads.entry((source, id)).or_default().insert(n);
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(heads)
+}
+
+/// Reads head and body of a snapshot anew; the body, if both are what they were.
+///
+/// The catalogue may have had the head from the cache, which is then what the stored one is compared with.
+pub(super) fn check(remote: &Remote, shipped: &Shipped, report: &mut Report) -> Result<Option<Body>, Error> {
+    let name = name_of(&(shipped.head.source.clone(), shipped.head.id));
+    let problem = match settle(remote.store.get(&shipped.head_key(), HEAD_MAX as u64))? {
+        Err(problem) => Some(problem),
+        Ok(text) => match read_counted(&text, report) {
+            Err(cause) => Some(Problem::damaged(chain(&cause))),
+            Ok(head) if head != shipped.head => Some(Problem::damaged("it differs from what this node has read there before")),
+            Ok(_) => Problem::of_one_line(&text),
+        },
+    };
+    match problem {
+        Some(problem) => report.fault(shipped.head_key(), Some(&name), problem),
+        None => report.is_there(&shipped.head_key(), Some(&name)),
+    }
+    let body = match read_body(remote, shipped) {
+        Ok(body) => body,
+        Err(Error::Repository(error)) => {
+            let problem = Problem::of(&error).ok_or(error)?;
+            report.fault(shipped.body_key(), Some(&name), problem);
+            return Ok(None);
+        }
+        Err(error) if error.is_damage() => {
+            report.fault(shipped.body_key(), Some(&name), of_damage(&error));
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
+    report.count(shipped.head.body.length);
+    report.is_there(&shipped.body_key(), Some(&name));
+    let (head, counts) = (&shipped.head, &body.counts);
+    if (head.files, head.bytes, head.stored_bytes) != (counts.files, counts.bytes, counts.stored_bytes) {
+        report.fault(shipped.head_key(), Some(&name), Problem::damaged("its counts are not those of its body"));
+    }
+    Ok(Some(body))
+}
+
+fn read_counted(text: &[u8], report: &mut Report) -> Result<Head, FormatError> {
+    report.count(text.len() as u64);
+    Head::from_text(text)
+}
+
+/// The body of a lower number than the one that counts, which protects what it names; `None` when it is not complete.
+pub(super) fn superseded_body(remote: &Remote, node: &NodeName, id: &Id, n: u32) -> Result<Option<Body>, Error> {
+    let key = NodeKey::Body(id.0.clone(), id.1, n).of(node).to_string();
+    let text = settle(remote.store.get(&key, BODY_MAX as u64))?;
+    Ok(text.ok().and_then(|text| Body::from_text(&text).ok()))
+}
+
+/// Takes over what the catalogue found, except of numbers that a higher complete one has made good.
+pub(super) fn take_findings(catalogue: &Catalogue, wanted: &dyn Fn(&str) -> bool, report: &mut Report) {
+    for finding in &catalogue.findings {
+        let number = match Key::parse(&finding.object) {
+            Some(Key::Of(_, NodeKey::Head(source, id, n) | NodeKey::Body(source, id, n))) => Some(((source, id), n)),
+            _ => None,
+        };
+        let superseded = number.is_some_and(|(id, n)| catalogue.snapshots.get(&id).is_some_and(|shipped| shipped.n() > n));
+        let Some(snapshot) = finding.snapshot.as_deref().filter(|snapshot| !superseded && wanted(snapshot)) else { continue };
+        if finding.unknown {
+            report.unexpected(format!("{}: {}", finding.object, finding.problem));
+        } else {
+            let missing = finding.problem == crate::ops::damage::MISSING;
+            let problem = if missing { Problem::missing() } else { Problem::damaged(&finding.problem) };
+            report.fault(&finding.object, Some(snapshot), problem);
+        }
+    }
+}
+
+/// Finds heads that other heads or this node remember, and that are neither listed nor recorded as removed.
+pub(super) fn find_lost(ctx: &Context, remote: &Remote, catalogue: &Catalogue, node: &NodeName, report: &mut Report) -> Result<(), Error> {
+    let heads = list_heads(remote, node)?;
+    let mut remembered: BTreeMap<Id, String> = cached(ctx, remote, node);
+    for shipped in catalogue.snapshots.values() {
+        let head = &shipped.head;
+        let previous = head.previous.map(|id| (head.source.clone(), id));
+        let others = head.newest.iter().map(|(source, id)| (source.clone(), *id));
+        remembered.extend(previous.into_iter().chain(others).map(|id| (id, shipped.head_key())));
+    }
+    remembered.retain(|id, _| !heads.contains_key(id));
+    if remembered.is_empty() {
+        return Ok(());
+    }
+    remote.store.list(&format!("{node}/removed/"), &mut |object| {
+        if let Some(Key::Of(_, NodeKey::Removed(source, id))) = Key::parse(&object.key) {
+            remembered.remove(&(source, id));
+        }
+        ControlFlow::Continue(())
+    })?;
+    // What was shipped or removed since the first listing is no loss.
+    let now = list_heads(remote, node)?;
+    for (id, by) in remembered.into_iter().filter(|(id, _)| !now.contains_key(id)) {
+        let n = catalogue.numbers.get(&id).copied().unwrap_or(1);
+        let name = name_of(&id);
+        let problem =
+            Problem { text: format!("it is missing: {by} knows of it, and no record says that it was removed"), ..Problem::missing() };
+        report.firm_fault(NodeKey::Head(id.0, id.1, n).of(node).to_string(), Some(&name), problem);
+    }
+    Ok(())
+}
+
+/// Snapshots whose heads this node has read in this very repository before.
+fn cached(ctx: &Context, remote: &Remote, node: &NodeName) -> BTreeMap<Id, String> {
+    let mut known = BTreeMap::new();
+    let Ok(state) = ctx.state() else { return known };
+    let folder = state.path(&["heads", &remote.marker.repository, node.as_str(), "manifests"]);
+    for source in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let Some(name) = source.file_name().to_str().and_then(|name| name.parse::<SourceName>().ok()) else { continue };
+        for head in fs::read_dir(source.path()).into_iter().flatten().flatten() {
+            let id = head.file_name().to_str().and_then(|file| file.split('.').next()?.parse().ok());
+            if let Some(id) = id {
+                known.insert((name.clone(), id), "this node".to_owned());
+            }
+        }
+    }
+    known
+}
+
+/// A snapshot as people name it.
+pub(super) fn name_of(id: &Id) -> String {
+    format!("{}/{}", id.0, id.1)
+}
+
+/// The problem of an object, from the error that names the object too.
+pub(super) fn of_damage(error: &Error) -> Problem {
+    match error {
+        Error::Damaged { problem, .. } if problem == crate::ops::damage::MISSING => Problem::missing(),
+        Error::Damaged { problem, .. } => Problem::damaged(problem),
+        Error::Unreadable { cause, .. } => Problem::damaged(chain(cause)),
+        other => Problem::damaged(chain(other)),
+    }
+}

@@ -1,0 +1,172 @@
+//! `verify`: proves that stored bytes are what the manifests say.
+//!
+//! [`scope`]: what was asked for. The repository, from the outside in: [`identity`] (marker and node files), [`manifests`] (heads and
+//! bodies), [`needs`] (what they name, sorted on disk), [`presence`] (against a listing), [`stored_lists`] and [`stored_packs`] (every
+//! stored byte), [`places`] (what lists say of packs, against what packs hold). Then [`local`] copies.
+//! [`verdicts`] is what is remembered of it.
+
+mod ahead;
+mod identity;
+mod local;
+mod manifests;
+mod needs;
+mod places;
+mod presence;
+mod report;
+mod scope;
+mod stored_lists;
+mod stored_packs;
+mod verdicts;
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::catalogue::Catalogue;
+use super::error::chain;
+use super::name::SnapshotName;
+use super::node::Remote;
+use super::work::work_folder;
+use super::{Context, Error};
+use crate::format::check::{Level, Verdict};
+use crate::format::names::NodeName;
+use needs::{Needs, Seen};
+use places::Places;
+use report::{Fault, Report};
+use scope::Scope;
+pub use verdicts::known;
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How deep to look.
+    pub level: Level,
+    /// Only these snapshots; empty = everything the repository holds of the node, and the local copies.
+    pub snapshots: Vec<SnapshotName>,
+    /// Another node's part of the repository.
+    pub node: Option<NodeName>,
+}
+
+/// One object that is not what it should be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Damage {
+    /// The object's key, or the path of a local file.
+    pub object: String,
+    /// A snapshot that needs it, as `source/id`, where that is known.
+    pub snapshot: Option<String>,
+    /// What is wrong.
+    pub problem: String,
+}
+
+/// How much was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Checked {
+    /// Objects.
+    pub objects: u64,
+    /// Stored bytes that were read (all bytes of listed objects for a quick look).
+    pub bytes: u64,
+    /// The level that was reached.
+    pub level: Level,
+}
+
+/// What was found.
+#[derive(Debug, Serialize)]
+pub struct Outcome {
+    /// How much was looked at.
+    pub checked: Checked,
+    /// Snapshots that were looked at, in the repository.
+    pub snapshots: u64,
+    /// Local copies that were looked at.
+    pub local_copies: u64,
+    /// What is damaged or missing.
+    pub damage: Vec<Damage>,
+    /// Objects that no manifest names (left by a broken run; prune removes them).
+    pub unreferenced: u64,
+    /// Objects whose names or versions this program does not know; they are no damage, and nobody deletes them.
+    pub unexpected: Vec<String>,
+    /// Why the repository could not be looked at, when it could not.
+    pub unreachable: Option<String>,
+}
+
+/// Verifies; verdicts are recorded in the repository, so the next `backup` stores what is damaged anew.
+///
+/// When the repository cannot be reached, local copies are verified all the same, unless only the repository was asked for.
+///
+/// # Errors
+/// What the store gives. Damage is in the outcome, not an error.
+pub fn run(ctx: &Context, options: &Options) -> Result<Outcome, Error> {
+    let mut report = Report::new(options.level);
+    ctx.meter.set_phase("verifying");
+    let node = options.node.as_ref().unwrap_or(&ctx.node);
+    let local = ctx.local.is_some() && *node == ctx.node;
+    let scope = Scope::of(ctx, options, &mut report)?;
+    let unreachable = match verify_repository(ctx, node, &scope, &mut report) {
+        Ok(()) => None,
+        Err(error) if local && (error.is_unreachable() || matches!(error, Error::Absent(_))) => Some(error),
+        Err(error) => return Err(error),
+    };
+    if local {
+        for source in scope.sources(ctx)? {
+            local::check_source(ctx, &source, scope.ids_of(&source).as_deref(), &mut report)?;
+        }
+    }
+    match unreachable {
+        // With nothing on this machine to look at either, there is nothing to report on.
+        Some(error) if report.local_copies == 0 && report.faults.is_empty() => Err(error),
+        unreachable => Ok(report.into_outcome(unreachable.map(|error| chain(&error)))),
+    }
+}
+
+fn verify_repository(ctx: &Context, node: &NodeName, scope: &Scope, report: &mut Report) -> Result<(), Error> {
+    let work = work_folder(ctx)?;
+    let (known, bad_checks) = verdicts::fold(ctx.store()?, node)?;
+    report.known = known;
+    for (key, problem) in bad_checks {
+        report.fault(key, None, problem);
+    }
+    let Some(remote) = identity::open(ctx, node, report)? else { return Ok(()) };
+    let catalogue = Catalogue::read(ctx, &remote, node, None)?;
+    manifests::take_findings(&catalogue, &|snapshot| scope.wants(snapshot), report);
+    let heads = manifests::list_heads(&remote, node)?;
+    if scope.is_all() {
+        manifests::find_lost(ctx, &remote, &catalogue, node, report)?;
+    }
+    let mut needs = Needs::new(&work, node);
+    for (id, shipped) in catalogue.snapshots.iter().filter(|(id, _)| scope.wants(&manifests::name_of(id))) {
+        ctx.stop.check()?;
+        report.snapshots += 1;
+        if let Some(body) = manifests::check(&remote, shipped, report)? {
+            needs.body(&body, Seen::Needed, &manifests::name_of(id))?;
+        }
+        for n in heads.get(id).into_iter().flat_map(|numbers| numbers.range(..shipped.n())) {
+            if let Some(body) = manifests::superseded_body(&remote, node, id, *n)? {
+                needs.body(&body, Seen::Named, &manifests::name_of(id))?;
+            }
+        }
+    }
+    needs.read_pack_lists(&remote, report)?;
+    // The manifests were read first, so what they name is in the listing unless it is lost.
+    let node_files = presence::list(ctx, &remote, node, &mut needs, scope.is_all(), report)?;
+    identity::check_node_files(&remote.store, node, &node_files, report)?;
+    presence::compare(needs.take_objects(), scope.is_all(), report)?;
+    if report.level > Level::Quick {
+        let mut places = Places::new(&work);
+        stored_lists::check(ctx, &remote, node, &mut needs, &mut places, &work, report)?;
+        stored_packs::check(ctx, &remote, node, &mut needs, &places, report)?;
+        places.compare(node, report)?;
+    }
+    forget_removed(&remote, node, report)?;
+    verdicts::record(ctx, &remote, node, report);
+    Ok(())
+}
+
+/// What is missing for a snapshot that was removed meanwhile is no damage: only a fresh listing can tell.
+fn forget_removed(remote: &Remote, node: &NodeName, report: &mut Report) -> Result<(), Error> {
+    let doubtful = |fault: &Fault| !fault.firm && fault.snapshot.is_some() && fault.problem.verdict == Some(Verdict::Missing);
+    if report.faults.values().any(doubtful) {
+        let heads = manifests::list_heads(remote, node)?;
+        let there: BTreeSet<String> = heads.keys().map(manifests::name_of).collect();
+        report.faults.retain(|_, fault| !doubtful(fault) || fault.snapshot.as_ref().is_some_and(|snapshot| there.contains(snapshot)));
+    }
+    Ok(())
+}

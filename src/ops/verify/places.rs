@@ -1,0 +1,110 @@
+//! Compares where file lists say that blobs lie with what packs hold.
+//!
+//! Both are far too many for memory: they are sorted on disk and walked side by side.
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use super::needs::Named;
+use super::report::Report;
+use crate::format::digest::Digest;
+use crate::format::entry::Location;
+use crate::format::key::NodeKey;
+use crate::format::names::NodeName;
+use crate::ops::Error;
+use crate::ops::damage::Problem;
+use crate::sys;
+use crate::sys::sorter::Sorter;
+
+/// Memory of the sorter; about 150,000 places fit, more go to the disk.
+const SORT_BUDGET: usize = 16 << 20;
+
+/// Length of what says where a blob lies: pack, kind, frame offset, frame length, offset, digest, length.
+const PLACE: usize = 32 + 1 + 8 + 4 + 4 + 32 + 4;
+
+/// Kinds of records, in the order in which they are met: that a pack was proven, then places in it.
+const PROVEN: u8 = 0;
+const BLOB: u8 = 1;
+
+/// Who tells of a place: the pack itself comes before the lists that name it.
+const HELD: u8 = 0;
+const NAMED: u8 = 1;
+
+/// Places of blobs, as told by lists and as found in packs. Packs may be added from several threads.
+pub(super) struct Places {
+    sorter: Mutex<Sorter>,
+    last: Vec<u8>,
+}
+
+fn place(at: &Location, digest: &Digest, length: u32) -> Vec<u8> {
+    let mut record = Vec::with_capacity(PLACE + 80);
+    record.extend_from_slice(at.pack.as_bytes());
+    record.push(BLOB);
+    record.extend_from_slice(&at.frame_offset.to_be_bytes());
+    record.extend_from_slice(&at.frame_length.to_be_bytes());
+    record.extend_from_slice(&at.offset.to_be_bytes());
+    record.extend_from_slice(digest.as_bytes());
+    record.extend_from_slice(&length.to_be_bytes());
+    record
+}
+
+impl Places {
+    pub(super) fn new(work: &Path) -> Self {
+        Self { sorter: Mutex::new(Sorter::new(work, SORT_BUDGET)), last: Vec::new() }
+    }
+
+    /// A list names a blob.
+    pub(super) fn named(&mut self, at: &Location, digest: &Digest, length: u32, list: &Named) -> Result<(), Error> {
+        let mut record = place(at, digest, length);
+        record.push(NAMED);
+        record.extend_from_slice(list.name.as_bytes());
+        record.extend_from_slice(list.snapshot.as_bytes());
+        // Files of many equal blobs name the same one over and over.
+        if record != self.last {
+            self.push(&record)?;
+            self.last = record;
+        }
+        Ok(())
+    }
+
+    /// A pack holds a blob.
+    pub(super) fn held(&self, at: &Location, digest: &Digest, length: u32) -> Result<(), sys::Error> {
+        let mut record = place(at, digest, length);
+        record.push(HELD);
+        self.push(&record)
+    }
+
+    /// A pack was read to its end and all in it is what it says.
+    pub(super) fn proven(&self, pack: &Digest) -> Result<(), sys::Error> {
+        self.push(&[&pack.as_bytes()[..], &[PROVEN]].concat())
+    }
+
+    fn push(&self, record: &[u8]) -> Result<(), sys::Error> {
+        self.sorter.lock().unwrap_or_else(PoisonError::into_inner).push(record)
+    }
+
+    /// Reports lists that name what a proven pack does not hold. What is named in other packs is damaged with those.
+    pub(super) fn compare(self, node: &NodeName, report: &mut Report) -> Result<(), Error> {
+        let mut sorted = self.sorter.into_inner().unwrap_or_else(PoisonError::into_inner).sorted()?;
+        let (mut proven, mut held) = ([0; 32], Vec::new());
+        while let Some(record) = sorted.next()? {
+            let pack = record.first_chunk::<32>().expect("a record begins with a pack");
+            if record.len() < PLACE {
+                proven = *pack;
+                continue;
+            }
+            let (place, told) = record.split_at(PLACE);
+            let (by, list) = told.split_first().expect("a record says who tells of the place");
+            if *by == HELD {
+                place.clone_into(&mut held);
+            } else if proven == *pack && held != place {
+                let (list, snapshot) = list.split_first_chunk::<32>().expect("a record has the name of its list");
+                let key = NodeKey::file_list(Digest::from_bytes(*list)).of(node).to_string();
+                let pack = NodeKey::pack(Digest::from_bytes(*pack)).of(node);
+                let text = format!("it says that a blob lies in {pack}, which does not hold it there");
+                report.fault(key, Some(&String::from_utf8_lossy(snapshot)), Problem::damaged(text));
+            }
+        }
+        Ok(())
+    }
+}

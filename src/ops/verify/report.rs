@@ -1,0 +1,132 @@
+//! What a verification has found so far.
+
+use std::collections::BTreeMap;
+
+use super::{Checked, Damage, Outcome};
+use crate::format::check::{Known, Level, Verdict};
+use crate::ops::damage::Problem;
+
+/// Most unexpected objects that are named; a bucket that is shared by mistake may hold any number.
+const UNEXPECTED_MAX: usize = 1000;
+
+/// Something that is not what it should be.
+#[derive(Debug)]
+pub(super) struct Fault {
+    /// A snapshot that needs the object, as `source/id`.
+    pub(super) snapshot: Option<String>,
+    /// What is wrong.
+    pub(super) problem: Problem,
+    /// Whether it is wrong even when a fresh listing no longer has the snapshot.
+    pub(super) firm: bool,
+    /// Whether it is a file on this machine.
+    pub(super) local: bool,
+}
+
+/// Gathers findings. It grows with damage, not with data.
+#[derive(Debug)]
+pub(super) struct Report {
+    /// How deep this verification looks.
+    pub(super) level: Level,
+    /// Objects that were looked at.
+    pub(super) objects: u64,
+    /// Their bytes.
+    pub(super) bytes: u64,
+    /// What is not sound, by object or file.
+    pub(super) faults: BTreeMap<String, Fault>,
+    /// What was known not to be sound before.
+    pub(super) known: Known,
+    /// Objects of `known` that were looked at.
+    pub(super) looked_at_again: Vec<String>,
+    /// Snapshots that were looked at in the repository.
+    pub(super) snapshots: u64,
+    /// Local copies that were looked at.
+    pub(super) local_copies: u64,
+    /// Objects that no manifest names.
+    pub(super) unreferenced: u64,
+    unexpected: Vec<String>,
+    unexpected_more: u64,
+}
+
+impl Report {
+    pub(super) fn new(level: Level) -> Self {
+        Self {
+            level,
+            objects: 0,
+            bytes: 0,
+            faults: BTreeMap::new(),
+            known: Known::default(),
+            looked_at_again: Vec::new(),
+            snapshots: 0,
+            local_copies: 0,
+            unreferenced: 0,
+            unexpected: Vec::new(),
+            unexpected_more: 0,
+        }
+    }
+
+    /// Counts an object that was looked at as deep as asked.
+    pub(super) fn count(&mut self, bytes: u64) {
+        self.objects += 1;
+        self.bytes += bytes;
+    }
+
+    /// Adds what is wrong with an object of the repository; what was found of it first stays.
+    pub(super) fn fault(&mut self, object: impl Into<String>, snapshot: Option<&str>, problem: Problem) {
+        let fault = Fault { snapshot: snapshot.map(str::to_owned), problem, firm: false, local: false };
+        self.faults.entry(object.into()).or_insert(fault);
+    }
+
+    /// The same for what is wrong whether or not its snapshot is still listed.
+    pub(super) fn firm_fault(&mut self, object: impl Into<String>, snapshot: Option<&str>, problem: Problem) {
+        let fault = Fault { snapshot: snapshot.map(str::to_owned), problem, firm: true, local: false };
+        self.faults.entry(object.into()).or_insert(fault);
+    }
+
+    /// The same for a file on this machine.
+    pub(super) fn local_fault(&mut self, file: impl Into<String>, snapshot: &str, problem: impl Into<String>) {
+        let fault = Fault { snapshot: Some(snapshot.to_owned()), problem: Problem::damaged(problem), firm: true, local: true };
+        self.faults.entry(file.into()).or_insert(fault);
+    }
+
+    /// Adds an object that this program does not know.
+    pub(super) fn unexpected(&mut self, object: String) {
+        if self.unexpected.len() < UNEXPECTED_MAX {
+            self.unexpected.push(object);
+        } else {
+            self.unexpected_more += 1;
+        }
+    }
+
+    /// An object that a snapshot needs is there. If it was known not to be sound, that is taken back, or, where this look is not deep
+    /// enough for that, said again.
+    pub(super) fn is_there(&mut self, object: &str, snapshot: Option<&str>) {
+        let Some(check) = self.known.get(object) else { return };
+        if check.level <= self.level {
+            self.looked_at_again.push(object.to_owned());
+            return;
+        }
+        let what = check.problem.clone().unwrap_or_else(|| check.verdict.word().to_owned());
+        let text = format!("known since {}: {what}", check.time);
+        let verdict = Some(check.verdict).filter(|verdict| *verdict != Verdict::Sound);
+        self.fault(object, snapshot, Problem { text, verdict });
+    }
+
+    /// The outcome, objects in order of their keys.
+    pub(super) fn into_outcome(mut self, unreachable: Option<String>) -> Outcome {
+        self.unexpected.sort();
+        if self.unexpected_more > 0 {
+            self.unexpected.push(format!("… and {} more", self.unexpected_more));
+        }
+        let damage = self.faults.into_iter();
+        let damage = damage.map(|(object, fault)| Damage { object, snapshot: fault.snapshot, problem: fault.problem.text });
+        Outcome {
+            checked: Checked { objects: self.objects, bytes: self.bytes, level: self.level },
+            snapshots: self.snapshots,
+            local_copies: self.local_copies,
+            damage: damage.collect(),
+            unreferenced: self.unreferenced,
+            unexpected: self.unexpected,
+            unreachable,
+        }
+    }
+}

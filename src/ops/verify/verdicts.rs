@@ -1,0 +1,84 @@
+//! Verdicts, as they are kept in the repository: what is known not to be sound is their fold.
+
+use std::ops::ControlFlow;
+
+use super::report::Report;
+use crate::format::check::{self, Check, Known, Verdict};
+use crate::format::key::{Key, NodeKey};
+use crate::format::limits::RECORDS_MAX;
+use crate::format::names::NodeName;
+use crate::format::snapshot_id::SnapshotId;
+use crate::ops::damage::{Problem, settle};
+use crate::ops::error::chain;
+use crate::ops::node::Remote;
+use crate::ops::{Context, Error};
+use crate::repository::Repository;
+use crate::sys::random::hex;
+
+/// Verdicts in one file: about 25 MiB of text, well below what a reader accepts.
+const PER_FILE: usize = 65_536;
+
+/// The objects of a node that are known not to be sound: the fold of all verdicts.
+///
+/// A file of verdicts that is damaged is passed over with a warning; `verify` names it.
+///
+/// # Errors
+/// What the store gives.
+pub fn known(ctx: &Context, remote: &Remote, node: &NodeName) -> Result<Known, Error> {
+    let (known, damaged) = fold(&remote.store, node)?;
+    for (key, problem) in damaged {
+        ctx.warn(None, format!("{key}: {}; the verdicts in it are not known", problem.text));
+    }
+    Ok(known)
+}
+
+/// The fold, and the files that could not be read.
+pub(super) fn fold(store: &Repository, node: &NodeName) -> Result<(Known, Vec<(String, Problem)>), Error> {
+    let mut keys = Vec::new();
+    store.list(&format!("{node}/checks/"), &mut |object| {
+        if matches!(Key::parse(&object.key), Some(Key::Of(_, NodeKey::Check(_)))) {
+            keys.push(object.key);
+        }
+        ControlFlow::Continue(())
+    })?;
+    keys.sort();
+    let (mut known, mut damaged) = (Known::default(), Vec::new());
+    for key in keys {
+        let checks = match settle(store.get(&key, RECORDS_MAX as u64))? {
+            Ok(text) => check::read(&text).map_err(|cause| Problem::damaged(chain(&cause))),
+            // It vanished after it was listed: whoever removed it knows why.
+            Err(problem) if problem.verdict == Some(Verdict::Missing) => continue,
+            Err(problem) => Err(problem),
+        };
+        match checks {
+            Ok(checks) => checks.into_iter().for_each(|check| known.take(check)),
+            Err(problem) => damaged.push((key, problem)),
+        }
+    }
+    Ok((known, damaged))
+}
+
+/// Records what was found: verdicts of what is not sound, and of what was known not to be and is sound.
+/// Where this machine may not write, that is a warning.
+pub(super) fn record(ctx: &Context, remote: &Remote, node: &NodeName, report: &Report) {
+    let (time, level) = (ctx.clock.now(), report.level);
+    let mut checks = Vec::new();
+    for (object, fault) in report.faults.iter().filter(|(_, fault)| !fault.local) {
+        let Some(verdict) = fault.problem.verdict else { continue };
+        let told = report.known.get(object).is_some_and(|known| known.verdict == verdict && known.level >= level);
+        if !told {
+            checks.push(Check { object: object.clone(), verdict, level, time, problem: Some(fault.problem.text.clone()) });
+        }
+    }
+    for object in report.looked_at_again.iter().filter(|object| !report.faults.contains_key(*object)) {
+        checks.push(Check { object: object.clone(), verdict: Verdict::Sound, level, time, problem: None });
+    }
+    for some in checks.chunks(PER_FILE) {
+        let name = format!("{}-{}", SnapshotId::from_timestamp(time), hex(&*ctx.random, 8));
+        let key = NodeKey::Check(name).of(node).to_string();
+        if let Err(error) = remote.store.create(&key, check::write(some).into()) {
+            let what = "what was found could not be recorded, so the next backup does not know of it";
+            return ctx.warn(None, format!("{what}: {}", chain(&error)));
+        }
+    }
+}
