@@ -48,16 +48,21 @@ impl Verify {
         if !outcome.damage.is_empty() {
             program.output.note("the next `windlass backup` stores what is damaged anew, where it still can");
         }
+        if let Some(why) = &outcome.unreachable {
+            program.output.warning(format!("only local copies were looked at: {why}"));
+        }
         Ok(exit(&outcome))
     }
 }
 
-/// Damage goes before objects that nobody knows.
+/// Damage goes before objects that nobody knows and before a repository that could not be looked at.
 fn exit(outcome: &Outcome) -> Exit {
-    match (outcome.damage.is_empty(), outcome.unexpected.is_empty()) {
-        (false, _) => Exit::Damage,
-        (true, false) => Exit::Partly,
-        (true, true) => Exit::Done,
+    if !outcome.damage.is_empty() {
+        Exit::Damage
+    } else if !outcome.unexpected.is_empty() || outcome.unreachable.is_some() {
+        Exit::Partly
+    } else {
+        Exit::Done
     }
 }
 
