@@ -10,6 +10,7 @@ mod copies;
 mod fetch;
 mod house;
 mod killed;
+mod killed_restore;
 mod living;
 mod model;
 mod reading;
