@@ -42,7 +42,7 @@ impl Exit {
         match failure {
             Failure::Op(error) => Self::of_error(error, signal),
             Failure::Config(_) | Failure::Usage(_) => Self::Usage,
-            Failure::Declined | Failure::Unproven(_) => Self::Failed,
+            Failure::Declined | Failure::Output(_) | Failure::Unproven(_) => Self::Failed,
         }
     }
 

@@ -8,6 +8,7 @@ mod cli;
 mod contract;
 mod copies;
 mod fetch;
+mod hostile;
 mod house;
 mod killed;
 mod killed_restore;
