@@ -71,6 +71,14 @@ impl Bench {
         }
     }
 
+    /// What lies aside, in full.
+    fn look_aside(&self) -> String {
+        match self.source {
+            "tree" => look_at_tree(&self.machine.path(".tree.windlass-undo")),
+            _ => sqlite(&self.machine.path("db/.billing.db.windlass-undo"), ".dump"),
+        }
+    }
+
     fn run(&self, arguments: &[&str]) {
         self.machine.run(&[arguments, &["--yes"]].concat()).expect(0);
     }
@@ -129,6 +137,9 @@ fn restore_is_killed(bench: &Bench, id: &str, phase: &str, spread: u64) {
         if bench.settled() {
             placed += 1;
         } else {
+            if landed > 0 {
+                assert_eq!(bench.look_aside(), bench.then, "the undo of before is kept until a restore has come through");
+            }
             bench.run(&restore);
             assert_eq!(bench.look(), bench.then);
         }
