@@ -17,6 +17,7 @@ mod model;
 mod reading;
 mod restore;
 mod round_trip;
+mod secrets;
 mod ship;
 mod support;
 mod together;
