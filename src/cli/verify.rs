@@ -51,6 +51,9 @@ impl Verify {
         if !outcome.damage.is_empty() {
             program.output.note("the next `windlass backup` stores what is damaged anew, where it still can");
         }
+        if let Some(why) = &outcome.unreachable {
+            program.output.warning(format!("only local copies were looked at: {why}"));
+        }
         Ok(exit(&outcome))
     }
 }
