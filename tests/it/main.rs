@@ -7,6 +7,8 @@ mod by_hand;
 mod cli;
 mod contract;
 mod copies;
+mod crash;
+mod damage;
 mod fetch;
 mod hostile;
 mod house;
