@@ -9,6 +9,12 @@ use windlass::format::digest::Digest;
 use super::{fetch, lines_are_refused, node, refused, text_of, verified, wide};
 use crate::support::forge::{self, Forge, Packed, file, folder, frame, hollow, pack_key};
 
+/// Makes the piece of a file's content from a sound pack.
+type Lie<'a> = &'a dyn Fn(&Packed, Digest) -> Value;
+
+/// Makes a pack list from a pack and its size.
+type PackListLie<'a> = &'a dyn Fn(Digest, usize) -> String;
+
 /// One file of the tree, in a pack of its own.
 fn sound(forge: &mut Forge<'_>, path: &str, bytes: &[u8]) -> Value {
     let packed = Packed::of(&[bytes]);
@@ -19,7 +25,7 @@ fn sound(forge: &mut Forge<'_>, path: &str, bytes: &[u8]) -> Value {
 #[test]
 fn blobs_that_are_not_what_the_list_says_are_refused() {
     let large = vec![b'x'; (1 << 20) + 1];
-    let cases: [(&str, &dyn Fn(&Packed, Digest) -> Value, &str); 9] = [
+    let cases: [(&str, Lie<'_>, &str); 9] = [
         ("a blob longer than it says", &|_, pack| forge::piece(Digest::of(b"blob"), 3, pack, (24, 0), 512), "of 4 bytes lies in its place"),
         (
             "a blob shorter than it says",
@@ -121,7 +127,7 @@ fn file_lists_above_the_limits_are_refused() {
 fn pack_lists_that_lie_are_named_by_a_verification() {
     let no_pack = Digest::of(b"no such pack");
     let line = |pack: &str, stored: &str| format!("{{\"pack\":\"{pack}\",\"stored\":\"{stored}\"}}\n");
-    let cases: [(&str, &dyn Fn(Digest, usize) -> String); 9] = [
+    let cases: [(&str, PackListLie<'_>); 9] = [
         ("a pack is left out", &|_, _| String::new()),
         ("a pack that is not there", &|_, _| line(&no_pack.to_string(), "100")),
         ("another size", &|pack, size| line(&pack.to_string(), &(size + 1).to_string())),
