@@ -145,7 +145,7 @@ impl Program {
 
     /// Shows progress until the value is dropped.
     pub(super) fn progress(&self) -> Progress {
-        Progress::show(&self.output, &self.meter)
+        Progress::show(&self.output, &self.meter, &self.clock)
     }
 
     /// Fails when the run was asked to stop.

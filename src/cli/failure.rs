@@ -23,6 +23,9 @@ pub(super) enum Failure {
     /// A person was asked and said no.
     #[error("nothing was changed")]
     Declined,
+    /// The data could not be written where it was to go.
+    #[error("write to standard output")]
+    Output(#[source] io::Error),
     /// Something that was claimed does not hold.
     #[error("{0}")]
     Unproven(String),

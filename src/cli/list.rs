@@ -54,17 +54,17 @@ impl List {
         let ctx = &reading.ctx;
         let view = View::read(ctx, reading.node.as_ref(), self.source.as_ref())?;
         let node = reading.node.as_ref().unwrap_or(&ctx.node);
-        if program.output.json {
-            program.output.document("list", &document(node, ctx.clock.now(), &view));
-        } else {
-            print(program, ctx, node, &view);
-        }
         if let Some(source) = &self.source
             && view.rows.is_empty()
             && view.unreachable.is_none()
             && ctx.source(source).is_err()
         {
             return Err(Error::Absent(format!("neither the configuration nor a snapshot of {node} knows a source `{source}`")).into());
+        }
+        if program.output.json {
+            program.output.document("list", &document(node, ctx.clock.now(), &view));
+        } else {
+            print(program, ctx, node, &view);
         }
         Ok(exit(&view))
     }

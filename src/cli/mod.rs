@@ -142,8 +142,7 @@ fn run(command: &Command, program: &Program) -> Exit {
     match output.finish() {
         Ok(()) => exit,
         Err(cause) => {
-            let error = crate::ops::Error::file("write to", "standard output")(cause);
-            output.failure(&error.into(), Exit::Failed);
+            output.failure(&Failure::Output(cause), Exit::Failed);
             if exit == Exit::Done { Exit::Failed } else { exit }
         }
     }

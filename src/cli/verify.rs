@@ -42,22 +42,30 @@ impl Verify {
         } else {
             lines(&outcome).iter().for_each(|line| program.output.line(line));
         }
+        if let Some(why) = &outcome.unreachable {
+            program.output.warning(format!("only local copies were looked at: {why}"));
+        }
         if outcome.checked.level == Level::Quick {
             program.output.note("no stored byte was read: --full reads and compares them all");
         }
         if !outcome.damage.is_empty() {
             program.output.note("the next `windlass backup` stores what is damaged anew, where it still can");
         }
+        if let Some(why) = &outcome.unreachable {
+            program.output.warning(format!("only local copies were looked at: {why}"));
+        }
         Ok(exit(&outcome))
     }
 }
 
-/// Damage goes before objects that nobody knows.
+/// Damage goes before objects that nobody knows, and before a repository that could not be looked at.
 fn exit(outcome: &Outcome) -> Exit {
-    match (outcome.damage.is_empty(), outcome.unexpected.is_empty()) {
-        (false, _) => Exit::Damage,
-        (true, false) => Exit::Partly,
-        (true, true) => Exit::Done,
+    if !outcome.damage.is_empty() {
+        Exit::Damage
+    } else if outcome.unreachable.is_some() || !outcome.unexpected.is_empty() {
+        Exit::Partly
+    } else {
+        Exit::Done
     }
 }
 
@@ -92,4 +100,40 @@ pub(super) fn lines(outcome: &Outcome) -> Vec<String> {
         lines.push(format!("{objects} that no manifest names, left by runs that were broken off"));
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::verify::{Checked, Damage};
+
+    fn outcome() -> Outcome {
+        Outcome {
+            checked: Checked { objects: 3, bytes: 2048, level: Level::Full },
+            snapshots: 1,
+            local_copies: 1,
+            damage: Vec::new(),
+            unreferenced: 0,
+            unexpected: Vec::new(),
+            unreachable: None,
+        }
+    }
+
+    #[test]
+    fn everything_that_is_not_proven_shows_in_the_code_and_damage_goes_first() {
+        let damage = vec![Damage { object: "n/packs/x".into(), snapshot: Some("a/1".into()), problem: "it is missing".into() }];
+        assert_eq!(exit(&outcome()), Exit::Done);
+        assert_eq!(exit(&Outcome { unreachable: Some("down".into()), ..outcome() }), Exit::Partly);
+        assert_eq!(exit(&Outcome { unexpected: vec!["x".into()], ..outcome() }), Exit::Partly);
+        assert_eq!(exit(&Outcome { unexpected: vec!["x".into()], damage, ..outcome() }), Exit::Damage);
+    }
+
+    #[test]
+    fn what_is_damaged_is_named_with_its_object_and_snapshot() {
+        let damage = vec![Damage { object: "n/packs/x".into(), snapshot: Some("a/1".into()), problem: "it is missing".into() }];
+        let lines = super::lines(&Outcome { damage, ..outcome() });
+        assert_eq!(lines[0], "damaged     n/packs/x (a/1): it is missing");
+        assert!(lines[1].starts_with("1 damaged object: 1 shipped snapshot, 1 local copy, 3 objects, 2.0 KiB; level full"), "{}", lines[1]);
+        assert_eq!(super::lines(&outcome())[0].split(':').next(), Some("sound"));
+    }
 }

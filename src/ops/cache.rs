@@ -38,6 +38,8 @@ pub struct Index {
     pub lists: Vec<(Digest, ListRef)>,
     /// Every pack it refers to, ascending by name.
     pub packs: Vec<CachedPack>,
+    /// SHA-256 of the lines of the local copy that it was made from: a copy with the same lines is the same snapshot again.
+    pub copy_lines_sha256: Digest,
 }
 
 /// What the cache knows of one pack.
@@ -103,6 +105,22 @@ impl Cache {
             (Ok(_), Ok(_)) => Ok(Some(parent)),
             _ => Ok(None),
         }
+    }
+
+    /// Makes the cached snapshot the cache of a later one that holds the same files.
+    ///
+    /// # Errors
+    /// [`Error::File`]; then the cache before is still in force.
+    pub fn carry_over(&self, parent: Parent, id: SnapshotId) -> Result<(), Error> {
+        for ending in ["files", "facts"] {
+            let (from, to) = (self.folder.join(format!("{}.{ending}", parent.index.id)), self.folder.join(format!("{id}.{ending}")));
+            match fs::hard_link(&from, &to) {
+                Err(cause) if cause.kind() != std::io::ErrorKind::AlreadyExists => return Err(Error::file("link", from)(cause)),
+                _ => {}
+            }
+        }
+        write_index(&self.folder, &Index { id, ..parent.index })?;
+        clear(&self.folder, id)
     }
 
     /// Begins the cache of the snapshot that is being shipped.
@@ -201,7 +219,7 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::File`]; then the cache before is still in force or there is none.
-    pub fn finish(self, packs: Vec<CachedPack>) -> Result<(), Error> {
+    pub fn finish(self, packs: Vec<CachedPack>, copy_lines_sha256: Digest) -> Result<(), Error> {
         let close = |(path, lines): PartialLines| -> Result<(PathBuf, Digest), Error> {
             lines.finish()?.flush().map_err(Error::file("write", &path))?;
             let mut file = File::open(&path).map_err(Error::file("read", &path))?;
@@ -209,16 +227,19 @@ impl Writer {
         };
         let (lines_path, lines_sha256) = close(self.lines)?;
         let (facts_path, facts_sha256) = close(self.facts)?;
-        let index = Index { id: self.id, lines_sha256, facts_sha256, lists: self.lists, packs };
-        let index = serde_json::to_string(&index).expect("the index is plain JSON");
-        let sealed = Sealed { sha256: Digest::of(index.as_bytes()), index };
         for (path, ending) in [(lines_path, "files"), (facts_path, "facts")] {
             fs::rename(&path, self.folder.join(format!("{}.{ending}", self.id))).map_err(Error::file("rename", &path))?;
         }
-        let text = serde_json::to_vec(&sealed).expect("the index is plain JSON");
-        file::replace_private(&self.folder.join("index.json"), &text)?;
+        write_index(&self.folder, &Index { id: self.id, lines_sha256, facts_sha256, lists: self.lists, packs, copy_lines_sha256 })?;
         clear(&self.folder, self.id)
     }
+}
+
+fn write_index(folder: &std::path::Path, index: &Index) -> Result<(), Error> {
+    let index = serde_json::to_string(index).expect("the index is plain JSON");
+    let sealed = Sealed { sha256: Digest::of(index.as_bytes()), index };
+    let text = serde_json::to_vec(&sealed).expect("the index is plain JSON");
+    Ok(file::replace_private(&folder.join("index.json"), &text)?)
 }
 
 /// Removes what belongs to other snapshots; the cache keeps one.

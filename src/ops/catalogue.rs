@@ -188,10 +188,7 @@ fn names_in(folder: &std::path::Path) -> Result<Vec<String>, Error> {
 
 /// A head, from the cache when this very object has been read before: objects never change.
 fn read_head(ctx: &Context, remote: &Remote, key: &str, size: u64) -> Result<Head, Error> {
-    let cached = ctx.local.as_ref().map(|local| {
-        let parts = ["heads", &remote.marker.repository].into_iter().chain(key.split('/'));
-        State::new(&local.dir).path(&parts.collect::<Vec<_>>())
-    });
+    let cached = cache_path(ctx, remote, key);
     if let Some(path) = &cached
         && let Ok(text) = fs::read(path)
         && text.len() as u64 == size
@@ -213,6 +210,19 @@ fn read_head(ctx: &Context, remote: &Remote, key: &str, size: u64) -> Result<Hea
         keep(&path, &text);
     }
     Ok(head)
+}
+
+/// Keeps a head that this node has just stored and read back: if it is lost, the node knows that it was there.
+pub(super) fn remember(ctx: &Context, remote: &Remote, key: &str, text: &[u8]) {
+    if let Some(path) = cache_path(ctx, remote, key) {
+        keep(&path, text);
+    }
+}
+
+fn cache_path(ctx: &Context, remote: &Remote, key: &str) -> Option<std::path::PathBuf> {
+    let local = ctx.local.as_ref()?;
+    let parts = ["heads", &remote.marker.repository].into_iter().chain(key.split('/'));
+    Some(State::new(&local.dir).path(&parts.collect::<Vec<_>>()))
 }
 
 /// The cache only saves requests, so a disk that cannot take it is no failure.

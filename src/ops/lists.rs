@@ -227,7 +227,8 @@ impl Lines for ShippedLines {
     fn next_line(&mut self) -> Result<Option<Line>, Error> {
         while self.at == self.plain.len() {
             if !self.fetch_next_list()? {
-                let refused = Error::unreadable("the file lists of the snapshot");
+                let name = if self.name.is_empty() { "a snapshot without file lists" } else { &self.name };
+                let refused = Error::unreadable(name);
                 self.order.take().map_or(Ok(()), OrderCheck::finish).map_err(refused)?;
                 return Ok(None);
             }

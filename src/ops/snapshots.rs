@@ -203,6 +203,16 @@ impl Found {
     pub fn look_up(ctx: &Context, node: Option<&NodeName>, name: &SnapshotName) -> Result<Self, Error> {
         let view = View::read(ctx, node, name.source.as_ref())?;
         let row = choose(name, &view)?;
+        if name.which == Which::Latest {
+            // The newest one may be hidden by damage; then what is taken for the latest is older than a person thinks.
+            let source = format!("{}/", row.source);
+            let is_newer = |snapshot: &str| snapshot.strip_prefix(&source).is_some_and(|id| *id > *row.id.to_string());
+            for finding in damaged(name, &view).filter(|finding| finding.snapshot.as_deref().is_some_and(is_newer)) {
+                let newer = finding.snapshot.as_deref().unwrap_or_default();
+                let problem = format!("{newer} is newer than {} and cannot be used: {}: {}", row.id, finding.object, finding.problem);
+                ctx.warn(Some(&row.source), problem);
+            }
+        }
         let node = node.unwrap_or(&ctx.node).clone();
         let local = match row.place {
             Place::Shipped => None,
@@ -246,10 +256,26 @@ fn choose<'v>(name: &SnapshotName, view: &'v View) -> Result<&'v Row, Error> {
     };
     match fitting.as_slice() {
         [row] => Ok(row),
-        [] => absent(format!("there is no snapshot `{name}`: `windlass list` shows what there is")),
+        [] => match damaged(name, view).next() {
+            Some(finding) => Err(Error::damaged(&finding.object, &finding.problem)),
+            None => absent(format!("there is no snapshot `{name}`: `windlass list` shows what there is")),
+        },
         some => {
             let names: Vec<String> = some.iter().take(8).map(|row| format!("{}/{}", row.source, row.id)).collect();
             absent(format!("`{name}` fits more than one snapshot: {}{}", names.join(", "), if some.len() > 8 { ", …" } else { "" }))
         }
     }
+}
+
+/// Damaged manifests of snapshots that a name fits.
+fn damaged<'v>(name: &'v SnapshotName, view: &'v View) -> impl Iterator<Item = &'v Finding> {
+    view.findings.iter().filter(|finding| {
+        finding.snapshot.as_ref().and_then(|snapshot| snapshot.split_once('/')).is_some_and(|(source, id)| {
+            name.source.as_ref().is_none_or(|wanted| wanted.as_str() == source)
+                && match &name.which {
+                    Which::Latest => true,
+                    Which::Prefix(prefix) => id.starts_with(prefix),
+                }
+        })
+    })
 }

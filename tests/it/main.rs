@@ -4,14 +4,23 @@
 #![allow(unreachable_pub, reason = "the modules of a test binary are not a library")]
 
 mod by_hand;
+mod cli;
 mod contract;
 mod copies;
+mod crash;
+mod damage;
 mod fetch;
+mod hostile;
 mod house;
+mod killed;
+mod killed_restore;
+mod living;
 mod model;
 mod reading;
 mod restore;
 mod round_trip;
+mod secrets;
 mod ship;
 mod support;
+mod together;
 mod verify;

@@ -101,10 +101,10 @@ fn bytes(seed: u8, shrinks: bool, length: usize) -> Vec<u8> {
     bytes
 }
 
-/// Carries an edit out where it can be; one that meets something else than it needs does nothing.
-fn apply(root: &Path, edit: &Edit) {
+/// Carries an edit out; one that meets something else than it needs fails or does nothing.
+fn apply(root: &Path, edit: &Edit) -> std::io::Result<()> {
     let is_file = |path: &Path| fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file());
-    let _: Result<(), std::io::Error> = match edit {
+    match edit {
         Edit::Write(at, seed, shrinks, length) => {
             let path = full(root, at);
             let made = fs::create_dir_all(path.parent().unwrap());
@@ -123,7 +123,7 @@ fn apply(root: &Path, edit: &Edit) {
         Edit::Folder(at) => fs::create_dir_all(full(root, at)),
         Edit::Symlink(at, target) => symlink(OsStr::from_bytes(TARGETS[*target]), full(root, at)),
         Edit::HardLink(from, to) if is_file(&full(root, from)) => fs::hard_link(full(root, from), full(root, to)),
-        Edit::Fifo(at) => Ok(rustix::fs::mknodat(CWD, full(root, at), FileType::Fifo, Mode::from_raw_mode(0o600), 0)).map(drop),
+        Edit::Fifo(at) => Ok(rustix::fs::mknodat(CWD, full(root, at), FileType::Fifo, Mode::from_raw_mode(0o600), 0)?),
         Edit::Mode(at, mode) if fs::symlink_metadata(full(root, at)).is_ok_and(|meta| !meta.is_symlink()) => {
             // What its owner cannot read, a backup by its owner cannot either.
             fs::set_permissions(full(root, at), fs::Permissions::from_mode(mode | 0o700))
@@ -133,10 +133,10 @@ fn apply(root: &Path, edit: &Edit) {
             Ok(())
         }
         Edit::Attribute(at, value) if is_file(&full(root, at)) => {
-            Ok(rustix::fs::setxattr(full(root, at), "user.windlass", value, XattrFlags::empty())).map(drop)
+            Ok(rustix::fs::setxattr(full(root, at), "user.windlass", value, XattrFlags::empty())?)
         }
         _ => Ok(()),
-    };
+    }
 }
 
 fn poke(path: &Path) -> Result<(), std::io::Error> {
@@ -184,7 +184,7 @@ proptest! {
         node.init();
         let mut taken: Vec<(SnapshotId, Listing)> = Vec::new();
         for (edits, loss) in &rounds {
-            edits.iter().for_each(|edit| apply(&node.path("tree"), edit));
+            edits.iter().for_each(|edit| drop(apply(&node.path("tree"), edit)));
             lose(&node, *loss);
             let listing = Listing::of(&node.path("tree"));
             let id = node.backup();

@@ -184,6 +184,7 @@ pub fn run(ctx: &Context, plan: &Plan, wait: Waiting) -> Result<Outcome, Error> 
     };
     ctx.phase(&spec.name, Some(plan.id), "placing");
     site.set_earlier_apart()?;
+    pending.staged = site::inode(site.staged);
     pending.write(Step::Placing, &folder)?;
     if let Err(error) = put_in_place(ctx, &placement, &about, &folder) {
         // What can be put right at once is; otherwise the journal stays, and the next command does it.

@@ -1,13 +1,12 @@
 //! The manifest: body, a last look at what it names, head.
 
-use super::listing::Listing;
 use super::presence::{Object, Presence};
-use crate::format::body::{Body, Counts};
+use crate::format::body::{Body, Counts, ListRef};
 use crate::format::digest::Digest;
 use crate::format::head::{BodyRef, Head};
 use crate::format::key::NodeKey;
 use crate::format::limits::{BODY_MAX, FORMAT_VERSION, HEAD_MAX, OTHERS_MAX};
-use crate::ops::catalogue::Catalogue;
+use crate::ops::catalogue::{self, Catalogue};
 use crate::ops::copies::Copy;
 use crate::ops::node::Remote;
 use crate::ops::spec::SourceSpec;
@@ -34,19 +33,12 @@ pub(super) struct Manifest<'a> {
     pub(super) added: u64,
 }
 
-/// Completes the body of what was listed.
-pub(super) fn close_body(listing: &mut Listing<'_, '_>, copy: &Copy) -> Body {
-    let mut body = std::mem::take(&mut listing.body);
-    let lists: u64 = body.lists.iter().map(|list| list.stored + list.packs_length).sum();
-    let packs: u64 = listing.packs.values().map(|pack| pack.stored).sum();
-    body.counts = Counts {
-        files: copy.record.files,
-        entries: copy.record.entries,
-        bytes: copy.record.bytes,
-        packs: listing.packs.len() as u64,
-        stored_bytes: lists + packs,
-    };
-    body
+/// A body of these lists, which refer to so many packs of so many stored bytes.
+pub(super) fn closed(lists: Vec<ListRef>, packs: u64, pack_bytes: u64, copy: &Copy) -> Body {
+    let list_bytes: u64 = lists.iter().map(|list| list.stored + list.packs_length).sum();
+    let record = &copy.record;
+    let stored_bytes = list_bytes + pack_bytes;
+    Body { lists, counts: Counts { files: record.files, entries: record.entries, bytes: record.bytes, packs, stored_bytes } }
 }
 
 impl Manifest<'_> {
@@ -68,7 +60,9 @@ impl Manifest<'_> {
         }
         let head = self.head(body, reference);
         let text = head.to_text().map_err(Error::unreadable("the manifest head"))?;
-        self.put(NodeKey::Head(source.clone(), id, self.n), text, HEAD_MAX)?;
+        let key = NodeKey::Head(source.clone(), id, self.n);
+        self.put(key.clone(), text.clone(), HEAD_MAX)?;
+        catalogue::remember(self.ctx, self.remote, &key.of(&self.ctx.node).to_string(), &text);
         Ok(Committed::Done(Box::new(head)))
     }
 

@@ -40,6 +40,15 @@ impl Facts {
         u32::try_from(self.text.len()).expect("at most one blob")
     }
 
+    /// Whether these lines are those of these facts.
+    pub(super) fn are_those_of(&self, lines: &mut dyn Lines) -> Result<bool, Error> {
+        let mut same = false;
+        while let Some(line) = lines.next_line()? {
+            same |= matches!(line.content(), [Piece::Blob { digest, .. }] if *digest == self.digest);
+        }
+        Ok(same)
+    }
+
     /// The lines of the folder.
     pub(super) fn lines(&self) -> FactLines {
         let folder = Entry { mode: 0o700, ..Entry::new(RelPath::root(), Kind::Directory) };

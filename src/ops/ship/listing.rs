@@ -6,7 +6,7 @@ use super::journal::{Journal, Record};
 use super::known::Known;
 use super::presence::Object;
 use crate::archive::{self, SealedList};
-use crate::format::body::{Body, ListRef, Role};
+use crate::format::body::{ListRef, Role};
 use crate::format::digest::Digest;
 use crate::format::entry::Piece;
 use crate::format::file_list::Gatherer;
@@ -31,8 +31,8 @@ pub(super) struct Listing<'p, 'k> {
     pub(super) uploads: &'p mut Uploads<Sent>,
     pub(super) journal: &'p mut Journal,
     pub(super) cache: &'p mut cache::Writer,
-    /// What the lists written so far make up.
-    pub(super) body: Body,
+    /// The lists written so far.
+    pub(super) body_lists: Vec<ListRef>,
     /// The packs that they refer to.
     pub(super) packs: BTreeMap<Digest, CachedPack>,
 }
@@ -98,7 +98,7 @@ impl Listing<'_, '_> {
             None => self.send(role, plain, digest, &packs)?,
         };
         self.cache.list(plain, list)?;
-        self.body.lists.push(list);
+        self.body_lists.push(list);
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::commit::{Committed, Manifest, close_body};
+use super::commit::{Committed, Manifest, closed};
 use super::facts::Facts;
 use super::journal::{Journal, Record};
 use super::known::Known;
@@ -10,7 +10,7 @@ use super::listing::{KnownLists, Listing};
 use super::packing::{CopySupply, Packing, local_damage};
 use super::presence::{Object, Presence};
 use crate::archive::{self, PackSettings};
-use crate::format::body::{Body, Role};
+use crate::format::body::{Body, ListRef, Role};
 use crate::format::digest::Digest;
 use crate::format::head::Head;
 use crate::ops::cache::{Cache, CachedPack, Parent};
@@ -62,6 +62,16 @@ fn attempt_to(mut manifest: Manifest<'_>) -> Result<Committed, Error> {
         Ok(())
     })?;
     forget_unreliable(ctx, remote, &mut known, &mut lists)?;
+    if let Some(body) = same_again(copy, &facts, parent.as_ref(), &known, &lists)? {
+        let parent = parent.expect("it is the same again as the parent");
+        ctx.phase(&spec.name, Some(copy.id()), "committing");
+        let committed = manifest.commit(&body, parent.index.packs.iter().map(|pack| (pack.pack, pack.stored)))?;
+        if let Committed::Done(_) = committed {
+            cache.carry_over(parent, copy.id())?;
+            journal.finish()?;
+        }
+        return Ok(committed);
+    }
 
     ctx.phase(&spec.name, Some(copy.id()), "packing");
     ctx.meter.set_total(copy.record.bytes);
@@ -77,24 +87,38 @@ fn attempt_to(mut manifest: Manifest<'_>) -> Result<Committed, Error> {
         uploads: &mut uploads,
         journal: &mut journal,
         cache: &mut writer,
-        body: Body::default(),
+        body_lists: Vec::new(),
         packs: BTreeMap::new(),
     };
     listing.role(Role::Files, &mut copy.lines()?, beside(parent.as_ref().map(Parent::lines))?)?;
     listing.role(Role::Facts, &mut facts.lines(), beside(parent.as_ref().map(Parent::facts))?)?;
     listing.finish()?;
-    let body = close_body(&mut listing, copy);
-    let packs = listing.packs;
+    let (lists, packs) = (listing.body_lists, listing.packs);
+    let body = closed(lists, packs.len() as u64, packs.values().map(|pack| pack.stored).sum(), copy);
 
     ctx.phase(&spec.name, Some(copy.id()), "committing");
     ctx.stop.check()?;
     manifest.added = added(&body, &packs, parent.as_ref());
     let committed = manifest.commit(&body, packs.values().map(|pack| (pack.pack, pack.stored)))?;
     if let Committed::Done(_) = committed {
-        writer.finish(packs.into_values().collect())?;
+        writer.finish(packs.into_values().collect(), copy.record.lines_sha256)?;
         journal.finish()?;
     }
     Ok(committed)
+}
+
+/// The body of a snapshot that holds just what its parent holds, when all of that can be relied on. Nothing of it is read.
+fn same_again(copy: &Copy, facts: &Facts, parent: Option<&Parent>, known: &Known<'_>, lists: &KnownLists) -> Result<Option<Body>, Error> {
+    let Some(parent) = parent.filter(|parent| parent.index.copy_lines_sha256 == copy.record.lines_sha256) else { return Ok(None) };
+    let index = &parent.index;
+    let all_there = index.packs.iter().all(|pack| known.pack(&pack.pack).is_some())
+        && index.lists.iter().all(|(plain, list)| lists.get(plain).is_some_and(|known| known.list == list.list));
+    if !all_there || !facts.are_those_of(&mut parent.facts()?)? {
+        return Ok(None);
+    }
+    let lists: Vec<ListRef> = index.lists.iter().map(|(_, list)| *list).collect();
+    let packs = index.packs.iter().map(|pack| pack.stored);
+    Ok(Some(closed(lists, index.packs.len() as u64, packs.sum(), copy)))
 }
 
 #[expect(clippy::too_many_arguments, reason = "the first pass needs all of a shipment")]

@@ -1,5 +1,6 @@
 //! Receives a directory as it is copied, and writes its lines.
 
+use std::collections::VecDeque;
 use std::path::Path;
 
 use super::pieces::{Cutting, Pieces};
@@ -30,16 +31,33 @@ pub(super) struct Lines<'a> {
     pub(super) read_bytes: u64,
 }
 
-/// The copy before, read twice beside the new one: once ahead, for what is unchanged; once for the pieces of what was.
+/// The copy before, read beside the new one.
 struct Previous {
+    /// Read ahead of the copying, for what is unchanged.
     ahead: Beside,
-    pieces: Beside,
+    /// The pieces of what was found there and has not been copied yet; as many as files are under way.
+    found: VecDeque<(RelPath, u64, Vec<Piece>)>,
+    /// Read once more for files whose pieces take more than one line.
+    long: Beside,
+}
+
+impl Previous {
+    /// Forgets pieces that nobody will ask for any more: their files were copied after all, or are no longer there.
+    fn forget_up_to(&mut self, path: &RelPath) {
+        while self.found.front().is_some_and(|(found, ..)| found < path) {
+            self.found.pop_front();
+        }
+    }
 }
 
 impl<'a> Lines<'a> {
     pub(super) fn new(ctx: &'a Context, source: &SourceName, path: &Path, previous: Option<&Copy>) -> Result<Self, Error> {
         let previous = match previous {
-            Some(copy) => Some(Previous { ahead: Beside::new(Box::new(copy.lines()?)), pieces: Beside::new(Box::new(copy.lines()?)) }),
+            Some(copy) => Some(Previous {
+                ahead: Beside::new(Box::new(copy.lines()?)),
+                found: VecDeque::new(),
+                long: Beside::new(Box::new(copy.lines()?)),
+            }),
             None => None,
         };
         Ok(Self { ctx, previous, writer: Writer::create(path)?, told: 0, source: source.clone(), read_bytes: 0 })
@@ -65,10 +83,12 @@ impl Taker<Cutting> for Lines<'_> {
     type Error = Error;
 
     fn previous(&mut self, path: &RelPath) -> Result<Option<Entry>, Error> {
-        match &mut self.previous {
-            Some(previous) => previous.ahead.find_entry(path),
-            None => Ok(None),
+        let Some(previous) = &mut self.previous else { return Ok(None) };
+        let mut entry = previous.ahead.find_entry(path)?;
+        if let Some(entry) = &mut entry {
+            previous.found.push_back((path.clone(), entry.size, std::mem::take(&mut entry.content)));
         }
+        Ok(entry)
     }
 
     fn copied(&mut self, mut entry: Entry, content: Option<Cutting>) -> Result<(), Error> {
@@ -76,6 +96,9 @@ impl Taker<Cutting> for Lines<'_> {
             Some(content) => content.finish()?,
             None => Pieces::of(Vec::new()),
         };
+        if let Some(previous) = &mut self.previous {
+            previous.forget_up_to(&entry.path);
+        }
         // What was read is what counts: the size that the system told may have changed since.
         if entry.kind == Kind::File {
             entry.size = pieces.bytes;
@@ -87,14 +110,14 @@ impl Taker<Cutting> for Lines<'_> {
     fn unchanged(&mut self, entry: Entry) -> Result<(), Error> {
         let lost = || Error::Refused(format!("`{}` was unchanged and is not in the copy before", entry.path));
         let previous = self.previous.as_mut().ok_or_else(lost)?;
-        let known = previous.pieces.find_entry(&entry.path)?.ok_or_else(lost)?;
-        let (path, size) = (entry.path.clone(), known.size);
-        let mut seen: u64 = known.content.iter().map(Piece::length).sum();
-        let mut count = known.content.len() as u64;
-        self.entry(Entry { size, ..entry }, Pieces::of(known.content))?;
+        previous.forget_up_to(&entry.path);
+        let (path, size, content) = previous.found.pop_front().filter(|(path, ..)| *path == entry.path).ok_or_else(lost)?;
+        let mut seen: u64 = content.iter().map(Piece::length).sum();
+        let mut count = content.len() as u64;
+        self.entry(Entry { size, ..entry }, Pieces::of(content))?;
         while seen < size {
             let previous = self.previous.as_mut().expect("it was there a moment ago");
-            let more = previous.pieces.find_more(&path, count)?;
+            let more = previous.long.find_more(&path, count)?;
             let more = more.ok_or_else(|| Error::damaged(&path, "its pieces in the copy before are incomplete"))?;
             seen += more.content.iter().map(Piece::length).sum::<u64>();
             count += more.content.len() as u64;

@@ -1,9 +1,13 @@
 //! What the tests share.
 
 pub mod authority;
+pub mod dying;
+pub mod forge;
+pub mod kill;
 pub mod listing;
 pub mod node;
 pub mod odd;
+pub mod program;
 pub mod servers;
 #[allow(dead_code, reason = "which faults are used changes with the tests")]
 pub mod store;

@@ -1,0 +1,210 @@
+//! The real program, run as a person or a script runs it.
+
+use std::fs;
+use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Longest any run of a test may take: far more than any does on a slow machine, and short enough to notice one that hangs.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A machine with a configuration file, whose source `tree` is a folder and whose repository is another.
+pub struct Machine {
+    pub temp: TempDir,
+    /// What stands in the configuration besides the source `tree`.
+    pub more: String,
+}
+
+/// How a run ended and what it said.
+#[derive(Debug)]
+pub struct Run {
+    pub code: Option<i32>,
+    /// The signal that ended it, if one did.
+    pub signal: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Machine {
+    /// A machine with an empty tree; the repository's folder is there and not a repository yet.
+    pub fn new() -> Self {
+        let temp = tempfile::tempdir().unwrap();
+        for folder in ["tree", "bucket"] {
+            fs::create_dir(temp.path().join(folder)).unwrap();
+        }
+        Self { temp, more: String::new() }.configured("")
+    }
+
+    /// As [`Machine::new`], with a repository.
+    pub fn initialised() -> Self {
+        let machine = Self::new();
+        machine.run(&["init"]).expect(0);
+        machine
+    }
+
+    /// Writes the configuration anew, with more sections.
+    pub fn configured(self, more: &str) -> Self {
+        self.configure(&format!("url = \"file://{}\"", self.path("bucket").display()), more);
+        self
+    }
+
+    /// Writes the configuration with this text in its section of the repository, and more sections.
+    pub fn configure(&self, repository: &str, more: &str) {
+        let (local, tree) = (self.path("local"), self.path("tree"));
+        let text = format!(
+            "[node]\nname = \"node-1\"\n[local]\ndir = \"{}\"\n[repository]\n{repository}\n[directory.tree]\npath = \"{}\"\n{more}",
+            local.display(),
+            tree.display()
+        );
+        fs::write(self.path("windlass.toml"), text).unwrap();
+    }
+
+    /// A path on the machine.
+    pub fn path(&self, below: impl AsRef<Path>) -> PathBuf {
+        self.temp.path().join(below)
+    }
+
+    /// Writes a file of the source `tree`.
+    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        let path = self.path("tree").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+
+    /// The program with these arguments, without a terminal and with nothing but PATH in its environment.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = bare(Command::new(env!("CARGO_BIN_EXE_windlass")));
+        command.arg("--config").arg(self.path("windlass.toml")).args(arguments);
+        command
+    }
+
+    /// The program under strace, which makes the system calls fail or kill as `inject` says.
+    pub fn under_strace(&self, inject: &[&str], arguments: &[&str]) -> Run {
+        let mut command = bare(Command::new("strace"));
+        command.args(["-f", "-qq", "-o", "/dev/null"]).args(inject).arg(env!("CARGO_BIN_EXE_windlass"));
+        command.arg("--config").arg(self.path("windlass.toml")).args(arguments);
+        Run::of(command.output().expect("the tests need the program strace"))
+    }
+
+    /// Runs the program to its end.
+    pub fn run(&self, arguments: &[&str]) -> Run {
+        finish(self.start(arguments))
+    }
+
+    /// Starts the program; what it says is kept.
+    pub fn start(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).spawn().unwrap()
+    }
+
+    /// The document that the program prints with `--json`, when it ends with this code.
+    pub fn json(&self, arguments: &[&str], code: i32) -> Value {
+        let run = self.run(&[&["--json"], arguments].concat());
+        run.expect(code);
+        run.document()
+    }
+
+    /// Ids of the snapshots of `tree` that `list` shows, with where they are, oldest first.
+    pub fn listed(&self) -> Vec<(String, String)> {
+        let list = self.json(&["list"], 0);
+        let rows = list["snapshots"].as_array().unwrap().iter();
+        let mut rows: Vec<_> = rows.map(|row| (text(&row["id"]), text(&row["where"]))).collect();
+        rows.sort();
+        rows
+    }
+}
+
+fn bare(mut command: Command) -> Command {
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Waits for the end of a run that was started.
+pub fn finish(mut child: Child) -> Run {
+    // Both outputs are read while it runs, or it would stand still once one is full.
+    let (mut stdout, mut stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+    let reader = std::thread::spawn(move || {
+        let mut text = Vec::new();
+        stderr.read_to_end(&mut text).map(|_| text)
+    });
+    let watch = watch(child.id());
+    let mut text = Vec::new();
+    stdout.read_to_end(&mut text).unwrap();
+    let status = child.wait().unwrap();
+    drop(watch);
+    Run::of(Output { status, stdout: text, stderr: reader.join().unwrap().unwrap() })
+}
+
+/// Ends a run that hangs, so that the test that waits for it fails rather than hangs too. It stands down when the value is dropped.
+fn watch(process: u32) -> std::sync::mpsc::Sender<()> {
+    let (alive, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        if ended.recv_timeout(PATIENCE) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+            send(process, rustix::process::Signal::ABORT);
+        }
+    });
+    alive
+}
+
+/// Sends a signal to a process.
+pub fn send(process: u32, signal: rustix::process::Signal) {
+    let process = rustix::process::Pid::from_raw(i32::try_from(process).unwrap()).unwrap();
+    // One that has ended already needs no signal.
+    let _ = rustix::process::kill_process(process, signal);
+}
+
+/// Waits until something holds.
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let since = Instant::now();
+    while !holds() {
+        assert!(since.elapsed() < PATIENCE, "{what} does not happen");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+impl Run {
+    fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            signal: output.status.signal(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Fails when it ended in another way.
+    pub fn expect(&self, code: i32) -> &Self {
+        assert_eq!(self.code, Some(code), "{self:#?}");
+        self
+    }
+
+    /// What it printed as one JSON document.
+    pub fn document(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
+    }
+
+    /// The events that it told, one per line.
+    pub fn events(&self) -> Vec<Value> {
+        self.stderr.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+    }
+
+    /// The phases that began, in order.
+    pub fn phases(&self) -> Vec<String> {
+        self.events().iter().filter(|event| event["event"] == "phase").map(|event| text(&event["phase"])).collect()
+    }
+
+    /// Everything it said.
+    pub fn said(&self) -> String {
+        format!("{}{}", self.stdout, self.stderr)
+    }
+}
+
+/// A JSON text.
+pub fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned()
+}
