@@ -207,7 +207,7 @@ impl Found {
             // The newest one may be hidden by damage; then what is taken for the latest is older than a person thinks.
             let source = format!("{}/", row.source);
             let is_newer = |snapshot: &str| snapshot.strip_prefix(&source).is_some_and(|id| *id > *row.id.to_string());
-            for finding in damaged(name, &view).filter(|finding| finding.snapshot.as_deref().is_some_and(is_newer)) {
+            for finding in hidden(name, &view).filter(|finding| finding.snapshot.as_deref().is_some_and(is_newer)) {
                 let newer = finding.snapshot.as_deref().unwrap_or_default();
                 let problem = format!("{newer} is newer than {} and cannot be used: {}: {}", row.id, finding.object, finding.problem);
                 ctx.warn(Some(&row.source), problem);
@@ -256,9 +256,14 @@ fn choose<'v>(name: &SnapshotName, view: &'v View) -> Result<&'v Row, Error> {
     };
     match fitting.as_slice() {
         [row] => Ok(row),
-        [] => match damaged(name, view).next() {
-            Some(finding) => Err(Error::damaged(&finding.object, &finding.problem)),
-            None => absent(format!("there is no snapshot `{name}`: `windlass list` shows what there is")),
+        [] => match (hidden(name, view).next(), &view.unreachable) {
+            (Some(finding), _) if finding.unknown => Err(Error::Refused(format!("{}: {}", finding.object, finding.problem))),
+            (Some(finding), _) => Err(Error::damaged(&finding.object, &finding.problem)),
+            (None, Some(error @ Error::Unreadable { object, cause })) => {
+                let problem = super::error::chain(cause);
+                Err(if error.is_damage() { Error::damaged(object, problem) } else { Error::Refused(format!("{object}: {problem}")) })
+            }
+            (None, _) => absent(format!("there is no snapshot `{name}`: `windlass list` shows what there is")),
         },
         some => {
             let names: Vec<String> = some.iter().take(8).map(|row| format!("{}/{}", row.source, row.id)).collect();
@@ -267,8 +272,8 @@ fn choose<'v>(name: &SnapshotName, view: &'v View) -> Result<&'v Row, Error> {
     }
 }
 
-/// Damaged manifests of snapshots that a name fits.
-fn damaged<'v>(name: &'v SnapshotName, view: &'v View) -> impl Iterator<Item = &'v Finding> {
+/// Manifests of snapshots that a name fits, which are damaged or of an unknown version.
+fn hidden<'v>(name: &'v SnapshotName, view: &'v View) -> impl Iterator<Item = &'v Finding> {
     view.findings.iter().filter(|finding| {
         finding.snapshot.as_ref().and_then(|snapshot| snapshot.split_once('/')).is_some_and(|(source, id)| {
             name.source.as_ref().is_none_or(|wanted| wanted.as_str() == source)

@@ -10,6 +10,7 @@ mod copies;
 mod crash;
 mod damage;
 mod fetch;
+mod golden;
 mod hostile;
 mod house;
 mod killed;
