@@ -49,9 +49,6 @@ impl Verify {
             program.output.note("no stored byte was read: --full reads and compares them all");
         }
         advice(&outcome).iter().for_each(|line| program.output.note(line));
-        if let Some(why) = &outcome.unreachable {
-            program.output.warning(format!("only local copies were looked at: {why}"));
-        }
         Ok(exit(&outcome))
     }
 }
