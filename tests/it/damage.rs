@@ -8,6 +8,7 @@ use windlass::format::check::Level;
 use windlass::format::snapshot_id::SnapshotId;
 use windlass::ops::{self, Error};
 
+use crate::support::forge;
 use crate::support::listing::{Listing, assert_same};
 use crate::support::node::Node;
 use crate::support::odd::text;
@@ -254,7 +255,8 @@ fn a_marker_that_names_another_repository_is_found() {
     let path = sound.node.path("bucket/windlass.json");
     let mut marker: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     marker["repository"] = "00000000-0000-4000-8000-000000000000".into();
-    fs::write(path, format!("{marker}\n")).unwrap();
+    marker.as_object_mut().unwrap().remove("sha256");
+    fs::write(path, forge::document(&marker)).unwrap();
     assert_eq!(sound.verify(Level::Full, None), ["windlass.json"]);
     let heads = [sound.first, sound.second].map(|id| format!("node-1/manifests/tree/{id}.1.json"));
     assert_eq!(sound.fetch(sound.second, &sound.listing, &heads), '!');

@@ -96,7 +96,7 @@ fn a_repository_that_was_made_by_hand_is_read() {
     forge.lines(&lines);
     forge.facts();
     let body = forge.body();
-    forge.manifest(&body, &forge::text(&with(forge.head(&body), "signature", json!("x"))));
+    forge.manifest(&body, &forge::document(&with(forge.head(&body), "signature", json!("x"))));
     assert_eq!(verified(&node), "[] []");
     fetch(&node, "new").unwrap();
     let found = fs::read(node.path("place/new/large")).unwrap();

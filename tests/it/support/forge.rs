@@ -31,9 +31,9 @@ impl<'n> Forge<'n> {
     pub fn new(node: &'n Node) -> Self {
         let forge = Self { node, packs: Vec::new(), lists: Vec::new(), counts: Counts::default() };
         let marker = json!({"format": 1, "repository": REPOSITORY, "created": "2026-01-01T00:00:00Z", "encryption": "none"});
-        forge.put("windlass.json", &text(&marker));
+        forge.put("windlass.json", &document(&marker));
         let file = json!({"format": 1, "node": "node-1", "uuid": REPOSITORY, "created": "2026-01-01T00:00:00Z"});
-        forge.put("node-1/node.1.json", &text(&file));
+        forge.put("node-1/node.1.json", &document(&file));
         forge
     }
 
@@ -140,11 +140,19 @@ impl<'n> Forge<'n> {
     pub fn commit(&mut self) {
         self.facts();
         let body = self.body();
-        self.manifest(&body, &text(&self.head(&body)));
+        self.manifest(&body, &document(&self.head(&body)));
     }
 }
 
-/// A document as it is stored.
+/// A document that ends with the SHA-256 of itself without that.
+pub fn document(document: &Value) -> Vec<u8> {
+    let plain = text(document);
+    let digest = Digest::of(&plain);
+    let object = std::str::from_utf8(&plain).unwrap().strip_suffix("}\n").unwrap();
+    format!("{object},\"sha256\":\"{digest}\"}}\n").into_bytes()
+}
+
+/// A line of JSON as it is stored.
 pub fn text(document: &Value) -> Vec<u8> {
     format!("{document}\n").into_bytes()
 }
