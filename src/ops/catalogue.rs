@@ -116,7 +116,7 @@ impl Catalogue {
                 Ok(head) => head,
                 Err(error) if error.is_damage() || matches!(error, Error::Unreadable { .. }) => {
                     let unknown = !error.is_damage();
-                    self.findings.push(Finding { unknown, ..Finding::damaged(object, &key, super::error::chain(&error)) });
+                    self.findings.push(Finding { unknown, ..Finding::damaged(object, &key, problem_of(&error)) });
                     continue;
                 }
                 Err(error) => return Err(error),
@@ -151,6 +151,15 @@ impl Catalogue {
     pub fn newest_of_others(&self, source: &SourceName) -> BTreeMap<SourceName, SnapshotId> {
         // Ids ascend within a source, so the last one of each name stays.
         self.snapshots.keys().filter(|(name, _)| name != source).cloned().collect()
+    }
+}
+
+/// What is wrong, from an error that names the object too.
+fn problem_of(error: &Error) -> String {
+    match error {
+        Error::Damaged { problem, .. } => problem.clone(),
+        Error::Unreadable { cause, .. } => format!("it cannot be read: {}", super::error::chain(cause)),
+        other => super::error::chain(other),
     }
 }
 

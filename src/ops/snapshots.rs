@@ -127,6 +127,9 @@ impl View {
             Err(error) if error.is_stopped() || (ctx.local.is_none() || foreign) => return Err(error),
             Err(error) => view.unreachable = Some(error),
         }
+        if rows.is_empty() && (ctx.local.is_none() || foreign) {
+            Remote::open(ctx)?.check_node(node)?;
+        }
         view.rows = rows.into_values().collect();
         Ok(view)
     }

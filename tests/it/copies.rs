@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use windlass::format::snapshot_id::SnapshotId;
+use windlass::ops::event::Event;
 use windlass::ops::{self, Error};
 use windlass::sys::lock::Lock;
 
@@ -273,4 +274,18 @@ fn rustix_mknod(path: &std::path::Path) {
         fs::write(path, b"x").unwrap();
         fs::set_permissions(path, fs::Permissions::from_mode(0o000)).unwrap();
     }
+}
+
+#[test]
+fn a_source_without_a_file_where_there_were_some_is_said() {
+    let node = Node::new();
+    node.write("a", "1");
+    node.init().snapshot();
+    std::fs::remove_file(node.path("tree/a")).unwrap();
+    node.snapshot();
+    let warned = |event: &Event| matches!(event, Event::Warning { message, .. } if message.contains("is its disk mounted"));
+    assert_eq!(node.events.lock().unwrap().iter().filter(|event| warned(event)).count(), 1);
+    // It is empty, and was.
+    node.snapshot();
+    assert_eq!(node.events.lock().unwrap().iter().filter(|event| warned(event)).count(), 1);
 }

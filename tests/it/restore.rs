@@ -73,6 +73,22 @@ fn a_restore_brings_the_snapshot_back_and_undo_the_state_before_and_redo_again()
 }
 
 #[test]
+fn a_restore_into_nothing_says_that_its_undo_leaves_nothing() {
+    let (node, id) = changed();
+    fs::remove_dir_all(node.path("tree")).unwrap();
+    restore(&node, id, &Options::default()).unwrap();
+    let plan = restore::plan_undo(&node.context(), &tree()).unwrap();
+    assert_eq!(plan.aside, None);
+    // Nothing was set aside, so the next plan has nothing to lose either.
+    let again = restore::plan(&node.context(), &format!("tree/{id}").parse().unwrap(), &Options::default()).unwrap();
+    assert!(again.warnings.is_empty(), "{again:?}");
+    undo(&node);
+    assert!(!node.path("tree").exists());
+    undo(&node);
+    assert_eq!(contents(&node.path("tree")), pairs(OLD));
+}
+
+#[test]
 fn a_restore_from_the_repository_alone_brings_the_same() {
     let (node, id) = changed();
     fs::remove_dir_all(node.path("local/tree")).unwrap();

@@ -136,10 +136,20 @@ fn make(ctx: &Context, spec: &SourceSpec, id: SnapshotId, partial: &Path, copies
         facts,
     };
     check_not_empty(spec, &record, copies)?;
+    warn_of_emptiness(ctx, spec, &record, copies);
     sync_filesystem(partial)?;
     let text = serde_json::to_vec_pretty(&record).expect("a record is plain JSON");
     file::write_new(&partial.join(RECORD), &text)?;
     Ok((record, read_bytes))
+}
+
+/// A source may rightly have become empty; far more often its disk is not mounted, and four such copies push the good ones out.
+fn warn_of_emptiness(ctx: &Context, spec: &SourceSpec, record: &Record, copies: &Copies) {
+    let before = copies.latest().map_or(0, |copy| copy.record.files);
+    if record.files == 0 && before > 0 {
+        let message = format!("it holds no file, and the copy before has {before}: is its disk mounted at {}?", spec.kind.path().display());
+        ctx.warn(Some(&spec.name), message);
+    }
 }
 
 /// An empty backup of a source that is not empty is an error: a tree that could not be read at all is no snapshot.
