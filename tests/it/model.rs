@@ -5,6 +5,7 @@ use std::fs::{self, OpenOptions};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
@@ -12,10 +13,11 @@ use rustix::fs::{CWD, FileType, Mode, XattrFlags};
 use windlass::format::snapshot_id::SnapshotId;
 use windlass::ops;
 use windlass::ops::fetch::Origin;
+use windlass::ops::restore;
 use windlass::sys::random::{Random, SeededRandom};
 
 use crate::support::listing::{Listing, assert_same};
-use crate::support::node::Node;
+use crate::support::node::{Node, tree};
 use crate::support::odd::{text, touch};
 
 /// Few names, so that edits meet; they sort differently with and without regard to `/`, and need escapes.
@@ -170,6 +172,12 @@ fn fetch(node: &Node, id: SnapshotId, from: Vec<Origin>) -> Listing {
     listing
 }
 
+fn restore(node: &Node, id: SnapshotId) {
+    node.clock.advance(Duration::from_secs(1));
+    let plan = restore::plan(&node.context(), &format!("tree/{id}").parse().unwrap(), &restore::Options::default()).unwrap();
+    restore::run(&node.context(), &plan, None).unwrap();
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 24,
@@ -193,7 +201,15 @@ proptest! {
         }
         for (id, listing) in &taken {
             assert_same(listing, &fetch(&node, *id, vec![Origin::Repository]));
-            assert_same(listing, &fetch(&node, *id, Vec::new()));
         }
+        // Back to the first, forward to the last, and undone once.
+        let (first, last) = (&taken[0], &taken[taken.len() - 1]);
+        for (id, listing) in [first, last] {
+            restore(&node, *id);
+            assert_same(listing, &Listing::of(&node.path("tree")));
+        }
+        let plan = restore::plan_undo(&node.context(), &tree()).unwrap();
+        restore::undo(&node.context(), &plan, None).unwrap();
+        assert_same(&first.1, &Listing::of(&node.path("tree")));
     }
 }
