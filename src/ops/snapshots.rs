@@ -14,6 +14,9 @@ use crate::format::head::{Head, ProblemCount};
 use crate::format::names::{NodeName, SourceName};
 use crate::format::snapshot_id::SnapshotId;
 
+/// The kind of problem of a snapshot whose local copy is known to be damaged.
+pub const DAMAGED_COPY: &str = "damaged local copy";
+
 /// Where a snapshot is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -163,6 +166,8 @@ fn is_future(ctx: &Context, id: SnapshotId) -> bool {
 
 fn local_row(ctx: &Context, copy: &Copy) -> Row {
     let record = &copy.record;
+    let mut problems = record.problems.clone();
+    problems.extend(copy.damage.as_ref().map(|_| ProblemCount { kind: DAMAGED_COPY.to_owned(), count: 1 }));
     Row {
         id: record.id,
         node: record.node.clone(),
@@ -174,7 +179,7 @@ fn local_row(ctx: &Context, copy: &Copy) -> Row {
         bytes: record.bytes,
         stored_bytes: None,
         added_bytes: None,
-        problems: record.problems.clone(),
+        problems,
         future: is_future(ctx, record.id),
     }
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::node::Remote;
-use super::snapshots::{Place, Row, View};
+use super::snapshots::{DAMAGED_COPY, Place, Row, View};
 use super::spec::SourceSpec;
 use super::{Context, Error, verify};
 use crate::format::names::{NodeName, SourceName};
@@ -122,8 +122,17 @@ fn source_status(spec: &SourceSpec, view: &View, now: Timestamp) -> SourceStatus
     for row in rows.iter().filter(|row| row.future) {
         wrong.push(format!("{} is from the future: the clock was wrong; `windlass forget` removes it", row.id));
     }
+    let is_damaged = |row: &&&Row| row.problems.iter().any(|problem| problem.kind == DAMAGED_COPY);
+    for row in rows.iter().filter(is_damaged) {
+        wrong.push(format!("the local copy of {} is damaged: `windlass forget` removes it, after a new backup", row.id));
+    }
     if let Some(last) = rows.iter().rev().find(|row| !row.future) {
-        wrong.extend(last.problems.iter().map(|problem| format!("the newest snapshot has {} {}", problem.count, problem.kind)));
+        wrong.extend(
+            last.problems
+                .iter()
+                .filter(|problem| problem.kind != DAMAGED_COPY)
+                .map(|problem| format!("the newest snapshot has {} {}", problem.count, problem.kind)),
+        );
     }
     // A repository that cannot be read says nothing about what is in it.
     let late = is_late(snapshot.max(shipped)) || (view.unreachable.is_none() && is_late(shipped));

@@ -27,7 +27,7 @@ pub(super) fn admit(ctx: &Context, spec: &SourceSpec, copies: &Copies, dry_run: 
     {
         return Ok(());
     }
-    let needed = needed(ctx, spec, copies.latest())?;
+    let needed = needed(ctx, spec, super::sound_previous(ctx, spec, copies)?)?;
     if free >= needed.saturating_add(spare) {
         return Ok(());
     }
