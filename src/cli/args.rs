@@ -12,7 +12,7 @@ use crate::config::units;
 use crate::format::names::{NodeName, SourceName};
 use crate::format::path::RelPath;
 use crate::ops::name::SnapshotName;
-use crate::ops::{self, Context, fetch::Origin};
+use crate::ops::{self, Context, origin::Origin};
 
 /// How long `--wait` alone waits: a first backup of a large node may take most of a day, and what takes longer is stuck.
 const WAIT_DEFAULT: &str = "24h";

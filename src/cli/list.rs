@@ -13,7 +13,8 @@ use super::table::{Align, Table};
 use crate::format::names::{NodeName, SourceName};
 use crate::ops::catalogue::Finding;
 use crate::ops::error::chain;
-use crate::ops::snapshots::{Place, Row, Undo, View};
+use crate::ops::snapshots::{Place, Row, View};
+use crate::ops::undo::Undo;
 use crate::ops::{Context, Error};
 
 /// List the snapshots of both tiers.

@@ -10,8 +10,8 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::human;
 use crate::format::names::SourceName;
-use crate::ops::fetch::Origin;
 use crate::ops::name::SnapshotName;
+use crate::ops::origin::Origin;
 use crate::ops::restore::{self, Options, Outcome, Plan, UndoPlan};
 use crate::ops::{Context, Error};
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::context::Waiting;
+use super::locks::Waiting;
 use super::ship::Shipment;
 use super::{Context, Error, ship, snapshot};
 use crate::format::names::SourceName;

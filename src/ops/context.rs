@@ -17,9 +17,6 @@ use crate::sys::random::Random;
 use crate::sys::space::Space;
 use crate::sys::stop::Stop;
 
-/// How long to wait for a lock that another run holds; `None` = not at all.
-pub type Waiting = Option<Duration>;
-
 /// How a verb opens the repository, at its first use.
 pub type OpenRepository = Box<dyn Fn() -> Result<Repository, repository::Error> + Send + Sync>;
 

@@ -1,6 +1,7 @@
 //! Telling damage of one object from trouble with the store as a whole.
 
 use bytes::Bytes;
+use serde::Serialize;
 
 use super::Error;
 use super::error::chain;
@@ -9,6 +10,17 @@ use crate::repository;
 
 /// The problem of an object or a file that is not there.
 pub(crate) const MISSING: &str = "it is missing";
+
+/// One object that is not what it should be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Damage {
+    /// The object's key, or the path of a local file.
+    pub object: String,
+    /// A snapshot that needs it, as `source/id`, where that is known.
+    pub snapshot: Option<String>,
+    /// What is wrong.
+    pub problem: String,
+}
 
 /// What is wrong with one object.
 #[derive(Clone, Debug, PartialEq, Eq)]

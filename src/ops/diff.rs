@@ -4,9 +4,9 @@ use std::cmp::Ordering;
 
 use serde::Serialize;
 
+use super::assemble::lines_of;
 use super::entries::Entries;
 use super::name::SnapshotName;
-use super::show::lines_of;
 use super::snapshots::Found;
 use super::{Context, Error};
 use crate::format::entry::{self, Entry, Piece};

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use super::context::Waiting;
 use super::copies::{self, Copies};
 use super::event::Event;
+use super::locks::{self, Waiting};
 use super::name::SnapshotName;
 use super::snapshots::{Found, Place, View};
 use super::{Context, Error};
@@ -49,7 +49,7 @@ pub fn plan(ctx: &Context, name: &SnapshotName) -> Result<Plan, Error> {
 /// # Errors
 /// [`Error::Refused`] while somebody reads it.
 pub fn run(ctx: &Context, plan: &Plan, wait: Waiting) -> Result<(), Error> {
-    let _lock = ctx.state()?.lock_source(ctx, &plan.source, "forget a copy of", wait)?;
+    let _lock = locks::source(ctx, &plan.source, "forget a copy of", wait)?;
     let copies = Copies::read(ctx, &plan.source)?;
     let copy = copies.find(plan.id).ok_or_else(|| Error::Absent(format!("{}/{} has gone meanwhile", plan.source, plan.id)))?;
     copies::remove(ctx, copy)?;

@@ -7,6 +7,11 @@
 //! The way out: [`snapshot`] takes a local copy, [`ship`] brings it into the repository, [`backup`] does both.
 //! The way back: [`fetch`] puts files in a folder, [`restore`] makes the source hold the snapshot.
 //! Proof: [`verify`]; and [`status`] says what is late or wrong.
+//!
+//! What several verbs share: [`context`] (the world around them), [`spec`] and [`directory`] (the sources), [`name`] and [`origin`] (what a
+//! person asks for), [`lists`] and [`entries`] (streams of lines), [`assemble`] (lines' bytes brought together), [`facts`], [`cache`],
+//! [`node`] (this machine's identity), [`undo`] (what a restore leaves), [`retire`] (four copies), [`locks`], [`state`] and [`work`] (where
+//! things lie), [`budget`] (memory), [`damage`], [`error`], [`event`].
 
 pub(crate) mod assemble;
 pub mod backup;
@@ -16,17 +21,21 @@ pub mod cat;
 pub mod catalogue;
 pub mod context;
 pub mod copies;
-mod damage;
+pub mod damage;
 pub mod diff;
+mod directory;
 mod entries;
 pub mod error;
 pub mod event;
+mod facts;
 pub mod fetch;
 pub mod forget;
 pub mod init;
 pub mod lists;
+pub mod locks;
 pub mod name;
 pub mod node;
+pub mod origin;
 pub mod restore;
 pub mod retire;
 pub mod ship;
@@ -36,8 +45,12 @@ pub mod snapshots;
 pub mod spec;
 pub mod state;
 pub mod status;
+pub mod undo;
 pub mod verify;
 mod work;
 
 pub use context::Context;
 pub use error::Error;
+
+/// Program and version, as manifests name it.
+pub const AGENT: &str = concat!("windlass ", env!("CARGO_PKG_VERSION"));

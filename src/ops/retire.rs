@@ -4,6 +4,7 @@ use std::fs;
 
 use super::copies::{self, Copies};
 use super::event::Event;
+use super::locks;
 use super::spec::SourceSpec;
 use super::{Context, Error};
 use crate::format::snapshot_id::SnapshotId;
@@ -39,7 +40,7 @@ pub fn retire(ctx: &Context, spec: &SourceSpec, dry_run: bool) -> Result<Vec<Sna
 /// # Errors
 /// As [`retire`].
 pub fn after_shipping(ctx: &Context, spec: &SourceSpec) -> Result<(), Error> {
-    match ctx.state()?.lock_source(ctx, &spec.name, "retention of", None) {
+    match locks::source(ctx, &spec.name, "retention of", None) {
         Ok(_lock) => retire(ctx, spec, false).map(|_| ()),
         Err(Error::System(crate::sys::Error::Locked { .. })) => Ok(()),
         Err(error) => Err(error),

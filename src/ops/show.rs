@@ -2,23 +2,14 @@
 
 use serde::Serialize;
 
-use super::assemble::{copy_lines, shipped_lines};
-use super::cat::{Part, ShippedFile};
-use super::catalogue::Shipped;
-use super::damage::MISSING;
-use super::entries::Entries;
-use super::error::chain;
-use super::lists::{Lines, ShippedLines, read_body};
+use super::assemble::lines_of;
+use super::facts::shipped_facts;
+use super::lists::read_body;
 use super::name::SnapshotName;
-use super::node::Remote;
-use super::ship::facts::FACTS;
 use super::snapshots::{Found, Row, View};
 use super::{Context, Error};
-use crate::format::body::{Body, Role};
-use crate::format::limits::BLOB_MAX;
 use crate::format::line::Line;
 use crate::format::names::NodeName;
-use crate::format::path::RelPath;
 use crate::format::snapshot_id::SnapshotId;
 
 /// What is known of a snapshot.
@@ -46,9 +37,6 @@ pub struct Outcome {
     /// What a fresh node needs to know of the source.
     pub facts: serde_json::Value,
 }
-
-/// Most bytes of `facts.json` that are read; it is stored as one blob.
-const FACTS_MAX: u64 = BLOB_MAX as u64;
 
 /// Tells what is known of a snapshot.
 ///
@@ -88,50 +76,6 @@ pub fn run(ctx: &Context, name: &SnapshotName, node: Option<&NodeName>) -> Resul
         facts,
         row,
     })
-}
-
-/// Reads `facts.json` of a shipped snapshot.
-pub(crate) fn shipped_facts(remote: &Remote, shipped: &Shipped, body: &Body) -> Result<serde_json::Value, Error> {
-    let node = &shipped.head.node;
-    let path = RelPath::new(FACTS).expect("a plain name");
-    let name = format!("{FACTS} of {}/{}", shipped.head.source, shipped.head.id);
-    let mut entries = Entries::new(Box::new(ShippedLines::open(remote, node, body, Role::Facts)));
-    let entry = entries.find(&path)?.ok_or_else(|| Error::damaged(&name, MISSING))?;
-    if entry.size > FACTS_MAX {
-        return Err(Error::damaged(&name, format!("it has {} bytes, {FACTS_MAX} are allowed", entry.size)));
-    }
-    let mut file = ShippedFile::open(remote, node, entries, &entry, 0);
-    let mut text = Vec::new();
-    while let Some(part) = file.next_part()? {
-        match part {
-            Part::Bytes(bytes) => text.extend_from_slice(bytes),
-            Part::Damaged { error, .. } => return Err(error),
-            Part::Hole(_) => return Err(Error::damaged(&name, "it has a hole")),
-        }
-    }
-    serde_json::from_slice(&text).map_err(|cause| Error::unreadable(&name)(cause.into()))
-}
-
-/// The lines of a snapshot: of its local copy where that is intact, else of the repository.
-pub(crate) fn lines_of(ctx: &Context, found: &Found) -> Result<Box<dyn Lines>, Error> {
-    let mut damage = None;
-    if let Some(copy) = &found.local {
-        match copy_lines(copy) {
-            Ok(lines) => return Ok(Box::new(lines)),
-            Err(error) if error.is_damage() => damage = Some(error),
-            Err(error) => return Err(error),
-        }
-    }
-    match (&found.shipped, damage) {
-        (Some((remote, shipped)), damage) => {
-            if let Some(damage) = damage {
-                ctx.warn(Some(&found.source), chain(&damage));
-            }
-            shipped_lines(remote, shipped)
-        }
-        (None, Some(damage)) => Err(damage),
-        (None, None) => Err(Error::Absent(format!("{} has just been removed", found.name()))),
-    }
 }
 
 /// Calls `visit` with every line of the snapshot's file lists, in path order.

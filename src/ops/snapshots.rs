@@ -9,7 +9,8 @@ use super::catalogue::{Catalogue, Finding, Shipped};
 use super::copies::{Copies, Copy, FUTURE, sources_with_copies};
 use super::name::{SnapshotName, Which};
 use super::node::Remote;
-use super::{Context, Error, restore};
+use super::undo::{self, Undo};
+use super::{Context, Error};
 use crate::format::head::{Head, ProblemCount};
 use crate::format::names::{NodeName, SourceName};
 use crate::format::snapshot_id::SnapshotId;
@@ -58,21 +59,6 @@ pub struct Row {
     /// Whether its id is more than a day ahead of the clock.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub future: bool,
-}
-
-/// What a restore has set aside and `restore --undo` puts back.
-#[derive(Clone, Debug, Serialize)]
-pub struct Undo {
-    /// The source.
-    pub source: SourceName,
-    /// The snapshot that was restored.
-    pub snapshot: Option<SnapshotId>,
-    /// When.
-    pub time: Timestamp,
-    /// What lies aside.
-    pub aside: std::path::PathBuf,
-    /// Whether the restore was undone, so that the restored state lies aside.
-    pub redo: bool,
 }
 
 /// All snapshots of a node in both tiers.
@@ -154,7 +140,7 @@ impl View {
                 rows.insert((name.clone(), copy.id()), local_row(ctx, copy));
             }
             self.strange.extend(copies.strange);
-            self.undo.extend(restore::undo_of(ctx, &name)?);
+            self.undo.extend(undo::undo_of(ctx, &name)?);
         }
         Ok(())
     }

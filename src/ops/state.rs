@@ -4,10 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Error;
-use super::context::{Context, Waiting};
 use crate::format::names::SourceName;
 use crate::format::snapshot_id::SnapshotId;
-use crate::sys::lock::Lock;
 
 /// The name of the state folder below the folder of local copies; no source can be called that.
 pub const STATE_FOLDER: &str = ".windlass";
@@ -46,25 +44,6 @@ impl State {
     /// [`Error::File`].
     pub fn work(&self) -> Result<PathBuf, Error> {
         self.folder(&["work"])
-    }
-
-    /// The lock of a source: held while its copies change or it is restored.
-    ///
-    /// # Errors
-    /// [`crate::sys::Error::Locked`] naming the holder.
-    pub fn lock_source(&self, ctx: &Context, source: &SourceName, what: &str, wait: Waiting) -> Result<Lock, Error> {
-        let path = self.folder(&["locks"])?.join(format!("{source}.lock"));
-        Ok(Lock::exclusive(&path, &format!("{what} {source}"), &*ctx.clock, wait, &ctx.stop)?)
-    }
-
-    /// The node's one shipping lock.
-    ///
-    /// # Errors
-    /// [`crate::sys::Error::Locked`] naming the holder.
-    pub fn lock_shipping(&self, ctx: &Context, what: &str, wait: Waiting) -> Result<Lock, Error> {
-        // A name that no source can have, because of the `@`.
-        let path = self.folder(&["locks"])?.join("@shipping.lock");
-        Ok(Lock::exclusive(&path, what, &*ctx.clock, wait, &ctx.stop)?)
     }
 
     /// The file that readers of a copy lock shared, and its remover exclusively.

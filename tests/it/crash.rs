@@ -6,7 +6,7 @@ use std::sync::Arc;
 use object_store::memory::InMemory;
 use windlass::format::snapshot_id::SnapshotId;
 use windlass::ops;
-use windlass::ops::fetch::Origin;
+use windlass::ops::origin::Origin;
 use windlass::ops::restore;
 use windlass::ops::snapshots::{Place, View};
 use windlass::repository::Repository;

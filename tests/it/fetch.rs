@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use windlass::format::path::RelPath;
 use windlass::format::snapshot_id::SnapshotId;
-use windlass::ops::fetch::{Options, Origin, Outcome};
+use windlass::ops::fetch::{Options, Outcome};
+use windlass::ops::origin::Origin;
 use windlass::ops::{self, Error};
 use windlass::sys::random::{Random, SeededRandom};
 

@@ -12,7 +12,7 @@ use proptest::test_runner::FileFailurePersistence;
 use rustix::fs::{CWD, FileType, Mode, XattrFlags};
 use windlass::format::snapshot_id::SnapshotId;
 use windlass::ops;
-use windlass::ops::fetch::Origin;
+use windlass::ops::origin::Origin;
 use windlass::ops::restore;
 use windlass::sys::random::{Random, SeededRandom};
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use windlass::format::snapshot_id::SnapshotId;
-use windlass::ops::fetch::Origin;
+use windlass::ops::origin::Origin;
 use windlass::ops::restore::{self, Options, Outcome};
 use windlass::ops::{self, Error};
 

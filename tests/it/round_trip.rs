@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use windlass::format::path::RelPath;
 use windlass::ops;
-use windlass::ops::fetch::{Options, Origin};
+use windlass::ops::fetch::Options;
+use windlass::ops::origin::Origin;
 use windlass::repository::Repository;
 use windlass::sys::clock::FixedClock;
 use windlass::sys::stop::Stop;

@@ -24,7 +24,7 @@ use std::path::Path;
 
 pub(crate) use data_folder::{DataFolder, Reader, problem_of};
 pub(crate) use findings::Findings;
-pub(crate) use open::{Opened, copy_lines, open, shipped_lines};
+pub(crate) use open::{Opened, copy_lines, lines_of, open, shipped_lines};
 
 use super::lists::Lines;
 use super::node::Remote;

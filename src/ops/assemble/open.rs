@@ -11,9 +11,9 @@ use crate::ops::catalogue::Shipped;
 use crate::ops::copies::{Copy, LINES};
 use crate::ops::damage::MISSING;
 use crate::ops::error::chain;
-use crate::ops::fetch::Origin;
 use crate::ops::lists::{Lines, ShippedLines, read_body};
 use crate::ops::node::Remote;
+use crate::ops::origin::Origin;
 use crate::ops::snapshots::Found;
 use crate::ops::{Context, Error};
 use crate::sys::lock::Lock;
@@ -116,4 +116,26 @@ pub(crate) fn copy_lines(copy: &Copy) -> Result<impl Lines + use<>, Error> {
 pub(crate) fn shipped_lines(remote: &Remote, shipped: &Shipped) -> Result<Box<dyn Lines>, Error> {
     let body = read_body(remote, shipped)?;
     Ok(Box::new(ShippedLines::open(remote, &shipped.head.node, &body, Role::Files)))
+}
+
+/// The lines of a snapshot: of its local copy where that is intact, else of the repository.
+pub(crate) fn lines_of(ctx: &Context, found: &Found) -> Result<Box<dyn Lines>, Error> {
+    let mut damage = None;
+    if let Some(copy) = &found.local {
+        match copy_lines(copy) {
+            Ok(lines) => return Ok(Box::new(lines)),
+            Err(error) if error.is_damage() => damage = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    match (&found.shipped, damage) {
+        (Some((remote, shipped)), damage) => {
+            if let Some(damage) = damage {
+                ctx.warn(Some(&found.source), chain(&damage));
+            }
+            shipped_lines(remote, shipped)
+        }
+        (None, Some(damage)) => Err(damage),
+        (None, None) => Err(Error::Absent(format!("{} has just been removed", found.name()))),
+    }
 }

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::assemble::{self, Assembled, Assembly, Opened, Totals};
+use super::damage::Damage;
 use super::name::SnapshotName;
+use super::origin::Origin;
 use super::snapshots::Found;
-use super::verify::Damage;
 use super::work::work_folder;
 use super::{Context, Error};
 use crate::archive::Target;
@@ -18,17 +19,6 @@ use crate::format::names::{NodeName, SourceName};
 use crate::format::path::RelPath;
 use crate::format::snapshot_id::SnapshotId;
 use destination::Destination;
-
-/// A tier that bytes may come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// The local copy.
-    Local,
-    /// The repository.
-    Repository,
-    /// A folder that a fetch has filled before (restore only).
-    Folder(PathBuf),
-}
 
 /// What is asked for.
 #[derive(Clone, Debug, Default)]

@@ -2,8 +2,8 @@
 
 use crate::format::head::ProblemCount;
 use crate::ops::Error;
+use crate::ops::facts::shipped_facts;
 use crate::ops::lists::read_body;
-use crate::ops::show::shipped_facts;
 use crate::ops::snapshots::Found;
 use crate::ops::spec::SourceSpec;
 

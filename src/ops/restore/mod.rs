@@ -1,13 +1,10 @@
 //! `restore`: makes a source hold a snapshot again, so that it can be undone.
 //!
 //! [`staging`] fetches and verifies beside the live thing; then the source lets the two change places, under a journal.
-//! [`memory`] is what is remembered of it, [`site`] where it happens, [`recover`] what the next command does after a kill.
+//! What is remembered of it, and what becomes of one that was killed, is [`super::undo`].
 
 mod about;
-mod memory;
 mod rate;
-mod recover;
-mod site;
 mod staging;
 
 use std::path::{Path, PathBuf};
@@ -16,14 +13,12 @@ use std::time::Duration;
 use serde::Serialize;
 
 use self::about::About;
-use self::memory::{JOURNAL, Pending, Step, Undo};
-pub(crate) use self::recover::recover;
-use self::site::Site;
-use super::context::Waiting;
 use super::event::Event;
-use super::fetch::Origin;
+use super::locks::{self, Waiting};
 use super::name::{SnapshotName, Which};
+use super::origin::Origin;
 use super::snapshots::Found;
+use super::undo::{JOURNAL, Pending, Site, Step, UndoRecord, recover, site};
 use super::{Context, Error};
 use crate::format::names::{NodeName, SourceName};
 use crate::format::snapshot_id::SnapshotId;
@@ -137,7 +132,7 @@ pub fn plan(ctx: &Context, name: &SnapshotName, options: &Options) -> Result<Pla
     if facts.bytes > room.free {
         warnings.push(format!("the files take up to {} bytes and {} are free: it may not fit", facts.bytes, room.free));
     }
-    if site.has_aside() && Undo::read(&site::folder(ctx, spec)?)?.is_some() {
+    if site.has_aside() && UndoRecord::read(&site::folder(ctx, spec)?)?.is_some() {
         warnings.push("what the restore before this one has set aside will be removed when this one is in place".to_owned());
     }
     Ok(Plan {
@@ -164,7 +159,7 @@ pub fn plan(ctx: &Context, name: &SnapshotName, options: &Options) -> Result<Pla
 /// [`Error::Damaged`], [`Error::Refused`], what the source gives.
 pub fn run(ctx: &Context, plan: &Plan, wait: Waiting) -> Result<Outcome, Error> {
     let spec = ctx.source(&plan.source)?;
-    let _lock = ctx.state()?.lock_source(ctx, &plan.source, "restore", wait)?;
+    let _lock = locks::source(ctx, &plan.source, "restore", wait)?;
     recover(ctx, spec)?;
     let started = ctx.clock.monotonic();
     let found = Found::look_up(ctx, plan.options.node.as_ref(), &plan.name)?;
@@ -173,7 +168,7 @@ pub fn run(ctx: &Context, plan: &Plan, wait: Waiting) -> Result<Outcome, Error> 
     let placement = site::placement(ctx, spec)?;
     let site = Site::of(&placement);
     site.clear_staged()?;
-    let mut pending = Pending::new(Undo::new(placement.clone(), found.id, ctx.clock.now()));
+    let mut pending = Pending::new(UndoRecord::new(placement.clone(), found.id, ctx.clock.now()));
     pending.write(Step::Staging, &folder)?;
 
     ctx.phase(&spec.name, Some(found.id), "fetching");
@@ -232,7 +227,7 @@ fn put_in_place(ctx: &Context, placement: &Placement, about: &About, folder: &Pa
 /// [`Error::Absent`] when there is none.
 pub fn plan_undo(ctx: &Context, source: &SourceName) -> Result<UndoPlan, Error> {
     let spec = ctx.source(source)?;
-    let undo = Undo::read(&site::folder(ctx, spec)?)?
+    let undo = UndoRecord::read(&site::folder(ctx, spec)?)?
         .ok_or_else(|| Error::Absent(format!("there is nothing to undo for `{source}`: no restore, or its undo has expired")))?;
     let site = Site::of(&undo.placement);
     Ok(UndoPlan {
@@ -251,10 +246,10 @@ pub fn plan_undo(ctx: &Context, source: &SourceName) -> Result<UndoPlan, Error> 
 /// [`Error::Refused`], what the source gives.
 pub fn undo(ctx: &Context, plan: &UndoPlan, wait: Waiting) -> Result<Outcome, Error> {
     let spec = ctx.source(&plan.source)?;
-    let _lock = ctx.state()?.lock_source(ctx, &plan.source, "undo a restore of", wait)?;
+    let _lock = locks::source(ctx, &plan.source, "undo a restore of", wait)?;
     recover(ctx, spec)?;
     let folder = site::folder(ctx, spec)?;
-    let mut undo = Undo::read(&folder)?.ok_or_else(|| Error::Absent(format!("the undo of `{}` has gone meanwhile", plan.source)))?;
+    let mut undo = UndoRecord::read(&folder)?.ok_or_else(|| Error::Absent(format!("the undo of `{}` has gone meanwhile", plan.source)))?;
     let journal = folder.join(JOURNAL);
     ctx.phase(&spec.name, Some(undo.snapshot), "undoing");
     match &undo.placement {
@@ -275,21 +270,4 @@ pub fn undo(ctx: &Context, plan: &UndoPlan, wait: Waiting) -> Result<Outcome, Er
         aside: site.has_aside().then(|| site.aside.to_owned()),
         notes: Vec::new(),
     })
-}
-
-/// The undo of a source, if there is one.
-///
-/// # Errors
-/// [`Error::File`].
-pub fn undo_of(ctx: &Context, source: &SourceName) -> Result<Option<super::snapshots::Undo>, Error> {
-    let folder = ctx.state()?.path(&["restore", source.as_str()]);
-    let Some(undo) = Undo::read(&folder)? else { return Ok(None) };
-    let site = Site::of(&undo.placement);
-    Ok(Some(super::snapshots::Undo {
-        source: source.clone(),
-        snapshot: Some(undo.snapshot),
-        time: undo.time,
-        aside: site.aside.to_owned(),
-        redo: undo.undone,
-    }))
 }

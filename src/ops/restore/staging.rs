@@ -5,14 +5,15 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use super::Options;
-use super::site::Site;
+
 use crate::archive::Target;
 use crate::format::entry::Kind;
 use crate::format::line::Line;
 use crate::ops::assemble::{self, Assembly};
-use crate::ops::fetch::Origin;
+use crate::ops::origin::Origin;
 use crate::ops::snapshots::Found;
 use crate::ops::spec::{SourceKind, SourceSpec};
+use crate::ops::undo::Site;
 use crate::ops::work::work_folder;
 use crate::ops::{Context, Error};
 use crate::source;

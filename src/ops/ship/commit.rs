@@ -10,7 +10,7 @@ use crate::ops::catalogue::{self, Catalogue};
 use crate::ops::copies::Copy;
 use crate::ops::node::Remote;
 use crate::ops::spec::SourceSpec;
-use crate::ops::{Context, Error};
+use crate::ops::{AGENT, Context, Error};
 
 /// What came of an attempt to commit.
 pub(super) enum Committed {
@@ -95,7 +95,7 @@ impl Manifest<'_> {
             kind: record.kind.clone(),
             id: record.id,
             n: self.n,
-            agent: super::super::snapshot::AGENT.to_owned(),
+            agent: AGENT.to_owned(),
             time: record.id.to_timestamp(),
             local_date: record.local_date,
             files: record.files,

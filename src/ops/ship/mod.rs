@@ -5,7 +5,6 @@
 //! [`known`] is where blobs lie already, [`presence`] which of those objects can be relied on, [`journal`] what a broken run had sent.
 
 mod commit;
-pub(crate) mod facts;
 mod journal;
 mod known;
 mod listing;
@@ -18,9 +17,9 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::catalogue::{Catalogue, Shipped};
-use super::context::Waiting;
 use super::copies::{Copies, Copy};
 use super::event::Event;
+use super::locks::{self, Waiting};
 use super::node::Remote;
 use super::spec::SourceSpec;
 use super::{Context, Error, retire};
@@ -66,7 +65,7 @@ pub struct Shipment {
 /// Shipments before the failing one stay.
 pub fn run(ctx: &Context, source: &SourceName, options: &Options) -> Result<Vec<Shipment>, Error> {
     let spec = ctx.source(source)?;
-    let _lock = ctx.state()?.lock_shipping(ctx, &format!("ship {source}"), options.wait)?;
+    let _lock = locks::shipping(ctx, &format!("ship {source}"), options.wait)?;
     let remote = Remote::open_for_shipping(ctx)?;
     ctx.phase(source, None, "planning");
     let copies = Copies::read(ctx, source)?;

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::commit::{Committed, Manifest, closed};
-use super::facts::Facts;
 use super::journal::{Journal, Record};
 use super::known::Known;
 use super::listing::{KnownLists, Listing};
@@ -16,6 +15,7 @@ use crate::format::head::Head;
 use crate::ops::cache::{Cache, CachedPack, Parent};
 use crate::ops::catalogue::Catalogue;
 use crate::ops::copies::Copy;
+use crate::ops::facts::Facts;
 use crate::ops::lists::{Beside, Lines};
 use crate::ops::node::Remote;
 use crate::ops::spec::SourceSpec;

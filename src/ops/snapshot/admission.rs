@@ -2,6 +2,7 @@
 
 use crate::format::entry::Kind;
 use crate::ops::copies::{self, Copies, Copy};
+use crate::ops::directory::directory;
 use crate::ops::event::Event;
 use crate::ops::lists::Beside;
 use crate::ops::node::Remote;
@@ -64,7 +65,7 @@ fn room(ctx: &Context) -> Result<(u64, u64), Error> {
 fn needed(ctx: &Context, spec: &SourceSpec, previous: Option<&Copy>) -> Result<u64, Error> {
     let directory = match &spec.kind {
         SourceKind::Sqlite { path } => return sqlite_size(path),
-        SourceKind::Directory { .. } => super::directory(ctx, spec)?,
+        SourceKind::Directory { .. } => directory(ctx, spec)?,
     };
     let mut beside = match previous {
         Some(copy) => Some(Beside::new(Box::new(copy.lines()?))),

@@ -18,24 +18,24 @@ use self::pieces::Cutting;
 use self::sqlite::take_sqlite;
 use self::taker::Lines;
 use self::writer::Writer;
-use super::context::Waiting;
 use super::copies::{self, Copies, Copy, DATA, LINES, PARTIAL, RECORD, Record};
+use super::directory::directory;
 use super::event::Event;
+use super::locks::{self, Waiting};
 use super::retire::retire;
 use super::spec::{SourceKind, SourceSpec};
-use super::{Context, Error, restore};
+use super::undo::recover;
+use super::{AGENT, Context, Error};
 use crate::archive::Method;
 use crate::format::head::ProblemCount;
 use crate::format::limits::FORMAT_VERSION;
 use crate::format::names::SourceName;
 use crate::format::snapshot_id::SnapshotId;
+use crate::source;
 use crate::source::Problem;
-use crate::source::directory::{self, CopySettings, Directory, Exclude};
+use crate::source::directory::CopySettings;
 use crate::sys::file;
 use crate::sys::tree::{remove_tree, sync_filesystem};
-
-/// Program and version, as manifests name it.
-pub const AGENT: &str = concat!("windlass ", env!("CARGO_PKG_VERSION"));
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -71,8 +71,8 @@ pub struct Outcome {
 /// [`Error::Refused`] when there is too little space; what the source gives.
 pub fn run(ctx: &Context, source: &SourceName, options: &Options) -> Result<Outcome, Error> {
     let spec = ctx.source(source)?;
-    let _lock = ctx.state()?.lock_source(ctx, source, "snapshot", options.wait)?;
-    restore::recover(ctx, spec)?;
+    let _lock = locks::source(ctx, source, "snapshot", options.wait)?;
+    recover(ctx, spec)?;
     let copies = Copies::read(ctx, source)?;
     if options.dry_run {
         return dry_run(ctx, spec, &copies);
@@ -204,7 +204,7 @@ fn take_directory(ctx: &Context, spec: &SourceSpec, partial: &Path, previous: Op
         in_flight: ctx.threads + 1,
     };
     let content = |size: u64| Cutting::new(Method::ContentDefined, size, &work);
-    directory::copy(&directory, &settings, &ctx.stop, &ctx.meter, &*ctx.clock, &content, &mut lines)?;
+    source::directory::copy(&directory, &settings, &ctx.stop, &ctx.meter, &*ctx.clock, &content, &mut lines)?;
     let facts = facts(ctx, spec, serde_json::json!({}));
     let read_bytes = lines.read_bytes;
     Ok((lines.finish(), read_bytes, facts))
@@ -226,26 +226,6 @@ fn facts(ctx: &Context, spec: &SourceSpec, of_kind: serde_json::Value) -> serde_
         all.extend(more);
     }
     facts
-}
-
-/// The tree that a directory source stands for; local copies that lie inside it are not part of it.
-pub(crate) fn directory(ctx: &Context, spec: &SourceSpec) -> Result<Directory, Error> {
-    let SourceKind::Directory { path, exclude, cross_filesystems } = &spec.kind else {
-        return Err(Error::Refused(format!("`{}` is not a directory", spec.name)));
-    };
-    let mut exclude = exclude.clone();
-    exclude.extend(own_copies(&ctx.local()?.dir, path)?);
-    Ok(Directory { root: path.clone(), exclude: Exclude::new(&exclude)?, cross_filesystems: *cross_filesystems })
-}
-
-/// A pattern for the folder of local copies, when it lies inside a source: each copy would hold all copies before it.
-fn own_copies(local: &Path, root: &Path) -> Result<Option<String>, Error> {
-    let resolved = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let (local, root) = (resolved(local), resolved(root));
-    let Ok(inside) = local.strip_prefix(&root) else { return Ok(None) };
-    let unusable = || Error::Usage(format!("{} is or holds the source {}: put local copies elsewhere", local.display(), root.display()));
-    let inside = inside.to_str().filter(|inside| !inside.is_empty()).ok_or_else(unusable)?;
-    Ok(Some(format!("/{}", globset::escape(inside))))
 }
 
 fn dry_run(ctx: &Context, spec: &SourceSpec, copies: &Copies) -> Result<Outcome, Error> {

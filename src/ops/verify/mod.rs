@@ -23,6 +23,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::catalogue::Catalogue;
+pub use super::damage::Damage;
 use super::error::chain;
 use super::name::SnapshotName;
 use super::node::Remote;
@@ -45,17 +46,6 @@ pub struct Options {
     pub snapshots: Vec<SnapshotName>,
     /// Another node's part of the repository.
     pub node: Option<NodeName>,
-}
-
-/// One object that is not what it should be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Damage {
-    /// The object's key, or the path of a local file.
-    pub object: String,
-    /// A snapshot that needs it, as `source/id`, where that is known.
-    pub snapshot: Option<String>,
-    /// What is wrong.
-    pub problem: String,
 }
 
 /// How much was looked at.

@@ -9,7 +9,8 @@ use std::fs;
 use serde_json::{Value, json};
 use windlass::format::check::Level;
 use windlass::ops::error::chain;
-use windlass::ops::fetch::{Options, Origin};
+use windlass::ops::fetch::Options;
+use windlass::ops::origin::Origin;
 use windlass::ops::{self, Error};
 
 use crate::support::forge::{self, Forge, Packed, file, folder, symlink, with};

@@ -171,7 +171,7 @@ impl Node {
     pub fn fetch(&self, id: SnapshotId) -> Result<PathBuf, Error> {
         let to = self.path(format!("fetched-{id}-{}", self.clock.monotonic().as_nanos()));
         self.clock.advance(Duration::from_nanos(1));
-        let options = ops::fetch::Options { to: to.clone(), from: vec![ops::fetch::Origin::Repository], ..Default::default() };
+        let options = ops::fetch::Options { to: to.clone(), from: vec![ops::origin::Origin::Repository], ..Default::default() };
         let name = format!("tree/{id}").parse().unwrap();
         ops::fetch::run(&self.context(), &name, &options)?;
         Ok(to)

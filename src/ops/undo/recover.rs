@@ -1,6 +1,6 @@
 //! What the next command does about a restore that was killed, and about an undo that has grown old.
 
-use super::memory::{JOURNAL, Pending, Step, Undo};
+use super::memory::{JOURNAL, Pending, Step, UndoRecord};
 use super::site::{Site, folder, inode};
 use crate::ops::spec::SourceSpec;
 use crate::ops::{Context, Error};
@@ -23,7 +23,7 @@ pub(crate) fn recover(ctx: &Context, spec: &SourceSpec) -> Result<(), Error> {
         ctx.warn(Some(&spec.name), format!("a {what} of `{}` that was broken off {how}", spec.name));
         if recovered.operation == Operation::Undo
             && recovered.is_finished
-            && let Some(mut undo) = Undo::read(&folder)?
+            && let Some(mut undo) = UndoRecord::read(&folder)?
         {
             undo.undone = !undo.undone;
             undo.write(&folder)?;
@@ -58,13 +58,13 @@ fn settle(ctx: &Context, spec: &SourceSpec, mut pending: Pending, folder: &std::
 }
 
 fn expire(ctx: &Context, spec: &SourceSpec, folder: &std::path::Path) -> Result<(), Error> {
-    let Some(undo) = Undo::read(folder)? else { return Ok(()) };
+    let Some(undo) = UndoRecord::read(folder)? else { return Ok(()) };
     if undo.time + ctx.local()?.undo_for >= ctx.clock.now() {
         return Ok(());
     }
     let site = Site::of(&undo.placement);
     // Forgotten first: an undo that is half removed must not be offered.
-    Undo::forget(folder)?;
+    UndoRecord::forget(folder)?;
     site.drop_aside()?;
     ctx.warn(Some(&spec.name), format!("what the restore of {} had set aside was kept long enough and is gone", undo.snapshot));
     Ok(())

@@ -18,40 +18,40 @@ const UNDO: &str = "undo.json";
 /// The document of a restore that is under way.
 const PENDING: &str = "pending.json";
 /// The journal of the exchange itself.
-pub(super) const JOURNAL: &str = "journal.json";
+pub(crate) const JOURNAL: &str = "journal.json";
 
 /// What can be undone, or done again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Undo {
+pub(crate) struct UndoRecord {
     format: u32,
     /// How the two change places.
-    pub(super) placement: Placement,
+    pub(crate) placement: Placement,
     /// The snapshot that was restored.
-    pub(super) snapshot: SnapshotId,
+    pub(crate) snapshot: SnapshotId,
     /// When.
-    pub(super) time: Timestamp,
+    pub(crate) time: Timestamp,
     /// Whether it was undone, so that the restored state lies aside now.
-    pub(super) undone: bool,
+    pub(crate) undone: bool,
 }
 
-impl Undo {
+impl UndoRecord {
     /// The undo of a restore that has just been made.
-    pub(super) fn new(placement: Placement, snapshot: SnapshotId, time: Timestamp) -> Self {
+    pub(crate) fn new(placement: Placement, snapshot: SnapshotId, time: Timestamp) -> Self {
         Self { format: FORMAT_VERSION, placement, snapshot, time, undone: false }
     }
 
     /// The undo of a source, if there is one.
-    pub(super) fn read(folder: &Path) -> Result<Option<Self>, Error> {
+    pub(crate) fn read(folder: &Path) -> Result<Option<Self>, Error> {
         read(folder, UNDO)
     }
 
     /// Remembers it.
-    pub(super) fn write(&self, folder: &Path) -> Result<(), Error> {
+    pub(crate) fn write(&self, folder: &Path) -> Result<(), Error> {
         write(folder, UNDO, self)
     }
 
     /// Forgets it.
-    pub(super) fn forget(folder: &Path) -> Result<(), Error> {
+    pub(crate) fn forget(folder: &Path) -> Result<(), Error> {
         remove(folder, UNDO)
     }
 }
@@ -59,7 +59,7 @@ impl Undo {
 /// How far a restore has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// Files are being fetched; the source has not been touched.
     Staging,
     /// The staged files are about to change places with the live ones, or have done so.
@@ -68,35 +68,35 @@ pub(super) enum Step {
 
 /// A restore that is under way.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Pending {
+pub(crate) struct Pending {
     format: u32,
     /// How far it has come.
-    pub(super) step: Step,
+    pub(crate) step: Step,
     /// Inode of what was staged, once it is complete.
-    pub(super) staged: Option<u64>,
+    pub(crate) staged: Option<u64>,
     /// The undo that there will be.
-    pub(super) undo: Undo,
+    pub(crate) undo: UndoRecord,
 }
 
 impl Pending {
     /// A restore that begins.
-    pub(super) fn new(undo: Undo) -> Self {
+    pub(crate) fn new(undo: UndoRecord) -> Self {
         Self { format: FORMAT_VERSION, step: Step::Staging, staged: None, undo }
     }
 
     /// The restore that was under way, if one was.
-    pub(super) fn read(folder: &Path) -> Result<Option<Self>, Error> {
+    pub(crate) fn read(folder: &Path) -> Result<Option<Self>, Error> {
         read(folder, PENDING)
     }
 
     /// Remembers that it has come this far.
-    pub(super) fn write(&mut self, step: Step, folder: &Path) -> Result<(), Error> {
+    pub(crate) fn write(&mut self, step: Step, folder: &Path) -> Result<(), Error> {
         self.step = step;
         write(folder, PENDING, self)
     }
 
     /// It is over.
-    pub(super) fn forget(folder: &Path) -> Result<(), Error> {
+    pub(crate) fn forget(folder: &Path) -> Result<(), Error> {
         remove(folder, PENDING)
     }
 }

@@ -5,8 +5,9 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::ops::directory::directory;
 use crate::ops::spec::{SourceKind, SourceSpec};
-use crate::ops::{Context, Error, snapshot};
+use crate::ops::{Context, Error};
 use crate::source;
 use crate::source::placement::Placement;
 use crate::sys::tree::remove_tree;
@@ -15,32 +16,30 @@ use crate::sys::tree::remove_tree;
 const SIDECARS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 /// Finds out how a source can be put back; changes nothing.
-pub(super) fn placement(ctx: &Context, spec: &SourceSpec) -> Result<Placement, Error> {
+pub(crate) fn placement(ctx: &Context, spec: &SourceSpec) -> Result<Placement, Error> {
     Ok(match &spec.kind {
-        SourceKind::Directory { .. } => {
-            Placement::Directory(source::directory::plan(spec.name.as_str(), &snapshot::directory(ctx, spec)?)?)
-        }
+        SourceKind::Directory { .. } => Placement::Directory(source::directory::plan(spec.name.as_str(), &directory(ctx, spec)?)?),
         SourceKind::Sqlite { path } => Placement::Sqlite(source::sqlite::plan(spec.name.as_str(), path)?),
     })
 }
 
 /// The paths of a placement.
-pub(super) struct Site<'a> {
+pub(crate) struct Site<'a> {
     /// The live thing.
-    pub(super) target: &'a Path,
+    pub(crate) target: &'a Path,
     /// Where the new one is put together.
-    pub(super) staged: &'a Path,
+    pub(crate) staged: &'a Path,
     /// Where the one that is not live lies.
-    pub(super) aside: &'a Path,
+    pub(crate) aside: &'a Path,
     /// Whether nothing was live when it was planned.
-    pub(super) fresh: bool,
+    pub(crate) fresh: bool,
     /// Whether it is a file rather than a folder.
     is_file: bool,
 }
 
 impl<'a> Site<'a> {
     /// The paths of this placement.
-    pub(super) fn of(placement: &'a Placement) -> Self {
+    pub(crate) fn of(placement: &'a Placement) -> Self {
         match placement {
             Placement::Directory(p) => Self { target: &p.target, staged: &p.staged, aside: &p.aside, fresh: p.fresh, is_file: false },
             Placement::Sqlite(p) => Self { target: &p.target, staged: &p.staged, aside: &p.aside, fresh: p.fresh, is_file: true },
@@ -48,7 +47,7 @@ impl<'a> Site<'a> {
     }
 
     /// The folder that files are fetched into: the staged tree itself, or for a single file a folder beside it.
-    pub(super) fn filling(&self) -> PathBuf {
+    pub(crate) fn filling(&self) -> PathBuf {
         if self.is_file {
             with_name(self.staged, |name| name.replacen(".windlass-staging", ".fetch.windlass-staging", 1))
         } else {
@@ -57,50 +56,50 @@ impl<'a> Site<'a> {
     }
 
     /// Where an earlier undo lies until the restore that replaces it is in place. The name is one that no snapshot holds.
-    pub(super) fn earlier(&self) -> PathBuf {
+    pub(crate) fn earlier(&self) -> PathBuf {
         with_name(self.aside, |name| name.replacen(".windlass-undo", ".earlier.windlass-undo", 1))
     }
 
     /// Whether something lies aside.
-    pub(super) fn has_aside(&self) -> bool {
+    pub(crate) fn has_aside(&self) -> bool {
         fs::symlink_metadata(self.aside).is_ok()
     }
 
     /// Removes what was staged.
-    pub(super) fn clear_staged(&self) -> Result<(), Error> {
+    pub(crate) fn clear_staged(&self) -> Result<(), Error> {
         remove_tree(&self.filling())?;
         remove_with_sidecars(self.staged)
     }
 
     /// Sets an earlier undo apart, so that its place is free.
-    pub(super) fn set_earlier_apart(&self) -> Result<(), Error> {
+    pub(crate) fn set_earlier_apart(&self) -> Result<(), Error> {
         remove_with_sidecars(&self.earlier())?;
         move_with_sidecars(self.aside, &self.earlier())
     }
 
     /// Puts an earlier undo back where it was.
-    pub(super) fn put_earlier_back(&self) -> Result<(), Error> {
+    pub(crate) fn put_earlier_back(&self) -> Result<(), Error> {
         move_with_sidecars(&self.earlier(), self.aside)
     }
 
     /// Removes an earlier undo: a newer one has taken its place.
-    pub(super) fn drop_earlier(&self) -> Result<(), Error> {
+    pub(crate) fn drop_earlier(&self) -> Result<(), Error> {
         remove_with_sidecars(&self.earlier())
     }
 
     /// Removes what lies aside.
-    pub(super) fn drop_aside(&self) -> Result<(), Error> {
+    pub(crate) fn drop_aside(&self) -> Result<(), Error> {
         remove_with_sidecars(self.aside)
     }
 }
 
 /// The inode of what is at a path, if anything is.
-pub(super) fn inode(path: &Path) -> Option<u64> {
+pub(crate) fn inode(path: &Path) -> Option<u64> {
     fs::symlink_metadata(path).ok().map(|found| found.ino())
 }
 
 /// The state folder of a source's restores.
-pub(super) fn folder(ctx: &Context, spec: &SourceSpec) -> Result<PathBuf, Error> {
+pub(crate) fn folder(ctx: &Context, spec: &SourceSpec) -> Result<PathBuf, Error> {
     ctx.state()?.folder(&["restore", spec.name.as_str()])
 }
 

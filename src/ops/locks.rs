@@ -1,0 +1,29 @@
+//! The locks of a node: one per source, one for shipping. Readers need none but that of the copy they read.
+
+use std::time::Duration;
+
+use super::{Context, Error};
+use crate::format::names::SourceName;
+use crate::sys::lock::Lock;
+
+/// How long to wait for a lock that another run holds; `None` = not at all.
+pub type Waiting = Option<Duration>;
+
+/// The lock of a source: held while its copies change or it is restored.
+///
+/// # Errors
+/// [`crate::sys::Error::Locked`] naming the holder.
+pub fn source(ctx: &Context, source: &SourceName, what: &str, wait: Waiting) -> Result<Lock, Error> {
+    let path = ctx.state()?.folder(&["locks"])?.join(format!("{source}.lock"));
+    Ok(Lock::exclusive(&path, &format!("{what} {source}"), &*ctx.clock, wait, &ctx.stop)?)
+}
+
+/// The node's one shipping lock.
+///
+/// # Errors
+/// [`crate::sys::Error::Locked`] naming the holder.
+pub fn shipping(ctx: &Context, what: &str, wait: Waiting) -> Result<Lock, Error> {
+    // A name that no source can have, because of the `@`.
+    let path = ctx.state()?.folder(&["locks"])?.join("@shipping.lock");
+    Ok(Lock::exclusive(&path, what, &*ctx.clock, wait, &ctx.stop)?)
+}

@@ -1,0 +1,50 @@
+//! What a restore has left behind: the undo that can be made, and a restore that was killed.
+//!
+//! [`site`] is where a restore happens, [`memory`] what is remembered of it, [`recover`] what the next command does after a kill.
+
+mod memory;
+mod recover;
+pub(crate) mod site;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+pub(crate) use memory::{JOURNAL, Pending, Step, UndoRecord};
+pub(crate) use recover::recover;
+pub(crate) use site::Site;
+
+use super::{Context, Error};
+use crate::format::names::SourceName;
+use crate::format::snapshot_id::SnapshotId;
+
+/// What a restore has set aside and `restore --undo` puts back.
+#[derive(Clone, Debug, Serialize)]
+pub struct Undo {
+    /// The source.
+    pub source: SourceName,
+    /// The snapshot that was restored.
+    pub snapshot: Option<SnapshotId>,
+    /// When.
+    pub time: Timestamp,
+    /// What lies aside.
+    pub aside: std::path::PathBuf,
+    /// Whether the restore was undone, so that the restored state lies aside.
+    pub redo: bool,
+}
+
+/// The undo of a source, if there is one.
+///
+/// # Errors
+/// [`Error::File`].
+pub fn undo_of(ctx: &Context, source: &SourceName) -> Result<Option<Undo>, Error> {
+    let folder = ctx.state()?.path(&["restore", source.as_str()]);
+    let Some(undo) = UndoRecord::read(&folder)? else { return Ok(None) };
+    let site = Site::of(&undo.placement);
+    Ok(Some(Undo {
+        source: source.clone(),
+        snapshot: Some(undo.snapshot),
+        time: undo.time,
+        aside: site.aside.to_owned(),
+        redo: undo.undone,
+    }))
+}
