@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use windlass::format::snapshot_id::SnapshotId;
-use windlass::ops::event::Event;
 use windlass::ops::{self, Error};
 use windlass::sys::lock::Lock;
 
