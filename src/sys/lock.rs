@@ -15,7 +15,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// A lock that is held until this value is dropped.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
 }
 
 impl Lock {
@@ -40,7 +40,7 @@ impl Lock {
             .and_then(|()| file.seek(SeekFrom::Start(0)))
             .and_then(|_| file.write_all(holder.as_bytes()))
             .map_err(Error::io("write", path))?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 
     /// Takes a lock that other readers may hold too; waits while somebody holds it exclusively, which is for moments only.
@@ -50,7 +50,7 @@ impl Lock {
     pub fn shared(path: &Path) -> Result<Self, Error> {
         let file = open(path)?;
         file.lock_shared().map_err(Error::io("lock", path))?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 
     /// Takes a lock that nobody else may hold, or gives `None` when somebody holds it.
@@ -59,7 +59,15 @@ impl Lock {
     /// [`Error::Io`].
     pub fn try_exclusive_quiet(path: &Path) -> Result<Option<Self>, Error> {
         let file = open(path)?;
-        Ok(try_exclusive(&file, path)?.then_some(Self { _file: file }))
+        Ok(try_exclusive(&file, path)?.then_some(Self { file }))
+    }
+}
+
+impl Drop for Lock {
+    /// Closing the file is not enough: a child process that is just being started has a copy of the descriptor for a moment.
+    fn drop(&mut self) {
+        // It can only fail for a file that is not open.
+        let _ = self.file.unlock();
     }
 }
 
@@ -91,6 +99,18 @@ mod tests {
         assert!(Lock::try_exclusive_quiet(&path).unwrap().is_none());
         drop(held);
         Lock::exclusive(&path, "ship x", &clock, Some(Duration::from_secs(1)), &stop).unwrap();
+    }
+
+    /// A program that is just being started holds copies of all descriptors until it closes them.
+    #[test]
+    fn a_lock_that_was_given_up_is_free_whoever_else_has_its_descriptor() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.lock");
+        let held = Lock::try_exclusive_quiet(&path).unwrap().unwrap();
+        let copy = held.file.try_clone().unwrap();
+        drop(held);
+        assert!(Lock::try_exclusive_quiet(&path).unwrap().is_some());
+        drop(copy);
     }
 
     #[test]

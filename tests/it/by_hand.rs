@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 
 use windlass::format::snapshot_id::SnapshotId;
 
+use crate::support::forge::rewritten;
 use crate::support::listing::{Listing, assert_same};
 use crate::support::node::Node;
 use crate::support::odd;
@@ -106,19 +107,22 @@ fn the_highest_complete_manifest_is_restored() {
     node.init();
     let id = node.backup();
     let manifests = node.path("bucket/node-1/manifests/tree");
-    let head = fs::read_to_string(manifests.join(format!("{id}.1.json"))).unwrap();
+    let head = fs::read(manifests.join(format!("{id}.1.json"))).unwrap();
     let body = fs::read(manifests.join(format!("{id}.1.body.jsonl"))).unwrap();
-    // 2 is complete, 3 has another body than its head says, 4 has none, of 10 there is only half a head, of 11 no head.
-    fs::write(manifests.join(format!("{id}.2.json")), head.replace("\"n\":1", "\"n\":2")).unwrap();
+    // 1 has lost its body, 2 is complete, 3 has another body than its head says, 4 has none, of 10 there is only half a head, of 11 no head, and 12 was flipped.
+    fs::write(manifests.join(format!("{id}.2.json")), rewritten(&head, "n", 2)).unwrap();
     fs::write(manifests.join(format!("{id}.2.body.jsonl")), &body).unwrap();
-    fs::write(manifests.join(format!("{id}.3.json")), head.replace("\"n\":1", "\"n\":3")).unwrap();
+    fs::write(manifests.join(format!("{id}.3.json")), rewritten(&head, "n", 3)).unwrap();
     fs::write(manifests.join(format!("{id}.3.body.jsonl")), &body[1..]).unwrap();
-    fs::write(manifests.join(format!("{id}.4.json")), head.replace("\"n\":1", "\"n\":4")).unwrap();
+    fs::write(manifests.join(format!("{id}.4.json")), rewritten(&head, "n", 4)).unwrap();
     fs::write(manifests.join(format!("{id}.10.json")), &head[..head.len() / 2]).unwrap();
     fs::write(manifests.join(format!("{id}.10.body.jsonl")), &body).unwrap();
     fs::write(manifests.join(format!("{id}.11.body.jsonl")), b"{}").unwrap();
+    let flipped = String::from_utf8(rewritten(&head, "n", 12)).unwrap().replace("\"files\":\"1\"", "\"files\":\"3\"");
+    fs::write(manifests.join(format!("{id}.12.json")), flipped).unwrap();
+    fs::write(manifests.join(format!("{id}.12.body.jsonl")), &body).unwrap();
+    fs::remove_file(manifests.join(format!("{id}.1.body.jsonl"))).unwrap();
     assert_same(&expected(&node), &restored(&node, "bucket", id, "target"));
-    fs::remove_file(manifests.join(format!("{id}.1.json"))).unwrap();
     fs::remove_file(manifests.join(format!("{id}.2.body.jsonl"))).unwrap();
     let output = restore(&node, Path::new("bucket"), id, "none");
     assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("no complete manifest"));

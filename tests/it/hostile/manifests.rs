@@ -139,16 +139,16 @@ fn markers_and_node_files_of_unknown_versions_stop_everything() {
     let node = node();
     node.init();
     node.write("a", b"1");
-    for (key, change) in [
-        ("windlass.json", ("\"format\":1", "\"format\":2")),
-        ("windlass.json", ("\"encryption\":\"none\"", "\"encryption\":\"rot13\"")),
-        ("windlass.json", ("\"repository\":\"", "\"repository\":\"../")),
-        ("node-1/node.1.json", ("\"format\":1", "\"format\":2")),
-        ("node-1/node.1.json", ("\"uuid\":\"", "\"uuid\":\"../")),
+    for (key, field, value) in [
+        ("windlass.json", "format", json!(2)),
+        ("windlass.json", "encryption", json!("rot13")),
+        ("windlass.json", "repository", json!("../6f2c1c5e-0f5b-4a53-9a0a-6dd2f0f1b7a1")),
+        ("node-1/node.1.json", "format", json!(2)),
+        ("node-1/node.1.json", "uuid", json!("../6f2c1c5e-0f5b-4a53-9a0a-6dd2f0f1b7a1")),
     ] {
         let path = node.path("bucket").join(key);
-        let sound = fs::read_to_string(&path).unwrap();
-        fs::write(&path, sound.replace(change.0, change.1)).unwrap();
+        let sound = fs::read(&path).unwrap();
+        fs::write(&path, forge::rewritten(&sound, field, value)).unwrap();
         let before = objects(&node);
         let error = node.try_backup().expect_err(key);
         assert!(chain(&error).contains(key), "{key}: {}", chain(&error));

@@ -144,17 +144,23 @@ impl<'n> Forge<'n> {
     }
 }
 
-/// A document that ends with the SHA-256 of itself without that.
-pub fn document(document: &Value) -> Vec<u8> {
-    let plain = text(document);
-    let digest = Digest::of(&plain);
-    let object = std::str::from_utf8(&plain).unwrap().strip_suffix("}\n").unwrap();
-    format!("{object},\"sha256\":\"{digest}\"}}\n").into_bytes()
+/// A line of a list as it is stored.
+pub fn text(line: &Value) -> Vec<u8> {
+    format!("{line}\n").into_bytes()
 }
 
-/// A line of JSON as it is stored.
-pub fn text(document: &Value) -> Vec<u8> {
-    format!("{document}\n").into_bytes()
+/// A document as it is stored: it ends with the SHA-256 of what it is without that field.
+pub fn document(document: &Value) -> Vec<u8> {
+    let mut document = document.clone();
+    document.as_object_mut().unwrap().remove("sha256");
+    let text = format!("{document}\n");
+    let open = text.strip_suffix("}\n").unwrap();
+    format!("{open},\"sha256\":\"{}\"}}\n", Digest::of(text.as_bytes())).into_bytes()
+}
+
+/// A stored document with one field changed, as if it had been written like that.
+pub fn rewritten(stored: &[u8], field: &str, value: impl Into<Value>) -> Vec<u8> {
+    document(&with(serde_json::from_slice(stored).unwrap(), field, value.into()))
 }
 
 /// The key of a pack.
