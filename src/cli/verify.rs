@@ -42,24 +42,38 @@ impl Verify {
         } else {
             lines(&outcome).iter().for_each(|line| program.output.line(line));
         }
-        if outcome.checked.level == Level::Quick {
-            program.output.note("no stored byte was read: --full reads and compares them all");
-        }
-        if !outcome.damage.is_empty() {
-            program.output.note("the next `windlass backup` stores what is damaged anew, where it still can");
-        }
         if let Some(why) = &outcome.unreachable {
             program.output.warning(format!("only local copies were looked at: {why}"));
         }
+        if outcome.checked.level == Level::Quick {
+            program.output.note("no stored byte was read: --full reads and compares them all");
+        }
+        advice(&outcome).iter().for_each(|line| program.output.note(line));
         Ok(exit(&outcome))
     }
 }
 
-/// Damage goes before objects that nobody knows and before a repository that could not be looked at.
+/// What to do about damage: keys are relative, files of local copies are named by their absolute path.
+fn advice(outcome: &Outcome) -> Vec<&'static str> {
+    let (local, stored): (Vec<_>, Vec<_>) = outcome.damage.iter().partition(|damage| damage.object.starts_with('/'));
+    let mut lines = Vec::new();
+    if !stored.is_empty() {
+        lines.push("the next `windlass backup` stores what is damaged in the repository anew, where it still can");
+    }
+    if !local.is_empty() {
+        lines.push(
+            "unchanged files are shared between local copies: `windlass forget` those that are damaged, and if the newest is one of them \
+             all; the next `windlass backup` then reads the source anew",
+        );
+    }
+    lines
+}
+
+/// Damage goes before objects that nobody knows, and before a repository that could not be looked at.
 fn exit(outcome: &Outcome) -> Exit {
     if !outcome.damage.is_empty() {
         Exit::Damage
-    } else if !outcome.unexpected.is_empty() || outcome.unreachable.is_some() {
+    } else if outcome.unreachable.is_some() || !outcome.unexpected.is_empty() {
         Exit::Partly
     } else {
         Exit::Done
@@ -97,4 +111,50 @@ pub(super) fn lines(outcome: &Outcome) -> Vec<String> {
         lines.push(format!("{objects} that no manifest names, left by runs that were broken off"));
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::verify::{Checked, Damage};
+
+    fn outcome() -> Outcome {
+        Outcome {
+            checked: Checked { objects: 3, bytes: 2048, level: Level::Full },
+            snapshots: 1,
+            local_copies: 1,
+            damage: Vec::new(),
+            unreferenced: 0,
+            unexpected: Vec::new(),
+            unreachable: None,
+        }
+    }
+
+    #[test]
+    fn everything_that_is_not_proven_shows_in_the_code_and_damage_goes_first() {
+        let damage = vec![Damage { object: "n/packs/x".into(), snapshot: Some("a/1".into()), problem: "it is missing".into() }];
+        assert_eq!(exit(&outcome()), Exit::Done);
+        assert_eq!(exit(&Outcome { unreachable: Some("down".into()), ..outcome() }), Exit::Partly);
+        assert_eq!(exit(&Outcome { unexpected: vec!["x".into()], ..outcome() }), Exit::Partly);
+        assert_eq!(exit(&Outcome { unexpected: vec!["x".into()], damage, ..outcome() }), Exit::Damage);
+    }
+
+    #[test]
+    fn what_helps_depends_on_the_tier_that_is_damaged() {
+        let damage = |object: &str| Damage { object: object.into(), snapshot: None, problem: "x".into() };
+        let of = |objects: &[&str]| advice(&Outcome { damage: objects.iter().map(|object| damage(object)).collect(), ..outcome() });
+        assert!(of(&[]).is_empty());
+        assert!(of(&["n/packs/x"])[0].contains("`windlass backup` stores"));
+        assert!(of(&["/var/lib/windlass/a/1/data/x"])[0].contains("`windlass forget`"));
+        assert_eq!(of(&["/x", "n/packs/x"]).len(), 2);
+    }
+
+    #[test]
+    fn what_is_damaged_is_named_with_its_object_and_snapshot() {
+        let damage = vec![Damage { object: "n/packs/x".into(), snapshot: Some("a/1".into()), problem: "it is missing".into() }];
+        let lines = super::lines(&Outcome { damage, ..outcome() });
+        assert_eq!(lines[0], "damaged     n/packs/x (a/1): it is missing");
+        assert!(lines[1].starts_with("1 damaged object: 1 shipped snapshot, 1 local copy, 3 objects, 2.0 KiB; level full"), "{}", lines[1]);
+        assert_eq!(super::lines(&outcome())[0].split(':').next(), Some("sound"));
+    }
 }

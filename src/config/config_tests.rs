@@ -91,7 +91,7 @@ fn a_host_name_that_does_not_fit_gives_the_lines_to_add() {
     let machine = Machine { host_name: "Ellis_1 (old)".into(), ..machine() };
     let error = Config::parse(SMALL, Path::new("/w"), false, &machine, &FixedEnvironment::default()).unwrap_err();
     assert!(error.to_string().contains("[node]\nname = \"ellis_1--old-\""), "{error}");
-    assert_eq!((fitting_node_name("-"), fitting_node_name("Ä")), ("node-1".to_owned(), "node-1".to_owned()));
+    assert_eq!((resolve::fitting("-"), resolve::fitting("Ä")), ("node-1".to_owned(), "node-1".to_owned()));
 }
 
 #[test]

@@ -137,11 +137,6 @@ impl Config {
     }
 }
 
-/// The nearest node name to a host name that does not fit.
-pub fn fitting_node_name(host: &str) -> String {
-    resolve::fitting(host)
-}
-
 #[cfg(test)]
 #[path = "config_tests.rs"]
 mod tests;

@@ -1,7 +1,7 @@
 //! What the next command does about a restore that was killed, and about an undo that has grown old.
 
 use super::memory::{JOURNAL, Pending, Step, Undo};
-use super::site::{Site, folder};
+use super::site::{Site, folder, inode};
 use crate::ops::spec::SourceSpec;
 use crate::ops::{Context, Error};
 use crate::source::placement::{self, Operation};
@@ -39,9 +39,10 @@ pub(crate) fn recover(ctx: &Context, spec: &SourceSpec) -> Result<(), Error> {
 fn settle(ctx: &Context, spec: &SourceSpec, mut pending: Pending, folder: &std::path::Path) -> Result<(), Error> {
     let placement = pending.undo.placement.clone();
     let site = Site::of(&placement);
-    // The place aside was free before; something lies there only once the two have changed places. Where nothing was live before,
-    // nothing lies aside afterwards, and what is live now is the sign.
-    let is_placed = pending.step == Step::Placing && if site.fresh { site.target.exists() } else { site.has_aside() };
+    // The place aside was free before, so something lies there only once the two have changed places. Where nothing was live before,
+    // nothing lies aside afterwards either; then it is told by what is live now.
+    let is_placed = pending.step == Step::Placing
+        && if site.fresh { pending.staged.is_some() && inode(site.target) == pending.staged } else { site.has_aside() };
     site.clear_staged()?;
     if is_placed {
         pending.undo.write(folder)?;
