@@ -1,0 +1,124 @@
+//! Memory is bounded by configuration, not by data. `tests/memory/run` measures the same at full size.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+use std::process::Child;
+use std::time::Duration;
+
+use windlass::sys::random::{Random, SeededRandom};
+
+use crate::support::program::{Machine, finish};
+use crate::support::tree::noise;
+
+/// How much more memory many times as many files may take: noise of the allocator, and nothing that grows.
+const GROWTH_MAX: u64 = 8 << 20;
+
+/// Length of each of many files. The smaller tree fills four packs with them, so that every buffer has been as full as it gets.
+const SMALL: usize = 16_000;
+
+/// `limits.memory` where the configuration says nothing.
+const LIMIT: u64 = 128 << 20;
+
+/// Number of files in the smaller and in the larger tree.
+fn files() -> [u64; 2] {
+    let given = std::env::var("WINDLASS_MEMORY_FILES").unwrap_or_else(|_| "4000 20000".into());
+    let counts: Vec<u64> = given.split_whitespace().map(|count| count.parse().expect("numbers of files")).collect();
+    counts.try_into().expect("two numbers of files")
+}
+
+/// Length of the large file in MiB.
+fn mebibytes() -> u64 {
+    std::env::var("WINDLASS_MEMORY_MIB").map_or(512, |text| text.parse().expect("a number of MiB"))
+}
+
+/// Highest resident memory of a run in bytes, as the kernel kept it. Read while it runs, since it is gone with the process: growth in the
+/// very last millisecond is not seen, and a program grows while it works.
+fn peak_of(child: Child) -> u64 {
+    let status = format!("/proc/{}/status", child.id());
+    let watcher = std::thread::spawn(move || {
+        let mut peak = 0;
+        while let Some(now) = peak_in(Path::new(&status)) {
+            peak = peak.max(now);
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        peak
+    });
+    finish(child).expect(0);
+    watcher.join().unwrap()
+}
+
+/// `None` once the process has ended.
+fn peak_in(status: &Path) -> Option<u64> {
+    let text = fs::read_to_string(status).ok()?;
+    let line = text.lines().find(|line| line.starts_with("VmHWM:"))?;
+    Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? << 10)
+}
+
+/// Names of what is measured, in the order of [`peaks`].
+const MEASURED: [&str; 4] = ["first backup", "unchanged backup", "verification", "fetch"];
+
+/// The lowest and the highest peak of each thing that is measured. How full buffers are at one time is chance, so what can be done twice is.
+fn peaks(machine: &Machine, what: &str) -> [(u64, u64); 4] {
+    machine.run(&["init"]).expect(0);
+    let twice = |run: &dyn Fn() -> u64| {
+        let (a, b) = (run(), run());
+        (a.min(b), a.max(b))
+    };
+    let to = machine.path("to");
+    let first = peak_of(machine.start(&["backup", "tree"]));
+    let again = twice(&|| peak_of(machine.start(&["backup", "tree"])));
+    fs::rename(machine.path("local/tree"), machine.path("local copies")).unwrap();
+    let verify = twice(&|| peak_of(machine.start(&["verify", "--full"])));
+    let fetch = twice(&|| {
+        let peak = peak_of(machine.start(&["fetch", "tree/latest", "--to", to.to_str().unwrap()]));
+        fs::remove_dir_all(&to).unwrap();
+        peak
+    });
+    let peaks = [(first, first), again, verify, fetch];
+    for (name, (low, high)) in MEASURED.iter().zip(peaks) {
+        println!("{what}: {name}: {:.1} to {:.1} MiB", mib(low), mib(high));
+        assert!(low > 1 << 20, "the peak of the {name} was not seen");
+        assert!(high < LIMIT, "the {name} took {:.1} MiB", mib(high));
+    }
+    peaks
+}
+
+fn mib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+#[test]
+fn many_times_as_many_files_take_no_more_memory() {
+    let counts = files();
+    // Where there are very many, they need not be long to fill packs.
+    let length = if counts[0] < 100_000 { SMALL } else { SMALL / 20 };
+    let [few, many] = counts.map(|count| {
+        let machine = Machine::new();
+        for n in 0..count {
+            let folder = machine.path(format!("tree/{}/{}", n % 31, n % 17));
+            if n < 31 * 17 {
+                fs::create_dir_all(&folder).unwrap();
+            }
+            fs::write(folder.join(format!("a file with a name of usual length {n}")), noise(n, length)).unwrap();
+        }
+        peaks(&machine, &format!("{count} files"))
+    });
+    for (name, ((_, few), (many, _))) in MEASURED.iter().zip(few.into_iter().zip(many)) {
+        assert!(many < few + GROWTH_MAX, "the {name} took {:.1} MiB and now takes {:.1}", mib(few), mib(many));
+    }
+}
+
+#[test]
+fn a_large_file_stays_within_the_limit() {
+    let machine = Machine::new();
+    let mut file = File::create(machine.path("tree/large")).unwrap();
+    let random = SeededRandom::new(1);
+    let mut buffer = vec![0; 1 << 20];
+    for _ in 0..mebibytes() {
+        random.fill(&mut buffer);
+        file.write_all(&buffer).unwrap();
+    }
+    drop(file);
+    peaks(&machine, &format!("a file of {} MiB", mebibytes()));
+}
