@@ -23,7 +23,7 @@ pub fn check_pack(stored: &[u8], found: &mut dyn FnMut(Digest, u32, (u64, u32), 
     let mut rest = skippable::strip(stored)?;
     loop {
         let offset = stored.len() - rest.len();
-        let at = |cause: Error| Error::damaged(format!("frame at {offset}: {}", text(cause)));
+        let at = |cause: Error| Error::damaged(format!("frame at {offset}: {}", cause));
         if rest.is_empty() {
             return Err(Error::damaged("the pack ends before the end of its tar archive"));
         }
@@ -54,14 +54,6 @@ fn members(plain: &[u8], found: &mut dyn FnMut(Digest, u32, u32)) -> Result<(), 
         start += space(length);
     }
     Ok(())
-}
-
-/// What was damaged, without the word that the outer error says again.
-fn text(cause: Error) -> String {
-    match cause {
-        Error::Damaged(what) => what,
-        other => other.to_string(),
-    }
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use crate::sys;
 /// What went wrong in this room. The cause, where there is one, is the source and not part of the text.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// Stored bytes do not decode, or not to what they must be.
-    #[error("damaged: {0}")]
+    /// Stored bytes do not decode, or not to what they must be. Says what is wrong with them; the caller adds with which.
+    #[error("{0}")]
     Damaged(String),
     /// A file of the local copy has other bytes than when it was copied.
     #[error("`{path}` in the local copy no longer has the bytes that were copied: its SHA-256 differs")]

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::format::digest::{Digest, Hasher};
 use crate::format::entry::Location;
 use crate::format::limits::{PACK_MAX, PACK_TARGET};
+use crate::sys::buffer::Buffer;
 use crate::sys::random::Random;
 
 use super::{raw_frame, skippable};
@@ -30,7 +31,7 @@ pub(super) type Placed = (Digest, u32, u32);
 
 /// A pack that begins with its random bytes and may hold frames.
 pub(super) struct OpenPack {
-    bytes: Vec<u8>,
+    bytes: Buffer,
     hasher: Hasher,
     plain_bytes: u64,
     blobs: Vec<(Digest, u32, Location)>,
@@ -39,7 +40,7 @@ pub(super) struct OpenPack {
 impl OpenPack {
     /// A pack without frames. The room for the largest pack is reserved at once, so that it never moves; only what is written is resident.
     pub(super) fn new(random: &dyn Random) -> Self {
-        let mut pack = Self { bytes: Vec::with_capacity(PACK_MAX), hasher: Hasher::new(), plain_bytes: 0, blobs: Vec::new() };
+        let mut pack = Self { bytes: Buffer::with_capacity(PACK_MAX), hasher: Hasher::new(), plain_bytes: 0, blobs: Vec::new() };
         pack.append(&skippable::random(random));
         pack
     }
@@ -69,7 +70,7 @@ impl OpenPack {
         for (_, _, at) in &mut self.blobs {
             at.pack = name;
         }
-        SealedPack { name, bytes: self.bytes.into(), plain_bytes: self.plain_bytes, blobs: self.blobs }
+        SealedPack { name, bytes: self.bytes.freeze(), plain_bytes: self.plain_bytes, blobs: self.blobs }
     }
 
     fn append(&mut self, bytes: &[u8]) {

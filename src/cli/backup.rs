@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::args::{DryRun, Sources, Wait};
 use super::context::Program;
 use super::each::{Failed, each, exit_of};
-use super::exit::{Exit, is_stopped};
+use super::exit::Exit;
 use super::failure::Failure;
 use super::snapshot::Taken;
 use super::{ship, snapshot};
@@ -81,7 +81,7 @@ fn tell(program: &Program, outcome: Outcome, dry_run: bool) -> (Outcome, Exit) {
     if let Some(error) = &outcome.failure {
         // The copy is there, so whatever kept it from being shipped, the work is partly done; damage and a stop go before that.
         let exit = Exit::of_error(error, program.stop.signal());
-        let exit = if exit == Exit::Damage || is_stopped(error) { exit } else { Exit::Partly };
+        let exit = if exit == Exit::Damage || error.is_stopped() { exit } else { Exit::Partly };
         output.op_error(format!("{}: the local copy is there, but was not shipped", outcome.snapshot.source), error, exit);
         exits.push(exit);
     }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::context::Program;
-use super::exit::{Exit, is_stopped};
+use super::exit::Exit;
 use crate::format::head::ProblemCount;
 use crate::format::names::SourceName;
 use crate::format::snapshot_id::SnapshotId;
@@ -44,7 +44,7 @@ pub(super) fn each<T>(program: &Program, sources: &[SourceName], mut work: impl 
                 program.output.op_error(source, &error, exit);
                 failed.push(Failed { source: source.clone(), error: chain(&error), exit_code: exit.code() });
                 exits.push(exit);
-                if is_stopped(&error) {
+                if error.is_stopped() {
                     break;
                 }
             }

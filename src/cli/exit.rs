@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::failure::Failure;
-use crate::{archive, ops, repository, source, sys};
+use crate::{ops, repository, source, sys};
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,8 +49,8 @@ impl Exit {
     /// What an error of a verb means.
     pub(super) fn of_error(error: &ops::Error, signal: Option<i32>) -> Self {
         match error {
-            error if is_stopped(error) => Self::of_signal(signal),
-            error if is_damage(error) => Self::Damage,
+            error if error.is_stopped() => Self::of_signal(signal),
+            error if error.is_damage() => Self::Damage,
             ops::Error::Usage(_) | ops::Error::Repository(repository::Error::Settings(_) | repository::Error::CaFile { .. }) => Self::Usage,
             ops::Error::Source(source::Error::Pattern { .. }) => Self::Usage,
             ops::Error::Absent(_) => Self::Absent,
@@ -86,25 +86,10 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Whether stored bytes were found to be wrong, in whichever room.
-fn is_damage(error: &ops::Error) -> bool {
-    error.is_damage() || matches!(error, ops::Error::Archive(archive::Error::Damaged(_) | archive::Error::Mismatch { .. }))
-}
-
-/// Whether the run was stopped on purpose, in whichever room.
-pub(super) fn is_stopped(error: &ops::Error) -> bool {
-    error.is_stopped()
-        || matches!(
-            error,
-            ops::Error::System(sys::Error::Stopped(_))
-                | ops::Error::Source(source::Error::Stopped(_) | source::Error::System(sys::Error::Stopped(_)))
-                | ops::Error::Archive(archive::Error::Stopped(_) | archive::Error::System(sys::Error::Stopped(_)))
-        )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::archive;
     use crate::format::FormatError;
     use crate::sys::stop::Stopped;
 

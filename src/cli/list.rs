@@ -130,14 +130,7 @@ pub(super) fn print(program: &Program, ctx: &Context, node: &NodeName, view: &Vi
         }
         table.lines().iter().for_each(|line| output.line(line));
     }
-    for undo in &view.undo {
-        let restored = undo.snapshot.map(|id| format!(" {id} was restored")).unwrap_or_default();
-        let when = human::time(undo.time, &zone);
-        output.line(format!(
-            "{}: at {when}{restored}; `windlass restore {} --undo` puts back what was there before",
-            undo.source, undo.source
-        ));
-    }
+    view.undo.iter().for_each(|undo| output.line(undo_line(undo, &zone)));
     for finding in &view.findings {
         let snapshot = finding.snapshot.as_ref().map(|snapshot| format!(" ({snapshot})")).unwrap_or_default();
         output.warning(format!("{}{snapshot}: {}", finding.object, finding.problem));
@@ -145,6 +138,16 @@ pub(super) fn print(program: &Program, ctx: &Context, node: &NodeName, view: &Vi
     view.strange.iter().for_each(|strange| output.warning(strange));
     if let Some(error) = &view.unreachable {
         output.warning(format!("only what is local is shown: {}", chain(error)));
+    }
+}
+
+/// What can be undone, or done again.
+fn undo_line(undo: &Undo, zone: &jiff::tz::TimeZone) -> String {
+    let (source, when) = (&undo.source, human::time(undo.time, zone));
+    let what = undo.snapshot.map_or_else(|| "a snapshot".into(), |id| id.to_string());
+    match undo.redo {
+        false => format!("{source}: at {when} {what} was restored; `windlass restore {source} --undo` puts back what was there before"),
+        true => format!("{source}: the restore of {what} at {when} was undone; `windlass restore {source} --undo` brings it back"),
     }
 }
 

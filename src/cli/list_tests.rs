@@ -52,3 +52,13 @@ fn what_is_wrong_with_a_snapshot_is_told_in_words() {
     assert_eq!(wrong(&row()), "2 changed");
     assert_eq!(wrong(&Row { future: true, problems: Vec::new(), ..row() }), "its time is ahead of the clock");
 }
+
+#[test]
+fn an_undo_is_told_from_a_redo() {
+    let undo = |redo| {
+        let undo = Undo { source: "ellis".parse().unwrap(), snapshot: Some(row().id), time: row().time, aside: "/x".into(), redo };
+        undo_line(&undo, &jiff::tz::TimeZone::UTC)
+    };
+    assert!(undo(false).contains("20261123T000000123Z was restored; `windlass restore ellis --undo` puts back"), "{}", undo(false));
+    assert!(undo(true).contains("was undone; `windlass restore ellis --undo` brings it back"), "{}", undo(true));
+}

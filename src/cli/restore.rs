@@ -107,27 +107,37 @@ impl Restore {
         if output.json {
             output.document("restore", &document(Some(&outcome)));
         } else {
-            output.line(sentence(&outcome));
+            output.line(sentence(&outcome, self.undo));
         }
         outcome.notes.iter().for_each(|note| output.warning(note));
         if outcome.aside.is_some() {
-            output.note(format!("`windlass restore {} --undo` puts back what was there before", outcome.source));
+            output.note(way_back(&outcome));
         }
         Ok(Exit::Done)
     }
 }
 
-fn sentence(outcome: &Outcome) -> String {
+fn sentence(outcome: &Outcome, undo: bool) -> String {
     let source = &outcome.source;
     match outcome.id {
+        Some(id) if undo => format!("{source} holds {id} again"),
         Some(id) => format!(
             "{source} holds {id}: {}, {}, {} downloaded",
             human::count(outcome.files, "file"),
             human::bytes(outcome.bytes),
             human::bytes(outcome.downloaded_bytes)
         ),
-        None => format!("{source} holds what was there before the restore"),
+        None => format!("{source} is as it was before the restore"),
     }
+}
+
+/// How to take back what was just done.
+fn way_back(outcome: &Outcome) -> String {
+    let does = match outcome.id {
+        Some(_) => "puts back what was there before",
+        None => "once more brings back what was restored",
+    };
+    format!("`windlass restore {} --undo` {does}", outcome.source)
 }
 
 /// What will be done, for a person.
@@ -153,7 +163,10 @@ fn undo_lines(plan: &UndoPlan, zone: &jiff::tz::TimeZone) -> Vec<String> {
     vec![
         format!("{}the restore{restored} at {}", if plan.redo { "redo       " } else { "undo       " }, human::time(plan.time, zone)),
         format!("into       {}", plan.target.display()),
-        format!("put back   {}", plan.aside.display()),
+        match &plan.aside {
+            Some(aside) => format!("put back   {}", aside.display()),
+            None => "put back   nothing: nothing was there before".into(),
+        },
         "set aside  what is there now: undoing again puts that back".into(),
     ]
 }

@@ -48,11 +48,25 @@ impl Verify {
         if outcome.checked.level == Level::Quick {
             program.output.note("no stored byte was read: --full reads and compares them all");
         }
-        if !outcome.damage.is_empty() {
-            program.output.note("the next `windlass backup` stores what is damaged anew, where it still can");
-        }
+        advice(&outcome).iter().for_each(|line| program.output.note(line));
         Ok(exit(&outcome))
     }
+}
+
+/// What to do about damage: keys are relative, files of local copies are named by their absolute path.
+fn advice(outcome: &Outcome) -> Vec<&'static str> {
+    let (local, stored): (Vec<_>, Vec<_>) = outcome.damage.iter().partition(|damage| damage.object.starts_with('/'));
+    let mut lines = Vec::new();
+    if !stored.is_empty() {
+        lines.push("the next `windlass backup` stores what is damaged in the repository anew, where it still can");
+    }
+    if !local.is_empty() {
+        lines.push(
+            "unchanged files are shared between local copies: `windlass forget` those that are damaged, and if the newest is one of them \
+             all; the next `windlass backup` then reads the source anew",
+        );
+    }
+    lines
 }
 
 /// Damage goes before objects that nobody knows, and before a repository that could not be looked at.
@@ -123,6 +137,16 @@ mod tests {
         assert_eq!(exit(&Outcome { unreachable: Some("down".into()), ..outcome() }), Exit::Partly);
         assert_eq!(exit(&Outcome { unexpected: vec!["x".into()], ..outcome() }), Exit::Partly);
         assert_eq!(exit(&Outcome { unexpected: vec!["x".into()], damage, ..outcome() }), Exit::Damage);
+    }
+
+    #[test]
+    fn what_helps_depends_on_the_tier_that_is_damaged() {
+        let damage = |object: &str| Damage { object: object.into(), snapshot: None, problem: "x".into() };
+        let of = |objects: &[&str]| advice(&Outcome { damage: objects.iter().map(|object| damage(object)).collect(), ..outcome() });
+        assert!(of(&[]).is_empty());
+        assert!(of(&["n/packs/x"])[0].contains("`windlass backup` stores"));
+        assert!(of(&["/var/lib/windlass/a/1/data/x"])[0].contains("`windlass forget`"));
+        assert_eq!(of(&["/x", "n/packs/x"]).len(), 2);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::digest::Digest;
 use super::limits::{FORMAT_VERSION, HEAD_MAX};
 use super::names::{NodeName, SourceName};
+use super::self_digest::{check_own_digest, with_own_digest};
 use super::snapshot_id::SnapshotId;
 use super::{FormatError, number};
 
@@ -86,8 +87,7 @@ impl Head {
     /// # Errors
     /// [`FormatError::LineTooLong`] when it would be above [`HEAD_MAX`].
     pub fn to_text(&self) -> Result<Vec<u8>, FormatError> {
-        let mut text = serde_json::to_vec(self)?;
-        text.push(b'\n');
+        let text = with_own_digest(serde_json::to_vec(self)?);
         if text.len() > HEAD_MAX {
             return Err(FormatError::LineTooLong { length: text.len(), limit: HEAD_MAX });
         }
@@ -103,6 +103,7 @@ impl Head {
             return Err(FormatError::LineTooLong { length: text.len(), limit: HEAD_MAX });
         }
         check_version(text)?;
+        check_own_digest(text)?;
         let head: Self = serde_json::from_slice(text)?;
         if head.id != SnapshotId::from_timestamp(head.time) {
             return Err(FormatError::invalid(format!("the head of {} speaks of the instant {}", head.id, head.time)));

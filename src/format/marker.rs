@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::FormatError;
 use super::head::check_version;
+use super::self_digest::{check_own_digest, with_own_digest};
 
 /// Whether packs and file lists are encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,9 +33,7 @@ pub struct Marker {
 impl Marker {
     /// The JSON text.
     pub fn to_text(&self) -> Vec<u8> {
-        let mut text = serde_json::to_vec(self).expect("a marker is plain JSON");
-        text.push(b'\n');
-        text
+        with_own_digest(serde_json::to_vec(self).expect("a marker is plain JSON"))
     }
 
     /// Reads a marker; the version is looked at before anything else.
@@ -43,6 +42,7 @@ impl Marker {
     /// Any [`FormatError`].
     pub fn from_text(text: &[u8]) -> Result<Self, FormatError> {
         check_version(text)?;
+        check_own_digest(text)?;
         let marker: Self = serde_json::from_slice(text)?;
         if !super::node_file::is_uuid(&marker.repository) {
             return Err(FormatError::invalid(format!("the repository id `{}` is not a UUID", marker.repository)));

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::FormatError;
 use super::head::check_version;
 use super::names::NodeName;
+use super::self_digest::{check_own_digest, with_own_digest};
 
 /// `node.<n>.json`: the UUID of the machine that ships under this name. The highest number counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,9 +24,7 @@ pub struct NodeFile {
 impl NodeFile {
     /// The JSON text.
     pub fn to_text(&self) -> Vec<u8> {
-        let mut text = serde_json::to_vec(self).expect("a node file is plain JSON");
-        text.push(b'\n');
-        text
+        with_own_digest(serde_json::to_vec(self).expect("a node file is plain JSON"))
     }
 
     /// Reads a node file; the version is looked at before anything else.
@@ -34,6 +33,7 @@ impl NodeFile {
     /// Any [`FormatError`].
     pub fn from_text(text: &[u8]) -> Result<Self, FormatError> {
         check_version(text)?;
+        check_own_digest(text)?;
         let file: Self = serde_json::from_slice(text)?;
         if !is_uuid(&file.uuid) {
             return Err(FormatError::invalid(format!("the node id `{}` is not a UUID", file.uuid)));

@@ -116,7 +116,7 @@ impl Catalogue {
                 Ok(head) => head,
                 Err(error) if error.is_damage() || matches!(error, Error::Unreadable { .. }) => {
                     let unknown = !error.is_damage();
-                    self.findings.push(Finding { unknown, ..Finding::damaged(object, &key, super::error::chain(&error)) });
+                    self.findings.push(Finding { unknown, ..Finding::damaged(object, &key, problem_of(&error)) });
                     continue;
                 }
                 Err(error) => return Err(error),
@@ -154,6 +154,15 @@ impl Catalogue {
     }
 }
 
+/// What is wrong, from an error that names the object too.
+fn problem_of(error: &Error) -> String {
+    match error {
+        Error::Damaged { problem, .. } => problem.clone(),
+        Error::Unreadable { cause, .. } => format!("it cannot be read: {}", super::error::chain(cause)),
+        other => super::error::chain(other),
+    }
+}
+
 impl Finding {
     fn unknown(object: String) -> Self {
         Self { object, snapshot: None, problem: "unexpected: this program does not know what it is".into(), unknown: true }
@@ -188,10 +197,7 @@ fn names_in(folder: &std::path::Path) -> Result<Vec<String>, Error> {
 
 /// A head, from the cache when this very object has been read before: objects never change.
 fn read_head(ctx: &Context, remote: &Remote, key: &str, size: u64) -> Result<Head, Error> {
-    let cached = ctx.local.as_ref().map(|local| {
-        let parts = ["heads", &remote.marker.repository].into_iter().chain(key.split('/'));
-        State::new(&local.dir).path(&parts.collect::<Vec<_>>())
-    });
+    let cached = cache_path(ctx, remote, key);
     if let Some(path) = &cached
         && let Ok(text) = fs::read(path)
         && text.len() as u64 == size
@@ -213,6 +219,19 @@ fn read_head(ctx: &Context, remote: &Remote, key: &str, size: u64) -> Result<Hea
         keep(&path, &text);
     }
     Ok(head)
+}
+
+/// Keeps a head that this node has just stored and read back: if it is lost, the node knows that it was there.
+pub(super) fn remember(ctx: &Context, remote: &Remote, key: &str, text: &[u8]) {
+    if let Some(path) = cache_path(ctx, remote, key) {
+        keep(&path, text);
+    }
+}
+
+fn cache_path(ctx: &Context, remote: &Remote, key: &str) -> Option<std::path::PathBuf> {
+    let local = ctx.local.as_ref()?;
+    let parts = ["heads", &remote.marker.repository].into_iter().chain(key.split('/'));
+    Some(State::new(&local.dir).path(&parts.collect::<Vec<_>>()))
 }
 
 /// The cache only saves requests, so a disk that cannot take it is no failure.

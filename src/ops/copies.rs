@@ -22,6 +22,8 @@ pub const RECORD: &str = "snapshot.json";
 pub const LINES: &str = "files.jsonl.zst";
 /// The folder with the data of a local copy.
 pub const DATA: &str = "data";
+/// What was found to be wrong with a copy's bytes since it was made.
+pub const DAMAGED: &str = "damaged.json";
 /// The ending of a copy that is being made or removed.
 pub const PARTIAL: &str = ".partial";
 
@@ -66,6 +68,17 @@ pub struct Copy {
     pub dir: PathBuf,
     /// What it is.
     pub record: Record,
+    /// What was found to be wrong with its bytes, when somebody looked.
+    pub damage: Option<KnownDamage>,
+}
+
+/// `damaged.json` of a local copy: what was found of its bytes after it was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownDamage {
+    /// When it was found.
+    pub time: Timestamp,
+    /// The first thing that was found.
+    pub problem: String,
 }
 
 impl Copy {
@@ -79,9 +92,31 @@ impl Copy {
         self.dir.join(DATA)
     }
 
-    /// Whether nothing went wrong while it was taken.
+    /// Whether nothing went wrong while it was taken, and nothing has been found to be wrong with it since.
     pub fn is_sound(&self) -> bool {
-        self.record.problems.is_empty()
+        self.record.problems.is_empty() && self.damage.is_none()
+    }
+
+    /// Remembers that its bytes are not what they were, so that it does not count as sound and no new copy shares its files.
+    ///
+    /// # Errors
+    /// [`Error::System`].
+    pub fn note_damage(&self, ctx: &Context, problem: impl Into<String>) -> Result<(), Error> {
+        let damage = KnownDamage { time: ctx.clock.now(), problem: problem.into() };
+        let text = serde_json::to_vec(&damage).expect("plain JSON");
+        Ok(crate::sys::file::replace(&self.dir.join(DAMAGED), &text)?)
+    }
+
+    /// Forgets damage that was noted: every byte has been read since, and is right.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn note_sound(&self) -> Result<(), Error> {
+        let path = self.dir.join(DAMAGED);
+        match fs::remove_file(&path) {
+            Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(Error::file("remove", path)(cause)),
+            _ => Ok(()),
+        }
     }
 
     /// Its entries, in path order; the file is compared with its SHA-256 first.
@@ -153,7 +188,8 @@ impl Copies {
         };
         match read_record(&dir) {
             Ok(record) if record.id == id && record.source == *source => {
-                let copy = Copy { dir, record };
+                let damage = read_damage(&dir);
+                let copy = Copy { dir, record, damage };
                 if id.to_timestamp() > limit { self.future.push(copy) } else { self.complete.push(copy) }
             }
             Ok(record) => self.strange.push(format!("{}: says it is {}/{}; it is left alone", dir.display(), record.source, record.id)),
@@ -195,6 +231,13 @@ fn read_record(dir: &Path) -> Result<Record, String> {
     })?;
     crate::format::head::check_version(&text).map_err(|cause| format!("{RECORD}: {cause}"))?;
     serde_json::from_slice(&text).map_err(|cause| format!("{RECORD} is damaged: {cause}"))
+}
+
+/// A note that cannot be read is a note all the same.
+fn read_damage(dir: &Path) -> Option<KnownDamage> {
+    let text = fs::read(dir.join(DAMAGED)).ok()?;
+    let unclear = |_| KnownDamage { time: Timestamp::MAX, problem: format!("{DAMAGED} cannot be read") };
+    Some(serde_json::from_slice(&text).unwrap_or_else(unclear))
 }
 
 /// Names of sources that have a folder with local copies, configured or not.

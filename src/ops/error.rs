@@ -93,6 +93,7 @@ impl Error {
         match self {
             Self::Damaged { .. } => true,
             Self::Unreadable { cause, .. } => !matches!(cause, FormatError::Version(_)),
+            Self::Archive(archive::Error::Damaged(_) | archive::Error::Mismatch { .. }) => true,
             _ => false,
         }
     }
@@ -102,9 +103,16 @@ impl Error {
         matches!(self, Self::Repository(cause) if cause.is_unreachable())
     }
 
-    /// Whether the run was stopped on purpose.
+    /// Whether the run was stopped on purpose, in whichever room.
     pub fn is_stopped(&self) -> bool {
-        matches!(self, Self::Stopped | Self::Repository(repository::Error::Stopped { .. }))
+        matches!(
+            self,
+            Self::Stopped
+                | Self::Repository(repository::Error::Stopped { .. })
+                | Self::System(sys::Error::Stopped(_))
+                | Self::Source(source::Error::Stopped(_) | source::Error::System(sys::Error::Stopped(_)))
+                | Self::Archive(archive::Error::Stopped(_) | archive::Error::System(sys::Error::Stopped(_)))
+        )
     }
 }
 

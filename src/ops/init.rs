@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use serde::Serialize;
 
+use super::catalogue::Catalogue;
 use super::node::{Remote, own_uuid};
 use super::{Context, Error};
 use crate::format::key::{Key, MARKER};
@@ -66,6 +67,8 @@ pub fn run(ctx: &Context, options: &Options) -> Result<Outcome, Error> {
         Remote::open_for_shipping(ctx)?;
     }
     record(ctx, &remote, &probe)?;
+    // On a rebuilt node this is how it learns the ids that it has used before: a new one must be above them.
+    Catalogue::read(ctx, &remote, &ctx.node, None)?;
     Ok(Outcome { location, repository: Some(remote.marker.repository), created, claimed, probe: Some(probe) })
 }
 

@@ -1,6 +1,7 @@
 //! This machine's identity, and whether a repository knows it under its name.
 
 use std::fs;
+use std::ops::ControlFlow;
 
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +9,7 @@ use super::{Context, Error};
 use crate::format::key::{Key, MARKER, NodeKey};
 use crate::format::limits::SMALL_MAX;
 use crate::format::marker::{Encryption, Marker};
+use crate::format::names::NodeName;
 use crate::format::node_file::NodeFile;
 use crate::repository::Repository;
 use crate::sys::{file, random};
@@ -62,8 +64,17 @@ impl Remote {
     /// As [`Remote::open`]; [`Error::Refused`] when the name belongs to another machine or to nobody yet.
     pub fn open_for_shipping(ctx: &Context) -> Result<Self, Error> {
         let remote = Self::open(ctx)?;
-        match remote.owner(ctx)? {
-            Some((_, file)) if file.uuid == own_uuid(ctx)? => Ok(remote),
+        remote.check_owner(ctx)?;
+        Ok(remote)
+    }
+
+    /// Whether this machine may ship under its node's name.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when the name belongs to another machine or to nobody yet; what the store gives.
+    pub fn check_owner(&self, ctx: &Context) -> Result<(), Error> {
+        match self.owner(ctx)? {
+            Some((_, file)) if file.uuid == own_uuid(ctx)? => Ok(()),
             Some((n, file)) => Err(Error::Refused(format!(
                 "the node name `{}` belongs to another machine ({} says {}). Give this machine another [node] name, or, if it replaces \
                  that one, run `windlass init --adopt`",
@@ -91,6 +102,22 @@ impl Remote {
             }
         }
         Ok(last)
+    }
+
+    /// Whether the repository holds anything of a node.
+    ///
+    /// # Errors
+    /// [`Error::Absent`] when it holds nothing; what the store gives.
+    pub fn check_node(&self, node: &NodeName) -> Result<(), Error> {
+        let mut is_there = false;
+        self.store.list(&format!("{node}/"), &mut |_| {
+            is_there = true;
+            ControlFlow::Break(())
+        })?;
+        match is_there {
+            true => Ok(()),
+            false => Err(Error::Absent(format!("{} knows no node `{node}`: say whose part with --node NAME", self.store.describe()))),
+        }
     }
 
     /// Writes the node file with this number.

@@ -14,6 +14,9 @@ use crate::format::head::{Head, ProblemCount};
 use crate::format::names::{NodeName, SourceName};
 use crate::format::snapshot_id::SnapshotId;
 
+/// The kind of problem of a snapshot whose local copy is known to be damaged.
+pub const DAMAGED_COPY: &str = "damaged local copy";
+
 /// Where a snapshot is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -127,6 +130,9 @@ impl View {
             Err(error) if error.is_stopped() || (ctx.local.is_none() || foreign) => return Err(error),
             Err(error) => view.unreachable = Some(error),
         }
+        if rows.is_empty() && (ctx.local.is_none() || foreign) {
+            Remote::open(ctx)?.check_node(node)?;
+        }
         view.rows = rows.into_values().collect();
         Ok(view)
     }
@@ -160,6 +166,8 @@ fn is_future(ctx: &Context, id: SnapshotId) -> bool {
 
 fn local_row(ctx: &Context, copy: &Copy) -> Row {
     let record = &copy.record;
+    let mut problems = record.problems.clone();
+    problems.extend(copy.damage.as_ref().map(|_| ProblemCount { kind: DAMAGED_COPY.to_owned(), count: 1 }));
     Row {
         id: record.id,
         node: record.node.clone(),
@@ -171,7 +179,7 @@ fn local_row(ctx: &Context, copy: &Copy) -> Row {
         bytes: record.bytes,
         stored_bytes: None,
         added_bytes: None,
-        problems: record.problems.clone(),
+        problems,
         future: is_future(ctx, record.id),
     }
 }
@@ -207,7 +215,7 @@ impl Found {
             // The newest one may be hidden by damage; then what is taken for the latest is older than a person thinks.
             let source = format!("{}/", row.source);
             let is_newer = |snapshot: &str| snapshot.strip_prefix(&source).is_some_and(|id| *id > *row.id.to_string());
-            for finding in damaged(name, &view).filter(|finding| finding.snapshot.as_deref().is_some_and(is_newer)) {
+            for finding in hidden(name, &view).filter(|finding| finding.snapshot.as_deref().is_some_and(is_newer)) {
                 let newer = finding.snapshot.as_deref().unwrap_or_default();
                 let problem = format!("{newer} is newer than {} and cannot be used: {}: {}", row.id, finding.object, finding.problem);
                 ctx.warn(Some(&row.source), problem);
@@ -256,9 +264,14 @@ fn choose<'v>(name: &SnapshotName, view: &'v View) -> Result<&'v Row, Error> {
     };
     match fitting.as_slice() {
         [row] => Ok(row),
-        [] => match damaged(name, view).next() {
-            Some(finding) => Err(Error::damaged(&finding.object, &finding.problem)),
-            None => absent(format!("there is no snapshot `{name}`: `windlass list` shows what there is")),
+        [] => match (hidden(name, view).next(), &view.unreachable) {
+            (Some(finding), _) if finding.unknown => Err(Error::Refused(format!("{}: {}", finding.object, finding.problem))),
+            (Some(finding), _) => Err(Error::damaged(&finding.object, &finding.problem)),
+            (None, Some(error @ Error::Unreadable { object, cause })) => {
+                let problem = super::error::chain(cause);
+                Err(if error.is_damage() { Error::damaged(object, problem) } else { Error::Refused(format!("{object}: {problem}")) })
+            }
+            (None, _) => absent(format!("there is no snapshot `{name}`: `windlass list` shows what there is")),
         },
         some => {
             let names: Vec<String> = some.iter().take(8).map(|row| format!("{}/{}", row.source, row.id)).collect();
@@ -267,8 +280,8 @@ fn choose<'v>(name: &SnapshotName, view: &'v View) -> Result<&'v Row, Error> {
     }
 }
 
-/// Damaged manifests of snapshots that a name fits.
-fn damaged<'v>(name: &'v SnapshotName, view: &'v View) -> impl Iterator<Item = &'v Finding> {
+/// Manifests of snapshots that a name fits, which are damaged or of an unknown version.
+fn hidden<'v>(name: &'v SnapshotName, view: &'v View) -> impl Iterator<Item = &'v Finding> {
     view.findings.iter().filter(|finding| {
         finding.snapshot.as_ref().and_then(|snapshot| snapshot.split_once('/')).is_some_and(|(source, id)| {
             name.source.as_ref().is_none_or(|wanted| wanted.as_str() == source)

@@ -1,14 +1,17 @@
 //! `status`: what is late, and what is wrong.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::node::Remote;
-use super::snapshots::{Place, Row, View};
+use super::snapshots::{DAMAGED_COPY, Place, Row, View};
 use super::spec::SourceSpec;
 use super::{Context, Error, verify};
 use crate::format::names::{NodeName, SourceName};
 use crate::format::snapshot_id::SnapshotId;
+use crate::sys::space;
 
 /// One source at a glance.
 #[derive(Clone, Debug, Serialize)]
@@ -72,7 +75,8 @@ pub fn run(ctx: &Context) -> Result<Outcome, Error> {
         wrong.push("the configuration names no source: nothing is backed up".into());
     }
     if view.unreachable.is_none() {
-        wrong.extend(known_damage(ctx)?);
+        let told: BTreeSet<&str> = view.findings.iter().map(|finding| finding.object.as_str()).collect();
+        wrong.extend(known_damage(ctx, &told)?);
     }
     let sources: Vec<SourceStatus> = ctx.sources.iter().map(|spec| source_status(spec, &view, now)).collect();
     let repository = match ctx.store() {
@@ -80,16 +84,27 @@ pub fn run(ctx: &Context) -> Result<Outcome, Error> {
         Err(error) => super::error::chain(&error),
     };
     let healthy = wrong.is_empty() && sources.iter().all(|source| !source.late && source.wrong.is_empty());
-    // Before the first snapshot there is no folder yet.
-    let free_bytes = if local.dir.exists() { ctx.space.room(&local.dir)?.free } else { 0 };
+    // Before the first snapshot there is no folder yet; the one above it lies on the filesystem that will be used.
+    let free_bytes = ctx.space.room(space::nearest_folder(&local.dir))?.free;
     Ok(Outcome { node: ctx.node.clone(), time: now, repository, healthy, sources, wrong, free_bytes })
 }
 
-/// What verification has found and nothing has mended yet.
-fn known_damage(ctx: &Context) -> Result<Vec<String>, Error> {
+/// What verification has found and nothing has mended yet, and that nothing could be shipped under a name that is another machine's.
+fn known_damage(ctx: &Context, told: &BTreeSet<&str>) -> Result<Vec<String>, Error> {
     let remote = Remote::open(ctx)?;
+    let mut wrong = Vec::new();
+    match remote.check_owner(ctx) {
+        Ok(()) => {}
+        Err(Error::Refused(why)) => wrong.push(why),
+        Err(error) => wrong.push(super::error::chain(&error)),
+    }
     let known = verify::known(ctx, &remote, &ctx.node)?;
-    Ok(known.iter().map(|check| format!("{} is {} (verified {})", check.object, check.verdict.word(), check.time)).collect())
+    let known = known.iter().filter(|check| !told.contains(check.object.as_str()));
+    wrong.extend(known.map(|check| {
+        let found = check.time.strftime("%Y-%m-%dT%H:%M:%SZ");
+        format!("{} is {} (verified {found})", check.object, check.verdict.word())
+    }));
+    Ok(wrong)
 }
 
 fn source_status(spec: &SourceSpec, view: &View, now: Timestamp) -> SourceStatus {
@@ -107,8 +122,17 @@ fn source_status(spec: &SourceSpec, view: &View, now: Timestamp) -> SourceStatus
     for row in rows.iter().filter(|row| row.future) {
         wrong.push(format!("{} is from the future: the clock was wrong; `windlass forget` removes it", row.id));
     }
+    let is_damaged = |row: &&&Row| row.problems.iter().any(|problem| problem.kind == DAMAGED_COPY);
+    for row in rows.iter().filter(is_damaged) {
+        wrong.push(format!("the local copy of {} is damaged: `windlass forget` removes it, after a new backup", row.id));
+    }
     if let Some(last) = rows.iter().rev().find(|row| !row.future) {
-        wrong.extend(last.problems.iter().map(|problem| format!("the newest snapshot has {} {}", problem.count, problem.kind)));
+        wrong.extend(
+            last.problems
+                .iter()
+                .filter(|problem| problem.kind != DAMAGED_COPY)
+                .map(|problem| format!("the newest snapshot has {} {}", problem.count, problem.kind)),
+        );
     }
     // A repository that cannot be read says nothing about what is in it.
     let late = is_late(snapshot.max(shipped)) || (view.unreachable.is_none() && is_late(shipped));

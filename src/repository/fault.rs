@@ -76,6 +76,11 @@ impl Fault {
         Self::Broken { sent: true, cause: Cause(format!("not done within {} seconds", limit.as_secs())) }
     }
 
+    /// A file of the store could not be read.
+    pub(super) fn io(cause: io::Error) -> Self {
+        Self::Io(cause.kind(), Cause(cause.to_string()))
+    }
+
     fn of_refusal(refusal: Refusal) -> Self {
         match refusal.status {
             _ if refusal.of_credentials => Self::Refused(refusal),

@@ -1,6 +1,9 @@
 //! Reading: exactly what was asked for, and never more held than was allowed.
 
+use std::fs::File;
+use std::io::ErrorKind;
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
@@ -12,6 +15,7 @@ use super::core::Core;
 use super::error::Error;
 use super::fault::Fault;
 use super::patience::{ANSWER, within};
+use crate::sys::buffer::Buffer;
 
 impl Core {
     pub(super) async fn get(&self, key: &str, at_most: u64) -> Result<Bytes, Error> {
@@ -72,35 +76,87 @@ impl Core {
     }
 }
 
+/// Bodies from this size on do not come from the allocator; see [`Buffer`].
+const LARGE: usize = 1 << 20;
+
 /// Reads a body that must have exactly so many bytes.
 async fn body(result: GetResult, expected: u64) -> Result<Bytes, Fault> {
-    if matches!(result.payload, GetResultPayload::File(..)) {
-        return Ok(result.bytes().await?);
-    }
+    // The length was compared with the limit before.
+    let length = usize::try_from(expected).map_err(|_| Fault::TooLarge { at_most: usize::MAX as u64, found: expected })?;
+    let result = match result {
+        GetResult { payload: GetResultPayload::File(file, _), range, .. } if length >= LARGE => {
+            let read = tokio::task::spawn_blocking(move || read_file(&file, range.start, length)).await;
+            return read.unwrap_or_else(|broken| Err(Fault::io(std::io::Error::other(broken))));
+        }
+        result if matches!(result.payload, GetResultPayload::File(..)) => return Ok(result.bytes().await?),
+        result => result,
+    };
     let mut stream = result.into_stream();
     // A body that comes in one piece is not copied.
     let mut first = Bytes::new();
-    let mut rest = BytesMut::new();
+    let mut rest = None;
+    let mut found = 0;
     while let Some(chunk) = tokio::time::timeout(ANSWER, stream.next()).await.map_err(|_| Fault::timeout(ANSWER))? {
         let chunk = chunk?;
-        let found = (first.len() + rest.len() + chunk.len()) as u64;
+        found += chunk.len() as u64;
         if found > expected {
             return Err(Fault::Cut { expected, found });
         }
-        if first.is_empty() && rest.is_empty() {
+        if first.is_empty() && rest.is_none() {
             first = chunk;
             continue;
         }
-        if rest.is_empty() {
-            // The length was compared with the limit before.
-            rest.reserve(usize::try_from(expected).map_err(|_| Fault::TooLarge { at_most: usize::MAX as u64, found: expected })?);
-            rest.extend_from_slice(&std::mem::take(&mut first));
-        }
-        rest.extend_from_slice(&chunk);
+        let rest = rest.get_or_insert_with(|| Whole::begin(length, &std::mem::take(&mut first)));
+        rest.add(&chunk);
     }
-    let whole = if rest.is_empty() { first } else { rest.freeze() };
-    match whole.len() as u64 {
-        found if found == expected => Ok(whole),
+    match found {
+        found if found == expected => Ok(rest.map_or(first, Whole::freeze)),
         found => Err(Fault::Cut { expected, found }),
+    }
+}
+
+/// Reads a large body from the file it lies in.
+fn read_file(file: &File, from: u64, length: usize) -> Result<Bytes, Fault> {
+    let mut buffer = Buffer::with_capacity(length);
+    while buffer.len() < length {
+        let at = from + buffer.len() as u64;
+        match file.read_at(buffer.spare(), at) {
+            Ok(0) => return Err(Fault::Cut { expected: length as u64, found: buffer.len() as u64 }),
+            Ok(read) => buffer.filled(read),
+            Err(cause) if cause.kind() == ErrorKind::Interrupted => {}
+            Err(cause) => return Err(Fault::io(cause)),
+        }
+    }
+    Ok(buffer.freeze())
+}
+
+/// A body that came in several pieces.
+enum Whole {
+    Small(BytesMut),
+    Large(Buffer),
+}
+
+impl Whole {
+    fn begin(length: usize, first: &[u8]) -> Self {
+        let mut whole = match length {
+            0..LARGE => Self::Small(BytesMut::with_capacity(length)),
+            _ => Self::Large(Buffer::with_capacity(length)),
+        };
+        whole.add(first);
+        whole
+    }
+
+    fn add(&mut self, chunk: &[u8]) {
+        match self {
+            Self::Small(bytes) => bytes.extend_from_slice(chunk),
+            Self::Large(buffer) => buffer.extend_from_slice(chunk),
+        }
+    }
+
+    fn freeze(self) -> Bytes {
+        match self {
+            Self::Small(bytes) => bytes.freeze(),
+            Self::Large(buffer) => buffer.freeze(),
+        }
     }
 }

@@ -82,7 +82,9 @@ fn element(text: &str, name: &str) -> Option<String> {
     let start = text.find(&format!("<{name}>"))? + name.len() + 2;
     let rest = &text[start..];
     let inner = &rest[..rest.find("</")?];
-    let plain = inner.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&apos;", "'").replace("&amp;", "&");
+    let named = inner.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&apos;", "'");
+    // The two that S3 servers write as numbers.
+    let plain = named.replace("&#34;", "\"").replace("&#39;", "'").replace("&amp;", "&");
     Some(plain.chars().filter(|c| !c.is_control()).take(MESSAGE_MAX).collect())
 }
 
@@ -97,6 +99,12 @@ mod tests {
         let refusal = Refusal::new(400, "").with_body(body);
         assert_eq!((refusal.code.as_str(), refusal.region.as_deref()), ("AuthorizationHeaderMalformed", Some("eu-west-1")));
         assert_eq!(refusal.to_string(), "the store answered AuthorizationHeaderMalformed (400): expecting 'eu'");
+    }
+
+    #[test]
+    fn quotes_in_a_message_are_shown_as_quotes() {
+        let body = b"<Message>the region &#34;eu&#34; isn&#39;t &amp;lt;this&amp;gt;</Message>";
+        assert_eq!(Refusal::new(400, "").with_body(body).message, "the region \"eu\" isn't &lt;this&gt;");
     }
 
     #[test]

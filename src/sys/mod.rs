@@ -2,10 +2,11 @@
 //!
 //! What enters the program through here a test can hold still: [`clock`], [`random`], [`environment`], [`machine`], [`stop`].
 //! What keeps memory bounded while the data grows: [`sorter`] (an external merge sort), [`table`] (a hash table on disk),
-//! [`ordered`] (parallel work whose results come in order, with a bound on what is in flight).
+//! [`ordered`] (parallel work whose results come in order, with a bound on what is in flight), [`buffer`].
 //! What touches files: [`file`] (atomic writes), [`folder`] (an open folder that no symbolic link leads out of), [`tree`],
 //! [`lock`]; and [`space`] says how much room there is.
 
+pub mod buffer;
 pub mod clock;
 pub mod environment;
 mod error;

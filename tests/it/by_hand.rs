@@ -85,7 +85,8 @@ fn the_commands_of_the_document_restore_everything() {
     node.init();
     let first = node.backup();
     let before = expected(&node);
-    fs::write(node.path("tree/empty"), b"not any more").unwrap();
+    fs::remove_file(node.path("tree/empty")).unwrap();
+    node.write("empty", b"not any more");
     node.write("large", odd::text(2 << 20));
     let second = node.backup();
     let after = expected(&node);
@@ -146,7 +147,7 @@ fn the_commands_refuse_what_is_damaged_and_what_would_be_overwritten() {
             let facts = folder == "files" && output.status.success();
             assert!(facts || said.contains(&format!("damaged: {}", object.strip_prefix("node-1/").unwrap())), "{object}: {said}");
             assert!(facts || !node.path("damaged").exists(), "{object}");
-            let _ = fs::remove_dir_all(node.path("damaged"));
+            windlass::sys::tree::remove_tree(&node.path("damaged")).unwrap();
             fs::write(&path, sound).unwrap();
         }
     }

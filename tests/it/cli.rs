@@ -148,6 +148,30 @@ fn damage_exits_4_and_names_the_object() {
 }
 
 #[test]
+fn damage_is_told_once_and_its_object_named_once() {
+    let machine = backed_up();
+    let manifests = machine.path("bucket/node-1/manifests/tree");
+    let head = fs::read_dir(&manifests).unwrap().map(|entry| entry.unwrap().path());
+    let head = head.into_iter().find(|path| path.to_str().unwrap().ends_with(".1.json")).unwrap();
+    fs::write(&head, b"{").unwrap();
+    let name = head.file_name().unwrap().to_str().unwrap();
+    machine.run(&["verify"]).expect(4);
+    let list = machine.run(&["list"]);
+    list.expect(4);
+    let status = machine.run(&["status"]);
+    status.expect(7);
+    assert_eq!((list.stderr.matches(name).count(), status.stdout.matches(name).count()), (1, 1), "{list:#?} {status:#?}");
+    assert!(list.stderr.contains("it cannot be read: not the expected JSON"), "{list:#?}");
+}
+
+#[test]
+fn a_source_that_is_not_configured_is_named_with_those_that_are() {
+    let run = backed_up().run(&["restore", "nobody", "--yes"]);
+    run.expect(6);
+    assert!(run.stderr.contains("there is no source `nobody`; the configuration has: tree"), "{run:#?}");
+}
+
+#[test]
 fn what_is_not_there_exits_6() {
     let machine = backed_up();
     let to = machine.path("to");
@@ -163,14 +187,16 @@ fn what_is_not_there_exits_6() {
     ] {
         machine.run(command).expect(6);
     }
-    fs::remove_file(machine.path("bucket/windlass.json")).unwrap();
-    machine.run(&["verify"]).expect(6);
+    for command in [&["verify"][..], &["ship", "tree"]] {
+        Machine::new().run(command).expect(6);
+    }
 }
 
 #[test]
 fn what_is_late_or_was_never_taken_makes_status_exit_7() {
     let machine = Machine::initialised();
     let status = machine.json(&["status"], 7);
+    assert!(status["free_bytes"].as_u64().unwrap() > 0, "{status:#}");
     assert_eq!((&status["healthy"], &status["sources"][0]["late"]), (&json!(false), &json!(true)));
     machine.run(&["backup", "tree"]).expect(0);
     assert_eq!(machine.json(&["status"], 0)["healthy"], json!(true));
@@ -255,7 +281,9 @@ fn an_unreachable_repository_leaves_everything_local_working() {
     assert_eq!(fs::read(machine.path("tree/a")).unwrap(), noise(1, 300_000));
     machine.run(&["restore", "tree", "--undo", "--yes"]).expect(0);
     assert_eq!(fs::read(machine.path("tree/a")).unwrap(), b"changed");
-    assert_eq!(machine.run(&["verify"]).code, Some(1));
+    // What is local was proven and the repository was not.
+    let verified = machine.json(&["verify"], 3);
+    assert!(verified["unreachable"].is_string() && verified["local_copies"] == json!(2), "{verified:#}");
 }
 
 /// All that a machine has, but for locks, which every run takes.

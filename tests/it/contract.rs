@@ -12,7 +12,7 @@ use crate::support::servers::{Make, Server};
 use crate::support::tools;
 
 /// A repository with what must live as long as it.
-struct Store(Repository, Option<TempDir>);
+struct Store(Repository, #[expect(dead_code, reason = "removed when it is dropped")] Option<TempDir>);
 
 impl std::ops::Deref for Store {
     type Target = Repository;

@@ -193,6 +193,58 @@ fn local_copies_inside_a_source_are_not_part_of_it() {
     assert_eq!(snapshot(&node).unwrap().files, first.files);
 }
 
+#[test]
+fn damage_that_was_found_in_a_copy_does_not_spread_to_the_next_one() {
+    let node = Node::new();
+    node.write("a", vec![7; 3000]);
+    let old = fs::File::open(node.path("tree/a")).unwrap();
+    old.set_modified(std::time::UNIX_EPOCH + Duration::from_secs(1_000_000_000)).unwrap();
+    node.clock.set(jiff::Timestamp::now().checked_add(jiff::SignedDuration::from_hours(1)).unwrap());
+    node.init();
+    let (first, second) = (node.backup(), node.backup());
+    let data = |id: SnapshotId| node.path("local/tree").join(id.to_string()).join("data/a");
+    let mut bytes = fs::read(data(first)).unwrap();
+    bytes[9] ^= 1;
+    // Both copies share the file, and only one is looked at.
+    fs::write(data(first), &bytes).unwrap();
+    let options = ops::verify::Options {
+        level: windlass::format::check::Level::Full,
+        snapshots: vec![format!("tree/{first}").parse().unwrap()],
+        node: None,
+    };
+    assert_eq!(ops::verify::run(&node.context(), &options).unwrap().damage.len(), 1);
+    let status = ops::status::run(&node.context()).unwrap();
+    assert!(status.sources[0].wrong.iter().any(|wrong| wrong.contains("damaged")), "{status:?}");
+    let third = node.backup();
+    assert_eq!(fs::read(data(third)).unwrap(), vec![7; 3000], "it was read anew");
+    assert_ne!(fs::read(data(second)).unwrap(), vec![7; 3000]);
+    assert_eq!(snapshot(&node).unwrap().read_bytes, 0, "and is shared again from then on");
+}
+
+#[test]
+fn a_disk_that_is_not_mounted_never_pushes_out_the_last_copy_with_files() {
+    let node = Node::new();
+    node.write("a", b"1");
+    let full = node.snapshot();
+    fs::remove_file(node.path("tree/a")).unwrap();
+    for _ in 0..6 {
+        let outcome = snapshot(&node).unwrap();
+        assert_eq!(outcome.problems[0].kind, "emptied");
+    }
+    assert_eq!((node.copies().len(), node.copies()[0]), (4, full));
+}
+
+#[test]
+fn a_rebuilt_node_whose_clock_is_behind_takes_no_id_below_those_it_has_shipped() {
+    let node = Node::new();
+    node.write("a", b"1");
+    let shipped = node.init().backup();
+    fs::remove_dir_all(node.path("local")).unwrap();
+    node.set_clock("2026-11-22T23:00:00Z");
+    ops::init::run(&node.context(), &ops::init::Options { adopt: true, dry_run: false }).unwrap();
+    assert_eq!(node.snapshot(), shipped.next());
+}
+
 fn megabyte(node: &Node, n: u8) {
     node.write("a", vec![n; 1 << 20]);
 }

@@ -83,7 +83,7 @@ fn the_tree_comes_back_from_either_tier() {
     let id = node.backup();
     for origins in [&[Origin::Local][..], &[Origin::Repository], &[]] {
         let to = node.path(format!("to-{}", origins.len()));
-        let _ = fs::remove_dir_all(&to);
+        windlass::sys::tree::remove_tree(&to).unwrap();
         let outcome = fetch(&node, id, from(origins, to.clone())).unwrap();
         assert_eq!(listing(&to), listing(&node.path("tree")), "{origins:?}");
         assert_eq!((outcome.files, outcome.bytes), (10, (6 << 20) + (8 << 20) + 3 + 70_000 + 5 + 4 + 6));
@@ -170,7 +170,7 @@ fn missing_and_short_packs_and_lists_are_damage_and_leave_nothing_behind() {
                 assert!(error.is_damage(), "{}: {error}", object.display());
                 assert!(!node.path("to").exists());
             } else {
-                fs::remove_dir_all(node.path("to")).unwrap();
+                windlass::sys::tree::remove_tree(&node.path("to")).unwrap();
             }
             fs::write(&object, &whole).unwrap();
         }

@@ -139,7 +139,8 @@ fn words<'t>(text: &'t str, word: &'t str) -> impl Iterator<Item = usize> + 't {
     let part_of_a_name = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
     text.match_indices(word).map(|(at, _)| at).filter(move |at| {
         let before = at.checked_sub(1).and_then(|at| text.as_bytes().get(at));
-        !part_of_a_name(before) && !(word.ends_with(|c: char| c.is_alphanumeric()) && part_of_a_name(text.as_bytes().get(at + word.len())))
+        let after = text.as_bytes().get(at + word.len());
+        !part_of_a_name(before) && (!word.ends_with(|c: char| c.is_alphanumeric()) || !part_of_a_name(after))
     })
 }
 

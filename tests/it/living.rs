@@ -7,7 +7,6 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use windlass::ops;
 use windlass::ops::spec::{SourceKind, SourceSpec};
 
 use crate::support::node::{Node, spec};

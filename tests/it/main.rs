@@ -1,21 +1,27 @@
 //! All tests of the program as a whole: one binary, one module per subject.
 #![allow(clippy::disallowed_methods, reason = "tests start servers, and wait for them by the real clock")]
 #![allow(clippy::unwrap_used, reason = "a test that meets the unexpected fails")]
+#![allow(clippy::print_stdout, reason = "seeds and counts are printed, and seen when a test fails")]
 #![allow(unreachable_pub, reason = "the modules of a test binary are not a library")]
 
 mod by_hand;
 mod cli;
 mod contract;
 mod copies;
+mod crash;
+mod damage;
 mod fetch;
+mod golden;
 mod hostile;
 mod house;
 mod killed;
+mod killed_restore;
 mod living;
 mod model;
 mod reading;
 mod restore;
 mod round_trip;
+mod secrets;
 mod ship;
 mod support;
 mod together;

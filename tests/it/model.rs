@@ -5,6 +5,7 @@ use std::fs::{self, OpenOptions};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
@@ -12,10 +13,11 @@ use rustix::fs::{CWD, FileType, Mode, XattrFlags};
 use windlass::format::snapshot_id::SnapshotId;
 use windlass::ops;
 use windlass::ops::fetch::Origin;
+use windlass::ops::restore;
 use windlass::sys::random::{Random, SeededRandom};
 
 use crate::support::listing::{Listing, assert_same};
-use crate::support::node::Node;
+use crate::support::node::{Node, tree};
 use crate::support::odd::{text, touch};
 
 /// Few names, so that edits meet; they sort differently with and without regard to `/`, and need escapes.
@@ -101,10 +103,10 @@ fn bytes(seed: u8, shrinks: bool, length: usize) -> Vec<u8> {
     bytes
 }
 
-/// Carries an edit out where it can be; one that meets something else than it needs does nothing.
-fn apply(root: &Path, edit: &Edit) {
+/// Carries an edit out; one that meets something else than it needs fails or does nothing.
+fn apply(root: &Path, edit: &Edit) -> std::io::Result<()> {
     let is_file = |path: &Path| fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file());
-    let _: Result<(), std::io::Error> = match edit {
+    match edit {
         Edit::Write(at, seed, shrinks, length) => {
             let path = full(root, at);
             let made = fs::create_dir_all(path.parent().unwrap());
@@ -123,7 +125,7 @@ fn apply(root: &Path, edit: &Edit) {
         Edit::Folder(at) => fs::create_dir_all(full(root, at)),
         Edit::Symlink(at, target) => symlink(OsStr::from_bytes(TARGETS[*target]), full(root, at)),
         Edit::HardLink(from, to) if is_file(&full(root, from)) => fs::hard_link(full(root, from), full(root, to)),
-        Edit::Fifo(at) => Ok(rustix::fs::mknodat(CWD, full(root, at), FileType::Fifo, Mode::from_raw_mode(0o600), 0)).map(drop),
+        Edit::Fifo(at) => Ok(rustix::fs::mknodat(CWD, full(root, at), FileType::Fifo, Mode::from_raw_mode(0o600), 0)?),
         Edit::Mode(at, mode) if fs::symlink_metadata(full(root, at)).is_ok_and(|meta| !meta.is_symlink()) => {
             // What its owner cannot read, a backup by its owner cannot either.
             fs::set_permissions(full(root, at), fs::Permissions::from_mode(mode | 0o700))
@@ -133,10 +135,10 @@ fn apply(root: &Path, edit: &Edit) {
             Ok(())
         }
         Edit::Attribute(at, value) if is_file(&full(root, at)) => {
-            Ok(rustix::fs::setxattr(full(root, at), "user.windlass", value, XattrFlags::empty())).map(drop)
+            Ok(rustix::fs::setxattr(full(root, at), "user.windlass", value, XattrFlags::empty())?)
         }
         _ => Ok(()),
-    };
+    }
 }
 
 fn poke(path: &Path) -> Result<(), std::io::Error> {
@@ -170,6 +172,12 @@ fn fetch(node: &Node, id: SnapshotId, from: Vec<Origin>) -> Listing {
     listing
 }
 
+fn restore(node: &Node, id: SnapshotId) {
+    node.clock.advance(Duration::from_secs(1));
+    let plan = restore::plan(&node.context(), &format!("tree/{id}").parse().unwrap(), &restore::Options::default()).unwrap();
+    restore::run(&node.context(), &plan, None).unwrap();
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 24,
@@ -184,7 +192,7 @@ proptest! {
         node.init();
         let mut taken: Vec<(SnapshotId, Listing)> = Vec::new();
         for (edits, loss) in &rounds {
-            edits.iter().for_each(|edit| apply(&node.path("tree"), edit));
+            edits.iter().for_each(|edit| drop(apply(&node.path("tree"), edit)));
             lose(&node, *loss);
             let listing = Listing::of(&node.path("tree"));
             let id = node.backup();
@@ -193,7 +201,15 @@ proptest! {
         }
         for (id, listing) in &taken {
             assert_same(listing, &fetch(&node, *id, vec![Origin::Repository]));
-            assert_same(listing, &fetch(&node, *id, Vec::new()));
         }
+        // Back to the first, forward to the last, and undone once.
+        let (first, last) = (&taken[0], &taken[taken.len() - 1]);
+        for (id, listing) in [first, last] {
+            restore(&node, *id);
+            assert_same(listing, &Listing::of(&node.path("tree")));
+        }
+        let plan = restore::plan_undo(&node.context(), &tree()).unwrap();
+        restore::undo(&node.context(), &plan, None).unwrap();
+        assert_same(&first.1, &Listing::of(&node.path("tree")));
     }
 }

@@ -73,6 +73,22 @@ fn a_restore_brings_the_snapshot_back_and_undo_the_state_before_and_redo_again()
 }
 
 #[test]
+fn a_restore_into_nothing_says_that_its_undo_leaves_nothing() {
+    let (node, id) = changed();
+    fs::remove_dir_all(node.path("tree")).unwrap();
+    restore(&node, id, &Options::default()).unwrap();
+    let plan = restore::plan_undo(&node.context(), &tree()).unwrap();
+    assert_eq!(plan.aside, None);
+    // Nothing was set aside, so the next plan has nothing to lose either.
+    let again = restore::plan(&node.context(), &format!("tree/{id}").parse().unwrap(), &Options::default()).unwrap();
+    assert!(again.warnings.is_empty(), "{again:?}");
+    undo(&node);
+    assert!(!node.path("tree").exists());
+    undo(&node);
+    assert_eq!(contents(&node.path("tree")), pairs(OLD));
+}
+
+#[test]
 fn a_restore_from_the_repository_alone_brings_the_same() {
     let (node, id) = changed();
     fs::remove_dir_all(node.path("local/tree")).unwrap();
@@ -164,4 +180,24 @@ fn a_restore_of_another_nodes_snapshot_says_so_and_works() {
     let options = Options { node: Some("node-1".parse().unwrap()), ..Default::default() };
     restore(&other, id, &options).unwrap();
     assert_eq!(contents(&other.path("tree")), pairs(OLD));
+}
+
+#[test]
+fn what_has_come_into_being_since_the_plan_is_not_taken_for_the_restore() {
+    let (node, id) = changed();
+    fs::remove_dir_all(node.path("tree")).unwrap();
+    let plan = restore::plan(&node.context(), &format!("tree/{id}").parse().unwrap(), &Options::default()).unwrap();
+    // Somebody is faster, while files are being fetched.
+    let tree_path = node.path("tree");
+    let ctx = node.context_that_tells(move |event| {
+        if matches!(event, ops::event::Event::Phase { phase: "placing", .. }) {
+            fs::create_dir(&tree_path).unwrap();
+            fs::write(tree_path.join("mine"), "not to be touched").unwrap();
+        }
+    });
+    restore::run(&ctx, &plan, None).unwrap_err();
+    assert_eq!(contents(&node.path("tree")), pairs(&[("mine", "not to be touched")]));
+    assert!(matches!(restore::plan_undo(&node.context(), &tree()), Err(Error::Absent(_))));
+    node.backup();
+    assert_eq!(contents(&node.path("tree")), pairs(&[("mine", "not to be touched")]));
 }

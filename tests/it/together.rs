@@ -142,9 +142,23 @@ fn another_machine_under_the_same_name_is_refused_until_it_adopts_the_name() {
     second.run(&["backup", "tree"]).expect(0);
     // Now the first one is the stranger, and what it had shipped is still there.
     refused(first.run(&["backup", "tree"]), 3);
+    assert!(first.json(&["status"], 7)["wrong"][0].as_str().unwrap().contains("--adopt"));
     let shipped = second.json(&["list"], 0);
     assert_eq!(shipped["snapshots"].as_array().unwrap().len(), 3, "{shipped:#}");
     second.run(&["verify", "--full"]).expect(0);
+}
+
+#[test]
+fn a_node_that_nobody_knows_is_not_there_and_looking_for_it_leaves_nothing() {
+    let machine = Machine::initialised();
+    machine.write("a", b"1");
+    machine.run(&["backup", "tree"]).expect(0);
+    for command in [&["list", "--node", "node-9"][..], &["verify", "--node", "node-9"], &["show", "tree/latest", "--node", "node-9"]] {
+        let run = machine.run(command);
+        run.expect(6);
+        assert!(run.stderr.contains("knows no node `node-9`"), "{run:#?}");
+    }
+    assert!(!machine.path("bucket/node-9").exists());
 }
 
 #[test]

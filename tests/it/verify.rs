@@ -235,3 +235,14 @@ fn another_version_is_said_plainly_and_is_no_damage() {
     let error = ops::verify::run(&node.context(), &options).unwrap_err();
     assert!(matches!(error, Error::Unreadable { .. }) && !error.is_damage(), "{error}");
 }
+
+#[test]
+fn local_copies_are_verified_when_the_repository_cannot_be_reached() {
+    let node = node();
+    fs::remove_dir_all(node.path("bucket")).unwrap();
+    let outcome = verify(&node, Level::Full);
+    assert_eq!((outcome.local_copies, outcome.damage.as_slice()), (3, &[][..]));
+    assert!(outcome.unreachable.is_some_and(|why| why.contains("bucket")));
+    let elsewhere = Options { level: Level::Quick, snapshots: Vec::new(), node: Some("node-2".parse().unwrap()) };
+    assert!(ops::verify::run(&node.context(), &elsewhere).unwrap_err().is_unreachable());
+}

@@ -11,8 +11,8 @@ use crate::sys::sorter::Sorter;
 /// Entries of one job.
 const JOB_ENTRIES: usize = 64;
 
-/// Memory for directories that wait for their turn, about 60,000 of them; more go to the disk.
-const DIRECTORIES_BUDGET: usize = 8 << 20;
+/// Memory for directories that wait for their turn, about 5,000 of them; more go to the disk.
+const DIRECTORIES_BUDGET: usize = 1 << 20;
 
 /// Gives all entries their links and metadata. All content is there and verified.
 pub(super) fn finish(assembly: &Assembly<'_>) -> Result<(), Error> {

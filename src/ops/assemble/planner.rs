@@ -12,12 +12,12 @@ use crate::ops::lists::Lines;
 use crate::sys::sorter::{Sorted, Sorter};
 use crate::sys::table::Table;
 
-/// Memory for the sorting of wanted blobs; more go to the disk. 100,000 blobs fit.
-const BLOBS_BUDGET: usize = 16 << 20;
-/// Memory for the sorting of wanted frames: 80,000 of them, 100 GiB or more of plain data.
-const FRAMES_BUDGET: usize = 4 << 20;
+/// Memory for the sorting of wanted blobs, about 25,000 of them; more go to the disk.
+const BLOBS_BUDGET: usize = 4 << 20;
+/// Memory for the sorting of wanted frames: 17,000 of them, tens of GiB of plain data; more go to the disk.
+const FRAMES_BUDGET: usize = 1 << 20;
 /// Memory for blobs of which it is not yet known where they lie: normally none, or a damaged file's.
-const UNPLACED_BUDGET: usize = 4 << 20;
+const UNPLACED_BUDGET: usize = 1 << 20;
 
 /// What is to be fetched from the repository.
 pub(super) struct Planner {

@@ -72,6 +72,8 @@ pub(super) struct Pending {
     format: u32,
     /// How far it has come.
     pub(super) step: Step,
+    /// Inode of what was staged, once it is complete.
+    pub(super) staged: Option<u64>,
     /// The undo that there will be.
     pub(super) undo: Undo,
 }
@@ -79,7 +81,7 @@ pub(super) struct Pending {
 impl Pending {
     /// A restore that begins.
     pub(super) fn new(undo: Undo) -> Self {
-        Self { format: FORMAT_VERSION, step: Step::Staging, undo }
+        Self { format: FORMAT_VERSION, step: Step::Staging, staged: None, undo }
     }
 
     /// The restore that was under way, if one was.

@@ -29,6 +29,7 @@ use crate::format::names::{NodeName, SourceName};
 use crate::format::snapshot_id::SnapshotId;
 use crate::source;
 use crate::source::placement::Placement;
+use crate::sys::space::nearest_folder;
 
 /// What is asked for.
 #[derive(Clone, Debug, Default)]
@@ -79,8 +80,8 @@ pub struct UndoPlan {
     pub source: SourceName,
     /// What will be replaced.
     pub target: PathBuf,
-    /// What will be put back.
-    pub aside: PathBuf,
+    /// What will be put back; `None` when nothing was there, so that the target will be empty again.
+    pub aside: Option<PathBuf>,
     /// The restore that is undone.
     pub snapshot: Option<SnapshotId>,
     /// When that was.
@@ -113,6 +114,9 @@ pub struct Outcome {
 /// # Errors
 /// [`Error::Absent`], [`Error::Refused`] with the reason.
 pub fn plan(ctx: &Context, name: &SnapshotName, options: &Options) -> Result<Plan, Error> {
+    if let Some(source) = &name.source {
+        ctx.source(source)?;
+    }
     let found = Found::look_up(ctx, options.node.as_ref(), name)?;
     let spec = ctx.source(&found.source)?;
     let facts = About::of(&found)?;
@@ -127,13 +131,13 @@ pub fn plan(ctx: &Context, name: &SnapshotName, options: &Options) -> Result<Pla
     }
     let placement = site::placement(ctx, spec)?;
     let site = Site::of(&placement);
-    let room = ctx.space.room(parent_that_is_there(site.target))?;
+    let room = ctx.space.room(nearest_folder(site.target))?;
     let download_bytes = staging::download_size(ctx, &found, options)?;
     let mut warnings = facts.warnings(&found, spec);
     if facts.bytes > room.free {
         warnings.push(format!("the files take up to {} bytes and {} are free: it may not fit", facts.bytes, room.free));
     }
-    if Undo::read(&site::folder(ctx, spec)?)?.is_some() {
+    if site.has_aside() && Undo::read(&site::folder(ctx, spec)?)?.is_some() {
         warnings.push("what the restore before this one has set aside will be removed when this one is in place".to_owned());
     }
     Ok(Plan {
@@ -184,6 +188,7 @@ pub fn run(ctx: &Context, plan: &Plan, wait: Waiting) -> Result<Outcome, Error> 
     };
     ctx.phase(&spec.name, Some(plan.id), "placing");
     site.set_earlier_apart()?;
+    pending.staged = site::inode(site.staged);
     pending.write(Step::Placing, &folder)?;
     if let Err(error) = put_in_place(ctx, &placement, &about, &folder) {
         // What can be put right at once is; otherwise the journal stays, and the next command does it.
@@ -233,7 +238,7 @@ pub fn plan_undo(ctx: &Context, source: &SourceName) -> Result<UndoPlan, Error> 
     Ok(UndoPlan {
         source: source.clone(),
         target: site.target.to_owned(),
-        aside: site.aside.to_owned(),
+        aside: site.has_aside().then(|| site.aside.to_owned()),
         snapshot: Some(undo.snapshot),
         time: undo.time,
         redo: undo.undone,
@@ -287,9 +292,4 @@ pub fn undo_of(ctx: &Context, source: &SourceName) -> Result<Option<super::snaps
         aside: site.aside.to_owned(),
         redo: undo.undone,
     }))
-}
-
-/// The nearest folder above a path that exists, to ask for its filesystem's room.
-fn parent_that_is_there(path: &Path) -> &Path {
-    path.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"))
 }

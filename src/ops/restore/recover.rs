@@ -1,7 +1,7 @@
 //! What the next command does about a restore that was killed, and about an undo that has grown old.
 
 use super::memory::{JOURNAL, Pending, Step, Undo};
-use super::site::{Site, folder};
+use super::site::{Site, folder, inode};
 use crate::ops::spec::SourceSpec;
 use crate::ops::{Context, Error};
 use crate::source::placement::{self, Operation};
@@ -30,23 +30,28 @@ pub(crate) fn recover(ctx: &Context, spec: &SourceSpec) -> Result<(), Error> {
         }
     }
     if let Some(pending) = Pending::read(&folder)? {
-        settle(ctx, spec, &pending, &folder)?;
+        settle(ctx, spec, pending, &folder)?;
     }
     expire(ctx, spec, &folder)
 }
 
 /// Tells from what lies there whether the restore had come through.
-fn settle(ctx: &Context, spec: &SourceSpec, pending: &Pending, folder: &std::path::Path) -> Result<(), Error> {
-    let site = Site::of(&pending.undo.placement);
-    // The place aside was free before; something lies there only once the two have changed places. Where nothing was live before,
-    // nothing lies aside afterwards, and what is live now is the sign.
-    let is_placed = pending.step == Step::Placing && if site.fresh { site.target.exists() } else { site.has_aside() };
+fn settle(ctx: &Context, spec: &SourceSpec, mut pending: Pending, folder: &std::path::Path) -> Result<(), Error> {
+    let placement = pending.undo.placement.clone();
+    let site = Site::of(&placement);
+    // The place aside was free before, so something lies there only once the two have changed places. Where nothing was live before,
+    // nothing lies aside afterwards either; then it is told by what is live now.
+    let is_placed = pending.step == Step::Placing
+        && if site.fresh { pending.staged.is_some() && inode(site.target) == pending.staged } else { site.has_aside() };
     site.clear_staged()?;
     if is_placed {
         pending.undo.write(folder)?;
         site.drop_earlier()?;
         ctx.warn(Some(&spec.name), format!("the broken-off restore of {}/{} is in place", spec.name, pending.undo.snapshot));
-    } else if pending.step == Step::Placing {
+    } else {
+        // Said first: what lies aside once the earlier undo is back there must not be taken for a sign that this restore came through.
+        pending.write(Step::Staging, folder)?;
+        // The earlier undo is set apart just before the step is written, so it may lie there whichever step is.
         site.put_earlier_back()?;
     }
     Pending::forget(folder)

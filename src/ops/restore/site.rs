@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::ops::spec::{SourceKind, SourceSpec};
@@ -91,6 +92,11 @@ impl<'a> Site<'a> {
     pub(super) fn drop_aside(&self) -> Result<(), Error> {
         remove_with_sidecars(self.aside)
     }
+}
+
+/// The inode of what is at a path, if anything is.
+pub(super) fn inode(path: &Path) -> Option<u64> {
+    fs::symlink_metadata(path).ok().map(|found| found.ino())
 }
 
 /// The state folder of a source's restores.

@@ -6,7 +6,7 @@ use crate::format::digest::Digest;
 use crate::format::head::{BodyRef, Head};
 use crate::format::key::NodeKey;
 use crate::format::limits::{BODY_MAX, FORMAT_VERSION, HEAD_MAX, OTHERS_MAX};
-use crate::ops::catalogue::Catalogue;
+use crate::ops::catalogue::{self, Catalogue};
 use crate::ops::copies::Copy;
 use crate::ops::node::Remote;
 use crate::ops::spec::SourceSpec;
@@ -60,7 +60,9 @@ impl Manifest<'_> {
         }
         let head = self.head(body, reference);
         let text = head.to_text().map_err(Error::unreadable("the manifest head"))?;
-        self.put(NodeKey::Head(source.clone(), id, self.n), text, HEAD_MAX)?;
+        let key = NodeKey::Head(source.clone(), id, self.n);
+        self.put(key.clone(), text.clone(), HEAD_MAX)?;
+        catalogue::remember(self.ctx, self.remote, &key.of(&self.ctx.node).to_string(), &text);
         Ok(Committed::Done(Box::new(head)))
     }
 

@@ -93,6 +93,7 @@ pub fn run(ctx: &Context, source: &SourceName, options: &Options) -> Result<Vec<
             }
             Err(error @ Error::Damaged { .. }) if damage.is_none() => {
                 ctx.warn(Some(source), format!("{}/{} was not shipped: {}", source, copy.id(), super::error::chain(&error)));
+                copy.note_damage(ctx, super::error::chain(&error))?;
                 damage = Some(error);
             }
             Err(error) => return Err(error),

@@ -12,6 +12,7 @@ use crate::format::digest::Digest;
 use crate::format::entry::Piece;
 use crate::format::line::Line;
 use crate::format::path::RelPath;
+use crate::ops::copies::DATA;
 use crate::ops::lists::{Beside, Lines};
 use crate::ops::{Context, Error};
 use crate::repository::Uploads;
@@ -163,13 +164,18 @@ impl PackPlan for Packing<'_, '_> {
     }
 }
 
-/// A mismatch while packing means that the local copy is no longer what it was when it was made.
+/// Bytes that are missing or others while packing mean that the local copy is no longer what it was when it was made.
 pub(super) fn local_damage(error: Error, copy: &std::path::Path) -> Error {
-    match error {
-        Error::Archive(archive::Error::Mismatch { path }) => Error::damaged(
-            copy.join("data").join(path.to_string()).display(),
-            "its bytes are not those that were recorded; take a new snapshot",
-        ),
-        other => other,
-    }
+    let (path, problem) = match error {
+        Error::Archive(archive::Error::Mismatch { path }) => (path, "its bytes are not those that were recorded".to_owned()),
+        Error::Archive(archive::Error::Supply { path, cause }) if is_lost(&cause) => (path, format!("it cannot be read: {cause}")),
+        other => return other,
+    };
+    Error::damaged(copy.join(DATA).join(path.to_string()).display(), format!("{problem}; take a new snapshot"))
+}
+
+/// Whether bytes that were there are gone, rather than out of reach for the moment.
+fn is_lost(cause: &io::Error) -> bool {
+    matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof)
+        || cause.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
 }

@@ -7,6 +7,7 @@ use crate::ops::lists::Beside;
 use crate::ops::node::Remote;
 use crate::ops::spec::{SourceKind, SourceSpec};
 use crate::ops::{Context, Error, verify};
+use crate::source;
 use crate::source::directory::{Found, Walk};
 
 /// What stays free on the filesystem of local copies: a hundredth of it, at most this. A full disk harms what else lives there.
@@ -26,7 +27,7 @@ pub(super) fn admit(ctx: &Context, spec: &SourceSpec, copies: &Copies, dry_run: 
     {
         return Ok(());
     }
-    let needed = needed(ctx, spec, copies.latest())?;
+    let needed = needed(ctx, spec, super::sound_previous(ctx, spec, copies)?)?;
     if free >= needed.saturating_add(spare) {
         return Ok(());
     }
@@ -111,7 +112,11 @@ fn make_room(ctx: &Context, spec: &SourceSpec, oldest: &Copy) -> Result<(), Erro
 
 /// Bytes of a database and of what its write-ahead log may add.
 fn sqlite_size(path: &std::path::Path) -> Result<u64, Error> {
-    let database = std::fs::metadata(path).map_err(Error::file("read", path))?.len();
+    let database = std::fs::metadata(path).map_err(|cause| match cause.kind() {
+        std::io::ErrorKind::NotFound => source::Error::NotThere { path: path.to_owned() }.into(),
+        _ => Error::file("read", path)(cause),
+    })?;
+    let database = database.len();
     let mut wal = path.as_os_str().to_owned();
     wal.push("-wal");
     Ok(database + std::fs::metadata(wal).map_or(0, |wal| wal.len()))

@@ -120,7 +120,7 @@ fn make(ctx: &Context, spec: &SourceSpec, id: SnapshotId, partial: &Path, copies
     };
     let (files, entries, bytes) = (writer.files, writer.entries, writer.bytes);
     let (lines_sha256, problems) = writer.finish()?;
-    let record = Record {
+    let mut record = Record {
         format: FORMAT_VERSION,
         node: ctx.node.clone(),
         source: spec.name.clone(),
@@ -136,10 +136,24 @@ fn make(ctx: &Context, spec: &SourceSpec, id: SnapshotId, partial: &Path, copies
         facts,
     };
     check_not_empty(spec, &record, copies)?;
+    let emptied = emptied(ctx, spec, &record, copies);
+    record.problems.extend(emptied);
     sync_filesystem(partial)?;
     let text = serde_json::to_vec_pretty(&record).expect("a record is plain JSON");
     file::write_new(&partial.join(RECORD), &text)?;
     Ok((record, read_bytes))
+}
+
+/// A source may rightly have become empty; far more often its disk is not mounted. It counts as a problem, so that the newest copy that
+/// holds files stays, however many empty ones follow.
+fn emptied(ctx: &Context, spec: &SourceSpec, record: &Record, copies: &Copies) -> Option<ProblemCount> {
+    let before = copies.complete.iter().rev().map(|copy| copy.record.files).find(|files| *files > 0)?;
+    if record.files > 0 {
+        return None;
+    }
+    let message = format!("it holds no file, and the copy before has {before}: is its disk mounted at {}?", spec.kind.path().display());
+    ctx.warn(Some(&spec.name), message);
+    Some(ProblemCount { kind: "emptied".to_owned(), count: 1 })
 }
 
 /// An empty backup of a source that is not empty is an error: a tree that could not be read at all is no snapshot.
@@ -157,8 +171,13 @@ fn check_not_empty(spec: &SourceSpec, record: &Record, copies: &Copies) -> Resul
 }
 
 /// The newest copy to share unchanged files with; one whose lines are damaged is passed over.
+///
+/// Copies share files, so where damage was found in one, the same bytes may lie in others that nobody looked at: only a copy that was
+/// taken after that is shared with, and the next one is read anew from the source.
 fn sound_previous<'c>(ctx: &Context, spec: &SourceSpec, copies: &'c Copies) -> Result<Option<&'c Copy>, Error> {
-    for copy in copies.complete.iter().rev().filter(|copy| copy.record.kind == spec.kind.word()) {
+    let found = copies.complete.iter().filter_map(|copy| copy.damage.as_ref()).map(|damage| damage.time).max();
+    let may_be_shared = |copy: &&Copy| copy.record.kind == spec.kind.word() && found.is_none_or(|found| copy.id().to_timestamp() > found);
+    for copy in copies.complete.iter().rev().filter(may_be_shared) {
         match copy.lines() {
             Ok(_) => return Ok(Some(copy)),
             Err(error) if error.is_damage() => {

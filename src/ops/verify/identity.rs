@@ -28,6 +28,10 @@ const WITNESSES: usize = 3;
 /// what the store gives.
 pub(super) fn open(ctx: &Context, node: &NodeName, report: &mut Report) -> Result<Option<Remote>, Error> {
     let store = ctx.store()?;
+    // This node's own part may have been lost as a whole; a part that nobody speaks of has never been there.
+    if (ctx.local.is_none() || *node != ctx.node) && is_empty(store, node)? {
+        Remote::open(ctx)?.check_node(node)?;
+    }
     let (marker, problem) = match Remote::open(ctx) {
         Ok(remote) => {
             (Some(remote.marker), settle(store.get(MARKER, SMALL_MAX as u64))?.map_or_else(Some, |text| Problem::of_one_line(&text)))

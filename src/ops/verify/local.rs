@@ -27,7 +27,7 @@ pub(super) fn check_source(ctx: &Context, source: &SourceName, only: Option<&[Sn
     let wanted = |id: SnapshotId| only.is_none_or(|only| only.contains(&id));
     for copy in copies.complete.iter().chain(&copies.future).filter(|copy| wanted(copy.id())) {
         match copy.hold(ctx) {
-            Ok(_held) => check_copy(ctx, copy, report)?,
+            Ok(_held) => check_and_note(ctx, copy, report)?,
             // It was one too many and has just been removed.
             Err(Error::Absent(_)) => continue,
             Err(error) => return Err(error),
@@ -57,6 +57,19 @@ fn find_broken(
         }
     }
     Ok(())
+}
+
+/// Looks at a copy, and remembers beside it what was found.
+fn check_and_note(ctx: &Context, copy: &Copy, report: &mut Report) -> Result<(), Error> {
+    let before = report.faults.len();
+    check_copy(ctx, copy, report)?;
+    if report.faults.len() > before {
+        copy.note_damage(ctx, format!("{} files of it were damaged or missing", report.faults.len() - before))
+    } else if report.level > Level::Quick {
+        copy.note_sound()
+    } else {
+        Ok(())
+    }
 }
 
 fn check_copy(ctx: &Context, copy: &Copy, report: &mut Report) -> Result<(), Error> {

@@ -19,8 +19,8 @@ use crate::ops::node::Remote;
 use crate::repository::Request;
 use crate::sys::sorter::{Sorted, Sorter};
 
-/// Memory of each sorter; what is more goes to the disk. 60,000 objects fit.
-const SORT_BUDGET: usize = 8 << 20;
+/// Memory of each sorter; what is more goes to the disk. 15,000 objects fit.
+const SORT_BUDGET: usize = 2 << 20;
 
 /// Pack lists that travel at once; nearly all of them are a few kilobytes.
 const PACK_LISTS_AHEAD: usize = 8;

@@ -16,8 +16,8 @@ use crate::ops::damage::Problem;
 use crate::sys;
 use crate::sys::sorter::Sorter;
 
-/// Memory of the sorter; about 150,000 places fit, more go to the disk.
-const SORT_BUDGET: usize = 16 << 20;
+/// Memory of the sorter; about 75,000 places fit, more go to the disk.
+const SORT_BUDGET: usize = 8 << 20;
 
 /// Length of what says where a blob lies: pack, kind, frame offset, frame length, offset, digest, length.
 const PLACE: usize = 32 + 1 + 8 + 4 + 4 + 32 + 4;
@@ -106,5 +106,33 @@ impl Places {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::check::Level;
+
+    #[test]
+    fn a_list_that_names_what_a_sound_pack_does_not_hold_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let [sound, damaged, blob] = [b"sound", b"wrong", b"bytes"].map(|text| Digest::of(text));
+        let at = |pack, offset| Location { pack, frame_offset: 24, frame_length: 90, offset };
+        let list = |text: &[u8]| Named { name: Digest::of(text), stored: 1, snapshot: "s/1".into() };
+        let mut places = Places::new(folder.path());
+        places.named(&at(sound, 512), &blob, 5, &list(b"right")).unwrap();
+        places.named(&at(sound, 512), &blob, 6, &list(b"another length")).unwrap();
+        places.named(&at(sound, 1024), &blob, 5, &list(b"another place")).unwrap();
+        places.named(&at(sound, 512), &sound, 5, &list(b"another digest")).unwrap();
+        places.named(&at(damaged, 512), &blob, 5, &list(b"told of with its pack")).unwrap();
+        places.held(&at(sound, 512), &blob, 5).unwrap();
+        places.proven(&sound).unwrap();
+        let mut report = Report::new(Level::Full);
+        places.compare(&"n".parse().unwrap(), &mut report).unwrap();
+        let expected: std::collections::BTreeSet<String> = ["another length", "another place", "another digest"]
+            .map(|text| NodeKey::file_list(Digest::of(text.as_bytes())).of(&"n".parse().unwrap()).to_string())
+            .into();
+        assert!(report.faults.keys().eq(&expected), "{:?}", report.faults);
     }
 }

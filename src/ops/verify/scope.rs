@@ -29,9 +29,9 @@ impl Scope {
         for name in &options.snapshots {
             match Found::look_up(ctx, options.node.as_ref(), name) {
                 Ok(found) => ids.push((found.source, found.id)),
-                Err(Error::Absent(why)) => {
+                Err(error @ (Error::Absent(_) | Error::Damaged { .. })) => {
                     if !find_damaged(ctx, options, name, report)? {
-                        return Err(Error::Absent(why));
+                        return Err(error);
                     }
                 }
                 Err(error) => return Err(error),

@@ -6,8 +6,14 @@ use serde_json::{Value, json};
 use windlass::format::body::Role;
 use windlass::format::digest::Digest;
 
-use super::{lines_are_refused, node, refused, text_of, wide};
+use super::{fetch, lines_are_refused, node, refused, text_of, verified, wide};
 use crate::support::forge::{self, Forge, Packed, file, folder, frame, hollow, pack_key};
+
+/// Makes the piece of a file's content from a sound pack.
+type Lie<'a> = &'a dyn Fn(&Packed, Digest) -> Value;
+
+/// Makes a pack list from a pack and its size.
+type PackListLie<'a> = &'a dyn Fn(Digest, usize) -> String;
 
 /// One file of the tree, in a pack of its own.
 fn sound(forge: &mut Forge<'_>, path: &str, bytes: &[u8]) -> Value {
@@ -19,7 +25,7 @@ fn sound(forge: &mut Forge<'_>, path: &str, bytes: &[u8]) -> Value {
 #[test]
 fn blobs_that_are_not_what_the_list_says_are_refused() {
     let large = vec![b'x'; (1 << 20) + 1];
-    let cases: [(&str, &dyn Fn(&Packed, Digest) -> Value, &str); 9] = [
+    let cases: [(&str, Lie<'_>, &str); 9] = [
         ("a blob longer than it says", &|_, pack| forge::piece(Digest::of(b"blob"), 3, pack, (24, 0), 512), "of 4 bytes lies in its place"),
         (
             "a blob shorter than it says",
@@ -114,6 +120,41 @@ fn file_lists_above_the_limits_are_refused() {
     let list = forge.list(Role::Files, &frame(&text_of(&[folder("")])));
     forge.commit();
     refused(&node, "no random bytes at the beginning", &[&list, "skippable frame"]);
+}
+
+/// They are for verifying and pruning; a fetch goes by the file list itself.
+#[test]
+fn pack_lists_that_lie_are_named_by_a_verification() {
+    let no_pack = Digest::of(b"no such pack");
+    let line = |pack: &str, stored: &str| format!("{{\"pack\":\"{pack}\",\"stored\":\"{stored}\"}}\n");
+    let cases: [(&str, PackListLie<'_>); 9] = [
+        ("a pack is left out", &|_, _| String::new()),
+        ("a pack that is not there", &|_, _| line(&no_pack.to_string(), "100")),
+        ("another size", &|pack, size| line(&pack.to_string(), &(size + 1).to_string())),
+        ("a path for a name", &|_, size| line("../../x", &size.to_string())),
+        ("a negative size", &|pack, _| line(&pack.to_string(), "-1")),
+        ("a number for a size", &|pack, size| {
+            line(&pack.to_string(), &size.to_string()).replace(&format!("\"{size}\""), &size.to_string())
+        }),
+        ("a pack twice", &|pack, size| line(&pack.to_string(), &size.to_string()).repeat(2)),
+        ("an end inside a line", &|pack, size| line(&pack.to_string(), &size.to_string()).trim_end().to_owned()),
+        ("an unknown field", &|pack, size| line(&pack.to_string(), &size.to_string()).replace('}', ",\"x\":1}")),
+    ];
+    for (case, lie) in cases {
+        let node = node();
+        let mut forge = Forge::new(&node);
+        let packed = Packed::of(&[b"blob"]);
+        let pack = forge.pack(&packed.bytes);
+        let lines = text_of(&[folder(""), file("a", 4, &[packed.piece(pack, 0)])]);
+        let packs = lie(pack, packed.bytes.len());
+        let list = forge.list_beside(Role::Files, &forge::stream(&[frame(&lines)]), packs.as_bytes());
+        forge.commit();
+        let found = verified(&node);
+        let beside = list.replace(".jsonl.zst", ".packs.jsonl");
+        let named = [list, beside, pack_key(pack), pack_key(no_pack)];
+        assert!(named.iter().any(|key| found.contains(key)), "{case}: {found}");
+        fetch(&node, "new").unwrap();
+    }
 }
 
 #[test]

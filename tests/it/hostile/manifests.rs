@@ -21,7 +21,7 @@ fn body_is_refused(case: &str, change: &dyn Fn(Vec<String>) -> String, why: &str
     forge.facts();
     let body = String::from_utf8(forge.body()).unwrap();
     let body = change(body.lines().map(str::to_owned).collect());
-    forge.manifest(body.as_bytes(), &forge::text(&forge.head(body.as_bytes())));
+    forge.manifest(body.as_bytes(), &forge::document(&forge.head(body.as_bytes())));
     refused(&node, case, &[&body_key(), why]);
 }
 
@@ -106,7 +106,7 @@ fn a_body_that_is_not_the_one_the_head_names_is_refused() {
     let head = forge.head(&body);
     let mut other = body.clone();
     other[20] ^= 1;
-    forge.manifest(&other, &forge::text(&head));
+    forge.manifest(&other, &forge::document(&head));
     refused(&node, "another body", &[&body_key(), "SHA-256"]);
 }
 
@@ -129,7 +129,7 @@ fn heads_that_lie_are_refused() {
         forge.lines(&[folder(""), hollow("a", 1)]);
         forge.facts();
         let body = forge.body();
-        forge.manifest(&body, &forge::text(&with(forge.head(&body), field, value)));
+        forge.manifest(&body, &forge::document(&with(forge.head(&body), field, value)));
         refused(&node, case, &[&head_key(), why]);
     }
 }

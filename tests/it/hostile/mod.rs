@@ -7,6 +7,7 @@ mod manifests;
 use std::fs;
 
 use serde_json::{Value, json};
+use windlass::format::check::Level;
 use windlass::ops::error::chain;
 use windlass::ops::fetch::{Options, Origin};
 use windlass::ops::{self, Error};
@@ -40,6 +41,19 @@ fn refused(node: &Node, case: &str, words: &[&str]) {
             assert!(said.contains(word), "{case}: `{said}` does not say `{word}`");
         }
         assert_eq!(place().differences(&before), "", "{case}");
+    }
+    let found = verified(node);
+    for key in words.iter().filter(|word| word.starts_with("node-1/")) {
+        assert!(found.contains(key), "{case}: a verification names {found}, not {key}");
+    }
+}
+
+/// All that a full verification has to say.
+fn verified(node: &Node) -> String {
+    let options = ops::verify::Options { level: Level::Full, snapshots: Vec::new(), node: None };
+    match ops::verify::run(&node.context(), &options) {
+        Ok(found) => format!("{:?} {:?}", found.damage, found.unexpected),
+        Err(error) => chain(&error),
     }
 }
 
@@ -82,7 +96,8 @@ fn a_repository_that_was_made_by_hand_is_read() {
     forge.lines(&lines);
     forge.facts();
     let body = forge.body();
-    forge.manifest(&body, &forge::text(&with(forge.head(&body), "signature", json!("x"))));
+    forge.manifest(&body, &forge::document(&with(forge.head(&body), "signature", json!("x"))));
+    assert_eq!(verified(&node), "[] []");
     fetch(&node, "new").unwrap();
     let found = fs::read(node.path("place/new/large")).unwrap();
     assert_eq!(found, [&bytes[..], &[0; 4096], b"small"].concat());

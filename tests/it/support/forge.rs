@@ -1,7 +1,7 @@
 //! Makes repositories by hand, from nothing but `docs/FORMAT.md`: sound ones, and ones that lie.
 
 use serde_json::{Value, json};
-use windlass::format::body::{Body, ListRef, Role};
+use windlass::format::body::{Body, Counts, ListRef, Role};
 use windlass::format::digest::Digest;
 use windlass::format::head::{BodyRef, Head};
 use windlass::format::pack_list::{self, PackRef};
@@ -12,7 +12,7 @@ use super::node::{Node, tree};
 /// The snapshot that is forged.
 pub const ID: &str = "20260101T000000000Z";
 
-/// The id of the repository.
+/// The id of the repository, and of the machine.
 const REPOSITORY: &str = "6f2c1c5e-0f5b-4a53-9a0a-6dd2f0f1b7a1";
 
 /// Writes objects into the repository of a node, which is a folder.
@@ -22,14 +22,18 @@ pub struct Forge<'n> {
     pub packs: Vec<PackRef>,
     /// Lists of the snapshot so far.
     pub lists: Vec<ListRef>,
+    /// What they amount to.
+    counts: Counts,
 }
 
 impl<'n> Forge<'n> {
     /// A forge in the folder of a node; makes it a repository.
     pub fn new(node: &'n Node) -> Self {
-        let forge = Self { node, packs: Vec::new(), lists: Vec::new() };
+        let forge = Self { node, packs: Vec::new(), lists: Vec::new(), counts: Counts::default() };
         let marker = json!({"format": 1, "repository": REPOSITORY, "created": "2026-01-01T00:00:00Z", "encryption": "none"});
-        forge.put("windlass.json", &text(&marker));
+        forge.put("windlass.json", &document(&marker));
+        let file = json!({"format": 1, "node": "node-1", "uuid": REPOSITORY, "created": "2026-01-01T00:00:00Z"});
+        forge.put("node-1/node.1.json", &document(&file));
         forge
     }
 
@@ -45,24 +49,37 @@ impl<'n> Forge<'n> {
         let pack = Digest::of(bytes);
         self.put(&pack_key(pack), bytes);
         self.packs.push(PackRef { pack, stored: bytes.len() as u64 });
+        self.counts.packs += 1;
+        self.counts.stored_bytes += bytes.len() as u64;
         self.packs.sort();
         pack
     }
 
     /// Stores bytes as a file list under their name, with its pack list; gives its key.
     pub fn list(&mut self, role: Role, bytes: &[u8]) -> String {
+        self.list_beside(role, bytes, &pack_list::write(&self.packs))
+    }
+
+    /// The same with another pack list beside it.
+    pub fn list_beside(&mut self, role: Role, bytes: &[u8], packs: &[u8]) -> String {
         let list = Digest::of(bytes);
-        let packs = pack_list::write(&self.packs);
         let key = format!("node-1/files/{}/{list}", list.shard());
-        self.put(&format!("{key}.packs.jsonl"), &packs);
+        self.put(&format!("{key}.packs.jsonl"), packs);
         self.put(&format!("{key}.jsonl.zst"), bytes);
         let (stored, packs_length) = (bytes.len() as u64, packs.len() as u64);
-        self.lists.push(ListRef { role, list, stored, packs_sha256: Digest::of(&packs), packs_length });
+        self.counts.stored_bytes += stored + packs_length;
+        self.lists.push(ListRef { role, list, stored, packs_sha256: Digest::of(packs), packs_length });
         format!("{key}.jsonl.zst")
     }
 
     /// Stores these lines as a file list; gives its key.
     pub fn lines(&mut self, lines: &[Value]) -> String {
+        for line in lines.iter().filter(|line| line["kind"] != "more") {
+            self.counts.entries += 1;
+            self.counts.files += u64::from(line["kind"] == "file" || line["kind"] == "hardlink");
+            let size = line["size"].as_str().and_then(|size| size.parse().ok()).unwrap_or(0);
+            self.counts.bytes = self.counts.bytes.saturating_add(size);
+        }
         let text: Vec<u8> = lines.iter().flat_map(|line| format!("{line}\n").into_bytes()).collect();
         self.list(Role::Files, &stream(&[frame(&text)]))
     }
@@ -82,7 +99,7 @@ impl<'n> Forge<'n> {
 
     /// The body that names all lists.
     pub fn body(&self) -> Vec<u8> {
-        Body { lists: self.lists.clone(), ..Body::default() }.to_text()
+        Body { lists: self.lists.clone(), counts: self.counts }.to_text()
     }
 
     /// The head that fits this body.
@@ -99,10 +116,10 @@ impl<'n> Forge<'n> {
             agent: "by hand".into(),
             time: id.to_timestamp(),
             local_date: jiff::civil::date(2026, 1, 1),
-            files: 1,
-            bytes: 1,
-            added_bytes: 1,
-            stored_bytes: 1,
+            files: self.counts.files,
+            bytes: self.counts.bytes,
+            added_bytes: self.counts.stored_bytes,
+            stored_bytes: self.counts.stored_bytes,
             problems: Vec::new(),
             objective_seconds: 93_600,
             previous: None,
@@ -123,11 +140,19 @@ impl<'n> Forge<'n> {
     pub fn commit(&mut self) {
         self.facts();
         let body = self.body();
-        self.manifest(&body, &text(&self.head(&body)));
+        self.manifest(&body, &document(&self.head(&body)));
     }
 }
 
-/// A document as it is stored.
+/// A document that ends with the SHA-256 of itself without that.
+pub fn document(document: &Value) -> Vec<u8> {
+    let plain = text(document);
+    let digest = Digest::of(&plain);
+    let object = std::str::from_utf8(&plain).unwrap().strip_suffix("}\n").unwrap();
+    format!("{object},\"sha256\":\"{digest}\"}}\n").into_bytes()
+}
+
+/// A line of JSON as it is stored.
 pub fn text(document: &Value) -> Vec<u8> {
     format!("{document}\n").into_bytes()
 }

@@ -65,7 +65,7 @@ pub fn kill(machine: &Machine, arguments: &[&str], phase: &str, delay: Duration,
             over.store(true, Ordering::SeqCst);
         });
         let since = Instant::now();
-        while !over.load(Ordering::SeqCst) && !(begun.load(Ordering::SeqCst) && holds()) {
+        while !over.load(Ordering::SeqCst) && (!begun.load(Ordering::SeqCst) || !holds()) {
             assert!(since.elapsed() < PATIENCE, "{phase} does not come");
             std::hint::spin_loop();
         }

@@ -1,6 +1,7 @@
 //! What the tests share.
 
 pub mod authority;
+pub mod dying;
 pub mod forge;
 pub mod kill;
 pub mod listing;

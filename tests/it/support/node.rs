@@ -89,6 +89,11 @@ impl Node {
 
     /// What a verb needs, as a new process on this node would make it.
     pub fn context(&self) -> Context {
+        self.context_that_tells(|_| ())
+    }
+
+    /// As [`Node::context`], and somebody else hears of each event as well.
+    pub fn context_that_tells(&self, tell: impl Fn(&Event) + Send + Sync + 'static) -> Context {
         let (repository, events) = (self.repository.clone(), self.events.clone());
         let mut sources = self.sources.clone();
         for source in &mut sources {
@@ -107,7 +112,10 @@ impl Node {
             space: self.space.clone(),
             stop: self.stop.clone(),
             meter: Arc::new(Meter::default()),
-            events: Arc::new(move |event| events.lock().unwrap().push(event)),
+            events: Arc::new(move |event| {
+                tell(&event);
+                events.lock().unwrap().push(event);
+            }),
             memory: self.memory,
             threads: 2,
         })

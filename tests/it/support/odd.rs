@@ -59,7 +59,7 @@ fn attributes(root: &Path) {
     for (name, mode) in [
         (&b"large"[..], 0o4751),
         (b"large.copy", 0o2640),
-        (b"empty", 0o000),
+        (b"empty", 0o400),
         (b"holes", 0o444),
         (b"deep", 0o3775),
         (b"deep/er", 0o555),

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::Read;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -16,16 +15,12 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// A machine with a configuration file, whose source `tree` is a folder and whose repository is another.
 pub struct Machine {
     pub temp: TempDir,
-    /// What stands in the configuration besides the source `tree`.
-    pub more: String,
 }
 
 /// How a run ended and what it said.
 #[derive(Debug)]
 pub struct Run {
     pub code: Option<i32>,
-    /// The signal that ended it, if one did.
-    pub signal: Option<i32>,
     pub stdout: String,
     pub stderr: String,
 }
@@ -37,7 +32,7 @@ impl Machine {
         for folder in ["tree", "bucket"] {
             fs::create_dir(temp.path().join(folder)).unwrap();
         }
-        Self { temp, more: String::new() }.configured("")
+        Self { temp }.configured("")
     }
 
     /// As [`Machine::new`], with a repository.
@@ -171,7 +166,6 @@ impl Run {
     fn of(output: Output) -> Self {
         Self {
             code: output.status.code(),
-            signal: output.status.signal(),
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
         }
@@ -191,11 +185,6 @@ impl Run {
     /// The events that it told, one per line.
     pub fn events(&self) -> Vec<Value> {
         self.stderr.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
-    }
-
-    /// The phases that began, in order.
-    pub fn phases(&self) -> Vec<String> {
-        self.events().iter().filter(|event| event["event"] == "phase").map(|event| text(&event["phase"])).collect()
     }
 
     /// Everything it said.

@@ -93,7 +93,8 @@ fn contents(root: &Path) {
     let line = b"INSERT INTO subscriber VALUES ('sip:1234@example.com', 'a line that compresses');\n";
     put(&content, "text", &line.repeat(40_000));
     fs::create_dir_all(root.join("empty folder/and another")).unwrap();
-    let holes: [(&str, u64, &[(u64, usize)]); 6] = [
+    type Holes = (&'static str, u64, &'static [(u64, usize)]);
+    let holes: [Holes; 6] = [
         ("all hole", 3 << 20, &[]),
         ("hole at the beginning", 2 << 20, &[(1 << 20, 1 << 20)]),
         ("hole at the end", 9 << 20, &[(0, 10_000)]),
@@ -190,7 +191,7 @@ fn modes(root: &Path) {
     if is_root() {
         let secret = put(&place, "nobody", b"not even its owner may read it");
         own(&secret, 1000);
-        fs::set_permissions(&secret, std::os::unix::fs::PermissionsExt::from_mode(0)).unwrap();
+        fs::set_permissions(&secret, std::os::unix::fs::PermissionsExt::from_mode(0o000)).unwrap();
         own(&root.join("links/symbolic 1"), 1);
         own(&root.join("links/pipe"), 2);
     }

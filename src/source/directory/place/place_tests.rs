@@ -283,16 +283,27 @@ fn a_placement_comes_back_from_its_text() {
     assert_eq!(serde_json::from_str::<Placement>(&text).unwrap(), placement);
 }
 
-/// What [`a_real_mount_survives`] runs in a mount namespace of its own.
+/// Set for the process that a test starts in a mount namespace of its own.
+const IN_NAMESPACE: &str = "WINDLASS_TEST_IN_MOUNT_NAMESPACE";
+
+/// Runs itself again in a mount namespace, where it may mount things without anybody seeing them; fails where that is not allowed.
 #[test]
-#[ignore = "needs a mount namespace of its own"]
-#[expect(clippy::disallowed_methods, reason = "mounting takes the system's own program")]
-fn inside_a_mount_namespace() {
-    // Run by hand with all ignored tests, it must not mount anything for everybody.
-    let namespace = |process: &str| fs::read_link(format!("/proc/{process}/ns/mnt")).ok();
-    if namespace("self") == namespace(&std::os::unix::process::parent_id().to_string()) {
-        return;
+#[expect(clippy::disallowed_methods, reason = "a mount namespace belongs to a process")]
+fn a_real_mount_survives() {
+    if std::env::var_os(IN_NAMESPACE).is_some() {
+        return put_back_around_real_mounts();
     }
+    let test = concat!(module_path!(), "::a_real_mount_survives").split_once("::").unwrap().1;
+    let user = if rustix::process::geteuid().is_root() { &[][..] } else { &["--map-root-user"] };
+    let mut unshare = std::process::Command::new("unshare");
+    unshare.args(user).arg("--mount").arg(std::env::current_exe().unwrap()).args(["--exact", test]).env(IN_NAMESPACE, "1");
+    let output = unshare.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[expect(clippy::disallowed_methods, reason = "mounting takes the system's own program")]
+fn put_back_around_real_mounts() {
     let place_at = tempfile::tempdir().unwrap();
     let root = place_at.path().canonicalize().unwrap().join("data");
     fill(&root, 0o751, OLD);
@@ -321,20 +332,4 @@ fn inside_a_mount_namespace() {
         assert_eq!((live["/a"].as_str(), live.get("/n/f")), ("old", None));
         assert_eq!(live.get("/m/mnt/inside").map(String::as_str), (!is_root).then_some("mounted"));
     }
-}
-
-#[test]
-#[expect(clippy::disallowed_methods, reason = "a mount namespace belongs to a process")]
-fn a_real_mount_survives() {
-    let in_namespace = |program: &std::ffi::OsStr, arguments: &[&str]| {
-        std::process::Command::new("unshare").arg("--mount").arg(program).args(arguments).output()
-    };
-    if !in_namespace("true".as_ref(), &[]).is_ok_and(|output| output.status.success()) {
-        return;
-    }
-    let test = concat!(module_path!(), "::inside_a_mount_namespace");
-    let test = test.split_once("::").unwrap().1;
-    let output = in_namespace(std::env::current_exe().unwrap().as_os_str(), &["--ignored", "--exact", test]).unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}{}", String::from_utf8_lossy(&output.stderr));
 }
