@@ -76,6 +76,15 @@ impl Target {
         file.write_all_at(bytes, offset).map_err(failed("write", path))
     }
 
+    /// Makes a file that holds just these bytes, in place of [`begin`](Self::begin) and [`write`](Self::write): it is opened once.
+    ///
+    /// # Errors
+    /// [`Error::Target`].
+    pub fn write_new(&self, path: &RelPath, bytes: &[u8]) -> Result<(), Error> {
+        let file = self.folder.create_file(path.as_bytes(), NEW_FILE).map_err(failed("make", path))?;
+        file.write_all_at(bytes, 0).map_err(failed("write", path))
+    }
+
     /// Makes a hard link to an entry that is there; does nothing for other kinds.
     ///
     /// # Errors

@@ -6,6 +6,10 @@ use super::FormatError;
 
 /// The text form of `bytes`.
 pub fn escape(bytes: &[u8]) -> String {
+    // Nearly all names are plain ASCII, and every line of a list holds some.
+    if bytes.iter().all(|byte| is_plain(*byte)) {
+        return String::from_utf8_lossy(bytes).into_owned();
+    }
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         for character in chunk.valid().chars() {
@@ -21,6 +25,11 @@ pub fn escape(bytes: &[u8]) -> String {
     text
 }
 
+/// ASCII that stands for itself in text.
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && byte != b'%' && byte != b'\\'
+}
+
 fn push_byte(text: &mut String, byte: u8) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     text.push('%');
@@ -30,6 +39,9 @@ fn push_byte(text: &mut String, byte: u8) {
 
 /// The bytes of a text form. Accepts only what [`escape`] writes or could have been written by another writer: any `%HH`, no raw control bytes.
 pub fn unescape(text: &str) -> Result<Vec<u8>, FormatError> {
+    if text.bytes().all(is_plain) {
+        return Ok(text.as_bytes().to_vec());
+    }
     let refused = || FormatError::Escape(text.chars().take(200).collect());
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

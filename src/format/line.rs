@@ -119,17 +119,15 @@ struct Number(#[serde(with = "number")] u64);
 #[derive(Serialize, Deserialize, Clone, Copy)]
 struct WireTime(#[serde(with = "number")] i64, u32);
 
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum WirePiece {
-    Blob(WireBlob),
-    Hole { hole: Number },
-}
-
-#[derive(Serialize, Deserialize)]
-struct WireBlob {
-    blob: Digest,
-    length: Number,
+/// A hole, which has nothing but its length in `hole`, or a blob. One shape for both: an enum would be read twice.
+#[derive(Serialize, Deserialize, Default)]
+struct WirePiece {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hole: Option<Number>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    blob: Option<Digest>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    length: Option<Number>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pack: Option<Digest>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -291,30 +289,30 @@ impl WireKind {
 impl WirePiece {
     fn from_piece(piece: &Piece) -> Self {
         match *piece {
-            Piece::Hole { length } => Self::Hole { hole: Number(length) },
-            Piece::Blob { digest, length, at } => Self::Blob(WireBlob {
-                blob: digest,
-                length: Number(u64::from(length)),
+            Piece::Hole { length } => Self { hole: Some(Number(length)), ..Self::default() },
+            Piece::Blob { digest, length, at } => Self {
+                hole: None,
+                blob: Some(digest),
+                length: Some(Number(u64::from(length))),
                 pack: at.map(|at| at.pack),
                 frame: at.map(|at| (Number(at.frame_offset), Number(u64::from(at.frame_length)))),
                 offset: at.map(|at| Number(u64::from(at.offset))),
-            }),
+            },
         }
     }
 
     fn into_piece(self) -> Result<Piece, FormatError> {
-        let blob = match self {
-            Self::Hole { hole: Number(0) } => {
-                return Err(FormatError::invalid("a hole of no bytes"));
-            }
-            Self::Hole { hole } => return Ok(Piece::Hole { length: hole.0 }),
-            Self::Blob(blob) => blob,
+        let (digest, length) = match (self.blob, self.length, self.hole) {
+            (Some(digest), Some(length), _) => (digest, length),
+            (_, _, Some(Number(0))) => return Err(FormatError::invalid("a hole of no bytes")),
+            (_, _, Some(hole)) => return Ok(Piece::Hole { length: hole.0 }),
+            _ => return Err(FormatError::invalid("a piece that is neither a blob with its length nor a hole")),
         };
         let within = |number: Number, most: usize, what: &str| match u32::try_from(number.0) {
             Ok(value) if value as usize <= most => Ok(value),
             _ => Err(FormatError::invalid(format!("{what} of {} bytes, {most} are allowed", number.0))),
         };
-        let at = match (blob.pack, blob.frame, blob.offset) {
+        let at = match (self.pack, self.frame, self.offset) {
             (None, None, None) => None,
             (Some(pack), Some((frame_offset, frame_length)), Some(offset)) => Some(Location {
                 pack,
@@ -326,9 +324,9 @@ impl WirePiece {
                 return Err(FormatError::invalid("a blob names a pack, a frame or an offset without the others"));
             }
         };
-        match within(blob.length, BLOB_MAX, "a blob")? {
+        match within(length, BLOB_MAX, "a blob")? {
             0 => Err(FormatError::invalid("a blob of no bytes")),
-            length => Ok(Piece::Blob { digest: blob.blob, length, at }),
+            length => Ok(Piece::Blob { digest, length, at }),
         }
     }
 }

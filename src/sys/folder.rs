@@ -16,11 +16,71 @@ const STEP: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOL
 /// A folder, held open.
 ///
 /// Paths are bytes relative to it, with `/` between parts, and are walked part by part, so no symbolic link is followed
-/// and no limit on the length of a whole path applies. The folder used last is remembered: calls in path order cost one `openat` each.
+/// and no limit on the length of a whole path applies. The folder used last is remembered with those that lead to it, for each thread that
+/// works here at the same time: calls in path order open each folder once.
 #[derive(Debug)]
 pub struct Folder {
     root: Arc<OwnedFd>,
-    last: Mutex<Option<(Vec<u8>, Arc<OwnedFd>)>>,
+    /// Ways that no thread is on at the moment.
+    ways: Mutex<Vec<Way>>,
+}
+
+/// Folders that are kept open on the way to the last one. Every thread holds up to three such ways,
+/// and a process may have 1,024 files open by default: that is enough for 40 threads.
+const LEVELS: usize = 8;
+
+/// The way to a folder: its path, and the folders on it that are open.
+#[derive(Debug, Default)]
+struct Way {
+    path: Vec<u8>,
+    /// Where each folder's own path ends in `path`, and the folder; ascending.
+    levels: Vec<(usize, Arc<OwnedFd>)>,
+}
+
+impl Way {
+    /// How much of the way to `path` this is.
+    fn common(&self, path: &[u8]) -> usize {
+        self.path.iter().zip(path).take_while(|(a, b)| a == b).count()
+    }
+
+    /// Opens a folder, from the nearest one that is open.
+    fn go(&mut self, root: &Arc<OwnedFd>, path: &[u8]) -> io::Result<Arc<OwnedFd>> {
+        self.retreat_to(path);
+        let mut folder = self.levels.last().map_or_else(|| root.clone(), |(_, folder)| folder.clone());
+        if self.path.len() == path.len() {
+            return Ok(folder);
+        }
+        let rest = if self.path.is_empty() { path } else { &path[self.path.len() + 1..] };
+        for part in rest.split(|byte| *byte == b'/') {
+            check_part(part)?;
+            folder = Arc::new(rustix::fs::openat(&*folder, part, STEP, Mode::empty())?);
+            self.advance(part, folder.clone());
+        }
+        Ok(folder)
+    }
+
+    /// Gives up what does not lead to `path`.
+    fn retreat_to(&mut self, path: &[u8]) {
+        let common = self.common(path);
+        let leads_there = |end: usize| end <= common && path.get(end).is_none_or(|byte| *byte == b'/');
+        while self.levels.last().is_some_and(|(end, _)| !leads_there(*end)) {
+            self.levels.pop();
+        }
+        self.path.truncate(self.levels.last().map_or(0, |(end, _)| *end));
+    }
+
+    /// Goes on to a folder below.
+    fn advance(&mut self, part: &[u8], folder: Arc<OwnedFd>) {
+        if !self.path.is_empty() {
+            self.path.push(b'/');
+        }
+        self.path.extend_from_slice(part);
+        if self.levels.len() == LEVELS {
+            // In a deeper tree only the last folder is remembered beside the first ones.
+            self.levels.pop();
+        }
+        self.levels.push((self.path.len(), folder));
+    }
 }
 
 impl Folder {
@@ -31,7 +91,7 @@ impl Folder {
     pub fn open(path: &Path) -> Result<Self, Error> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::open(path, flags, Mode::empty()).map_err(|cause| Error::io("open the folder", path)(cause.into()))?;
-        Ok(Self { root: Arc::new(root), last: Mutex::new(None) })
+        Ok(Self { root: Arc::new(root), ways: Mutex::default() })
     }
 
     /// The folder itself.
@@ -47,21 +107,14 @@ impl Folder {
         if path.is_empty() {
             return Ok(self.root.clone());
         }
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut fd, rest) = match &*last {
-            Some((known, fd)) if known == path => return Ok(fd.clone()),
-            Some((known, fd)) => match path.strip_prefix(known.as_slice()) {
-                Some(rest) if rest[0] == b'/' => (fd.clone(), &rest[1..]),
-                _ => (self.root.clone(), path),
-            },
-            None => (self.root.clone(), path),
+        let mut way = {
+            let mut ways = self.ways.lock().unwrap_or_else(PoisonError::into_inner);
+            let nearest = (0..ways.len()).max_by_key(|at| ways[*at].common(path));
+            nearest.map(|at| ways.swap_remove(at)).unwrap_or_default()
         };
-        for part in rest.split(|byte| *byte == b'/') {
-            check_part(part)?;
-            fd = Arc::new(rustix::fs::openat(&*fd, part, STEP, Mode::empty())?);
-        }
-        *last = Some((path.to_vec(), fd.clone()));
-        Ok(fd)
+        let folder = way.go(&self.root, path);
+        self.ways.lock().unwrap_or_else(PoisonError::into_inner).push(way);
+        folder
     }
 
     /// The folder that holds `path`, and the last part of it.
@@ -128,9 +181,9 @@ impl Folder {
         Ok(rustix::fs::statat(&*parent, name, AtFlags::SYMLINK_NOFOLLOW)?)
     }
 
-    /// Forgets the folder used last, so that it is found anew by its name.
+    /// Forgets the folders used last, so that they are found anew by their names.
     pub fn forget(&self) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.ways.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 
@@ -161,6 +214,28 @@ mod tests {
         assert!(folder.create_file(b"up/new", 0o600).is_err());
         folder.create_file(b"a/new", 0o600).unwrap();
         assert!(folder.create_file(b"a/new", 0o600).is_err());
+    }
+
+    #[test]
+    fn remembered_folders_are_those_of_the_path_and_no_others() {
+        let place = tempfile::tempdir().unwrap();
+        let deep = "d/".repeat(2 * LEVELS);
+        std::fs::create_dir_all(place.path().join(&deep).join("e")).unwrap();
+        for path in ["a/b/c", "a/bc", "ab/c", "a/b/d"] {
+            std::fs::create_dir_all(place.path().join(path)).unwrap();
+        }
+        let folder = Folder::open(place.path()).unwrap();
+        let deep = deep.trim_end_matches('/');
+        let (deepest, below) = (format!("{deep}/e"), &deep[..LEVELS * 2 + 1]);
+        for path in ["a/b/c", "a/bc", "a/b", "a", "ab/c", "a/b/d", "a/b/c", &deepest, deep, below, "d", &deepest, "a"] {
+            folder.make_directory(format!("{path}/new").as_bytes(), 0o700).unwrap();
+            let made = place.path().join(path).join("new");
+            assert!(made.is_dir(), "{path}");
+            std::fs::remove_dir(made).unwrap();
+        }
+        assert!(folder.folder(b"a/missing").is_err() && folder.folder(b"a/b/").is_err() && folder.folder(b"/a").is_err());
+        let ways = folder.ways.lock().unwrap();
+        assert!(ways.len() == 1 && ways[0].levels.len() <= LEVELS);
     }
 
     #[test]

@@ -10,8 +10,14 @@ use super::Error;
 /// Bytes of a key: a SHA-256, or anything else whose first eight bytes are spread evenly.
 pub const KEY: usize = 32;
 
-/// Slots of a new table: one page of memory per few entries, and growing doubles it.
-const FIRST_SLOTS: u64 = 1 << 12;
+/// Slots of a new table. The file has holes where nothing was put, so this costs little.
+const FIRST_SLOTS: u64 = 1 << 14;
+
+/// How many times as large a table becomes when it is full: every entry is put again then.
+const GROWTH: u64 = 4;
+
+/// Bytes that are read at once: slots that follow each other, so that most probes need one read.
+const RUN: usize = 512;
 
 /// A table from 32-byte keys to values of one length, in an unlinked temporary file: it vanishes with the process.
 ///
@@ -27,7 +33,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// An empty table, with its file in `folder`, for values of `value_length` bytes.
+    /// An empty table, with its file in `folder`, for values of `value_length` bytes, at most 479.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -36,6 +42,7 @@ impl Table {
     }
 
     fn with_slots(folder: &Path, width: usize, slots: u64) -> Result<Self, Error> {
+        assert!(width <= RUN, "a slot is read as a whole");
         let file = unlinked(folder)?;
         file.set_len(slots * width as u64).map_err(Error::io("make a table in", folder))?;
         Ok(Self { file, folder: folder.to_owned(), slots, used: 0, width })
@@ -61,13 +68,13 @@ impl Table {
         if self.used * 10 >= self.slots * 7 {
             self.grow()?;
         }
-        let (slot, taken) = self.find(key).map_err(Error::io("read a table in", &self.folder))?;
+        let (slot, taken) = self.find(key, &mut [0; RUN]).map_err(Error::io("read a table in", &self.folder))?;
         let mut entry = Vec::with_capacity(self.width);
         entry.push(1);
         entry.extend_from_slice(key);
         entry.extend_from_slice(value);
         self.file.write_all_at(&entry, slot * self.width as u64).map_err(Error::io("write a table in", &self.folder))?;
-        self.used += u64::from(!taken);
+        self.used += u64::from(taken.is_none());
         Ok(())
     }
 
@@ -77,33 +84,36 @@ impl Table {
     /// [`Error::Io`].
     pub fn get(&self, key: &[u8; KEY], value: &mut [u8]) -> Result<bool, Error> {
         assert_eq!(value.len() + KEY + 1, self.width, "values of one table have one length");
-        let failed = || Error::io("read a table in", &self.folder);
-        let (slot, taken) = self.find(key).map_err(failed())?;
-        if taken {
-            self.file.read_exact_at(value, slot * self.width as u64 + 1 + KEY as u64).map_err(failed())?;
+        let mut run = [0; RUN];
+        let (_, taken) = self.find(key, &mut run).map_err(Error::io("read a table in", &self.folder))?;
+        if let Some(at) = taken {
+            value.copy_from_slice(&run[at + 1 + KEY..at + self.width]);
         }
-        Ok(taken)
+        Ok(taken.is_some())
     }
 
-    /// The slot of a key, or the free one where it belongs.
-    fn find(&self, key: &[u8; KEY]) -> io::Result<(u64, bool)> {
+    /// The slot of a key, and where its entry lies in `run`; or the free slot where it belongs.
+    fn find(&self, key: &[u8; KEY], run: &mut [u8; RUN]) -> io::Result<(u64, Option<usize>)> {
         let spread = u64::from_le_bytes(*key.first_chunk().expect("a key has 32 bytes"));
         let mut slot = u64::try_from((u128::from(spread) * u128::from(self.slots)) >> 64).expect("below the number of slots");
-        let mut found = [0; KEY + 1];
         loop {
-            self.file.read_exact_at(&mut found, slot * self.width as u64)?;
-            if found[0] == 0 {
-                return Ok((slot, false));
+            let count = (self.slots - slot).min((RUN / self.width) as u64);
+            let run = &mut run[..self.width * usize::try_from(count).expect("a few slots")];
+            self.file.read_exact_at(run, slot * self.width as u64)?;
+            for (n, entry) in run.chunks_exact(self.width).enumerate() {
+                if entry[0] == 0 {
+                    return Ok((slot + n as u64, None));
+                }
+                if entry[1..=KEY] == *key {
+                    return Ok((slot + n as u64, Some(n * self.width)));
+                }
             }
-            if found[1..] == *key {
-                return Ok((slot, true));
-            }
-            slot = if slot + 1 == self.slots { 0 } else { slot + 1 };
+            slot = if slot + count == self.slots { 0 } else { slot + count };
         }
     }
 
     fn grow(&mut self) -> Result<(), Error> {
-        let mut larger = Self::with_slots(&self.folder, self.width, self.slots * 2)?;
+        let mut larger = Self::with_slots(&self.folder, self.width, self.slots * GROWTH)?;
         let failed = || Error::io("read a table in", &self.folder);
         let mut entries = vec![0; self.width * 1024];
         for first in (0..self.slots).step_by(1024) {

@@ -53,7 +53,7 @@ fn carry_out(assembly: &Assembly<'_>, readers: &mut Readers<'_>, step: Step, mut
     let mut fill = |want: Want| match readers.read(&want) {
         Some(bytes) => {
             assembly.ctx.meter.add_bytes(u64::from(want.length));
-            assembly.target.write(&want.path, want.offset, bytes)
+            assembly.put(&want, bytes)
         }
         None => {
             missing.push(want);
@@ -63,8 +63,13 @@ fn carry_out(assembly: &Assembly<'_>, readers: &mut Readers<'_>, step: Step, mut
     match step {
         Step::Blob(want) => fill(want)?,
         Step::File(entry, stored) => {
-            assembly.target.begin(&entry)?;
-            OpenFile { path: Arc::new(entry.path.clone()), stored, offset: 0 }.wants(&entry.content).into_iter().try_for_each(fill)?;
+            let mut wants = OpenFile { path: Arc::new(entry.path.clone()), stored, offset: 0 }.wants(&entry.content);
+            match wants.as_mut_slice() {
+                // The usual small file is opened once, when its bytes are there.
+                [want] if u64::from(want.length) == entry.size => want.whole = true,
+                _ => assembly.target.begin(&entry)?,
+            }
+            wants.into_iter().try_for_each(fill)?;
         }
     }
     Ok(missing)
@@ -83,7 +88,7 @@ impl OpenFile {
         for piece in content {
             if let Piece::Blob { digest, length, at } = *piece {
                 let (path, stored) = (self.path.clone(), self.stored.clone());
-                wants.push(Want { path, stored, offset: self.offset, length, digest, at });
+                wants.push(Want { path, stored, offset: self.offset, length, digest, whole: false, at });
             }
             self.offset += piece.length();
         }

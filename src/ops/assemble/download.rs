@@ -79,7 +79,7 @@ fn write_blobs(
                 other.ok_or_else(|| Error::damaged(store.pack_key(&at.pack), format!("{problem}; `{}` needs it", want.path)))?
             }
         };
-        assembly.target.write(&want.path, want.offset, bytes)?;
+        assembly.put(want, bytes)?;
         assembly.ctx.meter.add_bytes(u64::from(want.length));
     }
     Ok(())

@@ -135,6 +135,11 @@ impl Assembly<'_> {
         Ok(Assembled { totals, downloaded })
     }
 
+    /// Writes what was wanted; its digest has matched.
+    fn put(&self, want: &record::Want, bytes: &[u8]) -> Result<(), crate::archive::Error> {
+        if want.whole { self.target.write_new(&want.path, bytes) } else { self.target.write(&want.path, want.offset, bytes) }
+    }
+
     fn missing(&self, want: &record::Want) -> Error {
         let named = |place: &DataFolder| place.name_of(want.stored());
         let object = self.places.before.first().or(self.places.after.first()).map_or_else(|| format!("`{}`", want.stored()), named);

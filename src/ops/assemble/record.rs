@@ -21,6 +21,8 @@ pub(super) struct Want {
     pub(super) length: u32,
     /// Their digest.
     pub(super) digest: Digest,
+    /// Whether they are the whole file, which is made when they are written.
+    pub(super) whole: bool,
     /// Where they lie in the repository, where that is known.
     pub(super) at: Option<Location>,
 }
@@ -78,6 +80,7 @@ impl Want {
         record.extend_from_slice(self.digest.as_bytes());
         record.extend_from_slice(&self.length.to_be_bytes());
         record.extend_from_slice(&self.offset.to_be_bytes());
+        record.push(u8::from(self.whole));
         let stored = self.stored.as_ref().map_or(&b""[..], |stored| stored.as_bytes());
         record.extend_from_slice(&u32::try_from(stored.len()).expect("a path is shorter than a line").to_be_bytes());
         record.extend_from_slice(stored);
@@ -140,11 +143,12 @@ impl Fields<'_> {
     fn rest(mut self) -> Want {
         let digest = self.digest();
         let (length, offset) = (self.u32(), self.u64());
+        let whole = self.take() == [1];
         let stored = self.u32() as usize;
         let (stored, path) = self.0.split_at(stored);
         let path_of = |bytes: &[u8]| Arc::new(RelPath::new(bytes).expect("a record holds a path that was checked"));
         let stored = Some(stored).filter(|stored| !stored.is_empty()).map(path_of);
-        Want { path: path_of(path), stored, offset, length, digest, at: None }
+        Want { path: path_of(path), stored, offset, length, digest, whole, at: None }
     }
 }
 
@@ -160,6 +164,7 @@ mod tests {
             offset,
             length: 9,
             digest: Digest::of(b"blob"),
+            whole: offset == 5,
             at: Some(at),
         }
     }

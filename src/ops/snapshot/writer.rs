@@ -9,7 +9,7 @@ use super::pieces::Pieces;
 use crate::archive::LineWriter;
 use crate::format::entry::{Entry, Kind, More};
 use crate::format::head::ProblemCount;
-use crate::format::limits::PIECES_PER_LINE;
+use crate::format::limits::{LINE_MAX, PIECES_PER_LINE};
 use crate::format::line::Line;
 use crate::format::path::RelPath;
 use crate::ops::Error;
@@ -17,6 +17,9 @@ use crate::ops::lists::digest_of;
 
 /// zstd level of local lines: they are read at every run.
 const LEVEL: i32 = 1;
+
+/// What the fields of an entry take on a line besides names and attributes, generously.
+const OVERHEAD: usize = 4 << 10;
 
 /// Writes `files.jsonl.zst` of a local copy.
 pub(super) struct Writer {
@@ -67,7 +70,12 @@ impl Writer {
 
     /// Whether an entry's attributes fit on a line of the format.
     pub(super) fn fits(entry: &Entry) -> bool {
-        Line::Entry(entry.clone()).to_json().is_ok()
+        // In text a byte of a name takes at most three, one of an attribute's value less than two.
+        let link = entry.link.as_ref().map_or(0, |link| link.as_bytes().len());
+        let names = entry.path.as_bytes().len() + link + entry.target.as_ref().map_or(0, Vec::len);
+        let attributes: usize = entry.xattrs.iter().map(|xattr| xattr.name.len() + xattr.value.len() + OVERHEAD).sum();
+        let owners = entry.user.iter().chain(&entry.group).map(String::len).sum::<usize>();
+        3 * (names + attributes) + 6 * owners + OVERHEAD < LINE_MAX || Line::Entry(entry.clone()).to_json().is_ok()
     }
 
     /// Counts a problem.
