@@ -1,10 +1,10 @@
 //! Work for the threads: some neighbours of the walk at a time, because handing over a single small file costs as much as copying it.
 
-use super::copy::{Content, Taker};
 use super::links::Inode;
 use super::metadata::is_unchanged;
 use super::reader::{Outcome, Reader, within};
 use super::share::Sharing;
+use super::taker::{Content, Taker};
 use super::walk::{Found, FoundEntry, Walk};
 use crate::format::entry::{Entry, Kind};
 use crate::source::Error;

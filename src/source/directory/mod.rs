@@ -16,16 +16,18 @@ mod owners;
 mod place;
 mod reader;
 mod share;
+mod taker;
 mod walk;
 mod xattrs;
 
 use std::path::PathBuf;
 
-pub use copy::{Content, CopySettings, Taker, copy};
+pub use copy::{CopySettings, copy};
 pub use exclude::{Exclude, OWN_NAMES};
 pub(in crate::source) use place::attributes;
 pub(super) use place::recover;
 pub use place::{Placed, Placement, Way, discard, place, plan, undo};
+pub use taker::{Content, Taker};
 pub use walk::{Found, FoundEntry, Walk};
 
 /// A tree to be taken.

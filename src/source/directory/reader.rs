@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FileType, SeekFrom, Stat};
 use rustix::io::Errno;
 
-use super::copy::Content;
 use super::links::Inode;
 use super::metadata::{self, file_type};
 use super::owners::Owners;
+use super::taker::Content;
 use super::walk::open_root;
 use super::xattrs;
 use crate::format::entry::{Entry, Kind, Xattr};
