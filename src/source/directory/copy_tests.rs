@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
+use crate::format::entry::Entry;
 use crate::format::entry::Kind;
+use crate::source::Problem;
 use crate::source::directory::Exclude;
 use crate::sys::clock::FixedClock;
 
