@@ -135,7 +135,7 @@ impl Drop for Writer {
 
 fn ask(database: &Path, question: &str) -> String {
     let answer =
-        Command::new("sqlite3").arg("-cmd").arg(".timeout 10000").arg(database).arg(question).output().expect("the tests need sqlite3");
+        Command::new("sqlite3").arg("-cmd").arg(".timeout 60000").arg(database).arg(question).output().expect("the tests need sqlite3");
     assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
     String::from_utf8(answer.stdout).unwrap().trim().to_owned()
 }

@@ -13,7 +13,7 @@ use crate::sys::file::sync_folder;
 use crate::sys::stop::Stop;
 
 /// How long a statement waits for writers: longer than any write should take, shorter than an operator's patience.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What every database begins with.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
