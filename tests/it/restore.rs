@@ -7,6 +7,7 @@ use std::time::Duration;
 use windlass::format::snapshot_id::SnapshotId;
 use windlass::ops::fetch::Origin;
 use windlass::ops::restore::{self, Options, Outcome};
+use windlass::ops::spec::SourceKind;
 use windlass::ops::{self, Error};
 
 use crate::support::node::{Node, tree};
@@ -200,4 +201,20 @@ fn what_has_come_into_being_since_the_plan_is_not_taken_for_the_restore() {
     assert!(matches!(restore::plan_undo(&node.context(), &tree()), Err(Error::Absent(_))));
     node.backup();
     assert_eq!(contents(&node.path("tree")), pairs(&[("mine", "not to be touched")]));
+}
+
+#[test]
+fn local_copies_inside_the_source_stay_where_they_are() {
+    let mut node = Node::new();
+    let root = node.temp.path().to_owned();
+    node.sources[0].kind = SourceKind::Directory { path: root, exclude: Vec::new(), cross_filesystems: false };
+    node.write("a", "old");
+    let id = node.init().backup();
+    node.write("a", "new");
+    restore(&node, id, &Options::default()).unwrap();
+    assert_eq!(contents(&node.path("tree")), pairs(&[("a", "old")]));
+    assert_eq!(node.copies(), [id], "the copies are where the configuration says");
+    undo(&node);
+    assert_eq!(contents(&node.path("tree")), pairs(&[("a", "new")]));
+    assert_eq!(node.copies(), [id]);
 }

@@ -18,7 +18,8 @@ const SIDECARS: [&str; 3] = ["-wal", "-shm", "-journal"];
 pub(super) fn placement(ctx: &Context, spec: &SourceSpec) -> Result<Placement, Error> {
     Ok(match &spec.kind {
         SourceKind::Directory { .. } => {
-            Placement::Directory(source::directory::plan(spec.name.as_str(), &snapshot::directory(ctx, spec)?)?)
+            let directory = snapshot::directory(ctx, spec)?;
+            Placement::Directory(source::directory::plan(spec.name.as_str(), &directory, Some(&ctx.local()?.dir))?)
         }
         SourceKind::Sqlite { path } => Placement::Sqlite(source::sqlite::plan(spec.name.as_str(), path)?),
     })
