@@ -9,6 +9,7 @@ use windlass::ops::fetch::Origin;
 use windlass::ops::restore::{self, Options, Outcome};
 use windlass::ops::spec::SourceKind;
 use windlass::ops::{self, Error};
+use windlass::source::sqlite;
 
 use crate::support::node::{Node, tree};
 
@@ -217,4 +218,17 @@ fn local_copies_inside_the_source_stay_where_they_are() {
     undo(&node);
     assert_eq!(contents(&node.path("tree")), pairs(&[("a", "new")]));
     assert_eq!(node.copies(), [id]);
+}
+
+#[test]
+fn a_database_whose_name_is_escaped_in_text_comes_back() {
+    let mut node = Node::new();
+    let path = node.path("a%b.db");
+    node.sources[0].kind = SourceKind::Sqlite { path: path.clone() };
+    let run = |statements: &str| sqlite::script(&path, statements.into(), &node.stop).unwrap();
+    run("CREATE TABLE t (a TEXT); INSERT INTO t VALUES ('old');");
+    let id = node.init().backup();
+    run("UPDATE t SET a = 'new'");
+    restore(&node, id, &Options::default()).unwrap();
+    assert_eq!(sqlite::rows(&path, "SELECT a FROM t", &node.stop).unwrap(), ["old"]);
 }
