@@ -232,3 +232,12 @@ fn a_database_whose_name_is_escaped_in_text_comes_back() {
     restore(&node, id, &Options::default()).unwrap();
     assert_eq!(sqlite::rows(&path, "SELECT a FROM t", &node.stop).unwrap(), ["old"]);
 }
+
+#[test]
+fn a_dry_run_of_a_snapshot_lets_an_old_undo_be() {
+    let (node, id) = changed();
+    let aside = restore(&node, id, &Options::default()).unwrap().aside.unwrap();
+    node.clock.advance(Duration::from_secs(8 * 86_400));
+    ops::snapshot::run(&node.context(), &tree(), &ops::snapshot::Options { dry_run: true, ..Default::default() }).unwrap();
+    assert!(aside.exists());
+}
