@@ -241,3 +241,12 @@ fn a_dry_run_of_a_snapshot_lets_an_old_undo_be() {
     ops::snapshot::run(&node.context(), &tree(), &ops::snapshot::Options { dry_run: true, ..Default::default() }).unwrap();
     assert!(aside.exists());
 }
+
+#[test]
+fn an_undo_may_be_kept_for_longer_than_time_goes() {
+    let (mut node, id) = changed();
+    node.undo_for = Duration::MAX;
+    let aside = restore(&node, id, &Options::default()).unwrap().aside.unwrap();
+    node.backup();
+    assert!(aside.exists());
+}
