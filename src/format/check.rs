@@ -88,14 +88,13 @@ pub struct Known(BTreeMap<String, Check>);
 impl Known {
     /// Takes the next verdict, in order of time.
     pub fn take(&mut self, check: Check) {
-        match self.0.get(&check.object) {
-            Some(known) if check.verdict == Verdict::Sound && check.level < known.level => {}
-            _ if check.verdict == Verdict::Sound => {
-                self.0.remove(&check.object);
-            }
-            _ => {
-                self.0.insert(check.object.clone(), check);
-            }
+        let level = self.0.get(&check.object).map_or(check.level, |known| known.level);
+        if check.verdict != Verdict::Sound {
+            // The deeper of the two findings says how deep a look must be to take it back.
+            let level = level.max(check.level);
+            self.0.insert(check.object.clone(), Check { level, ..check });
+        } else if check.level >= level {
+            self.0.remove(&check.object);
         }
     }
 
@@ -107,5 +106,22 @@ impl Known {
     /// All that is not sound.
     pub fn iter(&self) -> impl Iterator<Item = &Check> {
         self.0.values()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quick_look_takes_back_nothing_that_a_full_one_found_whatever_came_between() {
+        let check = |verdict, level| Check { object: "x".into(), verdict, level, time: Timestamp::UNIX_EPOCH, problem: None };
+        let mut known = Known::default();
+        known.take(check(Verdict::Damaged, Level::Full));
+        known.take(check(Verdict::Missing, Level::Quick));
+        known.take(check(Verdict::Sound, Level::Quick));
+        assert!(known.get("x").is_some(), "it was out of reach for a while, and its bytes are as damaged as before");
+        known.take(check(Verdict::Sound, Level::Full));
+        assert!(known.get("x").is_none());
     }
 }

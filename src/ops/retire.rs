@@ -27,12 +27,22 @@ pub fn retire(ctx: &Context, spec: &SourceSpec, dry_run: bool) -> Result<Vec<Sna
         all.push((copies::next_id(ctx, &spec.name)?, true, false));
     }
     let going = copies::expire(&all, spec.keep);
-    for id in going.iter().filter(|_| !dry_run) {
-        let copy = copies.find(*id).expect("it has just been read");
-        copies::remove(ctx, copy)?;
-        ctx.tell(Event::CopyRemoved { source: spec.name.clone(), snapshot: *id, why: format!("{} newer copies are complete", spec.keep) });
+    if dry_run {
+        return Ok(going);
     }
-    Ok(going)
+    let mut gone = Vec::with_capacity(going.len());
+    for id in going {
+        let copy = copies.find(id).expect("it has just been read");
+        match copies::remove(ctx, copy) {
+            Ok(()) => {}
+            // Somebody has begun to read it since it was looked at.
+            Err(Error::Refused(_)) => continue,
+            Err(error) => return Err(error),
+        }
+        ctx.tell(Event::CopyRemoved { source: spec.name.clone(), snapshot: id, why: format!("{} newer copies are complete", spec.keep) });
+        gone.push(id);
+    }
+    Ok(gone)
 }
 
 /// Retention after a shipment, when a copy that was held for it may go. Another run on the source does it itself, later.

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -48,9 +49,13 @@ impl Lock {
     /// # Errors
     /// [`Error::Io`].
     pub fn shared(path: &Path) -> Result<Self, Error> {
-        let file = open(path)?;
-        file.lock_shared().map_err(Error::io("lock", path))?;
-        Ok(Self { file })
+        loop {
+            let file = open(path)?;
+            file.lock_shared().map_err(Error::io("lock", path))?;
+            if is_at(&file, path)? {
+                return Ok(Self { file });
+            }
+        }
     }
 
     /// Takes a lock that nobody else may hold, or gives `None` when somebody holds it.
@@ -58,8 +63,15 @@ impl Lock {
     /// # Errors
     /// [`Error::Io`].
     pub fn try_exclusive_quiet(path: &Path) -> Result<Option<Self>, Error> {
-        let file = open(path)?;
-        Ok(try_exclusive(&file, path)?.then_some(Self { file }))
+        loop {
+            let file = open(path)?;
+            if !try_exclusive(&file, path)? {
+                return Ok(None);
+            }
+            if is_at(&file, path)? {
+                return Ok(Some(Self { file }));
+            }
+        }
     }
 }
 
@@ -73,6 +85,17 @@ impl Drop for Lock {
 
 fn open(path: &Path) -> Result<File, Error> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(Error::io("open the lock", path))
+}
+
+/// Whether the file still lies at its path. Its last holder may have removed it between opening and locking; then whoever comes next opens
+/// another one, and this lock keeps nobody out.
+fn is_at(file: &File, path: &Path) -> Result<bool, Error> {
+    let own = file.metadata().map_err(Error::io("look at the lock", path))?;
+    match fs::metadata(path) {
+        Ok(found) => Ok((found.dev(), found.ino()) == (own.dev(), own.ino())),
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(cause) => Err(Error::io("look at the lock", path)(cause)),
+    }
 }
 
 fn try_exclusive(file: &File, path: &Path) -> Result<bool, Error> {
@@ -120,6 +143,35 @@ mod tests {
         let readers = [Lock::shared(&path).unwrap(), Lock::shared(&path).unwrap()];
         assert!(Lock::try_exclusive_quiet(&path).unwrap().is_none());
         drop(readers);
+        assert!(Lock::try_exclusive_quiet(&path).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_lock_whose_file_was_removed_meanwhile_is_taken_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.lock");
+        let clock = SystemClock::new();
+        let remover = Lock::try_exclusive_quiet(&path).unwrap().unwrap();
+        let reader = std::thread::spawn({
+            let path = path.clone();
+            move || Lock::shared(&path).unwrap()
+        });
+        // By now it has opened the file and waits.
+        clock.sleep(Duration::from_millis(200));
+        fs::remove_file(&path).unwrap();
+        drop(remover);
+        let _reader = reader.join().unwrap();
+        assert!(Lock::try_exclusive_quiet(&path).unwrap().is_none(), "the reader keeps the next remover out");
+    }
+
+    #[test]
+    fn a_lock_ends_with_its_value_whoever_has_inherited_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.lock");
+        let held = Lock::try_exclusive_quiet(&path).unwrap().unwrap();
+        // As a child process has it between its fork and its own program.
+        let _inherited = held.file.try_clone().unwrap();
+        drop(held);
         assert!(Lock::try_exclusive_quiet(&path).unwrap().is_some());
     }
 }

@@ -326,3 +326,25 @@ fn rustix_mknod(path: &std::path::Path) {
         fs::set_permissions(path, fs::Permissions::from_mode(0o000)).unwrap();
     }
 }
+
+#[test]
+fn a_copy_that_is_read_from_the_moment_it_is_to_go_stays() {
+    let mut node = Node::new();
+    node.write("a", b"1");
+    let ids: Vec<SnapshotId> = (0..4).map(|_| node.snapshot()).collect();
+    node.keep = 2;
+    let lock = node.path(format!("local/.windlass/locks/tree@{}.lock", ids[1]));
+    let reader = Arc::new(std::sync::Mutex::new(None));
+    let ctx = node.context_that_tells({
+        let reader = reader.clone();
+        move |event| {
+            if matches!(event, ops::event::Event::CopyRemoved { .. }) {
+                reader.lock().unwrap().get_or_insert_with(|| Lock::shared(&lock).unwrap());
+            }
+        }
+    });
+    node.clock.advance(Duration::from_secs(60));
+    let outcome = ops::snapshot::run(&ctx, &tree(), &ops::snapshot::Options::default()).unwrap();
+    assert_eq!(outcome.removed, [ids[0], ids[2]]);
+    assert_eq!(node.copies(), [ids[1], ids[3], outcome.id.unwrap()]);
+}

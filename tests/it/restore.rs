@@ -7,7 +7,9 @@ use std::time::Duration;
 use windlass::format::snapshot_id::SnapshotId;
 use windlass::ops::origin::Origin;
 use windlass::ops::restore::{self, Options, Outcome};
+use windlass::ops::spec::SourceKind;
 use windlass::ops::{self, Error};
+use windlass::source::sqlite;
 
 use crate::support::node::{Node, tree};
 
@@ -200,4 +202,51 @@ fn what_has_come_into_being_since_the_plan_is_not_taken_for_the_restore() {
     assert!(matches!(restore::plan_undo(&node.context(), &tree()), Err(Error::Absent(_))));
     node.backup();
     assert_eq!(contents(&node.path("tree")), pairs(&[("mine", "not to be touched")]));
+}
+
+#[test]
+fn local_copies_inside_the_source_stay_where_they_are() {
+    let mut node = Node::new();
+    let root = node.temp.path().to_owned();
+    node.sources[0].kind = SourceKind::Directory { path: root, exclude: Vec::new(), cross_filesystems: false };
+    node.write("a", "old");
+    let id = node.init().backup();
+    node.write("a", "new");
+    restore(&node, id, &Options::default()).unwrap();
+    assert_eq!(contents(&node.path("tree")), pairs(&[("a", "old")]));
+    assert_eq!(node.copies(), [id], "the copies are where the configuration says");
+    undo(&node);
+    assert_eq!(contents(&node.path("tree")), pairs(&[("a", "new")]));
+    assert_eq!(node.copies(), [id]);
+}
+
+#[test]
+fn a_database_whose_name_is_escaped_in_text_comes_back() {
+    let mut node = Node::new();
+    let path = node.path("a%b.db");
+    node.sources[0].kind = SourceKind::Sqlite { path: path.clone() };
+    let run = |statements: &str| sqlite::script(&path, statements.into(), &node.stop).unwrap();
+    run("CREATE TABLE t (a TEXT); INSERT INTO t VALUES ('old');");
+    let id = node.init().backup();
+    run("UPDATE t SET a = 'new'");
+    restore(&node, id, &Options::default()).unwrap();
+    assert_eq!(sqlite::rows(&path, "SELECT a FROM t", &node.stop).unwrap(), ["old"]);
+}
+
+#[test]
+fn a_dry_run_of_a_snapshot_lets_an_old_undo_be() {
+    let (node, id) = changed();
+    let aside = restore(&node, id, &Options::default()).unwrap().aside.unwrap();
+    node.clock.advance(Duration::from_secs(8 * 86_400));
+    ops::snapshot::run(&node.context(), &tree(), &ops::snapshot::Options { dry_run: true, ..Default::default() }).unwrap();
+    assert!(aside.exists());
+}
+
+#[test]
+fn an_undo_may_be_kept_for_longer_than_time_goes() {
+    let (mut node, id) = changed();
+    node.undo_for = Duration::MAX;
+    let aside = restore(&node, id, &Options::default()).unwrap().aside.unwrap();
+    node.backup();
+    assert!(aside.exists());
 }

@@ -110,3 +110,19 @@ fn keys(node: &Node) -> Vec<String> {
         .unwrap();
     keys
 }
+
+#[test]
+fn a_copy_that_goes_while_another_is_shipped_does_not_keep_back_newer_ones() {
+    let node = Node::new();
+    node.init().write("a", b"1");
+    let ids: Vec<_> = (0..3).map(|_| node.snapshot()).collect();
+    let going = node.path("local/tree").join(ids[1].to_string());
+    let ctx = node.context_that_tells(move |event| {
+        if matches!(event, ops::event::Event::Shipped { .. }) {
+            // As the retention of another run does it.
+            let _ = std::fs::remove_dir_all(&going);
+        }
+    });
+    let shipped = ops::ship::run(&ctx, &tree(), &ops::ship::Options::default()).unwrap();
+    assert_eq!(shipped.iter().map(|shipment| shipment.id).collect::<Vec<_>>(), [ids[0], ids[2]]);
+}

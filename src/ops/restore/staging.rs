@@ -1,6 +1,7 @@
 //! The first half of a restore: the snapshot, complete and verified, beside the live thing.
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
@@ -92,7 +93,7 @@ fn single_file(ctx: &Context, filling: &Path, staged: &Path, lines: &mut dyn cra
         }
     }
     let name = name.ok_or_else(|| Error::Refused("the snapshot holds no database file".into()))?;
-    let from = filling.join(name.to_string());
+    let from = filling.join(std::ffi::OsStr::from_bytes(name.as_bytes()));
     source::sqlite::check(&from, String::new(), &ctx.stop)?;
     fs::rename(&from, staged).map_err(Error::file("move", &from))?;
     Ok(remove_tree(filling)?)

@@ -78,7 +78,14 @@ pub fn run(ctx: &Context, source: &SourceName, options: &Options) -> Result<Vec<
             shipments.push(shipment(copy, 0, 0));
             continue;
         }
-        let held = copy.hold(ctx)?;
+        let held = match copy.hold(ctx) {
+            // Another run's retention was faster; newer copies are still to be shipped.
+            Err(Error::Absent(why)) if options.snapshot.is_none() => {
+                ctx.warn(Some(source), format!("{source}/{} was not shipped: {why}", copy.id()));
+                continue;
+            }
+            held => held?,
+        };
         match one::ship(ctx, &remote, spec, copy, &catalogue) {
             Ok(head) => {
                 shipments.push(shipment(copy, head.added_bytes, head.stored_bytes));

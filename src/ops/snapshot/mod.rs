@@ -72,11 +72,11 @@ pub struct Outcome {
 pub fn run(ctx: &Context, source: &SourceName, options: &Options) -> Result<Outcome, Error> {
     let spec = ctx.source(source)?;
     let _lock = locks::source(ctx, source, "snapshot", options.wait)?;
+    if options.dry_run {
+        return dry_run(ctx, spec, &Copies::read(ctx, source)?);
+    }
     recover(ctx, spec)?;
     let copies = Copies::read(ctx, source)?;
-    if options.dry_run {
-        return dry_run(ctx, spec, &copies);
-    }
     copies::clear_partial(ctx, source, &copies)?;
     ctx.phase(source, None, "scanning");
     admission::admit(ctx, spec, &copies, false)?;

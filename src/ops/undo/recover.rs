@@ -59,7 +59,9 @@ fn settle(ctx: &Context, spec: &SourceSpec, mut pending: Pending, folder: &std::
 
 fn expire(ctx: &Context, spec: &SourceSpec, folder: &std::path::Path) -> Result<(), Error> {
     let Some(undo) = UndoRecord::read(folder)? else { return Ok(()) };
-    if undo.time + ctx.local()?.undo_for >= ctx.clock.now() {
+    // Ages are compared, because an instant may be beyond all that a clock can say.
+    let age = ctx.clock.now().duration_since(undo.time);
+    if jiff::SignedDuration::try_from(ctx.local()?.undo_for).map_or(true, |undo_for| age <= undo_for) {
         return Ok(());
     }
     let site = Site::of(&undo.placement);

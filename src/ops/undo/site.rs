@@ -18,7 +18,10 @@ const SIDECARS: [&str; 3] = ["-wal", "-shm", "-journal"];
 /// Finds out how a source can be put back; changes nothing.
 pub(crate) fn placement(ctx: &Context, spec: &SourceSpec) -> Result<Placement, Error> {
     Ok(match &spec.kind {
-        SourceKind::Directory { .. } => Placement::Directory(source::directory::plan(spec.name.as_str(), &directory(ctx, spec)?)?),
+        SourceKind::Directory { .. } => {
+            let directory = directory(ctx, spec)?;
+            Placement::Directory(source::directory::plan(spec.name.as_str(), &directory, Some(&ctx.local()?.dir))?)
+        }
         SourceKind::Sqlite { path } => Placement::Sqlite(source::sqlite::plan(spec.name.as_str(), path)?),
     })
 }

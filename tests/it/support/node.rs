@@ -35,6 +35,7 @@ pub struct Node {
     pub name: String,
     pub keep: usize,
     pub tight: bool,
+    pub undo_for: Duration,
     pub exclude: Vec<String>,
     pub sources: Vec<SourceSpec>,
     pub memory: u64,
@@ -74,6 +75,7 @@ impl Node {
             name: "node-1".into(),
             keep: 4,
             tight: false,
+            undo_for: Duration::from_secs(7 * 86_400),
             exclude: Vec::new(),
             sources: vec![spec("tree", kind)],
             memory: 128 << 20,
@@ -104,7 +106,7 @@ impl Node {
         }
         Context::new(Parts {
             node: self.name.parse().unwrap(),
-            local: Some(LocalSettings { dir: self.path("local"), tight: self.tight, undo_for: Duration::from_secs(7 * 86_400) }),
+            local: Some(LocalSettings { dir: self.path("local"), tight: self.tight, undo_for: self.undo_for }),
             sources,
             repository: Box::new(move || Ok(repository.clone())),
             clock: self.clock.clone(),

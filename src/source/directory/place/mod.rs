@@ -45,7 +45,8 @@ pub struct Placement {
     pub fresh: bool,
     /// Patterns of what stays where it is, whichever tree is live.
     pub exclude: Vec<String>,
-    /// What is mounted inside the target, by relative path: stays where it is too. Only with [`Way::Entries`].
+    /// What is mounted inside the target, and the folder with the journal where that is inside, by relative path: stays where it is too.
+    /// Only with [`Way::Entries`].
     pub mounts: Vec<RelPath>,
 }
 
@@ -55,7 +56,7 @@ pub struct Placement {
 pub enum Way {
     /// As a whole, by one exchange of names; then what is excluded is carried over.
     Whole,
-    /// Entry by entry, because the root is a mount point, something is mounted inside, or the parent cannot be written. While this
+    /// Entry by entry, because the root is a mount point, something inside has to stay, or the parent cannot be written. While this
     /// runs the tree is partly there; after a kill [`recover`](crate::source::placement::recover) finishes it.
     Entries,
 }

@@ -71,7 +71,7 @@ impl Bench {
         let root = place.path().canonicalize().unwrap().join("data");
         fill(&root, 0o751, OLD);
         let exclude = Exclude::new(&["cache/".to_owned(), "*.keep".to_owned()]).unwrap();
-        let mut placement = plan("s", &Directory { root: root.clone(), exclude, cross_filesystems: false }).unwrap();
+        let mut placement = plan("s", &Directory { root: root.clone(), exclude, cross_filesystems: false }, None).unwrap();
         assert_eq!((placement.way, placement.fresh), (Way::Whole, false));
         if way == Way::Entries {
             placement.way = way;
@@ -223,7 +223,7 @@ fn a_target_that_is_not_there_is_made_and_its_undo_leaves_none() {
     let place_at = tempfile::tempdir().unwrap();
     let root = place_at.path().canonicalize().unwrap().join("not/yet/data");
     let directory = Directory { root: root.clone(), exclude: Exclude::default(), cross_filesystems: false };
-    let placement = plan("s", &directory).unwrap();
+    let placement = plan("s", &directory, None).unwrap();
     assert!(placement.fresh && placement.way == Way::Whole && !root.parent().unwrap().exists());
     fs::create_dir_all(placement.staged.parent().unwrap()).unwrap();
     fill(&placement.staged, 0o700, NEW);
@@ -309,7 +309,7 @@ fn put_back_around_real_mounts() {
     fill(&root, 0o751, OLD);
     let mount = |at: &Path| assert!(std::process::Command::new("mount").args(["-t", "tmpfs", "none"]).arg(at).status().unwrap().success());
     let directory = Directory { root: root.clone(), exclude: Exclude::default(), cross_filesystems: false };
-    let whole = plan("s", &directory).unwrap();
+    let whole = plan("s", &directory, None).unwrap();
     mount(&root.join("m/mnt"));
     fs::write(root.join("m/mnt/inside"), b"mounted").unwrap();
     fs::create_dir(&whole.staged).unwrap();
@@ -320,7 +320,7 @@ fn put_back_around_real_mounts() {
             mount(&root);
             fs::write(root.join("a"), b"old").unwrap();
         }
-        let placement = plan("s", &directory).unwrap();
+        let placement = plan("s", &directory, None).unwrap();
         assert_eq!((placement.way, placement.mounts.len()), (Way::Entries, usize::from(!is_root)));
         fill(&placement.staged, 0o710, NEW);
         place(&placement, &journal, &Stop::new()).unwrap();

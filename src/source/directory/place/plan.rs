@@ -21,12 +21,13 @@ const MOUNTS_MAX: usize = 1024;
 /// Finds out how a tree can be put back. Changes nothing; the caller makes `staged`, and the folders above it where they are missing.
 ///
 /// The new tree and the old one lie beside the target as `.NAME.windlass-staging` and `.NAME.windlass-undo` where an exchange of names
-/// is possible, else inside it under the two names in [`OWN_NAMES`].
+/// is possible, else inside it under the two names in [`OWN_NAMES`]. `kept` is a folder that must not move even for a moment, because the
+/// journal lies in it: where it is inside the target, it is left alone as a mount point is.
 ///
 /// # Errors
 /// [`Error::WrongKind`] when something else than a directory is there; [`Error::Refused`] for the root of the machine;
 /// [`Error::File`].
-pub fn plan(source: &str, directory: &Directory) -> Result<Placement, Error> {
+pub fn plan(source: &str, directory: &Directory, kept: Option<&Path>) -> Result<Placement, Error> {
     let (target, found) = resolve(&directory.root)?;
     let (Some(parent), Some(name)) = (target.parent(), target.file_name()) else {
         return Err(Error::Refused {
@@ -38,7 +39,13 @@ pub fn plan(source: &str, directory: &Directory) -> Result<Placement, Error> {
         (name.len() <= COMPONENT_MAX).then(|| parent.join(std::ffi::OsString::from_vec(name)))
     };
     let [staging, undo] = OWN_NAMES;
-    let mounts = if found.is_some() { Mounts::at(&target)? } else { Mounts::default() };
+    let mut mounts = if found.is_some() { Mounts::at(&target)? } else { Mounts::default() };
+    let kept = kept.and_then(|kept| kept.canonicalize().ok());
+    if let Some(inside) = kept.as_ref().and_then(|kept| kept.strip_prefix(&target).ok()).filter(|inside| !inside.as_os_str().is_empty()) {
+        mounts.inside.push(RelPath::new(inside.as_os_str().as_bytes())?);
+        mounts.inside.sort();
+        mounts.inside.dedup();
+    }
     let is_one_filesystem = match &found {
         None => true,
         Some(device) => std::fs::metadata(parent).map_err(Error::file("look at", parent))?.dev() == *device,
