@@ -69,6 +69,9 @@ fn lines(plan: &Plan) -> Vec<String> {
         format!("folder     {}", plan.folder.display()),
         format!("shipped    {shipped}"),
     ];
+    if let Some(object) = &plan.shipped_damage {
+        lines.push(format!("warning    the shipped snapshot is damaged ({object}): this copy may be the last that holds all bytes"));
+    }
     if plan.last_sound {
         lines.push("warning    this is the only sound snapshot of the source that is known".into());
     }

@@ -73,7 +73,7 @@ fn row(source: &SourceStatus) -> [String; 9] {
         source.age_seconds.map_or_else(|| "-".into(), |age| human::age(SignedDuration::from_secs(age))),
         human::duration(Duration::from_secs(source.objective_seconds)),
         source.copies.to_string(),
-        source.unshipped.to_string(),
+        source.unshipped.map_or_else(|| "-".to_owned(), |count| count.to_string()),
         state.into(),
     ]
 }

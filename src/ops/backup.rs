@@ -37,7 +37,6 @@ pub fn run(ctx: &Context, source: &SourceName, options: &Options) -> Result<Outc
     let ship = ship::Options { snapshot: None, wait: options.wait, dry_run: options.dry_run };
     match ship::run(ctx, source, &ship) {
         Ok(shipped) => Ok(Outcome { snapshot, shipped, failure: None }),
-        Err(error) if error.is_stopped() => Err(error),
         Err(error) => Ok(Outcome { snapshot, shipped: Vec::new(), failure: Some(error) }),
     }
 }

@@ -1,9 +1,11 @@
 //! How the memory that the program may take is divided.
 //!
-//! A packing thread holds a plain frame, its compressed form, its decoded form and a compressor: about 16 MiB.
-//! Packs take up to 21 MiB each: one being filled, and those in flight. The rest of the program takes about 24 MiB.
+//! What packing takes depends on the level and is told by [`PackSettings::memory`], the pack that is being filled included. Packs that
+//! travel take about 16 MiB each, and the rest of the program about 24 MiB.
 
 use super::Context;
+use crate::archive::PackSettings;
+use crate::format::limits::PACK_TARGET;
 
 /// Packs that travel at once: with one being sent and one waiting, the line is busy while the next is filled.
 pub const PACKS_IN_FLIGHT: usize = 2;
@@ -11,15 +13,25 @@ pub const PACKS_IN_FLIGHT: usize = 2;
 /// File lists that travel at once; they are small.
 pub const LISTS_IN_FLIGHT: usize = 2;
 
-/// What one packing thread takes.
-const THREAD: u64 = 16 << 20;
+/// What the program takes besides packing: the packs in flight, and itself.
+const BASE: u64 = (PACKS_IN_FLIGHT as u64) * (PACK_TARGET as u64) + (24 << 20);
 
-/// What the program takes besides packing threads: packs in flight and being filled, and itself.
-const BASE: u64 = 76 << 20;
+/// How to pack at this zstd level: as many threads as configured, but no more than the memory allows, and at least one.
+pub fn packing(ctx: &Context, level: i32) -> PackSettings {
+    let of = |threads: usize| PackSettings { level, threads, in_flight: threads + 1 };
+    let fits = |settings: &PackSettings| BASE + settings.memory() as u64 <= ctx.memory;
+    (1..=ctx.threads.max(1)).rev().map(of).find(fits).unwrap_or_else(|| of(1))
+}
 
-/// Threads that compress frames: as many as configured, but no more than the memory allows, and at least one.
-pub fn packing_threads(ctx: &Context) -> usize {
-    let allowed = ctx.memory.saturating_sub(BASE) / THREAD;
+/// What one thread that copies or assembles files takes: buffers of files, a decoded frame, and the packs that its jobs keep alive.
+const FILE_THREAD: u64 = 12 << 20;
+
+/// What those take besides: a pack that travels, sorters, and the program itself.
+const FILE_BASE: u64 = 64 << 20;
+
+/// Threads that copy or assemble files: as many as configured, but no more than the memory allows, and at least one.
+pub fn file_threads(ctx: &Context) -> usize {
+    let allowed = ctx.memory.saturating_sub(FILE_BASE) / FILE_THREAD;
     usize::try_from(allowed).unwrap_or(usize::MAX).clamp(1, ctx.threads.max(1))
 }
 

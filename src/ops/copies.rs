@@ -253,9 +253,11 @@ pub fn sources_with_copies(ctx: &Context) -> Result<Vec<SourceName>, Error> {
     };
     let mut sources = Vec::new();
     for name in names {
-        let name = name.map_err(Error::file("read the folder", folder))?.file_name();
+        let entry = name.map_err(Error::file("read the folder", folder))?;
+        let name = entry.file_name();
         match name.to_str().and_then(|text| text.parse().ok()) {
-            Some(source) if name != STATE_FOLDER => sources.push(source),
+            // A file is nobody's folder of copies.
+            Some(source) if name != STATE_FOLDER && entry.path().is_dir() => sources.push(source),
             _ => {}
         }
     }

@@ -6,8 +6,8 @@ use super::copies::{self, Copies};
 use super::event::Event;
 use super::locks::{self, Waiting};
 use super::name::SnapshotName;
-use super::snapshots::{Found, Place, View};
-use super::{Context, Error};
+use super::snapshots::{Found, Place, Row, View};
+use super::{Context, Error, verify};
 use crate::format::names::SourceName;
 use crate::format::snapshot_id::SnapshotId;
 
@@ -24,6 +24,8 @@ pub struct Plan {
     pub bytes: u64,
     /// Whether it is in the repository too; `None` when the repository could not be asked.
     pub shipped: Option<bool>,
+    /// An object of the shipped snapshot that is known to be damaged or missing.
+    pub shipped_damage: Option<String>,
     /// Whether it is the only sound snapshot of the source that is known.
     pub last_sound: bool,
 }
@@ -38,10 +40,15 @@ pub fn plan(ctx: &Context, name: &SnapshotName) -> Result<Plan, Error> {
     let Some(copy) = found.local else {
         return Err(Error::Absent(format!("{}/{} has no local copy; `forget` removes local copies", found.source, found.id)));
     };
-    let others = view.rows.iter().filter(|row| row.source == found.source && (row.id != found.id || row.place == Place::Both));
+    let shipped_damage = match &found.shipped {
+        Some((remote, shipped)) => verify::known_damage_of(ctx, remote, shipped)?,
+        None => None,
+    };
+    let is_elsewhere = |row: &&Row| row.id != found.id || (row.place == Place::Both && shipped_damage.is_none());
+    let others = view.rows.iter().filter(|row| row.source == found.source).filter(is_elsewhere);
     let shipped = if view.unreachable.is_some() { None } else { Some(found.shipped.is_some()) };
     let last_sound = copy.is_sound() && !others.into_iter().any(|row| row.problems.is_empty() && !row.future);
-    Ok(Plan { source: found.source, id: found.id, folder: copy.dir, bytes: copy.record.bytes, shipped, last_sound })
+    Ok(Plan { source: found.source, id: found.id, folder: copy.dir, bytes: copy.record.bytes, shipped, shipped_damage, last_sound })
 }
 
 /// Removes the local copy.

@@ -6,12 +6,13 @@ use serde::Serialize;
 
 use super::catalogue::Catalogue;
 use super::node::{Remote, own_uuid};
+use super::remembered::{Remembered, remember};
 use super::{Context, Error};
 use crate::format::key::{Key, MARKER};
 use crate::format::limits::FORMAT_VERSION;
 use crate::format::marker::{Encryption, Marker};
 use crate::repository::{self, Probe};
-use crate::sys::{file, random};
+use crate::sys::random;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,6 +47,9 @@ pub fn run(ctx: &Context, options: &Options) -> Result<Outcome, Error> {
     let location = store.describe();
     let found = Remote::read_marker(ctx)?;
     let created = found.is_none();
+    if created && let Some(known) = Remembered::at(ctx, &location)? {
+        return Err(known.is_gone());
+    }
     if options.dry_run {
         let claimed = match found {
             Some(marker) => claim_number(ctx, &Remote { store, marker }, options)?,
@@ -66,7 +70,7 @@ pub fn run(ctx: &Context, options: &Options) -> Result<Outcome, Error> {
         // Somebody else may have claimed the name at the same moment; the file that is there now counts.
         Remote::open_for_shipping(ctx)?;
     }
-    record(ctx, &remote, &probe)?;
+    remember(ctx, &remote, &probe)?;
     // On a rebuilt node this is how it learns the ids that it has used before: a new one must be above them.
     Catalogue::read(ctx, &remote, &ctx.node, None)?;
     Ok(Outcome { location, repository: Some(remote.marker.repository), created, claimed, probe: Some(probe) })
@@ -110,11 +114,4 @@ fn claim_number(ctx: &Context, remote: &Remote, options: &Options) -> Result<Opt
             Ok(None)
         }
     }
-}
-
-/// Keeps what the probe found on the node, where `status` reads it.
-fn record(ctx: &Context, remote: &Remote, probe: &Probe) -> Result<(), Error> {
-    let folder = ctx.state()?.folder(&["probe"])?;
-    let text = serde_json::to_vec_pretty(probe).expect("a probe is plain JSON");
-    Ok(file::replace(&folder.join(format!("{}.json", remote.marker.repository)), &text)?)
 }

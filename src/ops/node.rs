@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 
 use serde::{Deserialize, Serialize};
 
+use super::remembered::Remembered;
 use super::{Context, Error};
 use crate::format::key::{Key, MARKER, NodeKey};
 use crate::format::limits::SMALL_MAX;
@@ -37,7 +38,10 @@ impl Remote {
         let store = ctx.store()?;
         match Self::read_marker(ctx)? {
             Some(marker) => Ok(Self { store: store.clone(), marker }),
-            None => Err(Error::Absent(format!("there is no repository at {}: `windlass init` creates one", store.describe()))),
+            None => match Remembered::at(ctx, &store.describe())? {
+                Some(known) => Err(known.is_gone()),
+                None => Err(Error::Absent(format!("there is no repository at {}: `windlass init` creates one", store.describe()))),
+            },
         }
     }
 

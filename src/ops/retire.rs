@@ -19,14 +19,22 @@ use crate::sys::lock::Lock;
 pub fn retire(ctx: &Context, spec: &SourceSpec, dry_run: bool) -> Result<Vec<SnapshotId>, Error> {
     let copies = Copies::read(ctx, &spec.name)?;
     let mut all = Vec::with_capacity(copies.complete.len() + 1);
-    for copy in &copies.complete {
+    // A copy that is known to be damaged takes no sound one's place; it goes once there are enough others.
+    for copy in copies.complete.iter().filter(|copy| copy.damage.is_none()) {
         all.push((copy.id(), copy.is_sound(), is_held(ctx, spec, copy.id())?));
     }
     if dry_run {
         // The copy that would be there.
         all.push((copies::next_id(ctx, &spec.name)?, true, false));
     }
-    let going = copies::expire(&all, spec.keep);
+    let mut going = copies::expire(&all, spec.keep);
+    if all.len() >= spec.keep {
+        for copy in copies.complete.iter().filter(|copy| copy.damage.is_some()) {
+            if !is_held(ctx, spec, copy.id())? {
+                going.push(copy.id());
+            }
+        }
+    }
     if dry_run {
         return Ok(going);
     }

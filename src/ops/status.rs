@@ -30,8 +30,8 @@ pub struct SourceStatus {
     pub objective_seconds: u64,
     /// Local copies.
     pub copies: usize,
-    /// Local copies that are not in the repository.
-    pub unshipped: usize,
+    /// Local copies that are not in the repository; `None` when that cannot be told.
+    pub unshipped: Option<usize>,
     /// Whether the newest snapshot, or the newest shipped one, is older than the objective.
     pub late: bool,
     /// What is wrong, for a person; empty when all is well.
@@ -144,7 +144,7 @@ fn source_status(spec: &SourceSpec, view: &View, now: Timestamp) -> SourceStatus
         age_seconds: age(snapshot.max(shipped)),
         objective_seconds: spec.objective.as_secs(),
         copies: rows.iter().filter(|row| row.place != Place::Shipped).count(),
-        unshipped: if view.unreachable.is_some() { 0 } else { rows.iter().filter(|row| row.place == Place::Local).count() },
+        unshipped: view.unreachable.is_none().then(|| rows.iter().filter(|row| row.place == Place::Local).count()),
         late,
         wrong,
     }

@@ -14,13 +14,13 @@ use super::fault::Fault;
 pub(super) const CONNECT: Duration = Duration::from_secs(10);
 
 /// Longest time without any byte of an answer: stores that are asked to slow down take tens of seconds.
-pub(super) const ANSWER: Duration = Duration::from_secs(60);
+pub(super) const ANSWER: Duration = Duration::from_secs(30);
 
 /// How often a request is tried in all: with the waits between, an outage of about a minute and a half is outlasted.
 pub(super) const TRIES: u32 = 10;
 
 /// How often it is tried while the store has never answered: a wrong endpoint is to be told at once.
-pub(super) const FIRST_TRIES: u32 = 3;
+pub(super) const FIRST_TRIES: u32 = 2;
 
 /// The wait after the first try; it doubles after each.
 const FIRST_WAIT: Duration = Duration::from_millis(250);

@@ -142,10 +142,10 @@ fn a_copy_that_was_not_shipped_is_seen_in_status() {
     node.write("a", b"1");
     node.init().snapshot();
     let status = ops::status::run(&node.context()).unwrap();
-    assert!(!status.healthy && status.sources[0].late && status.sources[0].unshipped == 1, "{status:?}");
+    assert!(!status.healthy && status.sources[0].late && status.sources[0].unshipped == Some(1), "{status:?}");
     node.backup();
     let status = ops::status::run(&node.context()).unwrap();
-    assert!(status.healthy && status.sources[0].unshipped == 0, "{status:?}");
+    assert!(status.healthy && status.sources[0].unshipped == Some(0), "{status:?}");
     node.clock.advance(Duration::from_secs(27 * 3600));
     assert!(ops::status::run(&node.context()).unwrap().sources[0].late);
 }
@@ -243,6 +243,70 @@ fn a_rebuilt_node_whose_clock_is_behind_takes_no_id_below_those_it_has_shipped()
     node.set_clock("2026-11-22T23:00:00Z");
     ops::init::run(&node.context(), &ops::init::Options { adopt: true, dry_run: false }).unwrap();
     assert_eq!(node.snapshot(), shipped.next());
+}
+
+#[test]
+fn a_damaged_copy_takes_no_sound_ones_place() {
+    let node = Node::new();
+    node.write("a", b"1");
+    let ids: Vec<SnapshotId> = (0..4).map(|_| node.snapshot()).collect();
+    let copies = ops::copies::Copies::read(&node.context(), &tree()).unwrap();
+    copies.find(ids[2]).unwrap().note_damage(&node.context(), "rot").unwrap();
+    let new = node.snapshot();
+    assert_eq!(node.copies(), [ids[0], ids[1], ids[3], new]);
+}
+
+#[test]
+fn forgetting_the_last_copy_whose_bytes_are_sound_is_warned_of() {
+    let node = Node::with_folder();
+    node.write("a", b"1");
+    let id = node.init().backup();
+    let pack = node.objects("node-1/packs/").pop().unwrap();
+    fs::write(node.path("bucket").join(&pack), b"rot").unwrap();
+    let options = ops::verify::Options { level: windlass::format::check::Level::Full, snapshots: Vec::new(), node: None };
+    assert_eq!(ops::verify::run(&node.context(), &options).unwrap().damage.len(), 1);
+    let plan = ops::forget::plan(&node.context(), &format!("tree/{id}").parse().unwrap()).unwrap();
+    assert!(plan.last_sound && plan.shipped_damage == Some(pack), "{plan:?}");
+}
+
+#[test]
+fn a_stray_file_among_the_copies_stops_nothing() {
+    let node = Node::new();
+    node.write("a", b"1");
+    node.init().backup();
+    fs::write(node.path("local/junk"), b"x").unwrap();
+    assert_eq!(ops::snapshots::View::read(&node.context(), None, None).unwrap().rows.len(), 1);
+    assert!(ops::status::run(&node.context()).unwrap().healthy);
+}
+
+#[test]
+fn a_source_that_grows_beyond_the_disk_is_stopped_before_the_disk_is_full() {
+    let mut node = Node::new();
+    node.write("a", b"1");
+    let first = node.snapshot();
+    // Far more than was there before, so that the copy begins, and then less than it takes.
+    node.space = Arc::new(Disk { folder: node.path("local"), whole: 20 << 20 });
+    for n in 0..24 {
+        node.write(&format!("b{n}"), vec![n; 1 << 20]);
+    }
+    let error = snapshot(&node).unwrap_err().to_string();
+    assert!(error.contains("must stay free"), "{error}");
+    assert_eq!(node.copies(), [first]);
+}
+
+#[test]
+fn a_repository_whose_disk_is_not_mounted_is_not_made_anew() {
+    let mut node = Node::with_folder();
+    node.write("a", b"1");
+    node.init().backup();
+    fs::rename(node.path("bucket"), node.path("unplugged")).unwrap();
+    fs::create_dir(node.path("bucket")).unwrap();
+    node.repository = node.open(&format!("file://{}", node.path("bucket").display()));
+    let error = node.try_backup().unwrap_err().to_string();
+    assert!(error.contains("mounted"), "{error}");
+    let error = ops::init::run(&node.context(), &ops::init::Options::default()).unwrap_err().to_string();
+    assert!(error.contains("mounted"), "{error}");
+    assert_eq!(fs::read_dir(node.path("bucket")).unwrap().count(), 0);
 }
 
 fn megabyte(node: &Node, n: u8) {

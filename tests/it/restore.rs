@@ -250,3 +250,15 @@ fn an_undo_may_be_kept_for_longer_than_time_goes() {
     node.backup();
     assert!(aside.exists());
 }
+
+#[test]
+fn what_lies_aside_and_is_not_remembered_is_never_removed() {
+    let (node, id) = changed();
+    let aside = restore(&node, id, &Options::default()).unwrap().aside.unwrap();
+    // The state is lost, as after a change of `local.dir`.
+    fs::remove_dir_all(node.path("local/.windlass/restore")).unwrap();
+    let error = restore(&node, id, &Options::default()).unwrap_err().to_string();
+    assert!(error.contains("does not remember"), "{error}");
+    assert_eq!(contents(&aside), pairs(NEW));
+    assert_eq!(contents(&node.path("tree")), pairs(OLD));
+}

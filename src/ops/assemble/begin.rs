@@ -11,6 +11,7 @@ use crate::format::entry::{Entry, Kind, Piece};
 use crate::format::line::Line;
 use crate::format::path::RelPath;
 use crate::ops::Error;
+use crate::ops::budget;
 use crate::ops::lists::Lines;
 use crate::sys::ordered;
 
@@ -32,7 +33,7 @@ enum Step {
 /// Makes all entries and writes what the folders have; the planner learns of the rest.
 pub(super) fn begin(assembly: &Assembly<'_>, planner: &mut Planner) -> Result<Totals, Error> {
     let mut steps = Steps { assembly, lines: (assembly.lines)()?, queue: VecDeque::new(), file: None, totals: Totals::default() };
-    let threads = assembly.ctx.threads.max(1);
+    let threads = budget::file_threads(assembly.ctx);
     ordered::run(
         threads,
         threads * 2,

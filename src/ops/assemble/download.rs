@@ -15,6 +15,7 @@ use crate::format::digest::Digest;
 use crate::format::key::NodeKey;
 use crate::format::limits::PACK_MAX;
 use crate::ops::Error;
+use crate::ops::budget;
 use crate::ops::damage::settle;
 use crate::repository::{Downloads, Request};
 use crate::sys::ordered;
@@ -41,7 +42,7 @@ struct Job {
 pub(super) fn download(assembly: &Assembly<'_>, store: &Store, planned: Planned) -> Result<u64, Error> {
     let ctx = assembly.ctx;
     let mut feed = Feed::new(assembly, store, planned)?;
-    let threads = ctx.threads.max(1);
+    let threads = budget::file_threads(ctx);
     ordered::run(
         threads,
         threads * 2,

@@ -4,6 +4,7 @@ use super::Assembly;
 use crate::format::entry::{Entry, Kind};
 use crate::format::line::Line;
 use crate::ops::Error;
+use crate::ops::budget;
 use crate::ops::lists::Lines;
 use crate::sys::ordered;
 use crate::sys::sorter::Sorter;
@@ -18,7 +19,7 @@ const DIRECTORIES_BUDGET: usize = 1 << 20;
 pub(super) fn finish(assembly: &Assembly<'_>) -> Result<(), Error> {
     let mut directories = Directories { sorter: Sorter::new(assembly.work, DIRECTORIES_BUDGET), after: u64::MAX };
     let mut lines = (assembly.lines)()?;
-    let threads = assembly.ctx.threads.max(1);
+    let threads = budget::file_threads(assembly.ctx);
     ordered::run(
         threads,
         threads * 2,

@@ -132,7 +132,9 @@ pub fn plan(ctx: &Context, name: &SnapshotName, options: &Options) -> Result<Pla
     if facts.bytes > room.free {
         warnings.push(format!("the files take up to {} bytes and {} are free: it may not fit", facts.bytes, room.free));
     }
-    if site.has_aside() && UndoRecord::read(&site::folder(ctx, spec)?)?.is_some() {
+    let folder = site::folder(ctx, spec)?;
+    // What a broken-off restore has left is settled before this one begins, and is not looked at yet.
+    if Pending::read(&folder)?.is_none() && earlier_undo(&site, &folder)?.is_some() && site.has_aside() {
         warnings.push("what the restore before this one has set aside will be removed when this one is in place".to_owned());
     }
     Ok(Plan {
@@ -167,6 +169,7 @@ pub fn run(ctx: &Context, plan: &Plan, wait: Waiting) -> Result<Outcome, Error> 
     let folder = site::folder(ctx, spec)?;
     let placement = site::placement(ctx, spec)?;
     let site = Site::of(&placement);
+    let earlier = earlier_undo(&site, &folder)?;
     site.clear_staged()?;
     let mut pending = Pending::new(UndoRecord::new(placement.clone(), found.id, ctx.clock.now()));
     pending.write(Step::Staging, &folder)?;
@@ -182,16 +185,23 @@ pub fn run(ctx: &Context, plan: &Plan, wait: Waiting) -> Result<Outcome, Error> 
         }
     };
     ctx.phase(&spec.name, Some(plan.id), "placing");
-    site.set_earlier_apart()?;
+    if earlier.as_ref().is_some_and(|earlier| Site::of(&earlier.placement).aside == site.aside) {
+        site.set_earlier_apart()?;
+    }
     pending.staged = site::inode(site.staged);
     pending.write(Step::Placing, &folder)?;
     if let Err(error) = put_in_place(ctx, &placement, &about, &folder) {
         // What can be put right at once is; otherwise the journal stays, and the next command does it.
-        recover(ctx, spec)?;
+        if let Err(later) = recover(ctx, spec) {
+            ctx.warn(Some(&spec.name), format!("the next command has to put it right: {}", super::error::chain(&later)));
+        }
         return Err(error);
     }
     pending.undo.write(&folder)?;
     site.drop_earlier()?;
+    if let Some(earlier) = &earlier {
+        drop_elsewhere(earlier, &site)?;
+    }
     Pending::forget(&folder)?;
     rate::record(ctx, staged.bytes, ctx.clock.monotonic().saturating_sub(started))?;
     ctx.tell(Event::Restored { source: spec.name.clone(), snapshot: Some(plan.id) });
@@ -204,6 +214,26 @@ pub fn run(ctx: &Context, plan: &Plan, wait: Waiting) -> Result<Outcome, Error> 
         aside: site.has_aside().then(|| site.aside.to_owned()),
         notes: staged.notes,
     })
+}
+
+/// The undo that this restore replaces. What lies aside without this node remembering it is somebody's only copy, and not to be removed.
+fn earlier_undo(site: &Site<'_>, folder: &Path) -> Result<Option<UndoRecord>, Error> {
+    let earlier = UndoRecord::read(folder)?;
+    let is_known = earlier.as_ref().is_some_and(|earlier| Site::of(&earlier.placement).aside == site.aside);
+    if site.has_aside() && !is_known {
+        return Err(Error::Refused(format!(
+            "{} holds what a restore has set aside that this node does not remember (its `local.dir` was another one then): look at it, \
+             and move it away or remove it; nothing was changed",
+            site.aside.display()
+        )));
+    }
+    Ok(earlier)
+}
+
+/// Removes an earlier undo that lies elsewhere, because the source or what is mounted around it has moved since.
+fn drop_elsewhere(earlier: &UndoRecord, site: &Site<'_>) -> Result<(), Error> {
+    let old = Site::of(&earlier.placement);
+    if old.aside == site.aside { Ok(()) } else { old.drop_aside() }
 }
 
 /// Lets the staged files and the live ones change places, and looks whether the source works.

@@ -8,7 +8,7 @@ use super::known::Known;
 use super::listing::{KnownLists, Listing};
 use super::packing::{CopySupply, Packing, local_damage};
 use super::presence::{Object, Presence};
-use crate::archive::{self, PackSettings};
+use crate::archive;
 use crate::format::body::{Body, ListRef, Role};
 use crate::format::digest::Digest;
 use crate::format::head::Head;
@@ -133,8 +133,7 @@ fn pack(
     journal: &mut Journal,
 ) -> Result<(), Error> {
     let supply = CopySupply::new(&copy.data(), facts.text.clone())?;
-    let threads = budget::packing_threads(ctx);
-    let settings = PackSettings { level: spec.level, threads, in_flight: threads + 1 };
+    let settings = budget::packing(ctx, spec.level);
     let mut uploads = remote.store.uploads(budget::PACKS_IN_FLIGHT);
     let first = Some((Facts::path(), facts.digest, facts.length()));
     let lines = Box::new(copy.lines()?);

@@ -14,6 +14,25 @@ use crate::source::directory::{Found, Walk};
 /// What stays free on the filesystem of local copies: a hundredth of it, at most this. A full disk harms what else lives there.
 const SPARE_MAX: u64 = 1 << 30;
 
+/// How many times the bytes of the last copy must be free, so that the source is not walked for an estimate.
+const ABUNDANCE: u64 = 4;
+
+/// How many bytes are copied between two looks at the room that is left.
+pub(super) const LOOK_EVERY: u64 = 4 << 20;
+
+/// Refuses to go on with a copy that leaves too little room: a source can grow after it was looked at.
+pub(super) fn still_room(ctx: &Context) -> Result<(), Error> {
+    let (free, spare) = room(ctx)?;
+    if free >= spare {
+        return Ok(());
+    }
+    Err(Error::Refused(format!(
+        "the copy takes more room than there was: {free} bytes are left on the filesystem of {}, and {spare} must stay free. The copy was \
+         not made",
+        ctx.local()?.dir.display()
+    )))
+}
+
 /// Refuses a copy for which there is no room; with `local.tight` removes the oldest copy first, if it is shipped and verified.
 ///
 /// The copy is made while the four others are still there, so there must be room for a fifth. Files that are unchanged are shared
@@ -21,10 +40,10 @@ const SPARE_MAX: u64 = 1 << 30;
 pub(super) fn admit(ctx: &Context, spec: &SourceSpec, copies: &Copies, dry_run: bool) -> Result<(), Error> {
     let local = ctx.local()?;
     let (free, spare) = room(ctx)?;
-    // A copy that takes no more than all its bytes certainly fits; then nothing need be looked at twice.
-    if let Some(previous) = copies.latest()
-        && free > (previous.record.bytes + previous.record.bytes / 4).saturating_add(spare)
-        && free > spare * 2
+    // Where a source many times as large as the last copy would fit, nothing need be looked at twice; a copy that grows beyond even that
+    // is stopped while it is made.
+    if let (SourceKind::Directory { .. }, Some(previous)) = (&spec.kind, copies.latest())
+        && free > previous.record.bytes.saturating_mul(ABUNDANCE).saturating_add(spare * 2)
     {
         return Ok(());
     }

@@ -25,7 +25,7 @@ use super::locks::{self, Waiting};
 use super::retire::retire;
 use super::spec::{SourceKind, SourceSpec};
 use super::undo::recover;
-use super::{AGENT, Context, Error};
+use super::{AGENT, Context, Error, budget};
 use crate::archive::Method;
 use crate::format::head::ProblemCount;
 use crate::format::limits::FORMAT_VERSION;
@@ -196,13 +196,8 @@ fn take_directory(ctx: &Context, spec: &SourceSpec, partial: &Path, previous: Op
     let work = ctx.state()?.work()?;
     let mut lines = Lines::new(ctx, &spec.name, &partial.join(LINES), previous)?;
     let shared = previous.map(Copy::data);
-    let settings = CopySettings {
-        data: &partial.join(DATA),
-        previous: shared.as_deref(),
-        work: &work,
-        threads: ctx.threads,
-        in_flight: ctx.threads + 1,
-    };
+    let threads = budget::file_threads(ctx);
+    let settings = CopySettings { data: &partial.join(DATA), previous: shared.as_deref(), work: &work, threads, in_flight: threads + 1 };
     let content = |size: u64| Cutting::new(Method::ContentDefined, size, &work);
     source::directory::copy(&directory, &settings, &ctx.stop, &ctx.meter, &*ctx.clock, &content, &mut lines)?;
     let facts = facts(ctx, spec, serde_json::json!({}));

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::path::Path;
 
+use super::admission::{LOOK_EVERY, still_room};
 use super::pieces::{Cutting, Pieces};
 use super::writer::Writer;
 use crate::format::entry::{Entry, Kind, Piece};
@@ -29,6 +30,8 @@ pub(super) struct Lines<'a> {
     source: SourceName,
     /// Bytes of files that were read.
     pub(super) read_bytes: u64,
+    /// Bytes that were copied since the room was looked at.
+    unseen: u64,
 }
 
 /// The copy before, read beside the new one.
@@ -60,7 +63,7 @@ impl<'a> Lines<'a> {
             }),
             None => None,
         };
-        Ok(Self { ctx, previous, writer: Writer::create(path)?, told: 0, source: source.clone(), read_bytes: 0 })
+        Ok(Self { ctx, previous, writer: Writer::create(path)?, told: 0, source: source.clone(), read_bytes: 0, unseen: 0 })
     }
 
     pub(super) fn finish(self) -> Writer {
@@ -104,6 +107,11 @@ impl Taker<Cutting> for Lines<'_> {
             entry.size = pieces.bytes;
         }
         self.read_bytes += pieces.bytes;
+        self.unseen += pieces.bytes;
+        if self.unseen >= LOOK_EVERY {
+            self.unseen = 0;
+            still_room(self.ctx)?;
+        }
         self.entry(entry, pieces)
     }
 

@@ -12,6 +12,7 @@ use crate::format::names::SourceName;
 use crate::format::path::RelPath;
 use crate::format::snapshot_id::SnapshotId;
 use crate::ops::assemble::{DataFolder, Reader, copy_lines, problem_of};
+use crate::ops::budget;
 use crate::ops::copies::{Copies, Copy, LINES};
 use crate::ops::error::chain;
 use crate::ops::lists::Lines;
@@ -128,7 +129,7 @@ struct Part {
 /// Each blob is read and hashed.
 fn check_bytes(ctx: &Context, lines: &mut dyn Lines, data: &DataFolder, snapshot: &str, report: &mut Report) -> Result<(), Error> {
     let mut parts = Parts { lines, path: Arc::default(), offset: 0, files: 0 };
-    let threads = ctx.threads.max(1);
+    let threads = budget::file_threads(ctx);
     let mut bytes = 0;
     ordered::run(
         threads,

@@ -5,11 +5,14 @@ use std::ops::ControlFlow;
 use super::report::Report;
 use crate::format::check::{self, Check, Known, Verdict};
 use crate::format::key::{Key, NodeKey};
-use crate::format::limits::RECORDS_MAX;
+use crate::format::limits::{PACK_LIST_MAX, RECORDS_MAX};
 use crate::format::names::NodeName;
+use crate::format::pack_list;
 use crate::format::snapshot_id::SnapshotId;
+use crate::ops::catalogue::Shipped;
 use crate::ops::damage::{Problem, settle};
 use crate::ops::error::chain;
+use crate::ops::lists::read_body;
 use crate::ops::node::Remote;
 use crate::ops::{Context, Error};
 use crate::repository::Repository;
@@ -30,6 +33,36 @@ pub fn known(ctx: &Context, remote: &Remote, node: &NodeName) -> Result<Known, E
         ctx.warn(None, format!("{key}: {}; the verdicts in it are not known", problem.text));
     }
     Ok(known)
+}
+
+/// The first object that a shipped snapshot needs and that is known not to be sound; nothing is looked at anew.
+///
+/// # Errors
+/// What the store gives.
+pub fn known_damage_of(ctx: &Context, remote: &Remote, shipped: &Shipped) -> Result<Option<String>, Error> {
+    let node = &shipped.head.node;
+    let known = known(ctx, remote, node)?;
+    if known.iter().next().is_none() {
+        return Ok(None);
+    }
+    let body = match read_body(remote, shipped) {
+        Ok(body) => body,
+        Err(error) if error.is_damage() => return Ok(Some(shipped.body_key())),
+        Err(error) => return Err(error),
+    };
+    for list in &body.lists {
+        let packs_key = NodeKey::PackList(list.list).of(node).to_string();
+        let own = [NodeKey::file_list(list.list).of(node).to_string(), packs_key.clone()];
+        let Some(packs) = settle(remote.store.get(&packs_key, PACK_LIST_MAX as u64))?.ok().and_then(|text| pack_list::read(&text).ok())
+        else {
+            return Ok(Some(packs_key));
+        };
+        let packs = packs.iter().map(|pack| NodeKey::pack(pack.pack).of(node).to_string());
+        if let Some(damaged) = own.into_iter().chain(packs).find(|key| known.get(key).is_some()) {
+            return Ok(Some(damaged));
+        }
+    }
+    Ok(None)
 }
 
 /// The fold, and the files that could not be read.

@@ -1,0 +1,60 @@
+//! The repositories that this node has been made known in, and what their stores could do.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::node::Remote;
+use super::{Context, Error};
+use crate::repository::Probe;
+use crate::sys::file;
+
+/// The folder of these documents below the state folder.
+const FOLDER: &str = "repositories";
+
+#[derive(Serialize)]
+struct Document<'a> {
+    location: String,
+    repository: &'a str,
+    probe: &'a Probe,
+}
+
+/// A repository that this node was made known in.
+#[derive(Debug, Deserialize)]
+pub(super) struct Remembered {
+    location: String,
+    repository: String,
+    #[serde(skip)]
+    path: PathBuf,
+}
+
+/// Remembers a repository, and what the probe found of its store.
+pub(super) fn remember(ctx: &Context, remote: &Remote, probe: &Probe) -> Result<(), Error> {
+    let path = ctx.state()?.folder(&[FOLDER])?.join(format!("{}.json", remote.marker.repository));
+    let document = Document { location: remote.store.describe(), repository: &remote.marker.repository, probe };
+    Ok(file::replace(&path, &serde_json::to_vec_pretty(&document).expect("plain JSON"))?)
+}
+
+impl Remembered {
+    /// The repository that lay at this place when the node was made known in it; a document that cannot be read is passed over.
+    pub(super) fn at(ctx: &Context, location: &str) -> Result<Option<Self>, Error> {
+        if ctx.local.is_none() {
+            return Ok(None);
+        }
+        let Ok(entries) = fs::read_dir(ctx.state()?.path(&[FOLDER])) else { return Ok(None) };
+        let read = |path: PathBuf| Some(Self { path: path.clone(), ..serde_json::from_slice(&fs::read(path).ok()?).ok()? });
+        Ok(entries.filter_map(|entry| read(entry.ok()?.path())).find(|known| known.location == location))
+    }
+
+    /// Why nothing is done at a place where this repository should be and nothing is.
+    pub(super) fn is_gone(&self) -> Error {
+        Error::Absent(format!(
+            "there is no repository at {}, and the repository {} was there when this node last set it up: is its disk mounted, is it the \
+             right bucket? If it is gone for good, remove {} and run `windlass init`",
+            self.location,
+            self.repository,
+            self.path.display()
+        ))
+    }
+}
