@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// Gives freed memory back to the system, whichever thread frees it, so that `limits.memory` holds.
+/// Keeps memory flat however many files there are, whichever thread frees what another has allocated.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
