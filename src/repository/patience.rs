@@ -20,7 +20,7 @@ pub(super) const ANSWER: Duration = Duration::from_secs(30);
 pub(super) const TRIES: u32 = 10;
 
 /// How often it is tried while the store has never answered: a wrong endpoint is to be told at once.
-pub(super) const FIRST_TRIES: u32 = 2;
+pub(super) const FIRST_TRIES: u32 = 3;
 
 /// The wait after the first try; it doubles after each.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
