@@ -44,18 +44,51 @@ pub fn seal_list(plain: &[u8], random: &dyn Random) -> Result<SealedList, Error>
 /// # Errors
 /// [`Error::Damaged`] for what does not decode, or to more than [`FILE_LIST_MAX`] bytes.
 pub fn open_list(stored: &[u8]) -> Result<Vec<u8>, Error> {
-    let mut decoder = FrameDecoder::new();
-    let mut plain = Vec::new();
-    let mut rest = skippable::strip(stored)?;
-    while !rest.is_empty() {
-        let (part, length) = decoder.decode_first(rest)?;
-        if plain.len() + part.len() > FILE_LIST_MAX {
-            return Err(Error::damaged(format!("a file list of more than {FILE_LIST_MAX} plain bytes")));
+    let mut list = ListDecoder::default();
+    list.open(stored)?;
+    Ok(list.plain)
+}
+
+/// Opens file lists one after another in the same memory: at most [`FILE_LIST_MAX`] bytes and a frame, however many lists there are.
+#[derive(Debug, Default)]
+pub struct ListDecoder {
+    frames: FrameDecoder,
+    plain: Vec<u8>,
+}
+
+impl ListDecoder {
+    /// Opens a stored file list in place of the one before.
+    ///
+    /// # Errors
+    /// As [`open_list`]; then there is no list.
+    pub fn open(&mut self, stored: &[u8]) -> Result<(), Error> {
+        self.plain.clear();
+        let opened = self.decode(stored);
+        if opened.is_err() {
+            self.plain.clear();
         }
-        plain.extend_from_slice(part);
-        rest = &rest[length..];
+        opened
     }
-    Ok(plain)
+
+    /// The plain text of the list that was opened last.
+    pub fn plain(&self) -> &[u8] {
+        &self.plain
+    }
+
+    fn decode(&mut self, stored: &[u8]) -> Result<(), Error> {
+        let mut rest = skippable::strip(stored)?;
+        while !rest.is_empty() {
+            let (part, length) = self.frames.decode_first(rest)?;
+            if self.plain.len() + part.len() > FILE_LIST_MAX {
+                return Err(Error::damaged(format!("a file list of more than {FILE_LIST_MAX} plain bytes")));
+            }
+            // Exactly, because growing by doubling takes twice the largest list.
+            self.plain.reserve_exact(part.len());
+            self.plain.extend_from_slice(part);
+            rest = &rest[length..];
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ pub use error::Error;
 pub use gather::{FrameGatherer, Member, Supply};
 pub use line_reader::LineReader;
 pub use line_writer::LineWriter;
-pub use list::{SealedList, open_list, seal_list};
+pub use list::{ListDecoder, SealedList, open_list, seal_list};
 pub use open_pack::SealedPack;
 pub use pack::{PackPlan, PackSettings, pack};
 pub use tar_member::member;

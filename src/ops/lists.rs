@@ -9,7 +9,7 @@ use std::path::Path;
 use super::Error;
 use super::catalogue::Shipped;
 use super::node::Remote;
-use crate::archive::{LineReader, open_list};
+use crate::archive::{LineReader, ListDecoder};
 use crate::format::body::{Body, ListRef, Role};
 use crate::format::digest::{Digest, Hasher};
 use crate::format::entry::{Entry, More};
@@ -161,7 +161,7 @@ pub struct ShippedLines {
     requested: usize,
     downloads: Downloads,
     node: NodeName,
-    plain: Vec<u8>,
+    list: ListDecoder,
     at: usize,
     name: String,
     order: Option<OrderCheck>,
@@ -192,7 +192,7 @@ impl ShippedLines {
             requested: 0,
             downloads: remote.store.downloads(LISTS_AHEAD),
             node: node.clone(),
-            plain: Vec::new(),
+            list: ListDecoder::default(),
             at: 0,
             name: String::new(),
             order: Some(OrderCheck::new()),
@@ -217,7 +217,7 @@ impl ShippedLines {
         if Digest::of(&stored) != list.list {
             return Err(Error::damaged(&self.name, "its bytes do not match its name"));
         }
-        self.plain = open_list(&stored).map_err(|cause| Error::damaged(&self.name, cause))?;
+        self.list.open(&stored).map_err(|cause| Error::damaged(&self.name, cause))?;
         self.at = 0;
         Ok(true)
     }
@@ -225,7 +225,7 @@ impl ShippedLines {
 
 impl Lines for ShippedLines {
     fn next_line(&mut self) -> Result<Option<Line>, Error> {
-        while self.at == self.plain.len() {
+        while self.at == self.list.plain().len() {
             if !self.fetch_next_list()? {
                 let name = if self.name.is_empty() { "a snapshot without file lists" } else { &self.name };
                 let refused = Error::unreadable(name);
@@ -233,7 +233,7 @@ impl Lines for ShippedLines {
                 return Ok(None);
             }
         }
-        let rest = &self.plain[self.at..];
+        let rest = &self.list.plain()[self.at..];
         let end = rest.iter().position(|byte| *byte == b'\n').ok_or_else(|| Error::damaged(&self.name, "it ends inside a line"))?;
         let line = Line::from_json(&rest[..end])
             .and_then(|line| check_located(&line).map(|()| line))
