@@ -138,8 +138,11 @@ fn pack(
     let first = Some((Facts::path(), facts.digest, facts.length()));
     let lines = Box::new(copy.lines()?);
     let mut packing = Packing::new(ctx, lines, beside(parent.map(Parent::lines))?, first, known, &mut uploads, journal);
-    archive::pack(&settings, &*ctx.random, &ctx.stop, &ctx.meter, &supply, &mut packing).map_err(|error| local_damage(error, &copy.dir))?;
-    packing.finish()
+    let packed = archive::pack(&settings, &*ctx.random, &ctx.stop, &ctx.meter, &supply, &mut packing).and_then(|()| packing.finish());
+    packed.map_err(|error| {
+        packing.salvage();
+        local_damage(error, &copy.dir)
+    })
 }
 
 /// A stream of the parent's lines, where there is one.

@@ -86,9 +86,20 @@ impl<'p, 'k> Packing<'p, 'k> {
     }
 
     /// Waits until every pack is accepted.
-    pub(super) fn finish(mut self) -> Result<(), Error> {
+    pub(super) fn finish(&mut self) -> Result<(), Error> {
         let accepted = self.uploads.drain()?;
         self.accept(accepted)
+    }
+
+    /// After a failure: what the repository has accepted all the same is recorded, so that the next run need not send it again.
+    pub(super) fn salvage(&mut self) {
+        // The queue tells its own failure once before it gives what was accepted. The failure that led here is what matters; what cannot
+        // be recorded is sent again.
+        for _ in 0..2 {
+            if let Ok(accepted) = self.uploads.drain() {
+                let _ = self.accept(accepted);
+            }
+        }
     }
 
     fn accept(&mut self, accepted: Vec<Accepted>) -> Result<(), Error> {
