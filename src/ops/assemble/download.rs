@@ -13,7 +13,6 @@ use super::{Assembly, Store};
 use crate::archive::{FrameDecoder, member};
 use crate::format::digest::Digest;
 use crate::format::key::NodeKey;
-use crate::format::limits::PACK_MAX;
 use crate::ops::Error;
 use crate::ops::budget;
 use crate::ops::damage::settle;
@@ -24,9 +23,9 @@ use crate::sys::sorter::Sorted;
 /// Most requests under way: enough to hide the latency of a far store when only small ranges are read.
 const REQUESTS_MAX: usize = 16;
 
-/// Share of the memory limit in percent that bytes under way may take. A pack is held besides while its frames are decoded, and the one
-/// before until its last frames are written: with 128 MiB three packs in all, 93 MiB measured for the whole program.
-const MEMORY_PERCENT: u64 = 17;
+/// Most bytes that travel at once, unless one pack is larger: enough to keep a line busy, and reached by a snapshot of any size, so that
+/// memory does not grow with it. What was received is held besides, and the pack before until its last frames are written.
+const TRAVELLING_MAX: u64 = 8 << 20;
 
 /// Blobs of one job: a frame that very many files need is decoded once for so many of them.
 const JOB_BLOBS: usize = 1024;
@@ -96,7 +95,6 @@ struct Feed<'a> {
     ahead: Option<(u64, Want)>,
     downloads: Downloads,
     sent: VecDeque<Read>,
-    budget: u64,
     travelling: u64,
     answer: Option<(Read, Result<Bytes, Arc<str>>)>,
     downloaded: u64,
@@ -112,7 +110,6 @@ impl<'a> Feed<'a> {
             ahead: None,
             downloads: store.remote.store.downloads(REQUESTS_MAX),
             sent: VecDeque::new(),
-            budget: (assembly.ctx.memory / 100 * MEMORY_PERCENT).max(PACK_MAX as u64),
             travelling: 0,
             answer: None,
             downloaded: 0,
@@ -163,7 +160,7 @@ impl<'a> Feed<'a> {
     fn receive(&mut self) -> Result<bool, Error> {
         while self.sent.len() < REQUESTS_MAX
             && let Some(read) = self.reads.peek()?
-            && (self.sent.is_empty() || self.travelling + read.at_most() <= self.budget)
+            && (self.sent.is_empty() || self.travelling + read.at_most() <= TRAVELLING_MAX)
         {
             let request = Request { key: self.store.pack_key(&read.pack), range: read.range.clone(), at_most: read.at_most() };
             self.downloads.request(request);
