@@ -84,9 +84,11 @@ fn bytes_of_a_bad_pack_come_from_a_local_copy_of_another_snapshot() {
     let (to, outcome) = fetch(&node, first, &[]).unwrap();
     assert_same(&tree, &Listing::of(&to));
     assert!(outcome.damage.iter().any(|damage| damage.object.contains("/packs/")), "{:?}", outcome.damage);
-    let _ = second;
+    assert!((outcome.lost.len(), outcome.lost_files) == (0, 0) && outcome.elsewhere.len() == 1, "{outcome:?}");
+    assert!(outcome.elsewhere[0].place.ends_with(&second.to_string()) && outcome.elsewhere[0].blobs > 2, "{outcome:?}");
     assert!(cat(&node, first, "large").0 == noise(1, 5 << 20));
-    restore(&node, first).unwrap();
+    let restored = restore(&node, first).unwrap();
+    assert!(restored.damage.iter().any(|damage| damage.object.contains("/packs/")), "{:?}", restored.damage);
     assert_same(&tree, &Listing::of(&node.path("tree")));
 }
 
@@ -101,8 +103,9 @@ fn bytes_of_a_bad_pack_come_from_another_source_s_pack() {
     fs::remove_dir_all(node.path("local")).unwrap();
     fs::remove_file(&own[0]).unwrap();
     own[1..].iter().for_each(|pack| spoil(pack));
-    let (to, _) = fetch(&node, first, &[Origin::Repository]).unwrap();
+    let (to, outcome) = fetch(&node, first, &[Origin::Repository]).unwrap();
     assert_same(&Listing::of(&node.path("tree")), &Listing::of(&to));
+    assert!(outcome.elsewhere.iter().all(|place| place.place.starts_with("node-1/packs/")), "{outcome:?}");
     let (out, ended) = cat(&node, first, "large");
     ended.unwrap();
     assert!(out == noise(1, 5 << 20));
@@ -146,18 +149,63 @@ fn what_lies_nowhere_is_named_and_the_rest_is_handed_out() {
     let tree = Listing::of(&node.path("tree"));
     fs::remove_dir_all(node.path("local")).unwrap();
     of_first.iter().for_each(|pack| spoil(pack));
-    let (to, _) = fetch(&node, second, &[]).unwrap();
+    let (to, outcome) = fetch(&node, second, &[]).unwrap();
     assert_eq!(fs::read(to.join("later")).unwrap(), b"later");
+    let named: Vec<&str> = outcome.lost.iter().map(|lost| lost.path.as_str()).collect();
+    assert_eq!((named, outcome.lost_files), (vec!["a/other", "a/small", "large", "z-link"], 4));
+    assert!(outcome.lost.iter().all(|lost| lost.object.contains("/packs/") && !lost.problem.is_empty()), "{:?}", outcome.lost);
+    assert_eq!((outcome.files, outcome.bytes), (1, 5));
     for name in ["large", "z-link", "a/small", "a/other"] {
         assert!(fs::symlink_metadata(to.join(name)).is_err(), "{name}");
     }
+    // The live files are sound, and would do; so one of them has to go first.
+    fs::remove_file(node.path("tree/a/small")).unwrap();
+    let tree = tree.without_paths(&["a/small".into()]).without(&["mtime"]);
     let error = restore(&node, second).unwrap_err();
     assert!(error.is_damage() && error.to_string().contains("/packs/"), "{error}");
-    assert_same(&tree, &Listing::of(&node.path("tree")));
+    let beside: Vec<_> = fs::read_dir(node.temp.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(!beside.iter().any(|name| name.to_string_lossy().contains("windlass-")), "{beside:?}");
+    assert_same(&tree, &Listing::of(&node.path("tree")).without(&["mtime"]));
     // Where nothing at all can be given, it is a failure, and nothing is left.
     let error = fetch(&node, first, &[]).unwrap_err();
     assert!(error.is_damage() && error.to_string().contains("/packs/"), "{error}");
     assert!(!node.path("to").exists());
     let (out, ended) = cat(&node, second, "large");
     assert!(ended.unwrap_err().is_damage() && noise(1, 5 << 20).starts_with(&out));
+}
+
+#[test]
+fn a_missing_file_list_is_refused_unless_the_local_copy_tells_the_same() {
+    let node = node();
+    let first = node.backup();
+    spoil(&node.path(format!("local/tree/{first}/data/large")));
+    for list in node.objects("node-1/files/").iter().filter(|key| key.ends_with(".jsonl.zst")) {
+        fs::remove_file(node.path("bucket").join(list)).unwrap();
+    }
+    // The lists that say where the bytes lie are gone too, so one file is lost and the rest is given.
+    let (_, outcome) = fetch(&node, first, &[]).unwrap();
+    assert_eq!(outcome.lost.iter().map(|lost| lost.path.as_str()).collect::<Vec<_>>(), ["large"]);
+    assert!(outcome.damage.iter().any(|damage| damage.object.contains("/files/")), "{:?}", outcome.damage);
+    fs::remove_dir_all(node.path("local")).unwrap();
+    let error = fetch(&node, first, &[]).unwrap_err();
+    assert!(error.is_damage() && error.to_string().contains("/files/"), "{error}");
+    assert!(!node.path("to").exists());
+}
+
+#[test]
+fn many_lost_files_are_counted_and_the_first_are_named() {
+    let node = Node::with_folder();
+    (0..60).for_each(|n| node.write(&format!("lost/{n:02}"), noise(n, 3000)));
+    node.init();
+    let first = node.backup();
+    let lost = packs(&node);
+    node.write("kept", b"kept");
+    let second = node.backup();
+    fs::remove_dir_all(node.path("local")).unwrap();
+    lost.iter().for_each(|pack| spoil(pack));
+    let (to, outcome) = fetch(&node, second, &[]).unwrap();
+    assert_eq!((outcome.files, outcome.lost_files, outcome.lost.len()), (1, 60, 20));
+    assert_eq!((outcome.lost[0].path.as_str(), outcome.lost[19].path.as_str()), ("lost/00", "lost/19"));
+    assert_eq!(fs::read_dir(to.join("lost")).unwrap().count(), 0);
+    assert!(first < second);
 }
