@@ -95,6 +95,7 @@ fn bytes_of_a_bad_pack_come_from_a_local_copy_of_another_snapshot() {
 #[test]
 fn bytes_of_a_bad_pack_come_from_another_source_s_pack() {
     let mut node = node();
+    fs::hard_link(node.path("tree/large"), node.path("tree/z-link")).unwrap();
     let kind = SourceKind::Directory { path: node.path("tree"), exclude: Vec::new(), cross_filesystems: false };
     node.sources.push(spec("twin", kind));
     let first = node.backup();
@@ -106,9 +107,12 @@ fn bytes_of_a_bad_pack_come_from_another_source_s_pack() {
     let (to, outcome) = fetch(&node, first, &[Origin::Repository]).unwrap();
     assert_same(&Listing::of(&node.path("tree")), &Listing::of(&to));
     assert!(outcome.elsewhere.iter().all(|place| place.place.starts_with("node-1/packs/")), "{outcome:?}");
-    let (out, ended) = cat(&node, first, "large");
-    ended.unwrap();
-    assert!(out == noise(1, 5 << 20));
+    for name in ["large", "z-link"] {
+        let (out, ended) = cat(&node, first, name);
+        ended.unwrap();
+        assert!(out == noise(1, 5 << 20), "{name}");
+    }
+    assert_eq!(fs::read_dir(node.path("local/.windlass/work")).unwrap().count(), 0, "temporary files are gone");
 }
 
 #[test]

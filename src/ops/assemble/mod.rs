@@ -26,8 +26,8 @@ mod stand_in;
 use std::path::Path;
 
 pub(crate) use findings::Findings;
-pub use lost::LostFile;
 pub(crate) use lost::Lost;
+pub use lost::LostFile;
 pub(crate) use open::{Opened, copy_lines, lines_of, open, shipped_lines};
 
 use super::data_folder::DataFolder;

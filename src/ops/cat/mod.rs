@@ -49,7 +49,8 @@ pub fn run(ctx: &Context, name: &SnapshotName, node: Option<&NodeName>, path: &R
     if !write_nearest(&mut out, &found, path, &findings)? {
         rest::write(&mut out, found, path, &findings)?;
     }
-    let damage = findings.take().into_iter().map(|(object, problem)| Damage { object, snapshot: Some(snapshot.clone()), problem }).collect();
+    let damage =
+        findings.take().into_iter().map(|(object, problem)| Damage { object, snapshot: Some(snapshot.clone()), problem }).collect();
     Ok(Outcome { bytes: out.written, damage })
 }
 

@@ -59,5 +59,5 @@ fn assembled(ctx: &Context, opened: &Opened, folder: &Path, path: &RelPath, work
     let target = Target::new(folder, false)?;
     let Opened { lines, places, tiers, findings, .. } = opened;
     Assembly { ctx, lines, places, tiers, gaps: Gaps::Refuse, target: &target, work, findings }.run()?;
-    Ok(Folder::open(folder)?.open_file(path.as_bytes()).map_err(Error::file("open", folder))?)
+    Folder::open(folder)?.open_file(path.as_bytes()).map_err(Error::file("open", folder))
 }

@@ -75,7 +75,9 @@ impl<'a> Finder<'a> {
         self.warned += 1;
         match self.warned {
             ..=WARNINGS => self.ctx.warn(None, format!("looking for damaged bytes in other places: {object}: {problem}")),
-            n if n == WARNINGS + 1 => self.ctx.warn(None, "looking for damaged bytes in other places: more is damaged: run `windlass verify`"),
+            n if n == WARNINGS + 1 => {
+                self.ctx.warn(None, "looking for damaged bytes in other places: more is damaged: run `windlass verify`")
+            }
             _ => {}
         }
     }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::assemble::{self, Assembled, Assembly, Gaps, Opened, Totals};
 pub use super::assemble::LostFile;
+use super::assemble::{self, Assembled, Assembly, Gaps, Opened, Totals};
 use super::damage::Damage;
 pub use super::elsewhere::Place;
 use super::name::SnapshotName;
