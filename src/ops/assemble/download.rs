@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::data_folder::Readers;
+use super::lacks::Lacks;
 use super::planner::Planned;
+use super::readers::Readers;
 use super::reads::{Read, Reads};
 use super::record::Want;
 use super::{Assembly, Store};
@@ -37,8 +38,8 @@ struct Job {
     wants: Vec<Want>,
 }
 
-/// Fetches and writes everything that is planned; gives the number of bytes that were downloaded.
-pub(super) fn download(assembly: &Assembly<'_>, store: &Store, planned: Planned) -> Result<u64, Error> {
+/// Fetches and writes everything that is planned, and notes what is lacking; gives the number of bytes that were downloaded.
+pub(super) fn download(assembly: &Assembly<'_>, store: &Store, planned: Planned, lacks: &mut Lacks) -> Result<u64, Error> {
     let ctx = assembly.ctx;
     let mut feed = Feed::new(assembly, store, planned)?;
     let threads = budget::file_threads(ctx);
@@ -47,8 +48,8 @@ pub(super) fn download(assembly: &Assembly<'_>, store: &Store, planned: Planned)
         threads * 2,
         &mut || feed.next_job(),
         &|| (FrameDecoder::new(), Readers::new(&assembly.places.after, assembly.findings)),
-        &|(decoder, readers), job| write_blobs(assembly, store, decoder, readers, &job),
-        &mut |written: Result<(), Error>| written,
+        &|(decoder, readers), job| write_blobs(assembly, store, decoder, readers, job),
+        &mut |lacking: Result<Vec<(Want, Arc<str>)>, Error>| lacking?.iter().try_for_each(|(want, problem)| lacks.push(want, problem)),
     )?;
     feed.finish()
 }
@@ -58,13 +59,14 @@ fn write_blobs(
     store: &Store,
     decoder: &mut FrameDecoder,
     readers: &mut Readers<'_>,
-    job: &Job,
-) -> Result<(), Error> {
+    job: Job,
+) -> Result<Vec<(Want, Arc<str>)>, Error> {
+    let mut lacking = Vec::new();
     let plain = match &job.frame {
         Ok(stored) => decoder.decode(stored).map_err(|cause| Arc::from(cause.to_string())),
         Err(problem) => Err(problem.clone()),
     };
-    for want in &job.wants {
+    for want in job.wants {
         let at = want.at.expect("what is read from a pack has a place");
         let found = match &plain {
             Ok(plain) => member(plain, at.offset, want.length, &want.digest).map_err(|cause| Arc::from(cause.to_string())),
@@ -75,14 +77,19 @@ fn write_blobs(
             Err(problem) => {
                 let problem: &Arc<str> = problem;
                 assembly.findings.add(store.pack_key(&at.pack), problem.as_ref());
-                let other = readers.read(want);
-                other.ok_or_else(|| Error::damaged(store.pack_key(&at.pack), format!("{problem}; `{}` needs it", want.path)))?
+                match readers.read(&want) {
+                    Some(bytes) => bytes,
+                    None => {
+                        lacking.push((want, problem.clone()));
+                        continue;
+                    }
+                }
             }
         };
-        assembly.put(want, bytes)?;
+        assembly.put(&want, bytes)?;
         assembly.ctx.meter.add_bytes(u64::from(want.length));
     }
-    Ok(())
+    Ok(lacking)
 }
 
 /// Makes the jobs: keeps requests under way and cuts their answers into frames.
