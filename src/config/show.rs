@@ -103,7 +103,16 @@ fn shown_repository(config: &Config) -> BTreeMap<&'static str, toml::Value> {
     shown.insert("allow_http", settings.allow_http.into());
     shown.insert("virtual_host", settings.virtual_host.into());
     let ca_file = settings.ca_file.as_ref().map(|path| path.display().to_string());
-    for (key, value) in [("endpoint", settings.endpoint.clone()), ("region", settings.region.clone()), ("ca_file", ca_file)] {
+    let rate = |limit: Option<u64>| limit.map(|limit| format!("{}/s", size_text(limit)));
+    let given = [
+        ("endpoint", settings.endpoint.clone()),
+        ("region", settings.region.clone()),
+        ("ca_file", ca_file),
+        ("profile", settings.profile.clone()),
+        ("upload_limit", rate(settings.upload_limit)),
+        ("download_limit", rate(settings.download_limit)),
+    ];
+    for (key, value) in given {
         if let Some(value) = value {
             shown.insert(key, value.into());
         }

@@ -1,5 +1,7 @@
 //! Creating an object: never over another, and settled by what the store holds rather than by what it said.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{ObjectStore, PutMode, PutOptions, PutPayload};
@@ -7,8 +9,9 @@ use object_store::{ObjectStore, PutMode, PutOptions, PutPayload};
 use super::core::Core;
 use super::error::Error;
 use super::fault::Fault;
-use super::patience::within;
-use super::wire::Damaged;
+use super::patience::within_besides;
+use super::rate::Waited;
+use super::wire::{Damaged, Paced};
 
 /// What lies under a key after a create that did not answer "done".
 enum Lies {
@@ -50,11 +53,22 @@ impl Core {
     pub(super) async fn put_new(&self, path: &Path, bytes: &Bytes, damaged: Option<Bytes>) -> Result<(), Fault> {
         self.check_folder()?;
         let mut options = PutOptions::from(PutMode::Create);
+        let waited = Arc::new(Waited::default());
+        if self.rates.upload.is_some() {
+            options.extensions.insert(Paced { bytes: bytes.clone(), waited: Arc::clone(&waited) });
+        }
         if let Some(damaged) = damaged {
             options.extensions.insert(Damaged(damaged));
         }
         let limit = self.patience.transfer(bytes.len() as u64);
-        within(limit, self.store.put_opts(path, PutPayload::from(bytes.clone()), options)).await.map(|_| ())
+        let put = async {
+            // A folder takes an object in one go, so the time that it costs comes first.
+            if let (Some(rate), true) = (&self.rates.upload, self.folder.is_some()) {
+                rate.take(bytes.len() as u64, &waited).await;
+            }
+            self.store.put_opts(path, PutPayload::from(bytes.clone()), options).await.map_err(Fault::from)
+        };
+        within_besides(limit, &waited, put).await.map(|_| ())
     }
 
     async fn lies(&self, path: &Path, bytes: &Bytes) -> Lies {

@@ -6,6 +6,7 @@
 
 mod core;
 mod create;
+mod credentials;
 mod downloads;
 mod error;
 mod fault;
@@ -13,12 +14,16 @@ mod folder;
 mod listing;
 mod location;
 mod open;
+mod origins;
 mod patience;
 mod probe;
+mod rate;
 mod read;
 mod refusal;
+mod requester;
 mod s3;
 mod settings;
+mod upload;
 mod uploads;
 mod wire;
 
@@ -34,6 +39,7 @@ use tokio::task::{JoinError, JoinHandle};
 pub use downloads::{Downloads, Request};
 pub use error::{At, Cause, Error};
 pub use probe::{Finding, Probe, Verdict};
+pub use rate::RATE_MIN;
 pub use refusal::Refusal;
 pub use settings::{FLOOR_RATE, Settings, Tools};
 pub use uploads::Uploads;
@@ -153,7 +159,7 @@ impl Repository {
     }
 
     fn handle(&self) -> &Handle {
-        self.engine.0.as_ref().expect("the runtime is taken only on drop").handle()
+        self.engine.handle()
     }
 
     fn block_on<F: Future>(&self, future: F) -> F::Output {

@@ -8,6 +8,7 @@ pub mod listing;
 pub mod node;
 pub mod odd;
 pub mod program;
+pub mod recorder;
 pub mod servers;
 #[allow(dead_code, reason = "which faults are used changes with the tests")]
 pub mod store;
