@@ -50,7 +50,14 @@ fn run<T>(future: impl Future<Output = T>) -> T {
 }
 
 async fn fifty(keeper: &Keeper) -> Vec<Result<String, String>> {
-    let calls: Vec<_> = (0..50).map(|_| tokio::spawn({ let keeper = keeper.clone(); async move { keeper.get().await } })).collect();
+    let calls: Vec<_> = (0..50)
+        .map(|_| {
+            tokio::spawn({
+                let keeper = keeper.clone();
+                async move { keeper.get().await }
+            })
+        })
+        .collect();
     let mut answers = Vec::new();
     for call in calls {
         answers.push(call.await.unwrap().map(|credential| credential.key_id.clone()).map_err(|none| none.text));

@@ -10,7 +10,6 @@ use super::credentials::NoCredential;
 use super::error::{At, Cause, Error};
 use super::refusal::Refusal;
 
-
 /// What went wrong in one try.
 #[derive(Debug)]
 pub(super) enum Fault {

@@ -64,9 +64,7 @@ pub(super) async fn open(settings: &Settings, bucket: &str, around: &Surrounding
             let builder = builder.with_access_key_id(id).with_secret_access_key(secret);
             if let Some(token) = token { builder.with_token(token) } else { builder }
         }
-        (None, Some(places)) => {
-            builder.with_credentials(Arc::new(Keeper::new(places.credentials(&region), Arc::clone(around.clock))))
-        }
+        (None, Some(places)) => builder.with_credentials(Arc::new(Keeper::new(places.credentials(&region), Arc::clone(around.clock)))),
         (None, None) => unreachable!("the places are made where no key is fixed"),
     };
     let limited = around.rates.upload.is_some();

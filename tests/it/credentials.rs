@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use crate::support::program::{Machine, Run, finish};
 use crate::support::recorder::Recorder;
 use crate::support::servers::{ACCESS_KEY, Make, REGION, SECRET_KEY, Server};
+use crate::support::session::Session;
 use crate::support::tree::noise;
 
 /// A machine whose repository is a bucket of a real store, and the variables that its runs have.
@@ -14,6 +15,8 @@ struct Node {
     machine: Machine,
     bucket: String,
     variables: Vec<(String, String)>,
+    /// A credential of the store that ends, which the services of the tests hand out.
+    session: Session,
     /// Stands for the service of a cloud machine, which is to be asked only where nothing else has a credential.
     metadata: Recorder,
 }
@@ -24,9 +27,10 @@ const ROLE: &str = "role-of-the-machine";
 impl Node {
     /// A node without any credential.
     fn new(keys: &str) -> Self {
-        let (server, machine) = (Server::running(Make::Versitygw, false), Machine::new());
-        let bucket = server.bucket();
-        let node = Self { machine, bucket, variables: Vec::new(), metadata: metadata() };
+        let (server, machine) = (Server::running(Make::Minio, false), Machine::new());
+        let (bucket, session) = (server.bucket(), Session::begin(server));
+        let metadata = metadata(&session);
+        let node = Self { machine, bucket, variables: Vec::new(), session, metadata };
         node.configure(&format!("endpoint = \"{}\"\nregion = \"{REGION}\"\nallow_http = true\n{keys}", server.endpoint));
         node.machine.write("file", noise(1, 100_000));
         let (home, metadata) = (node.file("home", ""), node.metadata.url.clone());
@@ -63,7 +67,10 @@ impl Node {
         let mut command = self.machine.command(arguments);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         let run = finish(command.spawn().unwrap());
-        assert!(!run.said().contains(SECRET_KEY), "{run:?}");
+        let said = run.said();
+        for secret in [SECRET_KEY, &self.session.secret, &self.session.token] {
+            assert!(!said.contains(secret), "{run:?}");
+        }
         run
     }
 
@@ -81,20 +88,20 @@ impl Node {
 }
 
 /// The service of a machine that has a role.
-fn metadata() -> Recorder {
+fn metadata(session: &Session) -> Recorder {
     Recorder::start(&[
         ("PUT /latest/api/token ", "a-token"),
-        (&format!("GET /latest/meta-data/iam/security-credentials/{ROLE} "), &refreshable("Token")),
+        (&format!("GET /latest/meta-data/iam/security-credentials/{ROLE} "), &refreshable(session)),
         ("GET /latest/meta-data/iam/security-credentials/ ", ROLE),
         ("GET /latest/meta-data/placement/region ", "eu-test-7"),
     ])
 }
 
-/// A credential that ends in the far future, as the services of machines and containers write it.
-fn refreshable(token: &str) -> String {
+/// A credential as the services of machines and containers write it.
+fn refreshable(Session { id, secret, token, ends }: &Session) -> String {
     format!(
-        "{{\"Code\": \"Success\", \"Type\": \"AWS-HMAC\", \"AccessKeyId\": \"{ACCESS_KEY}\", \"SecretAccessKey\": \"{SECRET_KEY}\", \
-         \"{token}\": \"a-session\", \"Expiration\": \"2099-01-01T00:00:00Z\", \"LastUpdated\": \"2026-01-01T00:00:00Z\"}}"
+        "{{\"Code\": \"Success\", \"Type\": \"AWS-HMAC\", \"AccessKeyId\": \"{id}\", \"SecretAccessKey\": \"{secret}\", \
+         \"Token\": \"{token}\", \"Expiration\": \"{ends}\", \"LastUpdated\": \"2026-01-01T00:00:00Z\"}}"
     )
 }
 
@@ -150,15 +157,16 @@ fn a_program_is_asked_once_for_all_requests() {
 
 #[test]
 fn a_web_identity_is_exchanged() {
+    let node = Node::new("");
+    let Session { id, secret, token, ends } = &node.session;
     let answer = format!(
         "<AssumeRoleWithWebIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleWithWebIdentityResult>\
-         <Credentials><AccessKeyId>{ACCESS_KEY}</AccessKeyId><SecretAccessKey>{SECRET_KEY}</SecretAccessKey>\
-         <SessionToken>a-session</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>\
+         <Credentials><AccessKeyId>{id}</AccessKeyId><SecretAccessKey>{secret}</SecretAccessKey>\
+         <SessionToken>{token}</SessionToken><Expiration>{ends}</Expiration></Credentials>\
          <AssumedRoleUser><Arn>arn:aws:sts::1:assumed-role/backup/x</Arn><AssumedRoleId>A:x</AssumedRoleId></AssumedRoleUser>\
          </AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"
     );
     let service = Recorder::start(&[("POST / ", &answer)]);
-    let node = Node::new("");
     let token = node.file("token", "an-identity-token").display().to_string();
     let node = node.with("AWS_WEB_IDENTITY_TOKEN_FILE", &token).with("AWS_ROLE_ARN", "arn:aws:iam::1:role/backup");
     let node = node.with("AWS_ENDPOINT_URL_STS", &service.url).with_files("", "");
@@ -169,14 +177,17 @@ fn a_web_identity_is_exchanged() {
 
 #[test]
 fn a_log_in_by_sso_is_used() {
+    let node = Node::new("");
+    let Session { id, secret, token, ends } = &node.session;
     let answer = format!(
-        "{{\"roleCredentials\": {{\"accessKeyId\": \"{ACCESS_KEY}\", \"secretAccessKey\": \"{SECRET_KEY}\", \
-         \"sessionToken\": \"a-session\", \"expiration\": 4070908800000}}}}"
+        "{{\"roleCredentials\": {{\"accessKeyId\": \"{id}\", \"secretAccessKey\": \"{secret}\", \
+         \"sessionToken\": \"{token}\", \"expiration\": {}}}}}",
+        ends.as_millisecond()
     );
     let service = Recorder::start(&[("GET /federation/credentials?", &answer)]);
     let session = "[sso-session windlass]\nsso_region = us-east-1\nsso_start_url = https://d-1.awsapps.com/start\n";
     let profile = "[default]\nsso_session = windlass\nsso_account_id = 123456789012\nsso_role_name = backup\n";
-    let node = Node::new("").with_files(&format!("{session}{profile}"), "").with("AWS_ENDPOINT_URL_SSO", &service.url);
+    let node = node.with_files(&format!("{session}{profile}"), "").with("AWS_ENDPOINT_URL_SSO", &service.url);
     // The file that `aws sso login` leaves; its name is the SHA-1 of the session's.
     let token = "{\"accessToken\": \"a-log-in\", \"expiresAt\": \"2099-01-01T00:00:00Z\", \"region\": \"us-east-1\"}";
     node.file("home/.aws/sso/cache/f36c8fdf3aaa6755e5c4882a6563eb39368fd577.json", token);
@@ -187,8 +198,9 @@ fn a_log_in_by_sso_is_used() {
 
 #[test]
 fn the_service_of_a_container_is_asked() {
-    let service = Recorder::start(&[("GET /credentials ", &refreshable("Token"))]);
-    let node = Node::new("").with("AWS_CONTAINER_CREDENTIALS_FULL_URI", &format!("{}/credentials", service.url));
+    let node = Node::new("");
+    let service = Recorder::start(&[("GET /credentials ", &refreshable(&node.session))]);
+    let node = node.with("AWS_CONTAINER_CREDENTIALS_FULL_URI", &format!("{}/credentials", service.url));
     node.with("AWS_CONTAINER_AUTHORIZATION_TOKEN", "a-right").backs_up_by_itself();
     assert_eq!(service.count("GET /credentials "), 2, "once in each of two runs");
     assert!(service.requests().iter().all(|request| request.to_lowercase().contains("authorization: a-right")));
