@@ -66,7 +66,7 @@ fn text(written: &Option<Written<String>>) -> Option<String> {
 
 fn check_pairs(written: &file::Repository, gather: &Gatherer<'_>) {
     if let (Some(profile), Some(_)) = (&written.profile, written.access_key_id.as_ref().or(written.secret_access_key.as_ref())) {
-        gather.mistake(profile.at, &profile.key, "this and access_key_id are two credentials: take one of them out");
+        gather.warning(format!("{}: access_key_id is set, so the profile is not used", profile.key));
     }
     match (&written.access_key_id, &written.secret_access_key) {
         (Some(id), None) => gather.missing(id.place().0, id.place().1, "this goes with secret_access_key, which is missing"),
