@@ -75,6 +75,7 @@ impl Lines for FactLines {
 
 /// Reads `facts.json` of a shipped snapshot.
 pub(crate) fn shipped_facts(remote: &Remote, shipped: &Shipped, body: &Body) -> Result<serde_json::Value, Error> {
+    remote.keys.check_readable(&shipped.head)?;
     let node = &shipped.head.node;
     let path = RelPath::new(FACTS).expect("a plain name");
     let name = format!("{FACTS} of {}/{}", shipped.head.source, shipped.head.id);

@@ -10,7 +10,7 @@
 //!
 //! What several verbs share: [`context`] (the world around them), [`spec`] and [`directory`] (the sources), [`name`] and [`origin`] (what a
 //! person asks for), [`lists`] and [`entries`] (streams of lines), [`assemble`] (lines' bytes brought together), [`facts`], [`cache`],
-//! [`node`] (this machine's identity), [`remembered`] (the repositories it has used), [`undo`] (what a restore leaves), [`retire`] (four copies), [`locks`], [`state`] and [`work`] (where
+//! [`node`] (this machine's identity), [`keys`] (of an encrypted repository), [`remembered`] (the repositories it has used), [`undo`] (what a restore leaves), [`retire`] (four copies), [`locks`], [`state`] and [`work`] (where
 //! things lie), [`budget`] (memory), [`damage`], [`error`], [`event`].
 
 pub(crate) mod assemble;
@@ -31,6 +31,7 @@ mod facts;
 pub mod fetch;
 pub mod forget;
 pub mod init;
+pub mod keys;
 pub mod lists;
 pub mod locks;
 pub mod name;

@@ -32,6 +32,7 @@ use super::{Context, Error};
 use crate::archive::Target;
 use crate::format::entry::{Kind, Piece};
 use crate::format::line::Line;
+use crate::format::marker::Encryption;
 use crate::format::names::NodeName;
 use planner::Planner;
 use reads::Reads;
@@ -151,7 +152,7 @@ impl Assembly<'_> {
 ///
 /// # Errors
 /// What reading gives.
-pub(crate) fn download_size(lines: &mut dyn Lines, work: &Path) -> Result<u64, Error> {
+pub(crate) fn download_size(lines: &mut dyn Lines, encryption: Encryption, work: &Path) -> Result<u64, Error> {
     let mut planner = Planner::new(work)?;
     while let Some(line) = lines.next_line()? {
         for piece in line.content() {
@@ -160,7 +161,7 @@ pub(crate) fn download_size(lines: &mut dyn Lines, work: &Path) -> Result<u64, E
             }
         }
     }
-    let mut reads = Reads::new(planner.frames()?)?;
+    let mut reads = Reads::new(planner.frames()?, encryption)?;
     let mut bytes = 0;
     while reads.peek()?.is_some() {
         bytes += reads.take().map_or(0, |read| read.expected);

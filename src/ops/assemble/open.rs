@@ -114,6 +114,7 @@ pub(crate) fn copy_lines(copy: &Copy) -> Result<impl Lines + use<>, Error> {
 
 /// The lines of the files of a shipped snapshot.
 pub(crate) fn shipped_lines(remote: &Remote, shipped: &Shipped) -> Result<Box<dyn Lines>, Error> {
+    remote.keys.check_readable(&shipped.head)?;
     let body = read_body(remote, shipped)?;
     Ok(Box::new(ShippedLines::open(remote, &shipped.head.node, &body, Role::Files)))
 }

@@ -108,7 +108,7 @@ impl Report {
         let what = check.problem.clone().unwrap_or_else(|| check.verdict.word().to_owned());
         let text = format!("known since {}: {what}", check.time.strftime("%Y-%m-%dT%H:%M:%SZ"));
         let verdict = Some(check.verdict).filter(|verdict| *verdict != Verdict::Sound);
-        self.fault(object, snapshot, Problem { text, verdict });
+        self.fault(object, snapshot, Problem { text, verdict, inside: false });
     }
 
     /// The outcome, objects in order of their keys.

@@ -50,14 +50,15 @@ pub fn known_damage_of(ctx: &Context, remote: &Remote, shipped: &Shipped) -> Res
         Err(error) if error.is_damage() => return Ok(Some(shipped.body_key())),
         Err(error) => return Err(error),
     };
+    let objects = remote.objects(node);
     for list in &body.lists {
-        let packs_key = NodeKey::PackList(list.list).of(node).to_string();
-        let own = [NodeKey::file_list(list.list).of(node).to_string(), packs_key.clone()];
+        let packs_key = objects.pack_list(list.list).to_string();
+        let own = [objects.file_list(list.list).to_string(), packs_key.clone()];
         let Some(packs) = settle(remote.store.get(&packs_key, PACK_LIST_MAX as u64))?.ok().and_then(|text| pack_list::read(&text).ok())
         else {
             return Ok(Some(packs_key));
         };
-        let packs = packs.iter().map(|pack| NodeKey::pack(pack.pack).of(node).to_string());
+        let packs = packs.iter().map(|pack| objects.pack(pack.pack).to_string());
         if let Some(damaged) = own.into_iter().chain(packs).find(|key| known.get(key).is_some()) {
             return Ok(Some(damaged));
         }
