@@ -6,7 +6,7 @@
 //! The two tiers: [`copies`] are the snapshots on the node's disk, [`catalogue`] is what a repository holds; [`snapshots`] is both together.
 //! The way out: [`snapshot`] takes a local copy, [`ship`] brings it into the repository, [`backup`] does both.
 //! The way back: [`fetch`] puts files in a folder, [`restore`] makes the source hold the snapshot.
-//! Proof: [`verify`]; and [`status`] says what is late or wrong.
+//! Proof: [`verify`], and [`key_check`] of an identity; [`status`] says what is late or wrong.
 //!
 //! What several verbs share: [`context`] (the world around them), [`spec`] and [`directory`] (the sources), [`name`] and [`origin`] (what a
 //! person asks for), [`lists`] and [`entries`] (streams of lines), [`assemble`] (lines' bytes brought together), [`facts`], [`cache`],
@@ -31,6 +31,7 @@ mod facts;
 pub mod fetch;
 pub mod forget;
 pub mod init;
+pub mod key_check;
 pub mod keys;
 pub mod lists;
 pub mod locks;

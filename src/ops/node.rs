@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::damage::Problem;
 use super::keys::Keys;
 use super::remembered::Remembered;
 use super::{Context, Error};
+use crate::archive;
 use crate::format::key::{Key, MARKER, NodeKey, Objects};
 use crate::format::limits::SMALL_MAX;
 use crate::format::marker::Marker;
@@ -73,6 +75,19 @@ impl Remote {
     /// As [`Keys::opened`].
     pub fn opened(&self, key: &str, stored: bytes::Bytes) -> Result<bytes::Bytes, Error> {
         self.keys.opened(self.marker.encryption, key, stored)
+    }
+
+    /// As [`Remote::opened`], for whoever proves what it can: `None` when no identity at hand opens the object, damage as a problem.
+    ///
+    /// # Errors
+    /// What reading the identities gives.
+    pub(crate) fn opened_if_mine(&self, key: &str, stored: bytes::Bytes) -> Result<Result<Option<bytes::Bytes>, Problem>, Error> {
+        match self.opened(key, stored) {
+            Ok(opened) => Ok(Ok(Some(opened))),
+            Err(Error::Archive(archive::Error::NoIdentity)) => Ok(Ok(None)),
+            Err(Error::Damaged { problem, .. }) => Ok(Err(Problem::damaged(problem))),
+            Err(error) => Err(error),
+        }
     }
 
     /// Opens the repository for writing under this node's name.

@@ -3,9 +3,10 @@
 use std::ops::ControlFlow;
 
 use super::report::Report;
-use crate::format::check::{self, Check, Known, Verdict};
+use crate::format::check::{self, Check, Known, Level, Verdict};
 use crate::format::key::{Key, NodeKey};
 use crate::format::limits::{PACK_LIST_MAX, RECORDS_MAX};
+use crate::format::marker::Encryption;
 use crate::format::names::NodeName;
 use crate::format::pack_list;
 use crate::format::snapshot_id::SnapshotId;
@@ -92,6 +93,14 @@ pub(super) fn fold(store: &Repository, node: &NodeName) -> Result<(Known, Vec<(S
     Ok((known, damaged))
 }
 
+/// The words that are kept of a problem: in an encrypted repository none that come from what is inside an object.
+fn told_problem<'p>(remote: &Remote, problem: &'p Problem) -> &'p str {
+    match (remote.marker.encryption, problem.inside) {
+        (Encryption::Age, true) => "what is in it is damaged; `windlass verify --full` with the identity says more",
+        _ => &problem.text,
+    }
+}
+
 /// Records what was found: verdicts of what is not sound, and of what was known not to be and is sound.
 /// Where this machine may not write, that is a warning.
 pub(super) fn record(ctx: &Context, remote: &Remote, node: &NodeName, report: &Report) {
@@ -101,10 +110,12 @@ pub(super) fn record(ctx: &Context, remote: &Remote, node: &NodeName, report: &R
         let Some(verdict) = fault.problem.verdict else { continue };
         let told = report.known.get(object).is_some_and(|known| known.verdict == verdict && known.level >= level);
         if !told {
-            checks.push(Check { object: object.clone(), verdict, level, time, problem: Some(fault.problem.text.clone()) });
+            let problem = Some(told_problem(remote, &fault.problem).to_owned());
+            checks.push(Check { object: object.clone(), verdict, level, time, problem });
         }
     }
     for object in report.looked_at_again.iter().filter(|object| !report.faults.contains_key(*object)) {
+        let level = if report.closed_known.contains(object) { level.min(Level::Stored) } else { level };
         checks.push(Check { object: object.clone(), verdict: Verdict::Sound, level, time, problem: None });
     }
     for some in checks.chunks(PER_FILE) {
