@@ -20,7 +20,10 @@ fn lists_up_to_the_limit_come_back() {
 #[test]
 fn the_same_list_never_has_the_same_name_twice() {
     let random = SeededRandom::new(1);
-    assert_ne!(seal_list(b"x\n", &Recipients::default(), &random).unwrap().name, seal_list(b"x\n", &Recipients::default(), &random).unwrap().name);
+    assert_ne!(
+        seal_list(b"x\n", &Recipients::default(), &random).unwrap().name,
+        seal_list(b"x\n", &Recipients::default(), &random).unwrap().name
+    );
 }
 
 #[test]

@@ -64,7 +64,9 @@ fn parse(text: &str) -> Result<x25519::Recipient, Error> {
     }
     match text.parse() {
         Ok(recipient) => Ok(recipient),
-        Err(_) if lower.starts_with("age1") => refused("this is no whole recipient: a letter is missing or wrong (its checksum does not match)"),
+        Err(_) if lower.starts_with("age1") => {
+            refused("this is no whole recipient: a letter is missing or wrong (its checksum does not match)")
+        }
         Err(_) => refused("this is no age recipient"),
     }
 }

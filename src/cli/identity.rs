@@ -56,9 +56,9 @@ fn open(file: &Path, passphrase: Option<&Secret>, output: &Output, stop: &Stop) 
 pub(super) fn ask(question: &str, stop: &Stop) -> Result<Secret, Error> {
     terminal::ask_secret(question, stop).map_err(|cause| match cause.kind() {
         io::ErrorKind::Interrupted => Error::Stopped,
-        io::ErrorKind::NotFound => Error::Usage(
-            "a passphrase is needed, and there is no terminal to ask at: set identity_passphrase_file in [repository]".into(),
-        ),
+        io::ErrorKind::NotFound => {
+            Error::Usage("a passphrase is needed, and there is no terminal to ask at: set identity_passphrase_file in [repository]".into())
+        }
         _ => Error::file("read the passphrase from", "the terminal")(cause),
     })
 }

@@ -98,8 +98,12 @@ fn create_marker(ctx: &Context) -> Result<Marker, Error> {
             store.describe()
         )));
     }
-    let marker =
-        Marker { format: FORMAT_VERSION, repository: random::uuid4(&*ctx.random), created: ctx.clock.now(), encryption: ctx.keys.encryption() };
+    let marker = Marker {
+        format: FORMAT_VERSION,
+        repository: random::uuid4(&*ctx.random),
+        created: ctx.clock.now(),
+        encryption: ctx.keys.encryption(),
+    };
     match store.create(MARKER, marker.to_text().into()) {
         Ok(()) | Err(repository::Error::Taken { .. }) => {}
         Err(error) => return Err(error.into()),

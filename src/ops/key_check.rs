@@ -97,7 +97,8 @@ fn open(remote: &Remote, shipped: &Shipped) -> Result<(u64, u64), Error> {
 
 /// The entries of the first list of a role, and a pack that it names.
 fn first_list(remote: &Remote, shipped: &Shipped, body: &Body, role: Role) -> Result<(u64, Option<Digest>), Error> {
-    let list = body.lists.iter().find(|list| list.role == role).ok_or_else(|| Error::damaged(shipped.body_key(), "it names no file list"))?;
+    let list =
+        body.lists.iter().find(|list| list.role == role).ok_or_else(|| Error::damaged(shipped.body_key(), "it names no file list"))?;
     let key = remote.objects(&shipped.head.node).file_list(list.list).to_string();
     let stored = fetch(remote, &key, &list.list, 2 * FILE_LIST_MAX)?;
     let plain = open_list(&stored).map_err(|cause| Error::damaged(&key, cause))?;

@@ -15,6 +15,7 @@ mod fetch;
 mod golden;
 mod hostile;
 mod house;
+mod key;
 mod killed;
 mod killed_restore;
 mod living;
