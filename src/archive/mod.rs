@@ -4,7 +4,7 @@
 //! Whatever is decoded is hostile until its digest has matched.
 //!
 //! Reading order: [`Cutter`] (file → blobs), [`Member`] and [`FrameGatherer`] (blobs → frames), [`pack`] (frames → packs),
-//! [`FrameDecoder`], [`member`] and [`check_pack`] (the way back), [`seal_list`] and [`open_list`] (file lists), [`Recipients`] (to whom
+//! [`FrameDecoder`], [`member`] and [`check_pack`] (the way back), [`seal_list`] and [`ListReader`] (file lists), [`Recipients`] (to whom
 //! both are sealed), [`Identities`] and [`unseal`] (who opens them),
 //! [`LineWriter`] and [`LineReader`] (lines on the node's own disk), [`Target`] (entries → files).
 
@@ -40,7 +40,7 @@ pub use gather::{FrameGatherer, Member, Supply};
 pub use identities::{IDENTITY_FILE_MAX, Identities, NewIdentity};
 pub use line_reader::LineReader;
 pub use line_writer::LineWriter;
-pub use list::{ListDecoder, SealedList, open_list, seal_list};
+pub use list::{ListReader, SealedList, seal_list};
 pub use open_pack::SealedPack;
 pub use pack::{PackPlan, PackSettings, pack};
 pub use recipients::{RECIPIENTS_MAX, Recipients};

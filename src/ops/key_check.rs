@@ -10,7 +10,7 @@ use super::error::chain;
 use super::lists::read_body;
 use super::node::Remote;
 use super::{Context, Error};
-use crate::archive::{check_pack, open_list};
+use crate::archive::{ListReader, check_pack};
 use crate::format::body::{Body, Role};
 use crate::format::digest::Digest;
 use crate::format::entry::Piece;
@@ -101,9 +101,9 @@ fn first_list(remote: &Remote, shipped: &Shipped, body: &Body, role: Role) -> Re
         body.lists.iter().find(|list| list.role == role).ok_or_else(|| Error::damaged(shipped.body_key(), "it names no file list"))?;
     let key = remote.objects(&shipped.head.node).file_list(list.list).to_string();
     let stored = fetch(remote, &key, &list.list, 2 * FILE_LIST_MAX)?;
-    let plain = open_list(&stored).map_err(|cause| Error::damaged(&key, cause))?;
+    let mut reader = ListReader::new(stored).map_err(|cause| Error::damaged(&key, cause))?;
     let (mut entries, mut pack) = (0, None);
-    for text in plain.split(|byte| *byte == b'\n').filter(|text| !text.is_empty()) {
+    while let Some(text) = reader.next_line().map_err(|cause| Error::damaged(&key, cause))? {
         let line = Line::from_json(text).map_err(Error::unreadable(&key))?;
         entries += u64::from(matches!(line, Line::Entry(_)));
         pack = pack.or_else(|| {

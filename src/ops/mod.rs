@@ -9,8 +9,10 @@
 //! Proof: [`verify`], and [`key_check`] of an identity; [`status`] says what is late or wrong.
 //!
 //! What several verbs share: [`context`] (the world around them), [`spec`] and [`directory`] (the sources), [`name`] and [`origin`] (what a
-//! person asks for), [`lists`] and [`entries`] (streams of lines), [`assemble`] (lines' bytes brought together), [`facts`], [`cache`],
-//! [`node`] (this machine's identity), [`keys`] (of an encrypted repository), [`remembered`] (the repositories it has used), [`undo`] (what a restore leaves), [`retire`] (four copies), [`locks`], [`state`] and [`work`] (where
+//! person asks for), [`lists`] and [`entries`] (streams of lines), [`assemble`] (lines' bytes brought together),
+//! [`elsewhere`] (bytes that are unreadable where they should lie), [`data_folder`], [`facts`], [`cache`],
+//! [`node`] (this machine's identity), [`keys`] and [`opened_packs`] (of an encrypted repository), [`remembered`] (the repositories it has used),
+//! [`undo`] (what a restore leaves), [`retire`] (four copies), [`locks`], [`state`] and [`work`] (where
 //! things lie), [`budget`] (memory), [`damage`], [`error`], [`event`].
 
 pub(crate) mod assemble;
@@ -22,8 +24,10 @@ pub mod catalogue;
 pub mod context;
 pub mod copies;
 pub mod damage;
+mod data_folder;
 pub mod diff;
 mod directory;
+mod elsewhere;
 mod entries;
 pub mod error;
 pub mod event;
@@ -37,6 +41,7 @@ pub mod lists;
 pub mod locks;
 pub mod name;
 pub mod node;
+mod opened_packs;
 pub mod origin;
 mod remembered;
 pub mod restore;

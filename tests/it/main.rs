@@ -10,6 +10,7 @@ mod contract;
 mod copies;
 mod crash;
 mod damage;
+mod elsewhere;
 mod encrypted;
 mod fetch;
 mod golden;

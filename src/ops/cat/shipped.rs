@@ -2,19 +2,17 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
-
 use crate::archive::{FrameDecoder, member};
 use crate::format::digest::Digest;
 use crate::format::entry::{Entry, Location, Piece};
 use crate::format::key::Objects;
-use crate::format::limits::PACK_MAX;
 use crate::format::marker::Encryption;
 use crate::format::names::NodeName;
 use crate::ops::Error;
 use crate::ops::damage::settle;
 use crate::ops::entries::Entries;
 use crate::ops::node::Remote;
+use crate::ops::opened_packs::OpenedPacks;
 use crate::repository::{Downloads, Request};
 
 /// Frames that travel at once, each of at most about 4 MiB: enough to fill a line of some latency.
@@ -42,7 +40,6 @@ pub(crate) enum Part<'a> {
 
 /// Reads the content of one file.
 pub(crate) struct ShippedFile {
-    remote: Remote,
     objects: Objects,
     entries: Entries,
     name: String,
@@ -56,8 +53,8 @@ pub(crate) struct ShippedFile {
     /// The frames that were requested, in order; the last one stays for comparison.
     requested: VecDeque<Frame>,
     last_requested: Option<Frame>,
-    /// The encrypted pack that was opened last, or why it does not open.
-    opened: Option<(Digest, Result<Bytes, String>)>,
+    /// Packs of an encrypted repository.
+    opened: OpenedPacks,
     decoder: FrameDecoder,
     plain: Vec<u8>,
     present: Option<(Frame, Option<String>)>,
@@ -74,7 +71,6 @@ impl ShippedFile {
     /// The content of `entry` from byte `from` on, which must be where a piece begins. `entries` stand behind the entry.
     pub(crate) fn open(remote: &Remote, node: &NodeName, entries: Entries, entry: &Entry, from: u64) -> Self {
         Self {
-            remote: remote.clone(),
             objects: remote.objects(node),
             entries,
             name: format!("`{}`", entry.path),
@@ -85,7 +81,7 @@ impl ShippedFile {
             downloads: remote.store.downloads(FRAMES_AHEAD),
             requested: VecDeque::new(),
             last_requested: None,
-            opened: None,
+            opened: OpenedPacks::new(remote, node),
             decoder: FrameDecoder::new(),
             plain: Vec::new(),
             present: None,
@@ -169,7 +165,7 @@ impl ShippedFile {
             return Ok(());
         }
         let stored = if self.objects.encryption == Encryption::Age {
-            self.frame_of_sealed(frame)?
+            self.opened.frame(&frame.0, frame.1, frame.2)?
         } else if self.requested.front() == Some(&frame) {
             self.requested.pop_front();
             match self.downloads.next().map(settle).transpose()? {
@@ -192,34 +188,5 @@ impl ShippedFile {
         };
         self.present = Some((frame, problem));
         Ok(())
-    }
-
-    /// A frame of an encrypted pack.
-    fn frame_of_sealed(&mut self, (pack, offset, length): Frame) -> Result<Result<Bytes, String>, Error> {
-        if self.opened.as_ref().is_none_or(|(opened, _)| *opened != pack) {
-            // The one before goes first, so that there is one at a time.
-            self.opened = None;
-            self.opened = Some((pack, self.open_sealed(pack)?));
-        }
-        let (_, opened) = self.opened.as_ref().expect("it was just opened");
-        Ok(opened.clone().and_then(|bytes| {
-            let start = usize::try_from(offset).unwrap_or(usize::MAX);
-            let end = start.saturating_add(length as usize);
-            if end <= bytes.len() { Ok(bytes.slice(start..end)) } else { Err("it is shorter than its file list says".to_owned()) }
-        }))
-    }
-
-    fn open_sealed(&self, pack: Digest) -> Result<Result<Bytes, String>, Error> {
-        let key = self.objects.pack(pack).to_string();
-        let stored = match settle(self.remote.store.get(&key, PACK_MAX as u64))? {
-            Ok(stored) if Digest::of(&stored) == pack => stored,
-            Ok(_) => return Ok(Err("its bytes do not match its name".to_owned())),
-            Err(problem) => return Ok(Err(problem.text)),
-        };
-        match self.remote.opened(&key, stored) {
-            Ok(bytes) => Ok(Ok(bytes)),
-            Err(Error::Damaged { problem, .. }) => Ok(Err(problem)),
-            Err(error) => Err(error),
-        }
     }
 }
