@@ -388,3 +388,27 @@ fn other_bytes_under_the_name_of_an_age_file_are_damage() {
     }
     assert!(!verify(&node, Level::Stored).damage.is_empty());
 }
+
+#[test]
+fn a_damaged_local_copy_gives_what_is_intact_and_says_that_an_identity_would_give_the_rest() {
+    let mut node = Node::encrypted();
+    node.write("intact", b"intact");
+    node.write("damaged", b"as it was");
+    node.init();
+    let id = node.backup();
+    let identity = node.identity.take();
+    let file = node.path(format!("local/tree/{id}/data/damaged"));
+    fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    fs::write(&file, b"as it is.").unwrap();
+    let name = format!("tree/{id}").parse().unwrap();
+    let options = ops::fetch::Options { to: node.path("without"), ..Default::default() };
+    ops::fetch::run(&node.context(), &name, &options).unwrap();
+    assert_eq!(fs::read(node.path("without/intact")).unwrap(), b"intact");
+    assert!(!node.path("without/damaged").exists());
+    let events = format!("{:?}", node.events.lock().unwrap());
+    assert!(events.contains(&node.encrypt_to[0]) && events.contains("--identity-file"), "{events}");
+    node.identity = identity;
+    let options = ops::fetch::Options { to: node.path("with"), ..Default::default() };
+    ops::fetch::run(&node.context(), &name, &options).unwrap();
+    assert_eq!(fs::read(node.path("with/damaged")).unwrap(), b"as it was");
+}

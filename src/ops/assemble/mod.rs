@@ -66,6 +66,8 @@ pub(crate) struct Places {
     pub(crate) store: Option<Store>,
     /// Folders that are tried for what the repository holds only damaged.
     pub(crate) after: Vec<DataFolder>,
+    /// Why the repository is none of the places although it has the snapshot: no identity at hand opens it.
+    pub(crate) closed: Option<String>,
 }
 
 /// One snapshot, or part of it, that is being put into a folder.
@@ -162,6 +164,9 @@ impl Assembly<'_> {
         };
         let (gains, mut lost) = lacks.fill(self)?;
         downloaded += gains.downloaded;
+        if let Some(why) = self.places.closed.as_ref().filter(|_| lost.none().is_err()) {
+            self.ctx.warn(None, format!("the repository was not asked for what is lacking: {why}"));
+        }
         if self.gaps == Gaps::Refuse {
             lost.none()?;
         }
