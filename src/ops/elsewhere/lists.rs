@@ -3,8 +3,6 @@
 use std::cmp::Reverse;
 use std::collections::VecDeque;
 
-use bytes::Bytes;
-
 use super::finder::Finder;
 use super::packs;
 use crate::archive::ListReader;
@@ -102,28 +100,23 @@ impl Search<'_> {
                 Ok(_) => Err(Problem::damaged("its bytes do not match its name")),
                 Err(problem) => Err(problem),
             };
-            match opened {
-                Ok(Some(plain)) => self.read_list(finder, plain, &key, &mut places)?,
+            match opened.map(|plain| plain.map(ListReader::new).transpose()) {
+                Ok(Ok(Some(list))) => self.read_list(finder, list, &key, &mut places)?,
                 // It is sealed to others.
-                Ok(None) => {}
+                Ok(Ok(None)) => {}
+                Ok(Err(cause)) => finder.pass_over(&key, &chain(&cause)),
                 Err(problem) => finder.pass_over(&key, &problem.text),
             }
         }
     }
 
-    fn read_list(&mut self, finder: &mut Finder<'_>, stored: Bytes, key: &str, places: &mut Sorter) -> Result<(), Error> {
-        let mut reader = match ListReader::new(stored) {
-            Ok(reader) => reader,
-            Err(cause) => {
-                finder.pass_over(key, &chain(&cause));
-                return Ok(());
-            }
-        };
+    fn read_list(&mut self, finder: &mut Finder<'_>, mut list: ListReader, key: &str, places: &mut Sorter) -> Result<(), Error> {
         loop {
-            let line = match reader.next_line() {
+            let located = |line: Line| check_located(&line).map(|()| line);
+            let line = match list.next_line().map_err(|cause| chain(&cause)) {
                 Ok(None) => return Ok(()),
-                Ok(Some(text)) => Line::from_json(text).and_then(|line| check_located(&line).map(|()| line)).map_err(|cause| chain(&cause)),
-                Err(cause) => Err(chain(&cause)),
+                Ok(Some(text)) => Line::from_json(text).and_then(located).map_err(|cause| chain(&cause)),
+                Err(problem) => Err(problem),
             };
             let line = match line {
                 Ok(line) => line,
