@@ -25,5 +25,6 @@ mod round_trip;
 mod secrets;
 mod ship;
 mod support;
+mod telling;
 mod together;
 mod verify;
