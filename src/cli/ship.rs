@@ -57,7 +57,7 @@ impl Ship {
                 shipped.iter().for_each(|shipment| program.output.line(sentence(shipment, options.dry_run)));
             }
             if shipped.is_empty() {
-                program.output.note(format!("{source}: everything is in the repository already"));
+                tell_why_nothing(program, &ctx, source, self.sources.contains(source))?;
             }
             let exits: Vec<Exit> = shipped.iter().map(|shipment| exit_of(&shipment.problems)).collect();
             Ok((shipped, Exit::of_all(&exits)))
@@ -74,6 +74,20 @@ impl Ship {
         }
         Ok(work.exit)
     }
+}
+
+/// Says why nothing of a source was shipped; that a source which was `named` has no copy at all is an error.
+fn tell_why_nothing(program: &Program, ctx: &Context, source: &SourceName, named: bool) -> Result<(), Error> {
+    if !Copies::read(ctx, source)?.complete.is_empty() {
+        program.output.note(format!("{source}: everything is in the repository already"));
+        return Ok(());
+    }
+    let nothing = format!("there is no local copy of `{source}` to ship: `windlass backup {source}` takes one and ships it");
+    if named {
+        return Err(Error::Absent(nothing));
+    }
+    program.output.note(nothing);
+    Ok(())
 }
 
 /// The one local copy that a name means.
