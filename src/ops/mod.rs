@@ -11,7 +11,7 @@
 //! What several verbs share: [`context`] (the world around them), [`spec`] and [`directory`] (the sources), [`name`] and [`origin`] (what a
 //! person asks for), [`lists`] and [`entries`] (streams of lines), [`assemble`] (lines' bytes brought together), [`facts`], [`cache`],
 //! [`node`] (this machine's identity), [`remembered`] (the repositories it has used), [`undo`] (what a restore leaves), [`retire`] (four copies), [`locks`], [`state`] and [`work`] (where
-//! things lie), [`budget`] (memory), [`damage`], [`error`], [`event`].
+//! things lie), [`budget`] (memory), [`size`] (bytes in words), [`damage`], [`error`], [`event`].
 
 pub(crate) mod assemble;
 pub mod backup;
@@ -41,6 +41,7 @@ pub mod restore;
 pub mod retire;
 pub mod ship;
 pub mod show;
+pub mod size;
 pub mod snapshot;
 pub mod snapshots;
 pub mod spec;

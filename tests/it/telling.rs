@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::support::program::Machine;
+use crate::support::tree::noise;
 
 #[test]
 fn diff_prints_nothing_before_it_knows_both_snapshots_and_then_says_which() {
@@ -19,4 +20,34 @@ fn diff_prints_nothing_before_it_knows_both_snapshots_and_then_says_which() {
     let document = machine.json(&["diff", &ids[0], "tree/latest"], 0);
     assert_eq!((&document["before"], &document["after"]), (&json!(ids[0]), &json!(ids[1])));
     assert_eq!(document["summary"]["changed"], json!(1));
+}
+#[test]
+fn the_plan_of_a_restore_tells_its_time_in_seconds_alone() {
+    let machine = Machine::initialised();
+    machine.write("a", noise(1, 3_000_000));
+    machine.run(&["backup", "tree"]).expect(0);
+    machine.run(&["restore", "tree", "--yes"]).expect(0);
+    let plan = &machine.json(&["restore", "tree", "--dry-run"], 0)["plan"];
+    assert!(plan["estimate_seconds"].is_u64() && plan.get("estimate").is_none(), "{plan:#}");
+}
+
+#[test]
+fn backup_of_nothing_says_what_could_be_backed_up() {
+    let machine = Machine::new();
+    for command in ["backup", "snapshot"] {
+        let run = machine.run(&[command]);
+        assert!(run.expect(2).stderr.contains("name sources, or say --all for all of them: tree"), "{run:#?}");
+    }
+}
+
+#[test]
+fn a_source_without_a_local_copy_has_nothing_to_ship() {
+    let machine = Machine::initialised();
+    let named = machine.run(&["ship", "tree"]);
+    assert!(named.expect(6).stderr.contains("there is no local copy of `tree` to ship"), "{named:#?}");
+    let all = machine.run(&["ship"]);
+    assert!(all.expect(0).stderr.contains("there is no local copy of `tree` to ship"), "{all:#?}");
+    machine.run(&["backup", "tree"]).expect(0);
+    let again = machine.run(&["ship", "tree"]);
+    assert!(again.expect(0).stderr.contains("everything is in the repository already"), "{again:#?}");
 }

@@ -12,7 +12,7 @@ use super::name::SnapshotName;
 use super::origin::Origin;
 use super::snapshots::Found;
 use super::work::work_folder;
-use super::{Context, Error};
+use super::{Context, Error, size};
 use crate::archive::Target;
 use crate::format::line::Line;
 use crate::format::names::{NodeName, SourceName};
@@ -110,7 +110,8 @@ fn fill(ctx: &Context, opened: &Opened, destination: &Destination, work: &Path) 
     let free = ctx.space.room(destination.folder())?.free;
     if totals.solid > free {
         let to = destination.folder().display();
-        return Err(Error::Refused(format!("{to} has {free} bytes free, and the files take {}", totals.solid)));
+        let (free, take) = (size::in_words(free), size::in_words(totals.solid));
+        return Err(Error::Refused(format!("{to} has {free} free, and the files take {take}")));
     }
     ctx.meter.set_total(totals.solid);
     let target = Target::new(destination.folder(), rustix::process::geteuid().is_root())?;

@@ -19,7 +19,7 @@ use super::name::{SnapshotName, Which};
 use super::origin::Origin;
 use super::snapshots::Found;
 use super::undo::{JOURNAL, Pending, Site, Step, UndoRecord, recover, site};
-use super::{Context, Error};
+use super::{Context, Error, size};
 use crate::format::names::{NodeName, SourceName};
 use crate::format::snapshot_id::SnapshotId;
 use crate::source;
@@ -62,7 +62,8 @@ pub struct Plan {
     pub download_bytes: u64,
     /// Free bytes on the target's filesystem.
     pub free_bytes: u64,
-    /// How long it will take at the rate measured last; `None` when none was measured yet.
+    /// How long it will take at the rate measured last; `None` when none was measured yet. Documents say it in whole seconds.
+    #[serde(skip)]
     pub estimate: Option<Duration>,
     /// What a person should know before saying yes.
     pub warnings: Vec<String>,
@@ -130,7 +131,11 @@ pub fn plan(ctx: &Context, name: &SnapshotName, options: &Options) -> Result<Pla
     let download_bytes = staging::download_size(ctx, &found, options)?;
     let mut warnings = facts.warnings(&found, spec);
     if facts.bytes > room.free {
-        warnings.push(format!("the files take up to {} bytes and {} are free: it may not fit", facts.bytes, room.free));
+        warnings.push(format!(
+            "the files take up to {} and {} are free: it may not fit",
+            size::in_words(facts.bytes),
+            size::in_words(room.free)
+        ));
     }
     let folder = site::folder(ctx, spec)?;
     // What a broken-off restore has left is settled before this one begins, and is not looked at yet.

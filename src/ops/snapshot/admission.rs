@@ -7,7 +7,7 @@ use crate::ops::event::Event;
 use crate::ops::lists::Beside;
 use crate::ops::node::Remote;
 use crate::ops::spec::{SourceKind, SourceSpec};
-use crate::ops::{Context, Error, verify};
+use crate::ops::{Context, Error, size, verify};
 use crate::source;
 use crate::source::directory::{Found, Walk};
 
@@ -26,9 +26,10 @@ pub(super) fn still_room(ctx: &Context) -> Result<(), Error> {
     if free >= spare {
         return Ok(());
     }
+    let (free, spare) = (size::in_words(free), size::in_words(spare));
     Err(Error::Refused(format!(
-        "the copy takes more room than there was: {free} bytes are left on the filesystem of {}, and {spare} must stay free. The copy was \
-         not made",
+        "the copy takes more room than there was: {free} are left on the filesystem of {}, and {spare} must stay free. The copy was not \
+         made",
         ctx.local()?.dir.display()
     )))
 }
@@ -64,9 +65,12 @@ pub(super) fn admit(ctx: &Context, spec: &SourceSpec, copies: &Copies, dry_run: 
             return Ok(());
         }
     }
+    // In words the numbers may look alike, so what is lacking is said as well.
+    let lacking = size::in_words(needed.saturating_add(spare) - free);
+    let [free, needed, spare] = [free, needed, spare].map(size::in_words);
     Err(Error::Refused(format!(
-        "there is no room for a new copy of `{}` on the filesystem of {}: {free} bytes are free, the copy takes up to {needed} and {spare} \
-         must stay free. A new copy is complete before an old one goes, so there must be room for {} copies. Make room, lower `keep`, or \
+        "there is no room for a new copy of `{}` on the filesystem of {}: {free} are free, the copy takes up to {needed} and {spare} must \
+         stay free, so {lacking} are lacking. A new copy is complete before an old one goes, so there must be room for {} copies. Make room, lower `keep`, or \
          set `local.tight = true` to let the oldest copy go first once it is shipped",
         spec.name,
         local.dir.display(),
