@@ -92,7 +92,7 @@ pub(super) fn sentence(outcome: &Outcome) -> String {
     let (files, bytes) = (human::count(outcome.files, "file"), human::bytes(outcome.bytes));
     let mut text = match outcome.id {
         Some(id) => format!("{}/{id}  taken: {files}, {bytes}, {} read", outcome.source, human::bytes(outcome.read_bytes)),
-        None => format!("{}: would take {files}, {bytes}", outcome.source),
+        None => format!("{}: would take {files}, {bytes}, {} read", outcome.source, human::bytes(outcome.read_bytes)),
     };
     if !outcome.problems.is_empty() {
         text.push_str(&format!("; problems: {}", human::problems(&outcome.problems)));

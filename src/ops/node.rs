@@ -78,7 +78,7 @@ impl Remote {
     /// [`Error::Refused`] when the name belongs to another machine or to nobody yet; what the store gives.
     pub fn check_owner(&self, ctx: &Context) -> Result<(), Error> {
         match self.owner(ctx)? {
-            Some((_, file)) if file.uuid == own_uuid(ctx)? => Ok(()),
+            Some((_, file)) if Some(&file.uuid) == known_uuid(ctx)?.as_ref() => Ok(()),
             Some((n, file)) => Err(Error::Refused(format!(
                 "the node name `{}` belongs to another machine ({} says {}). Give this machine another [node] name, or, if it replaces \
                  that one, run `windlass init --adopt`",
@@ -144,19 +144,35 @@ impl Remote {
 /// A machine is replaced far less often than this.
 const NODE_FILES_MAX: u32 = 1000;
 
-/// The UUID of this machine, made and kept at first use.
+/// The file below the state folder with the UUID of this machine.
+const OWN_ID: &str = "node.json";
+
+/// The UUID of this machine; `None` where it has none yet. Nothing is made.
 ///
 /// # Errors
 /// [`Error::Usage`] without a local tier, [`Error::Unreadable`] when the file is not what it should be.
+pub fn known_uuid(ctx: &Context) -> Result<Option<String>, Error> {
+    let path = ctx.state()?.path(&[OWN_ID]);
+    match fs::read(&path) {
+        Ok(text) => {
+            let own: OwnId = serde_json::from_slice(&text).map_err(|cause| Error::unreadable(path.display())(cause.into()))?;
+            Ok(Some(own.uuid))
+        }
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(cause) => Err(Error::file("read", path)(cause)),
+    }
+}
+
+/// The UUID of this machine, made and kept at first use.
+///
+/// # Errors
+/// As [`known_uuid`]; what the file system gives.
 pub fn own_uuid(ctx: &Context) -> Result<String, Error> {
-    let path = ctx.state()?.folder(&[])?.join("node.json");
+    let path = ctx.state()?.folder(&[])?.join(OWN_ID);
     for _ in 0..2 {
-        match fs::read(&path) {
-            Ok(text) => {
-                let own: OwnId = serde_json::from_slice(&text).map_err(|cause| Error::unreadable(path.display())(cause.into()))?;
-                return Ok(own.uuid);
-            }
-            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
+        match known_uuid(ctx)? {
+            Some(uuid) => return Ok(uuid),
+            None => {
                 let own = OwnId { uuid: random::uuid4(&*ctx.random) };
                 let text = serde_json::to_vec(&own).expect("a UUID is plain JSON");
                 // Another process may be first; then its id counts, which the second round reads.
@@ -166,7 +182,6 @@ pub fn own_uuid(ctx: &Context) -> Result<String, Error> {
                     return Err(error.into());
                 }
             }
-            Err(cause) => return Err(Error::file("read", path)(cause)),
         }
     }
     Err(Error::Refused(format!("{} appears and vanishes: another program changes it", path.display())))

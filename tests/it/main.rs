@@ -10,6 +10,7 @@ mod contract;
 mod copies;
 mod crash;
 mod damage;
+mod dry_run;
 mod fetch;
 mod golden;
 mod hostile;

@@ -65,11 +65,13 @@ pub struct Shipment {
 /// Shipments before the failing one stay.
 pub fn run(ctx: &Context, source: &SourceName, options: &Options) -> Result<Vec<Shipment>, Error> {
     let spec = ctx.source(source)?;
-    let _lock = locks::shipping(ctx, &format!("ship {source}"), options.wait)?;
+    // A dry run only looks: it takes no lock and keeps nothing of what it reads.
+    let _lock = if options.dry_run { None } else { Some(locks::shipping(ctx, &format!("ship {source}"), options.wait)?) };
     let remote = Remote::open_for_shipping(ctx)?;
     ctx.phase(source, None, "planning");
     let copies = Copies::read(ctx, source)?;
-    let mut catalogue = Catalogue::read(ctx, &remote, &ctx.node, None)?;
+    let mut catalogue =
+        if options.dry_run { Catalogue::glance(ctx, &remote, &ctx.node, None)? } else { Catalogue::read(ctx, &remote, &ctx.node, None)? };
     let removed = presence::removed(ctx, &remote, source)?;
     let mut shipments = Vec::new();
     let mut damage = None;
