@@ -1,5 +1,7 @@
 //! What the program tells whoever runs it.
 
+use std::fs;
+
 use serde_json::json;
 
 use crate::support::program::Machine;
@@ -51,3 +53,13 @@ fn a_source_without_a_local_copy_has_nothing_to_ship() {
     let again = machine.run(&["ship", "tree"]);
     assert!(again.expect(0).stderr.contains("everything is in the repository already"), "{again:#?}");
 }
+#[test]
+fn init_makes_no_repository_for_a_machine_that_cannot_keep_its_identity() {
+    let machine = Machine::new();
+    // Also root cannot make a folder in a file.
+    fs::write(machine.path("local"), b"in the way").unwrap();
+    let run = machine.run(&["init"]);
+    assert!(run.expect(1).stderr.contains(machine.path("local").to_str().unwrap()), "{run:#?}");
+    assert_eq!(fs::read_dir(machine.path("bucket")).unwrap().count(), 0, "{run:#?}");
+}
+
