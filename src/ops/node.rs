@@ -120,8 +120,25 @@ impl Remote {
         })?;
         match is_there {
             true => Ok(()),
-            false => Err(Error::Absent(format!("{} knows no node `{node}`: say whose part with --node NAME", self.store.describe()))),
+            false => {
+                let known = self.known_nodes()?;
+                let known = if known.is_empty() { "none yet".to_owned() } else { known };
+                let place = self.store.describe();
+                Err(Error::Absent(format!("{place} knows no node `{node}`; it knows: {known}. Say whose part with --node NAME")))
+            }
         }
+    }
+
+    /// The nodes whose folders lie in the repository, in words.
+    fn known_nodes(&self) -> Result<String, Error> {
+        let mut names = Vec::new();
+        self.store.top(&mut |name| {
+            names.extend(name.strip_suffix('/').and_then(|folder| folder.parse::<NodeName>().ok()).map(|node| node.to_string()));
+            if names.len() > NODES_NAMED { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        let more = if names.len() > NODES_NAMED { ", …" } else { "" };
+        names.truncate(NODES_NAMED);
+        Ok(format!("{}{more}", names.join(", ")))
     }
 
     /// Writes the node file with this number.
@@ -140,6 +157,9 @@ impl Remote {
         Ok(key)
     }
 }
+
+/// Most nodes that a message names: enough to find a slip among, and not a screen full.
+const NODES_NAMED: usize = 20;
 
 /// A machine is replaced far less often than this.
 const NODE_FILES_MAX: u32 = 1000;

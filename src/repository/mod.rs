@@ -19,6 +19,7 @@ mod read;
 mod refusal;
 mod s3;
 mod settings;
+mod top;
 mod uploads;
 mod wire;
 
@@ -111,6 +112,26 @@ impl Repository {
             }
         }
         Ok(())
+    }
+
+    /// Hands on the names that lie directly at the root, folders with a `/` at their end, until `visit` breaks. What is below is not listed.
+    ///
+    /// # Errors
+    /// What the store as a whole gives.
+    pub fn top(&self, visit: &mut dyn FnMut(String) -> ControlFlow<()>) -> Result<(), Error> {
+        let mut token = None;
+        loop {
+            let (names, next) = self.block_on(self.core.top(token))?;
+            for name in names {
+                if visit(name).is_break() {
+                    return Ok(());
+                }
+            }
+            match next {
+                Some(next) => token = Some(next),
+                None => return Ok(()),
+            }
+        }
     }
 
     /// Creates an object, never over another. An unclear outcome is settled by reading back: the same bytes count as done.

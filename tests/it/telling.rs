@@ -63,3 +63,14 @@ fn init_makes_no_repository_for_a_machine_that_cannot_keep_its_identity() {
     assert_eq!(fs::read_dir(machine.path("bucket")).unwrap().count(), 0, "{run:#?}");
 }
 
+#[test]
+fn whoever_asks_for_a_node_that_is_not_there_is_told_which_are() {
+    let machine = Machine::initialised();
+    machine.run(&["backup", "tree"]).expect(0);
+    fs::create_dir(machine.path("bucket/lost+found")).unwrap();
+    for command in [&["list"][..], &["verify"], &["show", "tree/latest"]] {
+        let run = machine.run(&[command, &["--node", "node-2"]].concat());
+        assert!(run.expect(6).stderr.contains("knows no node `node-2`; it knows: node-1"), "{run:#?}");
+        assert!(!run.stderr.contains("lost+found"));
+    }
+}
