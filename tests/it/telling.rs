@@ -74,3 +74,20 @@ fn whoever_asks_for_a_node_that_is_not_there_is_told_which_are() {
         assert!(!run.stderr.contains("lost+found"));
     }
 }
+#[test]
+fn strangers_at_the_root_of_the_repository_are_named() {
+    let machine = Machine::initialised();
+    machine.write("a", b"1");
+    machine.run(&["backup", "tree"]).expect(0);
+    fs::write(machine.path("bucket/foo.txt"), b"x").unwrap();
+    for folder in ["Holiday Photos/2026", "node-2", "probe"] {
+        fs::create_dir_all(machine.path("bucket").join(folder)).unwrap();
+        fs::write(machine.path("bucket").join(folder).join("x"), b"x").unwrap();
+    }
+    for level in ["--quick", "--full"] {
+        let document = machine.json(&["verify", level], 3);
+        assert_eq!(document["unexpected"], json!(["Holiday Photos/", "foo.txt"]), "{document:#}");
+    }
+    // Of a snapshot alone nothing else is asked.
+    machine.run(&["verify", "tree/latest"]).expect(0);
+}
