@@ -26,7 +26,7 @@ pub(super) struct Globals {
     /// Print one JSON document, and events as lines of JSON to standard error.
     #[arg(long, global = true, help_heading = "Everywhere")]
     pub(super) json: bool,
-    /// Say nothing but warnings and errors beside the data.
+    /// Say nothing of what was done: only data that was asked for, warnings and errors.
     #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Everywhere")]
     pub(super) quiet: bool,
     /// Say each step.

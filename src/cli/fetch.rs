@@ -58,7 +58,12 @@ impl Fetch {
         let (files, bytes) = (human::count(outcome.files, "file"), human::bytes(outcome.bytes));
         let (name, downloaded) = (format!("{}/{}", outcome.source, outcome.id), human::bytes(outcome.downloaded_bytes));
         let did = if dry_run { "would be fetched" } else { "fetched and verified" };
-        program.output.line(format!("{name}  {did} into {}: {files}, {bytes}, {downloaded} downloaded", self.to.display()));
+        let line = format!("{name}  {did} into {}: {files}, {bytes}, {downloaded} downloaded", self.to.display());
+        if dry_run {
+            program.output.plan(line)
+        } else {
+            program.output.done(line)
+        }
         outcome.notes.iter().for_each(|note| program.output.warning(note));
         let more = outcome.noted.saturating_sub(outcome.notes.len() as u64);
         if more > 0 {

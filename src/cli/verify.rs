@@ -40,7 +40,8 @@ impl Verify {
         if program.output.json {
             program.output.document("verify", &outcome);
         } else {
-            lines(&outcome).iter().for_each(|line| program.output.line(line));
+            wrong(&outcome).iter().for_each(|line| program.output.line(line));
+            looked_at(&outcome).iter().for_each(|line| program.output.done(line));
         }
         if let Some(why) = &outcome.unreachable {
             program.output.warning(format!("only local copies were looked at: {why}"));
@@ -82,6 +83,10 @@ fn exit(outcome: &Outcome) -> Exit {
 
 /// Each thing that is wrong, then what was looked at.
 pub(super) fn lines(outcome: &Outcome) -> Vec<String> {
+    wrong(outcome).into_iter().chain(looked_at(outcome)).collect()
+}
+
+fn wrong(outcome: &Outcome) -> Vec<String> {
     let snapshot = |snapshot: &Option<String>| snapshot.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
     let mut lines: Vec<String> = outcome
         .damage
@@ -89,6 +94,11 @@ pub(super) fn lines(outcome: &Outcome) -> Vec<String> {
         .map(|damage| format!("damaged     {}{}: {}", damage.object, snapshot(&damage.snapshot), damage.problem))
         .collect();
     lines.extend(outcome.unexpected.iter().map(|object| format!("unexpected  {object}")));
+    lines
+}
+
+/// What was looked at, and how deep.
+fn looked_at(outcome: &Outcome) -> Vec<String> {
     let checked = &outcome.checked;
     let level = match checked.level {
         Level::Quick => "quick (presence and size)",
@@ -105,7 +115,7 @@ pub(super) fn lines(outcome: &Outcome) -> Vec<String> {
         0 => "sound".to_owned(),
         some => human::count(some as u64, "damaged object"),
     };
-    lines.push(format!("{verdict}: {}; level {level}", looked.join(", ")));
+    let mut lines = vec![format!("{verdict}: {}; level {level}", looked.join(", "))];
     if outcome.unreferenced > 0 {
         let objects = human::count(outcome.unreferenced, "object");
         lines.push(format!("{objects} that no manifest names, left by runs that were broken off"));

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::support::program::Machine;
+use crate::support::program::{Machine, text};
 use crate::support::tree::noise;
 
 #[test]
@@ -90,4 +90,73 @@ fn strangers_at_the_root_of_the_repository_are_named() {
     }
     // Of a snapshot alone nothing else is asked.
     machine.run(&["verify", "tree/latest"]).expect(0);
+}
+#[test]
+fn quiet_leaves_data_warnings_and_errors_and_nothing_else() {
+    let machine = Machine::initialised();
+    machine.write("a", b"1");
+    let to = machine.path("to");
+    for command in [
+        &["init"][..],
+        &["backup", "tree"],
+        &["snapshot", "--all"],
+        &["ship"],
+        &["verify"],
+        &["fetch", "tree/latest", "--to", to.to_str().unwrap()],
+        &["restore", "tree", "--yes"],
+        &["restore", "tree", "--undo", "--yes"],
+        &["forget", "tree/latest", "--yes"],
+    ] {
+        assert_eq!(machine.run(&[&["-q"], command].concat()).expect(0).said(), "", "{command:?}");
+    }
+    assert_eq!(machine.run(&["-q", "cat", "tree/latest", "a"]).expect(0).stdout, "1");
+    for command in
+        [&["list"][..], &["status"], &["show", "tree/latest"], &["snapshot", "tree", "--dry-run"], &["restore", "tree", "--dry-run"]]
+    {
+        let run = machine.run(&[&["-q"], command].concat());
+        assert!(!run.expect(0).stdout.is_empty() && run.stderr.is_empty(), "{run:#?}");
+    }
+    fs::remove_dir_all(machine.path("bucket/node-1/packs")).unwrap();
+    let damaged = machine.run(&["-q", "verify", "--quick"]);
+    assert!(damaged.expect(4).stdout.contains("it is missing") && damaged.stderr.is_empty(), "{damaged:#?}");
+}
+
+#[test]
+fn a_copy_that_waits_for_another_shipment_is_partly_done_and_says_who_ships() {
+    use std::io::Write;
+    let machine = Machine::initialised();
+    machine.write("a", b"1");
+    let path = machine.path("local/.windlass/locks/@shipping.lock");
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let mut lock = fs::File::create(&path).unwrap();
+    lock.lock().unwrap();
+    lock.write_all(b"`ship other`, process 4711, since 2026-11-23T02:00:00Z").unwrap();
+    let run = machine.run(&["backup", "tree"]);
+    assert!(run.expect(3).stderr.contains("`ship other`, process 4711"), "{run:#?}");
+    assert!(run.stderr.contains("the next run ships it"), "{run:#?}");
+    assert_eq!(machine.listed().len(), 1);
+    // Nothing at all was done here.
+    machine.run(&["ship", "tree"]).expect(5);
+}
+
+#[test]
+fn one_copy_that_cannot_be_shipped_does_not_keep_the_others_back() {
+    let machine = Machine::initialised();
+    machine.write("a", b"1");
+    machine.run(&["snapshot", "tree"]).expect(0);
+    machine.write("a", b"22");
+    machine.run(&["snapshot", "tree"]).expect(0);
+    let ids: Vec<String> = machine.listed().into_iter().map(|(id, _)| id).collect();
+    // More facts than a blob holds: this copy can never be shipped.
+    let record = machine.path(format!("local/tree/{}/snapshot.json", ids[0]));
+    let mut document: serde_json::Value = serde_json::from_slice(&fs::read(&record).unwrap()).unwrap();
+    document["facts"]["much"] = json!("x".repeat(2 << 20));
+    fs::write(&record, document.to_string()).unwrap();
+    let run = machine.run(&["--json", "ship", "tree"]);
+    let document = run.expect(3).document();
+    assert_eq!((document["snapshots"].as_array().unwrap().len(), &document["snapshots"][0]["id"]), (1, &json!(ids[1])), "{document:#}");
+    assert!(text(&document["failed"][0]["error"]).contains("facts"), "{document:#}");
+    assert_eq!(document["failed"][0]["id"], json!(ids[0]));
+    let backup = machine.json(&["backup", "tree"], 3);
+    assert_eq!((&backup["snapshots"][0]["where"], &backup["not_shipped"][0]["id"]), (&json!("both"), &json!(ids[0])), "{backup:#}");
 }
