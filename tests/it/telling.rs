@@ -160,3 +160,27 @@ fn one_copy_that_cannot_be_shipped_does_not_keep_the_others_back() {
     let backup = machine.json(&["backup", "tree"], 3);
     assert_eq!((&backup["snapshots"][0]["where"], &backup["not_shipped"][0]["id"]), (&json!("both"), &json!(ids[0])), "{backup:#}");
 }
+#[test]
+fn a_fetch_removes_what_an_earlier_one_to_the_same_folder_has_left() {
+    let machine = Machine::initialised();
+    machine.write("a", b"1");
+    machine.run(&["backup", "tree"]).expect(0);
+    let left = machine.path(".to.windlass-partial-0123abcd");
+    let foreign = [".to.windlass-partial-notes", ".other.windlass-partial-0123abcd"].map(|name| machine.path(name));
+    let busy = machine.path(".to.windlass-partial-76543210");
+    for folder in [&left, &busy, &foreign[0], &foreign[1]] {
+        fs::create_dir(folder).unwrap();
+        fs::write(folder.join("half"), b"1").unwrap();
+    }
+    // Another fetch fills this one.
+    let held = fs::File::open(&busy).unwrap();
+    held.lock().unwrap();
+    let to = machine.path("to");
+    machine.run(&["fetch", "tree/latest", "--to", to.to_str().unwrap()]).expect(0);
+    assert!(!left.exists() && busy.exists() && foreign.iter().all(|folder| folder.exists()));
+    assert_eq!(fs::read(to.join("a")).unwrap(), b"1");
+    fs::remove_dir_all(&to).unwrap();
+    drop(held);
+    machine.run(&["fetch", "tree/latest", "--to", to.to_str().unwrap()]).expect(0);
+    assert!(!busy.exists());
+}
