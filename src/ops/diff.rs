@@ -104,7 +104,9 @@ pub fn run(
 }
 
 fn entries_of(ctx: &Context, node: Option<&NodeName>, name: &SnapshotName) -> Result<(String, Option<Lock>, Entries), Error> {
-    let found = Found::look_up(ctx, node, name)?;
+    // A damaged local copy is no reason to give up before the repository was asked.
+    let near = Found::near(ctx, node, name)?.filter(|found| found.local.as_ref().is_some_and(|copy| copy.lines().is_ok()));
+    let found = near.map_or_else(|| Found::look_up(ctx, node, name), Ok)?;
     let held = found.local.as_ref().map(|copy| copy.hold(ctx)).transpose()?;
     Ok((found.name(), held, Entries::new(lines_of(ctx, &found)?)))
 }

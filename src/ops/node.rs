@@ -35,8 +35,19 @@ impl Remote {
     /// # Errors
     /// [`Error::Absent`] when there is none, [`Error::Unreadable`] for a marker that is damaged or of another version.
     pub fn open(ctx: &Context) -> Result<Self, Error> {
-        let store = ctx.store()?;
-        match Self::read_marker(ctx)? {
+        Self::open_in(ctx, ctx.store()?)
+    }
+
+    /// The same where something can be done without the repository: a store that does not answer is given up soon.
+    ///
+    /// # Errors
+    /// As [`Remote::open`].
+    pub fn open_briefly(ctx: &Context) -> Result<Self, Error> {
+        Self::open_in(ctx, &ctx.store()?.briefly())
+    }
+
+    fn open_in(ctx: &Context, store: &Repository) -> Result<Self, Error> {
+        match Self::marker_in(store)? {
             Some(marker) => Ok(Self { store: store.clone(), marker }),
             None => match Remembered::at(ctx, &store.describe())? {
                 Some(known) => Err(known.is_gone()),
@@ -50,7 +61,11 @@ impl Remote {
     /// # Errors
     /// As [`Remote::open`].
     pub fn read_marker(ctx: &Context) -> Result<Option<Marker>, Error> {
-        let bytes = match ctx.store()?.get(MARKER, SMALL_MAX as u64) {
+        Self::marker_in(ctx.store()?)
+    }
+
+    fn marker_in(store: &Repository) -> Result<Option<Marker>, Error> {
+        let bytes = match store.get(MARKER, SMALL_MAX as u64) {
             Ok(bytes) => bytes,
             Err(error) if error.is_absent() => return Ok(None),
             Err(error) => return Err(error.into()),

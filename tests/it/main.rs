@@ -25,6 +25,7 @@ mod restore;
 mod round_trip;
 mod secrets;
 mod ship;
+mod silent;
 mod support;
 mod telling;
 mod together;

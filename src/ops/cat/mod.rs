@@ -28,16 +28,38 @@ static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 /// # Errors
 /// [`Error::Absent`] when there is no such file; [`Error::Refused`] when it is no file; [`Error::Damaged`].
 pub fn run(ctx: &Context, name: &SnapshotName, node: Option<&NodeName>, path: &RelPath, out: &mut dyn Write) -> Result<u64, Error> {
-    let found = Found::look_up(ctx, node, name)?;
-    let _held = found.local.as_ref().map(|copy| copy.hold(ctx)).transpose()?;
     let mut out = Output { ctx, out, written: 0 };
+    let mut damage = None;
+    if let Some(found) = Found::near(ctx, node, name)? {
+        match write(&mut out, found, path, true) {
+            // What is damaged here may be intact there.
+            Err(error) if error.is_damage() => damage = Some(error),
+            outcome => return outcome.map(|()| out.written),
+        }
+    }
+    let found = Found::look_up(ctx, node, name)?;
+    match damage {
+        Some(damage) if found.shipped.is_none() => return Err(found.unreachable.unwrap_or(damage)),
+        Some(damage) => {
+            ctx.warn(Some(&found.source), super::error::chain(&damage));
+            write(&mut out, found, path, false)?;
+        }
+        None => write(&mut out, found, path, true)?,
+    }
+    Ok(out.written)
+}
+
+/// Writes the rest of the file, from the first byte that is not written yet. `from_copy`: whether the local copy is asked first.
+fn write(out: &mut Output<'_>, found: Found, path: &RelPath, from_copy: bool) -> Result<(), Error> {
+    let ctx = out.ctx;
+    let _held = found.local.as_ref().map(|copy| copy.hold(ctx)).transpose()?;
     let mut size = None;
-    if let Some(copy) = &found.local {
+    if let Some(copy) = found.local.as_ref().filter(|_| from_copy) {
         match find(path, &|| Ok(Entries::new(Box::new(copy_lines(copy)?)))) {
             Ok((entries, entry)) => {
                 size = Some(entry.size);
-                match write_local(&mut out, copy, entries, &entry)? {
-                    None => return Ok(out.written),
+                match write_local(out, copy, entries, &entry)? {
+                    None => return Ok(()),
                     Some(damage) if found.shipped.is_none() => return Err(found.unreachable.unwrap_or(damage)),
                     Some(damage) => ctx.warn(Some(&found.source), super::error::chain(&damage)),
                 }
@@ -54,8 +76,7 @@ pub fn run(ctx: &Context, name: &SnapshotName, node: Option<&NodeName>, path: &R
     if size.is_some_and(|size| size != entry.size) {
         return Err(Error::damaged(format!("`{path}`"), "the local copy and the repository disagree about its size"));
     }
-    write_shipped(&mut out, remote, shipped, found.local.as_ref(), entries, &entry)?;
-    Ok(out.written)
+    write_shipped(out, remote, shipped, found.local.as_ref(), entries, &entry)
 }
 
 /// The file at a path, or the one that a hard link there stands for; with the entries positioned behind its first line.

@@ -67,7 +67,19 @@ const NOTES: usize = 20;
 /// # Errors
 /// [`Error::Refused`] when the folder is not empty; [`Error::Damaged`] naming the object when bytes are found in no tier.
 pub fn run(ctx: &Context, name: &SnapshotName, options: &Options) -> Result<Outcome, Error> {
-    let found = Found::look_up(ctx, options.node.as_ref(), name)?;
+    if options.from.is_empty()
+        && let Some(found) = Found::near(ctx, options.node.as_ref(), name)?
+    {
+        match fetch(ctx, found, options) {
+            // What is damaged here may be intact there.
+            Err(error) if error.is_damage() => {}
+            outcome => return outcome,
+        }
+    }
+    fetch(ctx, Found::look_up_in(ctx, options.node.as_ref(), name, &options.from)?, options)
+}
+
+fn fetch(ctx: &Context, found: Found, options: &Options) -> Result<Outcome, Error> {
     let (source, id) = (found.source.clone(), found.id);
     ctx.phase(&source, Some(id), "fetching");
     let work = work_folder(ctx)?;

@@ -113,7 +113,7 @@ pub fn plan(ctx: &Context, name: &SnapshotName, options: &Options) -> Result<Pla
     if let Some(source) = &name.source {
         ctx.source(source)?;
     }
-    let found = Found::look_up(ctx, options.node.as_ref(), name)?;
+    let found = Found::look_up_in(ctx, options.node.as_ref(), name, &options.from)?;
     let spec = ctx.source(&found.source)?;
     let facts = About::of(&found)?;
     if facts.kind != spec.kind.word() {
@@ -169,7 +169,7 @@ pub fn run(ctx: &Context, plan: &Plan, wait: Waiting) -> Result<Outcome, Error> 
     let _lock = locks::source(ctx, &plan.source, "restore", wait)?;
     recover(ctx, spec)?;
     let started = ctx.clock.monotonic();
-    let found = Found::look_up(ctx, plan.options.node.as_ref(), &plan.name)?;
+    let found = Found::look_up_in(ctx, plan.options.node.as_ref(), &plan.name, &plan.options.from)?;
     let about = About::of(&found)?;
     let folder = site::folder(ctx, spec)?;
     let placement = site::placement(ctx, spec)?;
