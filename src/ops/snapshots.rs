@@ -11,13 +11,16 @@ use super::name::{SnapshotName, Which};
 use super::node::Remote;
 use super::origin::Origin;
 use super::undo::{self, Undo};
-use super::{Context, Error};
+use super::{Context, Error, verify};
 use crate::format::head::{Head, ProblemCount};
 use crate::format::names::{NodeName, SourceName};
 use crate::format::snapshot_id::SnapshotId;
 
 /// The kind of problem of a snapshot whose local copy is known to be damaged.
 pub const DAMAGED_COPY: &str = "damaged local copy";
+
+/// The kind of problem of a snapshot whose manifest in the repository is known to be damaged.
+pub const DAMAGED_MANIFEST: &str = "damaged manifest";
 
 /// Where a snapshot is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -75,6 +78,8 @@ pub struct View {
     pub strange: Vec<String>,
     /// Why the repository was not read, when it was not.
     pub unreachable: Option<Error>,
+    /// The repository that was read, and the numbers of the manifests that count in it.
+    read: Option<(Remote, BTreeMap<(SourceName, SnapshotId), u32>)>,
 }
 
 /// One snapshot that was looked up, with both places it may be in.
@@ -118,8 +123,11 @@ impl View {
             view.local(ctx, source, &mut rows)?;
         }
         let node = node.unwrap_or(&ctx.node);
-        match open(ctx).and_then(|remote| Catalogue::read(ctx, &remote, node, source)) {
-            Ok(catalogue) => {
+        let read = open(ctx).and_then(|remote| Ok((Catalogue::read(ctx, &remote, node, source)?, remote)));
+        match read {
+            Ok((catalogue, remote)) => {
+                let numbers = catalogue.snapshots.iter().map(|(key, shipped)| (key.clone(), shipped.n())).collect();
+                view.read = Some((remote, numbers));
                 for (key, shipped) in catalogue.snapshots {
                     add_shipped(ctx, &mut rows, key, &shipped.head);
                 }
@@ -133,6 +141,23 @@ impl View {
         }
         view.rows = rows.into_values().collect();
         Ok(view)
+    }
+
+    /// Adds to each snapshot that its manifest is known to be damaged: what verifications have recorded and a listing does not show. What
+    /// is known of packs and file lists is told by `show`, because it takes reading the body.
+    ///
+    /// # Errors
+    /// What the store gives.
+    pub fn mark_known_damage(&mut self, node: &NodeName) -> Result<(), Error> {
+        let Some((remote, numbers)) = &self.read else { return Ok(()) };
+        let damaged = verify::damaged_manifests(remote, node)?;
+        for row in &mut self.rows {
+            let Some(n) = numbers.get(&(row.source.clone(), row.id)) else { continue };
+            if damaged.contains(&(row.source.clone(), row.id, *n)) {
+                row.problems.push(ProblemCount { kind: DAMAGED_MANIFEST.to_owned(), count: 1 });
+            }
+        }
+        Ok(())
     }
 
     /// The local tier alone.

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::json;
 
 use crate::support::program::{Machine, text};
-use crate::support::tree::noise;
+use crate::support::tree::{noise, picture};
 
 #[test]
 fn diff_prints_nothing_before_it_knows_both_snapshots_and_then_says_which() {
@@ -183,4 +183,45 @@ fn a_fetch_removes_what_an_earlier_one_to_the_same_folder_has_left() {
     drop(held);
     machine.run(&["fetch", "tree/latest", "--to", to.to_str().unwrap()]).expect(0);
     assert!(!busy.exists());
+}
+/// Files of the repository below this folder whose names end like this.
+fn stored(machine: &Machine, below: &str, end: &str) -> Vec<std::path::PathBuf> {
+    let root = machine.path("bucket/node-1").join(below);
+    let mut found: Vec<_> = picture(&root).into_keys().filter(|path| path.ends_with(end)).map(|path| root.join(path)).collect();
+    found.sort();
+    found
+}
+
+fn flip(path: &std::path::Path) {
+    let mut bytes = fs::read(path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn what_is_known_to_be_damaged_shows_in_show_and_damaged_manifests_in_list() {
+    let machine = Machine::initialised();
+    machine.write("a", noise(1, 300_000));
+    machine.run(&["backup", "tree"]).expect(0);
+    let pack = stored(&machine, "packs", ".tar.zst").remove(0);
+    let sound = fs::read(&pack).unwrap();
+    flip(&pack);
+    machine.run(&["verify"]).expect(4);
+    let name = pack.file_name().unwrap().to_str().unwrap();
+    let shown = machine.run(&["show", "tree/latest"]);
+    assert!(shown.expect(4).stdout.contains(name), "{shown:#?}");
+    assert!(machine.json(&["show", "tree/latest"], 4)["known_damage"][0].as_str().unwrap().contains(name));
+    fs::write(&pack, sound).unwrap();
+    machine.run(&["verify"]).expect(0);
+    assert_eq!(machine.json(&["show", "tree/latest"], 0)["known_damage"], json!([]));
+
+    let body = stored(&machine, "manifests", ".body.jsonl").remove(0);
+    flip(&body);
+    // Its length is right, so only a verification can find it.
+    machine.run(&["list"]).expect(0);
+    machine.run(&["verify", "--quick"]).expect(4);
+    let list = machine.json(&["list"], 4);
+    let problems = list["snapshots"][0]["problems"].as_array().unwrap();
+    assert!(problems.iter().any(|problem| text(&problem["kind"]) == "damaged manifest"), "{list:#}");
 }

@@ -36,7 +36,7 @@ use needs::{Needs, Seen};
 use places::Places;
 use report::{Fault, Report};
 use scope::Scope;
-pub use verdicts::{known, known_damage_of};
+pub use verdicts::{damaged_manifests, known, known_damage_of};
 
 /// What is asked for.
 #[derive(Clone, Debug)]
