@@ -86,7 +86,7 @@ fn tell(program: &Program, outcome: Outcome, dry_run: bool) -> (Outcome, Exit) {
         // The copy is there, so whatever kept it from being shipped, the work is partly done; damage and a stop go before that.
         let exit = Exit::of_error(error, program.stop.signal());
         let exit = if exit == Exit::Damage || error.is_stopped() { exit } else { Exit::Partly };
-        let what = format!("{}: the local copy is there, but was not shipped; the next run ships it", outcome.snapshot.source);
+        let what = format!("{}: the local copy is there, but was not shipped (the next run ships it)", outcome.snapshot.source);
         program.output.op_error(what, error, exit);
         exits.push(exit);
     }

@@ -59,12 +59,15 @@ fn advice(outcome: &Outcome) -> Vec<&'static str> {
     let (local, stored): (Vec<_>, Vec<_>) = outcome.damage.iter().partition(|damage| damage.object.starts_with('/'));
     let mut lines = Vec::new();
     if !stored.is_empty() {
-        lines.push("the next `windlass backup` stores what is damaged in the repository anew, where it still can");
+        lines.push(
+            "`windlass backup` stores what new snapshots need of this anew, so that they are sound; older ones stay damaged until it is put \
+             back",
+        );
     }
     if !local.is_empty() {
         lines.push(
-            "unchanged files are shared between local copies: `windlass forget` those that are damaged, and if the newest is one of them \
-             all; the next `windlass backup` then reads the source anew",
+            "first `windlass backup`: it shares nothing with copies from before this was found, and reads the source anew. Then `windlass \
+             forget` the damaged copies",
         );
     }
     lines
@@ -118,7 +121,9 @@ fn looked_at(outcome: &Outcome) -> Vec<String> {
     let mut lines = vec![format!("{verdict}: {}; level {level}", looked.join(", "))];
     if outcome.unreferenced > 0 {
         let objects = human::count(outcome.unreferenced, "object");
-        lines.push(format!("{objects} that no manifest names, left by runs that were broken off"));
+        // A manifest or pack list that is damaged names nothing.
+        let why = if outcome.damage.is_empty() { "left by runs that were broken off" } else { "as far as what is damaged lets it be told" };
+        lines.push(format!("{objects} that no manifest names, {why}"));
     }
     lines
 }
@@ -155,7 +160,7 @@ mod tests {
         let of = |objects: &[&str]| advice(&Outcome { damage: objects.iter().map(|object| damage(object)).collect(), ..outcome() });
         assert!(of(&[]).is_empty());
         assert!(of(&["n/packs/x"])[0].contains("`windlass backup` stores"));
-        assert!(of(&["/var/lib/windlass/a/1/data/x"])[0].contains("`windlass forget`"));
+        assert!(of(&["/var/lib/windlass/a/1/data/x"])[0].starts_with("first `windlass backup`"));
         assert_eq!(of(&["/x", "n/packs/x"]).len(), 2);
     }
 

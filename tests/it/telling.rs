@@ -64,6 +64,34 @@ fn init_makes_no_repository_for_a_machine_that_cannot_keep_its_identity() {
 }
 
 #[test]
+fn status_names_a_repository_that_is_gone_once() {
+    let machine = Machine::initialised();
+    machine.run(&["backup", "tree"]).expect(0);
+    fs::rename(machine.path("bucket"), machine.path("gone")).unwrap();
+    let status = machine.run(&["status"]);
+    let said = &status.expect(7).stdout;
+    assert!(said.contains("repository not opened") && said.matches("the repository's folder").count() == 1, "{said}");
+    assert!(!said.contains("repository the repository"), "{said}");
+}
+
+#[test]
+fn status_says_in_which_order_a_damaged_copy_is_replaced() {
+    let machine = Machine::initialised();
+    machine.write("a", noise(1, 3000));
+    machine.run(&["backup", "tree"]).expect(0);
+    let id = machine.listed().remove(0).0;
+    fs::write(machine.path(format!("local/tree/{id}/data/a")), noise(2, 3000)).unwrap();
+    let verify = machine.run(&["verify"]);
+    assert!(verify.expect(4).stderr.contains("first `windlass backup`"), "{verify:#?}");
+    let status = machine.run(&["status"]);
+    let said = &status.expect(7).stdout;
+    assert!(
+        said.contains(&format!("first `windlass backup tree`, which reads the source anew, then `windlass forget tree/{id}`")),
+        "{said}"
+    );
+}
+
+#[test]
 fn whoever_asks_for_a_node_that_is_not_there_is_told_which_are() {
     let machine = Machine::initialised();
     machine.run(&["backup", "tree"]).expect(0);
