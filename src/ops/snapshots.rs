@@ -65,6 +65,9 @@ pub struct Row {
     pub future: bool,
 }
 
+/// The number of the manifest that counts, of each shipped snapshot.
+type Numbers = BTreeMap<(SourceName, SnapshotId), u32>;
+
 /// All snapshots of a node in both tiers.
 #[derive(Debug, Default)]
 pub struct View {
@@ -79,7 +82,7 @@ pub struct View {
     /// Why the repository was not read, when it was not.
     pub unreachable: Option<Error>,
     /// The repository that was read, and the numbers of the manifests that count in it.
-    read: Option<(Remote, BTreeMap<(SourceName, SnapshotId), u32>)>,
+    pub(crate) read: Option<(Remote, Numbers)>,
 }
 
 /// One snapshot that was looked up, with both places it may be in.

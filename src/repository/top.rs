@@ -19,7 +19,7 @@ impl Core {
         let Some(pages) = &self.pages else {
             let prefix = Some(&self.prefix).filter(|prefix| !prefix.as_ref().is_empty());
             let list = || async {
-                self.check_folder().map_err(super::fault::Fault::from)?;
+                self.check_folder()?;
                 within(ANSWER, self.store.list_with_delimiter(prefix)).await
             };
             return Ok((self.names(&self.retry(at, list).await?), None));
