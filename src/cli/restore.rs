@@ -113,7 +113,8 @@ impl Restore {
         if outcome.aside.is_some() {
             output.note(way_back(&outcome));
         }
-        Ok(Exit::Done)
+        // What is in place is sound; that something was found damaged on the way must not go unseen.
+        Ok(if outcome.damage.is_empty() { Exit::Done } else { Exit::Damage })
     }
 }
 

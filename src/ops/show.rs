@@ -55,7 +55,7 @@ pub fn run(ctx: &Context, name: &SnapshotName, node: Option<&NodeName>) -> Resul
     };
     let facts = match (&found.local, &found.shipped, &body) {
         (Some(copy), _, _) => copy.record.facts.clone(),
-        (None, Some((remote, shipped)), Some(body)) => shipped_facts(remote, shipped, body)?,
+        (None, Some((remote, shipped)), Some(body)) => shipped_facts(ctx, remote, shipped, body)?,
         _ => serde_json::Value::Null,
     };
     let head = found.shipped.as_ref().map(|(_, shipped)| &shipped.head);

@@ -11,6 +11,7 @@ mod copies;
 mod crash;
 mod damage;
 mod dry_run;
+mod elsewhere;
 mod fetch;
 mod golden;
 mod hostile;

@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use self::about::About;
+use super::damage::Damage;
 use super::event::Event;
 use super::locks::{self, Waiting};
 use super::name::{SnapshotName, Which};
@@ -103,6 +104,8 @@ pub struct Outcome {
     pub aside: Option<PathBuf>,
     /// What could not be given back (owners, attributes).
     pub notes: Vec<String>,
+    /// What was found to be damaged on the way. All bytes that were put in place are sound: they came from another place.
+    pub damage: Vec<Damage>,
 }
 
 /// Plans a restore.
@@ -115,7 +118,7 @@ pub fn plan(ctx: &Context, name: &SnapshotName, options: &Options) -> Result<Pla
     }
     let found = Found::look_up_in(ctx, options.node.as_ref(), name, &options.from)?;
     let spec = ctx.source(&found.source)?;
-    let facts = About::of(&found)?;
+    let facts = About::of(ctx, &found)?;
     if facts.kind != spec.kind.word() {
         let kind = spec.kind.word();
         return Err(Error::Refused(format!(
@@ -170,7 +173,7 @@ pub fn run(ctx: &Context, plan: &Plan, wait: Waiting) -> Result<Outcome, Error> 
     recover(ctx, spec)?;
     let started = ctx.clock.monotonic();
     let found = Found::look_up_in(ctx, plan.options.node.as_ref(), &plan.name, &plan.options.from)?;
-    let about = About::of(&found)?;
+    let about = About::of(ctx, &found)?;
     let folder = site::folder(ctx, spec)?;
     let placement = site::placement(ctx, spec)?;
     let site = Site::of(&placement);
@@ -218,6 +221,7 @@ pub fn run(ctx: &Context, plan: &Plan, wait: Waiting) -> Result<Outcome, Error> 
         downloaded_bytes: staged.downloaded,
         aside: site.has_aside().then(|| site.aside.to_owned()),
         notes: staged.notes,
+        damage: staged.damage,
     })
 }
 
@@ -304,5 +308,6 @@ pub fn undo(ctx: &Context, plan: &UndoPlan, wait: Waiting) -> Result<Outcome, Er
         downloaded_bytes: 0,
         aside: site.has_aside().then(|| site.aside.to_owned()),
         notes: Vec::new(),
+        damage: Vec::new(),
     })
 }
