@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use super::finder::Finder;
 use super::packs;
-use crate::archive::ListDecoder;
+use crate::archive::ListReader;
 use crate::format::check::Known;
 use crate::format::digest::Digest;
 use crate::format::entry::{Location, Piece};
@@ -77,7 +77,7 @@ impl Search<'_> {
             }
         }
         let mut downloads = self.remote.store.downloads(LISTS_AHEAD);
-        let (mut decoder, mut sent) = (ListDecoder::default(), VecDeque::new());
+        let mut sent = VecDeque::new();
         loop {
             finder.ctx.stop.check()?;
             while sent.len() < LISTS_AHEAD
@@ -89,22 +89,28 @@ impl Search<'_> {
             }
             let (Some((list, key)), Some(answer)) = (sent.pop_front(), downloads.next()) else { return Ok(places.sorted()?) };
             let opened = settle(answer)?.map_err(|problem| problem.text).and_then(|stored| match Digest::of(&stored) == list {
-                true => decoder.open(&stored).map_err(|cause| cause.to_string()),
+                true => ListReader::new(stored).map_err(|cause| cause.to_string()),
                 false => Err("its bytes do not match its name".to_owned()),
             });
             match opened {
-                Ok(()) => self.read_list(finder, decoder.plain(), &key, &mut places)?,
+                Ok(list) => self.read_list(finder, list, &key, &mut places)?,
                 Err(problem) => finder.pass_over(&key, &problem),
             }
         }
     }
 
-    fn read_list(&mut self, finder: &mut Finder<'_>, plain: &[u8], key: &str, places: &mut Sorter) -> Result<(), Error> {
-        for text in plain.split(|byte| *byte == b'\n').filter(|text| !text.is_empty()) {
-            let line = match Line::from_json(text).and_then(|line| check_located(&line).map(|()| line)) {
+    fn read_list(&mut self, finder: &mut Finder<'_>, mut list: ListReader, key: &str, places: &mut Sorter) -> Result<(), Error> {
+        loop {
+            let located = |line: Line| check_located(&line).map(|()| line);
+            let line = match list.next_line().map_err(|cause| chain(&cause)) {
+                Ok(None) => return Ok(()),
+                Ok(Some(text)) => Line::from_json(text).and_then(located).map_err(|cause| chain(&cause)),
+                Err(problem) => Err(problem),
+            };
+            let line = match line {
                 Ok(line) => line,
-                Err(cause) => {
-                    finder.pass_over(key, &chain(&cause));
+                Err(problem) => {
+                    finder.pass_over(key, &problem);
                     return Ok(());
                 }
             };
@@ -119,7 +125,6 @@ impl Search<'_> {
                 }
             }
         }
-        Ok(())
     }
 }
 
