@@ -13,7 +13,7 @@
 //! [`elsewhere`] (bytes that are unreadable where they should lie), [`data_folder`], [`facts`], [`cache`],
 //! [`node`] (this machine's identity), [`keys`] and [`opened_packs`] (of an encrypted repository), [`remembered`] (the repositories it has used),
 //! [`undo`] (what a restore leaves), [`retire`] (four copies), [`locks`], [`state`] and [`work`] (where
-//! things lie), [`budget`] (memory), [`damage`], [`error`], [`event`].
+//! things lie), [`budget`] (memory), [`size`] (bytes in words), [`damage`], [`error`], [`event`].
 
 pub(crate) mod assemble;
 pub mod backup;
@@ -48,6 +48,7 @@ pub mod restore;
 pub mod retire;
 pub mod ship;
 pub mod show;
+pub mod size;
 pub mod snapshot;
 pub mod snapshots;
 pub mod spec;

@@ -7,7 +7,7 @@ use super::facts::shipped_facts;
 use super::lists::read_body;
 use super::name::SnapshotName;
 use super::snapshots::{Found, Row, View};
-use super::{Context, Error};
+use super::{Context, Error, verify};
 use crate::format::line::Line;
 use crate::format::names::NodeName;
 use crate::format::snapshot_id::SnapshotId;
@@ -36,6 +36,8 @@ pub struct Outcome {
     pub recipients: Vec<String>,
     /// Entries of every kind.
     pub entries: u64,
+    /// Objects that it needs in the repository and that a verification has found to be damaged or missing, at most 20.
+    pub known_damage: Vec<String>,
     /// What a fresh node needs to know of the source; null where only an identity that is not at hand could tell.
     pub facts: serde_json::Value,
 }
@@ -67,6 +69,10 @@ pub fn run(ctx: &Context, name: &SnapshotName, node: Option<&NodeName>) -> Resul
         (None, Some(head)) => (head.agent.clone(), head.local_date),
         (None, None) => return Err(Error::Absent(format!("{} has just been removed", found.name()))),
     };
+    let known_damage = match &found.shipped {
+        Some((remote, shipped)) => verify::known_damage_of(ctx, remote, shipped)?,
+        None => Vec::new(),
+    };
     let counts = body.as_ref().map(|body| body.counts);
     Ok(Outcome {
         agent,
@@ -78,6 +84,7 @@ pub fn run(ctx: &Context, name: &SnapshotName, node: Option<&NodeName>) -> Resul
         recipients: head.map(|head| head.recipients.clone()).unwrap_or_default(),
         packs: counts.map(|counts| counts.packs),
         entries: record.map(|record| record.entries).or(counts.map(|counts| counts.entries)).unwrap_or_default(),
+        known_damage,
         facts,
         row,
     })

@@ -181,7 +181,7 @@ impl Node {
     pub fn try_backup(&self) -> Result<SnapshotId, Error> {
         self.clock.advance(Duration::from_secs(60));
         let outcome = ops::backup::run(&self.context(), &tree(), &ops::backup::Options::default())?;
-        match outcome.failure {
+        match outcome.passed_over.into_iter().map(|(_, error)| error).next().or(outcome.failure) {
             Some(error) => Err(error),
             None => Ok(outcome.snapshot.id.unwrap()),
         }
