@@ -26,7 +26,7 @@ pub(super) struct Globals {
     /// Print one JSON document, and events as lines of JSON to standard error.
     #[arg(long, global = true, help_heading = "Everywhere")]
     pub(super) json: bool,
-    /// Say nothing but warnings and errors beside the data.
+    /// Say nothing of what was done: only data that was asked for, warnings and errors.
     #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Everywhere")]
     pub(super) quiet: bool,
     /// Say each step.
@@ -35,6 +35,9 @@ pub(super) struct Globals {
     /// Read this repository without a configuration file (list, show, fetch, cat, diff, verify).
     #[arg(long, global = true, value_name = "URL", conflicts_with = "config", help_heading = "Everywhere")]
     pub(super) repository: Option<String>,
+    /// The identity that opens an encrypted repository, in place of the configuration's; `-` = standard input.
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Everywhere")]
+    pub(super) identity_file: Option<PathBuf>,
     /// The S3 server of --repository, where it is not AWS.
     #[arg(long, global = true, value_name = "URL", requires = "repository", help_heading = "Everywhere")]
     pub(super) endpoint: Option<String>,
@@ -44,7 +47,7 @@ pub(super) struct Globals {
 #[derive(Args, Clone, Debug)]
 pub(super) struct Sources {
     /// The sources.
-    #[arg(value_name = "SOURCE", required_unless_present = "all")]
+    #[arg(value_name = "SOURCE")]
     pub(super) sources: Vec<SourceName>,
     /// Every source of the configuration.
     #[arg(long, conflicts_with = "sources")]
@@ -52,8 +55,15 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    /// The sources that are meant, each once.
+    /// The sources that are meant, each once. All of them only where that was said: a slip must not begin a night's work.
     pub(super) fn choose(&self, ctx: &Context) -> Result<Vec<SourceName>, Failure> {
+        if self.sources.is_empty() && !self.all {
+            let configured = match ctx.sources.as_slice() {
+                [] => "; the configuration names none".to_owned(),
+                some => format!(": {}", some.iter().map(|spec| spec.name.as_str()).collect::<Vec<_>>().join(", ")),
+            };
+            return Err(Failure::Usage(format!("name sources, or say --all for all of them{configured}")));
+        }
         choose_sources(ctx, &self.sources)
     }
 }

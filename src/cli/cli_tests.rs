@@ -61,6 +61,7 @@ fn the_commands_are_those_of_the_documentation() {
         "verify",
         "status",
         "forget",
+        "key",
         "config",
         "demo",
         "completions",

@@ -63,7 +63,12 @@ impl Fetch {
             0 => String::new(),
             lost => format!("; {} NOT GIVEN", human::count(lost, "file")),
         };
-        program.output.line(format!("{name}  {did} into {}: {files}, {bytes}, {downloaded} downloaded{lost}", self.to.display()));
+        let line = format!("{name}  {did} into {}: {files}, {bytes}, {downloaded} downloaded{lost}", self.to.display());
+        if dry_run {
+            program.output.plan(line)
+        } else {
+            program.output.done(line)
+        }
         outcome.notes.iter().for_each(|note| program.output.warning(note));
         let more = outcome.noted.saturating_sub(outcome.notes.len() as u64);
         if more > 0 {

@@ -52,7 +52,7 @@ impl Forget {
         if output.json {
             output.document("forget", &Document { dry_run, removed: !dry_run, plan: &plan });
         } else if !dry_run {
-            output.line(format!("{}/{}  the local copy was removed", plan.source, plan.id));
+            output.done(format!("{}/{}  the local copy was removed", plan.source, plan.id));
         }
         Ok(Exit::Done)
     }

@@ -19,7 +19,9 @@ mod failure;
 mod fetch;
 mod forget;
 mod human;
+mod identity;
 mod init;
+mod key;
 mod list;
 mod man;
 mod output;
@@ -74,6 +76,7 @@ enum Command {
     Verify(verify::Verify),
     Status(status::Status),
     Forget(forget::Forget),
+    Key(key::Key),
     Config(config::Config),
     Demo(demo::Demo),
     Completions(completions::Completions),
@@ -96,6 +99,7 @@ impl Command {
             Self::Verify(command) => command.run(program),
             Self::Status(command) => command.run(program),
             Self::Forget(command) => command.run(program),
+            Self::Key(command) => command.run(program),
             Self::Config(command) => command.run(program),
             Self::Demo(command) => command.run(program),
             Self::Completions(command) => command.run(program),

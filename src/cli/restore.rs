@@ -107,7 +107,7 @@ impl Restore {
         if output.json {
             output.document("restore", &document(Some(&outcome)));
         } else {
-            output.line(sentence(&outcome, self.undo));
+            output.done(sentence(&outcome, self.undo));
         }
         outcome.notes.iter().for_each(|note| output.warning(note));
         if outcome.aside.is_some() {

@@ -75,6 +75,18 @@ impl Catalogue {
     /// # Errors
     /// What the store gives. Damaged heads are findings, not errors.
     pub fn read(ctx: &Context, remote: &Remote, node: &NodeName, source: Option<&SourceName>) -> Result<Self, Error> {
+        Self::gather(ctx, remote, node, source, true)
+    }
+
+    /// The same for a dry run: what is read is not kept for the next time, so nothing on the disk changes.
+    ///
+    /// # Errors
+    /// As [`Catalogue::read`].
+    pub fn glance(ctx: &Context, remote: &Remote, node: &NodeName, source: Option<&SourceName>) -> Result<Self, Error> {
+        Self::gather(ctx, remote, node, source, false)
+    }
+
+    fn gather(ctx: &Context, remote: &Remote, node: &NodeName, source: Option<&SourceName>, keeps: bool) -> Result<Self, Error> {
         let prefix = match source {
             Some(source) => format!("{node}/manifests/{source}/"),
             None => format!("{node}/manifests/"),
@@ -94,7 +106,7 @@ impl Catalogue {
             ControlFlow::Continue(())
         })?;
         for (key, listed) in listed {
-            catalogue.take(ctx, remote, node, key, &listed)?;
+            catalogue.take(ctx, remote, node, key, &listed, keeps)?;
         }
         Ok(catalogue)
     }
@@ -107,12 +119,13 @@ impl Catalogue {
         node: &NodeName,
         key: (SourceName, SnapshotId),
         listed: &Listed,
+        keeps: bool,
     ) -> Result<(), Error> {
         let highest = listed.heads.keys().chain(listed.bodies.keys()).max().copied().unwrap_or(0);
         self.numbers.insert(key.clone(), highest);
         for (n, size) in listed.heads.iter().rev() {
             let object = NodeKey::Head(key.0.clone(), key.1, *n).of(node).to_string();
-            let head = match read_head(ctx, remote, &object, *size) {
+            let head = match read_head(ctx, remote, &object, *size, keeps) {
                 Ok(head) => head,
                 Err(error) if error.is_damage() || matches!(error, Error::Unreadable { .. }) => {
                     let unknown = !error.is_damage();
@@ -195,8 +208,8 @@ fn names_in(folder: &std::path::Path) -> Result<Vec<String>, Error> {
     }
 }
 
-/// A head, from the cache when this very object has been read before: objects never change.
-fn read_head(ctx: &Context, remote: &Remote, key: &str, size: u64) -> Result<Head, Error> {
+/// A head, from the cache when this very object has been read before: objects never change. `keeps`: whether it is cached now.
+fn read_head(ctx: &Context, remote: &Remote, key: &str, size: u64, keeps: bool) -> Result<Head, Error> {
     let cached = cache_path(ctx, remote, key);
     if let Some(path) = &cached
         && let Ok(text) = fs::read(path)
@@ -215,7 +228,7 @@ fn read_head(ctx: &Context, remote: &Remote, key: &str, size: u64) -> Result<Hea
     // What is doubtful is read anew each time, and never taken for what the store once held.
     let own = NodeKey::Head(head.source.clone(), head.id, head.n).of(&head.node).to_string();
     let whole = own == key && head.repository == remote.marker.repository && Problem::of_one_line(&text).is_none();
-    if let Some(path) = cached.filter(|_| whole) {
+    if let Some(path) = cached.filter(|_| whole && keeps) {
         keep(&path, &text);
     }
     Ok(head)

@@ -8,7 +8,7 @@ use super::entries::Entries;
 use super::lists::{Lines, ShippedLines};
 use super::node::Remote;
 use super::work::work_folder;
-use super::{Context, Error};
+use super::{Context, Error, size};
 use crate::format::body::{Body, Role};
 use crate::format::digest::Digest;
 use crate::format::entry::{Entry, Kind, Piece};
@@ -33,7 +33,11 @@ impl Facts {
         let mut text = serde_json::to_vec_pretty(facts).expect("facts are plain JSON");
         text.push(b'\n');
         if text.len() > BLOB_MAX {
-            return Err(Error::Refused(format!("the facts of the source take {} bytes, {BLOB_MAX} are allowed", text.len())));
+            return Err(Error::Refused(format!(
+                "the facts of the source take {}, and {} are allowed",
+                size::in_words(text.len() as u64),
+                size::in_words(BLOB_MAX as u64)
+            )));
         }
         Ok(Self { digest: Digest::of(&text), text })
     }
@@ -77,6 +81,7 @@ impl Lines for FactLines {
 
 /// Reads `facts.json` of a shipped snapshot; when its pack is damaged, from wherever else it lies.
 pub(crate) fn shipped_facts(ctx: &Context, remote: &Remote, shipped: &Shipped, body: &Body) -> Result<serde_json::Value, Error> {
+    remote.keys.check_readable(&shipped.head)?;
     let node = &shipped.head.node;
     let path = RelPath::new(FACTS).expect("a plain name");
     let name = format!("{FACTS} of {}/{}", shipped.head.source, shipped.head.id);

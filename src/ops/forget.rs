@@ -41,7 +41,7 @@ pub fn plan(ctx: &Context, name: &SnapshotName) -> Result<Plan, Error> {
         return Err(Error::Absent(format!("{}/{} has no local copy; `forget` removes local copies", found.source, found.id)));
     };
     let shipped_damage = match &found.shipped {
-        Some((remote, shipped)) => verify::known_damage_of(ctx, remote, shipped)?,
+        Some((remote, shipped)) => verify::known_damage_of(ctx, remote, shipped)?.into_iter().next(),
         None => None,
     };
     let is_elsewhere = |row: &&Row| row.id != found.id || (row.place == Place::Both && shipped_damage.is_none());

@@ -5,12 +5,12 @@ use std::ops::ControlFlow;
 use serde::Serialize;
 
 use super::catalogue::Catalogue;
-use super::node::{Remote, own_uuid};
+use super::node::{Remote, known_uuid, own_uuid};
 use super::remembered::{Remembered, remember};
 use super::{Context, Error};
 use crate::format::key::{Key, MARKER};
 use crate::format::limits::FORMAT_VERSION;
-use crate::format::marker::{Encryption, Marker};
+use crate::format::marker::Marker;
 use crate::repository::{self, Probe};
 use crate::sys::random;
 
@@ -41,29 +41,35 @@ pub struct Outcome {
 /// Creates the marker and this node's file where they are missing; a repository that is there and matches is left as it is.
 ///
 /// # Errors
-/// [`Error::Refused`] when the name belongs to another machine and `adopt` is not set; what the store gives.
+/// [`Error::Refused`] when the name belongs to another machine and `adopt` is not set; [`Error::Usage`] when the repository that is there and
+/// the configuration disagree about encryption; what the store gives.
 pub fn run(ctx: &Context, options: &Options) -> Result<Outcome, Error> {
     let store = ctx.store()?.clone();
     let location = store.describe();
     let found = Remote::read_marker(ctx)?;
     let created = found.is_none();
+    if let Some(marker) = &found {
+        ctx.keys.check_agreement(marker.encryption)?;
+    }
     if created && let Some(known) = Remembered::at(ctx, &location)? {
         return Err(known.is_gone());
     }
     if options.dry_run {
         let claimed = match found {
-            Some(marker) => claim_number(ctx, &Remote { store, marker }, options)?,
+            Some(marker) => claim_number(ctx, &Remote { store, marker, keys: ctx.keys.clone() }, options)?,
             None => Some(1),
         };
         return Ok(Outcome { location, repository: None, created, claimed, probe: None });
     }
-    // The probe comes first: a store that cannot do what is needed gets no marker.
+    // A machine that cannot keep its own identity could not use a repository made for it.
+    own_uuid(ctx)?;
+    // The probe comes before the marker: a store that cannot do what is needed gets no marker.
     let probe = store.probe()?;
     let marker = match found {
         Some(marker) => marker,
         None => create_marker(ctx)?,
     };
-    let remote = Remote { store, marker };
+    let remote = Remote { store, marker, keys: ctx.keys.clone() };
     let claimed = claim_number(ctx, &remote, options)?;
     if let Some(n) = claimed {
         remote.claim(ctx, n)?;
@@ -94,20 +100,26 @@ fn create_marker(ctx: &Context) -> Result<Marker, Error> {
             store.describe()
         )));
     }
-    let marker =
-        Marker { format: FORMAT_VERSION, repository: random::uuid4(&*ctx.random), created: ctx.clock.now(), encryption: Encryption::None };
+    let marker = Marker {
+        format: FORMAT_VERSION,
+        repository: random::uuid4(&*ctx.random),
+        created: ctx.clock.now(),
+        encryption: ctx.keys.encryption(),
+    };
     match store.create(MARKER, marker.to_text().into()) {
         Ok(()) | Err(repository::Error::Taken { .. }) => {}
         Err(error) => return Err(error.into()),
     }
-    Remote::read_marker(ctx)?.ok_or_else(|| Error::damaged(MARKER, "it was written and cannot be read back"))
+    let marker = Remote::read_marker(ctx)?.ok_or_else(|| Error::damaged(MARKER, "it was written and cannot be read back"))?;
+    ctx.keys.check_agreement(marker.encryption)?;
+    Ok(marker)
 }
 
 /// The number of the node file that must be written for this machine, or `None` when the repository knows it.
 fn claim_number(ctx: &Context, remote: &Remote, options: &Options) -> Result<Option<u32>, Error> {
     match remote.owner(ctx)? {
         None => Ok(Some(1)),
-        Some((_, file)) if file.uuid == own_uuid(ctx)? => Ok(None),
+        Some((_, file)) if Some(&file.uuid) == known_uuid(ctx)?.as_ref() => Ok(None),
         Some((n, _)) if options.adopt => Ok(Some(n + 1)),
         Some(_) => {
             Remote::open_for_shipping(ctx)?;

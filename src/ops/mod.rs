@@ -6,13 +6,14 @@
 //! The two tiers: [`copies`] are the snapshots on the node's disk, [`catalogue`] is what a repository holds; [`snapshots`] is both together.
 //! The way out: [`snapshot`] takes a local copy, [`ship`] brings it into the repository, [`backup`] does both.
 //! The way back: [`fetch`] puts files in a folder, [`restore`] makes the source hold the snapshot.
-//! Proof: [`verify`]; and [`status`] says what is late or wrong.
+//! Proof: [`verify`], and [`key_check`] of an identity; [`status`] says what is late or wrong.
 //!
 //! What several verbs share: [`context`] (the world around them), [`spec`] and [`directory`] (the sources), [`name`] and [`origin`] (what a
 //! person asks for), [`lists`] and [`entries`] (streams of lines), [`assemble`] (lines' bytes brought together),
 //! [`elsewhere`] (bytes that are unreadable where they should lie), [`data_folder`], [`facts`], [`cache`],
-//! [`node`] (this machine's identity), [`remembered`] (the repositories it has used), [`undo`] (what a restore leaves), [`retire`] (four copies), [`locks`], [`state`] and [`work`] (where
-//! things lie), [`budget`] (memory), [`damage`], [`error`], [`event`].
+//! [`node`] (this machine's identity), [`keys`] and [`opened_packs`] (of an encrypted repository), [`remembered`] (the repositories it has used),
+//! [`undo`] (what a restore leaves), [`retire`] (four copies), [`locks`], [`state`] and [`work`] (where
+//! things lie), [`budget`] (memory), [`size`] (bytes in words), [`damage`], [`error`], [`event`].
 
 pub(crate) mod assemble;
 pub mod backup;
@@ -34,16 +35,20 @@ mod facts;
 pub mod fetch;
 pub mod forget;
 pub mod init;
+pub mod key_check;
+pub mod keys;
 pub mod lists;
 pub mod locks;
 pub mod name;
 pub mod node;
+mod opened_packs;
 pub mod origin;
 mod remembered;
 pub mod restore;
 pub mod retire;
 pub mod ship;
 pub mod show;
+pub mod size;
 pub mod snapshot;
 pub mod snapshots;
 pub mod spec;

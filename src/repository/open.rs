@@ -94,7 +94,7 @@ impl Repository {
             answered: AtomicBool::new(false),
             served: AtomicBool::new(false),
         };
-        Self { core: Arc::new(core), engine: Arc::new(engine) }
+        Self { core: Arc::new(core), engine: Arc::new(engine), limit: None }
     }
 }
 

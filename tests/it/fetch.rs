@@ -259,7 +259,7 @@ fn a_disk_that_is_too_small_is_told_before_anything_is_made() {
     let id = node.backup();
     node.space = std::sync::Arc::new(crate::support::node::Disk { folder: node.path("nothing"), whole: 1 << 20 });
     let error = fetch(&node, id, from(&[], node.path("to"))).unwrap_err();
-    assert!(matches!(&error, Error::Refused(what) if what.contains("bytes free")), "{error}");
+    assert!(matches!(&error, Error::Refused(what) if what.contains("1.0 MiB free")), "{error}");
     assert!(!node.path("to").exists());
 }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 const LINES_MAX: usize = 500;
 
 /// Crates that one room alone may name.
-const OWNED: [(&str, &str); 14] = [
+const OWNED: [(&str, &str); 16] = [
     ("object_store", "repository"),
     ("reqwest", "repository"),
     ("aws_config", "repository"),
@@ -18,6 +18,8 @@ const OWNED: [(&str, &str); 14] = [
     ("zstd", "archive"),
     ("tar", "archive"),
     ("fastcdc", "archive"),
+    ("age", "archive"),
+    ("age_core", "archive"),
     ("sqlx", "source"),
     ("clap", "cli"),
     ("clap_complete", "cli"),

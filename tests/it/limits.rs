@@ -98,8 +98,7 @@ fn a_store_behaves_under_a_limit_as_it_does_without() {
         let limited = Settings { upload_limit: Some(64 << 10), download_limit: Some(64 << 10), ..server.settings(&server.bucket()) };
         let verdicts = |settings| {
             let probe = open(settings).probe().unwrap();
-            let verdicts = serde_json::to_value(&probe).unwrap();
-            verdicts
+            serde_json::to_value(&probe).unwrap()
         };
         assert_eq!(verdicts(&settings), verdicts(&limited), "{make:?}");
     }

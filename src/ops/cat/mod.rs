@@ -41,12 +41,21 @@ pub struct Outcome {
 /// [`Error::Absent`] when there is no such file; [`Error::Refused`] when it is no file; [`Error::Damaged`] when bytes are found nowhere: what
 /// was written before is right.
 pub fn run(ctx: &Context, name: &SnapshotName, node: Option<&NodeName>, path: &RelPath, out: &mut dyn Write) -> Result<Outcome, Error> {
+    let findings = Findings::default();
+    let mut out = Output { ctx, out, written: 0 };
+    // As long as the local copy is intact, no store is asked.
+    let near = Found::near(ctx, node, name)?;
+    let from_copy = near.is_none();
+    if let Some(found) = near {
+        let _held = found.local.as_ref().map(|copy| copy.hold(ctx)).transpose()?;
+        if write_nearest(&mut out, &found, path, true, &findings)? {
+            return Ok(Outcome { bytes: out.written, damage: Vec::new() });
+        }
+    }
     let found = Found::look_up(ctx, node, name)?;
     let snapshot = found.name();
     let _held = found.local.as_ref().map(|copy| copy.hold(ctx)).transpose()?;
-    let findings = Findings::default();
-    let mut out = Output { ctx, out, written: 0 };
-    if !write_nearest(&mut out, &found, path, &findings)? {
+    if !write_nearest(&mut out, &found, path, from_copy, &findings)? {
         rest::write(&mut out, found, path, &findings)?;
     }
     let damage =
@@ -54,10 +63,10 @@ pub fn run(ctx: &Context, name: &SnapshotName, node: Option<&NodeName>, path: &R
     Ok(Outcome { bytes: out.written, damage })
 }
 
-/// Writes as much as the local copy and then the repository have intact; true when that is all.
-fn write_nearest(out: &mut Output<'_>, found: &Found, path: &RelPath, findings: &Findings) -> Result<bool, Error> {
+/// Writes as much as the local copy (where it is to be read: `from_copy`) and then the repository have intact; true when that is all.
+fn write_nearest(out: &mut Output<'_>, found: &Found, path: &RelPath, from_copy: bool, findings: &Findings) -> Result<bool, Error> {
     let mut size = None;
-    if let Some(copy) = &found.local {
+    if let Some(copy) = found.local.as_ref().filter(|_| from_copy) {
         let opened = find(path, &|| Ok(Entries::new(Box::new(copy_lines(copy)?))));
         if let Some((entries, entry)) = findings.unless_damaged(opened)? {
             size = Some(entry.size);

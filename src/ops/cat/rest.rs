@@ -11,7 +11,7 @@ use crate::format::path::RelPath;
 use crate::ops::assemble::{self, Assembly, Findings, Gaps, Opened};
 use crate::ops::snapshots::Found;
 use crate::ops::work::work_folder;
-use crate::ops::{Context, Error};
+use crate::ops::{Context, Error, size};
 use crate::sys::folder::Folder;
 use crate::sys::random::hex;
 use crate::sys::tree::remove_tree;
@@ -30,8 +30,9 @@ pub(super) fn write(out: &mut Output<'_>, found: Found, path: &RelPath, findings
     let totals = assemble::Totals::of(&mut *(opened.lines)()?)?;
     let free = ctx.space.room(&work)?.free;
     if totals.solid > free {
-        let (size, work) = (totals.solid, work.display());
-        return Err(Error::Refused(format!("`{path}` has to be put together first, which takes {size} bytes; {work} has {free} free")));
+        let [takes, free] = [totals.solid, free].map(size::in_words);
+        let work = work.display();
+        return Err(Error::Refused(format!("`{path}` has to be put together first, which takes {takes}; {work} has {free} free")));
     }
     let folder = work.join(format!("cat-{}", hex(&*ctx.random, 8)));
     fs::DirBuilder::new().mode(0o700).create(&folder).map_err(Error::file("create the folder", &folder))?;

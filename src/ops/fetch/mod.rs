@@ -10,11 +10,12 @@ pub use super::assemble::LostFile;
 use super::assemble::{self, Assembled, Assembly, Gaps, Opened, Totals};
 use super::damage::Damage;
 pub use super::elsewhere::Place;
+use super::elsewhere::Tiers;
 use super::name::SnapshotName;
 use super::origin::Origin;
 use super::snapshots::Found;
 use super::work::work_folder;
-use super::{Context, Error};
+use super::{Context, Error, size};
 use crate::archive::Target;
 use crate::format::line::Line;
 use crate::format::names::{NodeName, SourceName};
@@ -78,20 +79,36 @@ const NOTES: usize = 20;
 /// # Errors
 /// [`Error::Refused`] when the folder is not empty; [`Error::Damaged`] naming the object when lists are damaged or no file at all is whole.
 pub fn run(ctx: &Context, name: &SnapshotName, options: &Options) -> Result<Outcome, Error> {
-    let found = Found::look_up(ctx, options.node.as_ref(), name)?;
+    if options.from.is_empty()
+        && let Some(found) = Found::near(ctx, options.node.as_ref(), name)?
+    {
+        match fetch(ctx, found, options, Gaps::Refuse) {
+            // What is damaged here may be intact there.
+            Err(error) if error.is_damage() => {}
+            outcome => return outcome,
+        }
+    }
+    fetch(ctx, Found::look_up_in(ctx, options.node.as_ref(), name, &options.from)?, options, Gaps::LeaveOut)
+}
+
+/// `gaps`: where the whole is wanted, nothing is looked for elsewhere either, so that the caller can name more places first.
+fn fetch(ctx: &Context, found: Found, options: &Options, gaps: Gaps) -> Result<Outcome, Error> {
     let (source, id) = (found.source.clone(), found.id);
     ctx.phase(&source, Some(id), "fetching");
     let work = work_folder(ctx)?;
     Destination::check(&options.to)?;
     let nearest = nearest(&found, &options.from);
-    let opened = assemble::open(ctx, found, &options.from, &options.paths, &work)?;
+    let mut opened = assemble::open(ctx, found, &options.from, &options.paths, &work)?;
+    if gaps == Gaps::Refuse {
+        opened.tiers = Tiers { copies: false, repository: None };
+    }
     let (assembled, notes, noted) = if options.dry_run {
         let totals = Totals::of(&mut *(opened.lines)()?)?;
         let downloaded = if nearest { 0 } else { download_size(&opened, &work)? };
         (Assembled { totals, downloaded, ..Assembled::default() }, Vec::new(), 0)
     } else {
         let destination = Destination::begin(&options.to, &*ctx.random)?;
-        let filled = fill(ctx, &opened, &destination, &work);
+        let filled = fill(ctx, &opened, gaps, &destination, &work);
         destination.end(filled)?
     };
     let snapshot = format!("{source}/{id}");
@@ -111,24 +128,25 @@ fn nearest(found: &Found, from: &[Origin]) -> bool {
 /// What would be downloaded at most.
 fn download_size(opened: &Opened, work: &Path) -> Result<u64, Error> {
     match &opened.places.store {
-        Some(_) => assemble::download_size(&mut *(opened.lines)()?, work),
+        Some(store) => assemble::download_size(&mut *(opened.lines)()?, store.remote.marker.encryption, work),
         None => Ok(0),
     }
 }
 
 type Filled = (Assembled, Vec<String>, u64);
 
-fn fill(ctx: &Context, opened: &Opened, destination: &Destination, work: &Path) -> Result<Filled, Error> {
+fn fill(ctx: &Context, opened: &Opened, gaps: Gaps, destination: &Destination, work: &Path) -> Result<Filled, Error> {
     let totals = Totals::of(&mut *(opened.lines)()?)?;
     let free = ctx.space.room(destination.folder())?.free;
     if totals.solid > free {
         let to = destination.folder().display();
-        return Err(Error::Refused(format!("{to} has {free} bytes free, and the files take {}", totals.solid)));
+        let (free, take) = (size::in_words(free), size::in_words(totals.solid));
+        return Err(Error::Refused(format!("{to} has {free} free, and the files take {take}")));
     }
     ctx.meter.set_total(totals.solid);
     let target = Target::new(destination.folder(), rustix::process::geteuid().is_root())?;
     let Opened { lines, places, tiers, findings, .. } = opened;
-    let assembly = Assembly { ctx, lines, places, tiers, gaps: Gaps::LeaveOut, target: &target, work, findings };
+    let assembly = Assembly { ctx, lines, places, tiers, gaps, target: &target, work, findings };
     let assembled = assembly.run()?;
     destination.unmark()?;
     // Taking the mark away has changed the folder's time.

@@ -18,7 +18,7 @@ use crate::ops::snapshots::Found;
 use crate::ops::spec::{SourceKind, SourceSpec};
 use crate::ops::undo::Site;
 use crate::ops::work::work_folder;
-use crate::ops::{Context, Error};
+use crate::ops::{Context, Error, size};
 use crate::source;
 use crate::sys::tree::remove_tree;
 
@@ -37,7 +37,7 @@ pub(super) fn download_size(ctx: &Context, found: &Found, options: &Options) -> 
     let repository_first = options.from.first() == Some(&Origin::Repository);
     match &found.shipped {
         Some((remote, shipped)) if found.local.is_none() || repository_first => {
-            assemble::download_size(&mut *assemble::shipped_lines(remote, shipped)?, &work_folder(ctx)?)
+            assemble::download_size(&mut *assemble::shipped_lines(remote, shipped)?, remote.marker.encryption, &work_folder(ctx)?)
         }
         _ => Ok(0),
     }
@@ -55,9 +55,10 @@ pub(super) fn stage(ctx: &Context, found: Found, options: &Options, site: &Site<
     let free = ctx.space.room(&filling)?.free;
     if totals.solid > free {
         return Err(Error::Refused(format!(
-            "{name} takes {} bytes beside {}, and {free} are free; nothing was changed",
-            totals.solid,
-            site.target.display()
+            "{name} takes {} beside {}, and {} are free; nothing was changed",
+            size::in_words(totals.solid),
+            site.target.display(),
+            size::in_words(free)
         )));
     }
     ctx.meter.set_total(totals.solid);

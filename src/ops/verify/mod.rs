@@ -1,7 +1,7 @@
 //! `verify`: proves that stored bytes are what the manifests say.
 //!
 //! [`scope`]: what was asked for. The repository, from the outside in: [`identity`] (marker and node files), [`manifests`] (heads and
-//! bodies), [`needs`] (what they name, sorted on disk), [`presence`] (against a listing), [`stored_lists`] and [`stored_packs`] (every
+//! bodies), [`needs`] (what they name, sorted on disk), [`presence`] (against a listing), [`strangers`] (beside the nodes), [`stored_lists`] and [`stored_packs`] (every
 //! stored byte), [`places`] (what lists say of packs, against what packs hold). Then [`local`] copies.
 //! [`verdicts`] is what is remembered of it.
 
@@ -16,6 +16,7 @@ mod report;
 mod scope;
 mod stored_lists;
 mod stored_packs;
+mod strangers;
 mod verdicts;
 
 use std::collections::BTreeSet;
@@ -30,12 +31,13 @@ use super::node::Remote;
 use super::work::work_folder;
 use super::{Context, Error};
 use crate::format::check::{Level, Verdict};
+use crate::format::marker::Encryption;
 use crate::format::names::NodeName;
 use needs::{Needs, Seen};
 use places::Places;
 use report::{Fault, Report};
 use scope::Scope;
-pub use verdicts::{known, known_damage_of};
+pub use verdicts::{damaged_manifests, known, known_damage_of};
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -64,6 +66,8 @@ pub struct Checked {
 pub struct Outcome {
     /// How much was looked at.
     pub checked: Checked,
+    /// Why a shallower level was reached than was asked for; `None` when it was reached.
+    pub lowered: Option<String>,
     /// Snapshots that were looked at, in the repository.
     pub snapshots: u64,
     /// Local copies that were looked at.
@@ -115,6 +119,7 @@ fn verify_repository(ctx: &Context, node: &NodeName, scope: &Scope, report: &mut
         report.fault(key, None, problem);
     }
     let Some(remote) = identity::open(ctx, node, report)? else { return Ok(()) };
+    lower_without_identity(&remote, report)?;
     let catalogue = Catalogue::read(ctx, &remote, node, None)?;
     manifests::take_findings(&catalogue, &|snapshot| scope.wants(snapshot), report);
     let heads = manifests::list_heads(&remote, node)?;
@@ -137,16 +142,28 @@ fn verify_repository(ctx: &Context, node: &NodeName, scope: &Scope, report: &mut
     needs.read_pack_lists(&remote, report)?;
     // The manifests were read first, so what they name is in the listing unless it is lost.
     let node_files = presence::list(ctx, &remote, node, &mut needs, scope.is_all(), report)?;
+    if scope.is_all() {
+        strangers::look(ctx, &remote, report)?;
+    }
     identity::check_node_files(&remote.store, node, &node_files, report)?;
     presence::compare(needs.take_objects(), scope.is_all(), report)?;
     if report.level > Level::Quick {
         let mut places = Places::new(&work);
         stored_lists::check(ctx, &remote, node, &mut needs, &mut places, &work, report)?;
         stored_packs::check(ctx, &remote, node, &mut needs, &places, report)?;
-        places.compare(node, report)?;
+        places.compare(&remote.objects(node), report)?;
     }
     forget_removed(&remote, node, report)?;
     verdicts::record(ctx, &remote, node, report);
+    Ok(())
+}
+
+/// Who has no identity at all proves stored bytes: they need no key.
+fn lower_without_identity(remote: &Remote, report: &mut Report) -> Result<(), Error> {
+    if remote.marker.encryption == Encryption::Age && report.level > Level::Stored && remote.keys.identities()?.is_none() {
+        report.level = Level::Stored;
+        report.lowered = Some("the repository is encrypted, and this run has no identity that opens it".into());
+    }
     Ok(())
 }
 

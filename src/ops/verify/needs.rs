@@ -8,7 +8,7 @@ use super::ahead::Ahead;
 use super::report::Report;
 use crate::format::body::{Body, ListRef, Role};
 use crate::format::digest::Digest;
-use crate::format::key::NodeKey;
+use crate::format::key::Objects;
 use crate::format::limits::PACK_LIST_MAX;
 use crate::format::names::NodeName;
 use crate::format::pack_list;
@@ -143,18 +143,18 @@ impl Needs {
     /// Reads the pack list of every list, each once, and adds lists, pack lists and packs as objects.
     pub(super) fn read_pack_lists(&mut self, remote: &Remote, report: &mut Report) -> Result<(), Error> {
         let mut lists = taken(&mut self.lists).sorted()?;
-        let (mut last, node) = (Vec::new(), self.node.clone());
+        let (mut last, objects) = (Vec::new(), remote.objects(&self.node));
         let mut ahead = Ahead::new(&remote.store, PACK_LISTS_AHEAD);
         loop {
-            let mut more = || next_list(&mut lists, &mut last, &node);
+            let mut more = || next_list(&mut lists, &mut last, &objects);
             let Some(((list, seen, snapshot), answer)) = ahead.next(&mut more)? else { return Ok(()) };
-            let key = NodeKey::PackList(list.list).of(&node).to_string();
-            self.object(NodeKey::file_list(list.list).of(&node).to_string(), seen, list.stored, &snapshot)?;
+            let key = objects.pack_list(list.list).to_string();
+            self.object(objects.file_list(list.list).to_string(), seen, list.stored, &snapshot)?;
             self.object(key.clone(), seen, list.packs_length, &snapshot)?;
             match read_pack_list(&list, answer) {
                 Ok(packs) => {
                     for pack in packs {
-                        self.object(NodeKey::pack(pack.pack).of(&node).to_string(), seen, pack.stored, &snapshot)?;
+                        self.object(objects.pack(pack.pack).to_string(), seen, pack.stored, &snapshot)?;
                         if seen == Seen::Needed {
                             let named = Named { name: pack.pack, stored: pack.stored, snapshot: snapshot.clone() };
                             self.packs.push(&named.to_record())?;
@@ -184,7 +184,7 @@ const STATEMENT: usize = 32 + 8 + 32 + 8;
 
 type Listed = (ListRef, Seen, String);
 
-fn next_list(lists: &mut Sorted, last: &mut Vec<u8>, node: &NodeName) -> Result<Option<(Listed, Request)>, Error> {
+fn next_list(lists: &mut Sorted, last: &mut Vec<u8>, objects: &Objects) -> Result<Option<(Listed, Request)>, Error> {
     while let Some(record) = lists.next()? {
         let (statement, rest) = record.split_at(STATEMENT);
         if statement == last.as_slice() {
@@ -195,7 +195,7 @@ fn next_list(lists: &mut Sorted, last: &mut Vec<u8>, node: &NodeName) -> Result<
         let number = |at: usize| u64::from_be_bytes(*statement[at..].first_chunk().expect("a statement has all its fields"));
         let list = ListRef { role: Role::Files, list: digest(0), stored: number(32), packs_sha256: digest(40), packs_length: number(72) };
         let seen = if rest[0] == Seen::Needed as u8 { Seen::Needed } else { Seen::Named };
-        let key = NodeKey::PackList(list.list).of(node).to_string();
+        let key = objects.pack_list(list.list).to_string();
         let at_most = list.packs_length.min(PACK_LIST_MAX as u64);
         let snapshot = String::from_utf8_lossy(&rest[1..]).into_owned();
         return Ok(Some(((list, seen, snapshot), Request { key, range: None, at_most })));

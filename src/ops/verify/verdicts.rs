@@ -1,12 +1,14 @@
 //! Verdicts, as they are kept in the repository: what is known not to be sound is their fold.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use super::report::Report;
-use crate::format::check::{self, Check, Known, Verdict};
+use crate::format::check::{self, Check, Known, Level, Verdict};
 use crate::format::key::{Key, NodeKey};
 use crate::format::limits::{PACK_LIST_MAX, RECORDS_MAX};
-use crate::format::names::NodeName;
+use crate::format::marker::Encryption;
+use crate::format::names::{NodeName, SourceName};
 use crate::format::pack_list;
 use crate::format::snapshot_id::SnapshotId;
 use crate::ops::catalogue::Shipped;
@@ -20,6 +22,13 @@ use crate::sys::random::hex;
 
 /// Verdicts in one file: about 25 MiB of text, well below what a reader accepts.
 const PER_FILE: usize = 65_536;
+
+/// Most files of verdicts that are read for a list, which people look at often: a file is written only by a verification that finds
+/// something new, so more are a rare case, and `status` reads them all.
+const FILES_LISTED: usize = 100;
+
+/// Most damaged objects of a snapshot that are named; `verify` names all.
+const DAMAGE_NAMED: usize = 20;
 
 /// The objects of a node that are known not to be sound: the fold of all verdicts.
 ///
@@ -35,46 +44,81 @@ pub fn known(ctx: &Context, remote: &Remote, node: &NodeName) -> Result<Known, E
     Ok(known)
 }
 
-/// The first object that a shipped snapshot needs and that is known not to be sound; nothing is looked at anew.
+/// Manifests (as `source`, id and number) that are known not to be sound: what a list can tell without reading anything of the snapshots.
+/// Where more than a hundred files of verdicts lie there, nothing is told.
 ///
 /// # Errors
 /// What the store gives.
-pub fn known_damage_of(ctx: &Context, remote: &Remote, shipped: &Shipped) -> Result<Option<String>, Error> {
+pub fn damaged_manifests(remote: &Remote, node: &NodeName) -> Result<BTreeSet<(SourceName, SnapshotId, u32)>, Error> {
+    let keys = check_files(&remote.store, node, FILES_LISTED)?;
+    if keys.len() > FILES_LISTED {
+        return Ok(BTreeSet::new());
+    }
+    let (known, _) = fold_of(&remote.store, keys)?;
+    let manifest = |check: &Check| match Key::parse(&check.object) {
+        Some(Key::Of(of, NodeKey::Head(source, id, n) | NodeKey::Body(source, id, n))) if of == *node => Some((source, id, n)),
+        _ => None,
+    };
+    Ok(known.iter().filter_map(manifest).collect())
+}
+
+/// The objects that a shipped snapshot needs and that are known not to be sound, at most twenty; nothing is looked at anew.
+///
+/// # Errors
+/// What the store gives.
+pub fn known_damage_of(ctx: &Context, remote: &Remote, shipped: &Shipped) -> Result<Vec<String>, Error> {
     let node = &shipped.head.node;
     let known = known(ctx, remote, node)?;
     if known.iter().next().is_none() {
-        return Ok(None);
+        return Ok(Vec::new());
     }
+    let mut damaged: Vec<String> = [shipped.head_key(), shipped.body_key()].into_iter().filter(|key| known.get(key).is_some()).collect();
     let body = match read_body(remote, shipped) {
         Ok(body) => body,
-        Err(error) if error.is_damage() => return Ok(Some(shipped.body_key())),
+        Err(error) if error.is_damage() => return Ok(vec![shipped.body_key()]),
         Err(error) => return Err(error),
     };
+    let objects = remote.objects(node);
     for list in &body.lists {
-        let packs_key = NodeKey::PackList(list.list).of(node).to_string();
-        let own = [NodeKey::file_list(list.list).of(node).to_string(), packs_key.clone()];
+        let packs_key = objects.pack_list(list.list).to_string();
+        let own = [objects.file_list(list.list).to_string(), packs_key.clone()];
         let Some(packs) = settle(remote.store.get(&packs_key, PACK_LIST_MAX as u64))?.ok().and_then(|text| pack_list::read(&text).ok())
         else {
-            return Ok(Some(packs_key));
+            damaged.push(packs_key);
+            continue;
         };
-        let packs = packs.iter().map(|pack| NodeKey::pack(pack.pack).of(node).to_string());
-        if let Some(damaged) = own.into_iter().chain(packs).find(|key| known.get(key).is_some()) {
-            return Ok(Some(damaged));
+        let packs = packs.iter().map(|pack| objects.pack(pack.pack).to_string());
+        for key in own.into_iter().chain(packs).filter(|key| known.get(key).is_some()) {
+            if damaged.len() == DAMAGE_NAMED {
+                return Ok(damaged);
+            }
+            if !damaged.contains(&key) {
+                damaged.push(key);
+            }
         }
     }
-    Ok(None)
+    Ok(damaged)
 }
 
 /// The fold, and the files that could not be read.
 pub(super) fn fold(store: &Repository, node: &NodeName) -> Result<(Known, Vec<(String, Problem)>), Error> {
+    fold_of(store, check_files(store, node, usize::MAX)?)
+}
+
+/// Keys of a node's files of verdicts, in order of time; when there are more than `most`, one more than that.
+fn check_files(store: &Repository, node: &NodeName, most: usize) -> Result<Vec<String>, Error> {
     let mut keys = Vec::new();
     store.list(&format!("{node}/checks/"), &mut |object| {
         if matches!(Key::parse(&object.key), Some(Key::Of(_, NodeKey::Check(_)))) {
             keys.push(object.key);
         }
-        ControlFlow::Continue(())
+        if keys.len() > most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     keys.sort();
+    Ok(keys)
+}
+
+fn fold_of(store: &Repository, keys: Vec<String>) -> Result<(Known, Vec<(String, Problem)>), Error> {
     let (mut known, mut damaged) = (Known::default(), Vec::new());
     for key in keys {
         let checks = match settle(store.get(&key, RECORDS_MAX as u64))? {
@@ -91,6 +135,14 @@ pub(super) fn fold(store: &Repository, node: &NodeName) -> Result<(Known, Vec<(S
     Ok((known, damaged))
 }
 
+/// The words that are kept of a problem: in an encrypted repository none that come from what is inside an object.
+fn told_problem<'p>(remote: &Remote, problem: &'p Problem) -> &'p str {
+    match (remote.marker.encryption, problem.inside) {
+        (Encryption::Age, true) => "what is in it is damaged; `windlass verify --full` with the identity says more",
+        _ => &problem.text,
+    }
+}
+
 /// Records what was found: verdicts of what is not sound, and of what was known not to be and is sound.
 /// Where this machine may not write, that is a warning.
 pub(super) fn record(ctx: &Context, remote: &Remote, node: &NodeName, report: &Report) {
@@ -100,10 +152,12 @@ pub(super) fn record(ctx: &Context, remote: &Remote, node: &NodeName, report: &R
         let Some(verdict) = fault.problem.verdict else { continue };
         let told = report.known.get(object).is_some_and(|known| known.verdict == verdict && known.level >= level);
         if !told {
-            checks.push(Check { object: object.clone(), verdict, level, time, problem: Some(fault.problem.text.clone()) });
+            let problem = Some(told_problem(remote, &fault.problem).to_owned());
+            checks.push(Check { object: object.clone(), verdict, level, time, problem });
         }
     }
     for object in report.looked_at_again.iter().filter(|object| !report.faults.contains_key(*object)) {
+        let level = if report.closed_known.contains(object) { level.min(Level::Stored) } else { level };
         checks.push(Check { object: object.clone(), verdict: Verdict::Sound, level, time, problem: None });
     }
     for some in checks.chunks(PER_FILE) {

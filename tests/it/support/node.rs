@@ -10,6 +10,7 @@ use windlass::format::names::SourceName;
 use windlass::format::snapshot_id::SnapshotId;
 use windlass::ops::context::{LocalSettings, Parts};
 use windlass::ops::event::Event;
+use windlass::ops::keys::{Identities, Keys, NewIdentity, Recipients};
 use windlass::ops::spec::{SourceKind, SourceSpec};
 use windlass::ops::{self, Context, Error};
 use windlass::repository::{Repository, Tools};
@@ -39,6 +40,10 @@ pub struct Node {
     pub exclude: Vec<String>,
     pub sources: Vec<SourceSpec>,
     pub memory: u64,
+    /// To whom the next run encrypts.
+    pub encrypt_to: Vec<String>,
+    /// The identity file that the next run is given.
+    pub identity: Option<String>,
 }
 
 impl Node {
@@ -79,6 +84,8 @@ impl Node {
             exclude: Vec::new(),
             sources: vec![spec("tree", kind)],
             memory: 128 << 20,
+            encrypt_to: Vec::new(),
+            identity: None,
         }
     }
 
@@ -109,6 +116,7 @@ impl Node {
             local: Some(LocalSettings { dir: self.path("local"), tight: self.tight, undo_for: self.undo_for }),
             sources,
             repository: Box::new(move || Ok(repository.clone())),
+            keys: self.keys(),
             clock: self.clock.clone(),
             random: Arc::new(SystemRandom),
             space: self.space.clone(),
@@ -121,6 +129,22 @@ impl Node {
             memory: self.memory,
             threads: 2,
         })
+    }
+
+    /// An encrypted node whose repository is a folder, and which holds the identity too.
+    pub fn encrypted() -> Self {
+        let mut node = Self::with_folder();
+        let (identity, recipient) = identity();
+        node.encrypt_to = vec![recipient];
+        node.identity = Some(identity);
+        node
+    }
+
+    fn keys(&self) -> Arc<Keys> {
+        let recipients = Recipients::read(self.encrypt_to.iter().map(String::as_str)).unwrap();
+        let identity = self.identity.clone();
+        let open = move || Ok(identity.as_ref().map(|text| Identities::read(text.as_bytes(), None)).transpose()?);
+        Arc::new(Keys::new(recipients, Box::new(open)))
     }
 
     /// A path below the node's temporary folder.
@@ -157,7 +181,7 @@ impl Node {
     pub fn try_backup(&self) -> Result<SnapshotId, Error> {
         self.clock.advance(Duration::from_secs(60));
         let outcome = ops::backup::run(&self.context(), &tree(), &ops::backup::Options::default())?;
-        match outcome.failure {
+        match outcome.passed_over.into_iter().map(|(_, error)| error).next().or(outcome.failure) {
             Some(error) => Err(error),
             None => Ok(outcome.snapshot.id.unwrap()),
         }
@@ -204,6 +228,12 @@ impl Node {
     pub fn set_clock(&self, to: &str) {
         self.clock.set(to.parse::<Timestamp>().unwrap());
     }
+}
+
+/// A new identity file and its public recipient.
+pub fn identity() -> (String, String) {
+    let new = NewIdentity::generate(START.parse().unwrap());
+    (new.file.expose().to_owned(), new.recipient)
 }
 
 /// The name of the source that a node has from the start.
