@@ -62,7 +62,7 @@ fn advice(outcome: &Outcome) -> Vec<&'static str> {
     }
     if !local.is_empty() {
         lines.push(
-            "unchanged files are shared between local copies: `windlass forget` those that are damaged, and if the newest is one of them \
+            "unchanged files are shared between local copies: `windlass forget --local` those that are damaged, and if the newest is one of them \
              all; the next `windlass backup` then reads the source anew",
         );
     }
@@ -145,7 +145,7 @@ mod tests {
         let of = |objects: &[&str]| advice(&Outcome { damage: objects.iter().map(|object| damage(object)).collect(), ..outcome() });
         assert!(of(&[]).is_empty());
         assert!(of(&["n/packs/x"])[0].contains("`windlass backup` stores"));
-        assert!(of(&["/var/lib/windlass/a/1/data/x"])[0].contains("`windlass forget`"));
+        assert!(of(&["/var/lib/windlass/a/1/data/x"])[0].contains("`windlass forget --local`"));
         assert_eq!(of(&["/x", "n/packs/x"]).len(), 2);
     }
 

@@ -22,10 +22,10 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 pub use mistake::{Mistake, Mistakes};
-pub use retention::Retention;
 
 use crate::format::names::NodeName;
 use crate::ops::context::LocalSettings;
+use crate::ops::retention::Retention;
 use crate::ops::spec::SourceSpec;
 use crate::repository::Settings;
 use crate::sys::environment::Environment;
@@ -51,7 +51,7 @@ pub struct Config {
     pub sources: Vec<SourceSpec>,
     /// The repository.
     pub repository: Settings,
-    /// Which shipped snapshots are to stay; `None` = all. A later version applies it.
+    /// Which shipped snapshots are to stay; `None` = all.
     pub retention: Option<Retention>,
     /// Most resident bytes of the program.
     pub memory: u64,

@@ -13,6 +13,7 @@
 //! [`node`] (this machine's identity), [`remembered`] (the repositories it has used), [`undo`] (what a restore leaves), [`retire`] (four copies), [`locks`], [`state`] and [`work`] (where
 //! things lie), [`budget`] (memory), [`damage`], [`error`], [`event`].
 
+mod ahead;
 pub(crate) mod assemble;
 pub mod backup;
 pub mod budget;
@@ -31,13 +32,22 @@ mod facts;
 pub mod fetch;
 pub mod forget;
 pub mod init;
+mod inventory;
 pub mod lists;
 pub mod locks;
+mod lost;
+mod marks;
 pub mod name;
 pub mod node;
+mod obstacle;
 pub mod origin;
+mod pack_lists;
+pub mod pins;
+pub mod prune;
 mod remembered;
+mod removals;
 pub mod restore;
+pub mod retention;
 pub mod retire;
 pub mod ship;
 pub mod show;
@@ -45,6 +55,7 @@ pub mod snapshot;
 pub mod snapshots;
 pub mod spec;
 pub mod state;
+pub mod stats;
 pub mod status;
 pub mod undo;
 pub mod verify;

@@ -124,7 +124,7 @@ fn source_status(spec: &SourceSpec, view: &View, now: Timestamp) -> SourceStatus
     }
     let is_damaged = |row: &&&Row| row.problems.iter().any(|problem| problem.kind == DAMAGED_COPY);
     for row in rows.iter().filter(is_damaged) {
-        wrong.push(format!("the local copy of {} is damaged: `windlass forget` removes it, after a new backup", row.id));
+        wrong.push(format!("the local copy of {} is damaged: `windlass forget --local` removes it, after a new backup", row.id));
     }
     if let Some(last) = rows.iter().rev().find(|row| !row.future) {
         wrong.extend(

@@ -5,7 +5,6 @@
 //! stored byte), [`places`] (what lists say of packs, against what packs hold). Then [`local`] copies.
 //! [`verdicts`] is what is remembered of it.
 
-mod ahead;
 mod identity;
 mod local;
 mod manifests;
@@ -22,7 +21,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::catalogue::Catalogue;
+use super::catalogue::{Catalogue, list_heads};
 pub use super::damage::Damage;
 use super::error::chain;
 use super::name::SnapshotName;
@@ -35,7 +34,7 @@ use needs::{Needs, Seen};
 use places::Places;
 use report::{Fault, Report};
 use scope::Scope;
-pub use verdicts::{known, known_damage_of};
+pub use verdicts::{known, known_damage_in, known_damage_of};
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -117,7 +116,7 @@ fn verify_repository(ctx: &Context, node: &NodeName, scope: &Scope, report: &mut
     let Some(remote) = identity::open(ctx, node, report)? else { return Ok(()) };
     let catalogue = Catalogue::read(ctx, &remote, node, None)?;
     manifests::take_findings(&catalogue, &|snapshot| scope.wants(snapshot), report);
-    let heads = manifests::list_heads(&remote, node)?;
+    let heads = list_heads(&remote, node)?;
     if scope.is_all() {
         manifests::find_lost(ctx, &remote, &catalogue, node, report)?;
     }
@@ -134,7 +133,7 @@ fn verify_repository(ctx: &Context, node: &NodeName, scope: &Scope, report: &mut
             }
         }
     }
-    needs.read_pack_lists(&remote, report)?;
+    needs.read_pack_lists(ctx, &remote, report)?;
     // The manifests were read first, so what they name is in the listing unless it is lost.
     let node_files = presence::list(ctx, &remote, node, &mut needs, scope.is_all(), report)?;
     identity::check_node_files(&remote.store, node, &node_files, report)?;
@@ -154,7 +153,7 @@ fn verify_repository(ctx: &Context, node: &NodeName, scope: &Scope, report: &mut
 fn forget_removed(remote: &Remote, node: &NodeName, report: &mut Report) -> Result<(), Error> {
     let doubtful = |fault: &Fault| !fault.firm && fault.snapshot.is_some() && fault.problem.verdict == Some(Verdict::Missing);
     if report.faults.values().any(doubtful) {
-        let heads = manifests::list_heads(remote, node)?;
+        let heads = list_heads(remote, node)?;
         let there: BTreeSet<String> = heads.keys().map(manifests::name_of).collect();
         report.faults.retain(|_, fault| !doubtful(fault) || fault.snapshot.as_ref().is_some_and(|snapshot| there.contains(snapshot)));
     }
