@@ -8,6 +8,7 @@ use super::assemble::lines_of;
 use super::entries::Entries;
 use super::name::SnapshotName;
 use super::snapshots::Found;
+use super::standing::Standing;
 use super::{Context, Error};
 use crate::format::entry::{self, Entry, Piece};
 use crate::format::names::NodeName;
@@ -68,15 +69,17 @@ pub fn run(
     after: &SnapshotName,
     visit: &mut dyn FnMut(Change) -> Result<(), Error>,
 ) -> Result<Summary, Error> {
-    let (_held_before, before) = entries_of(ctx, node, before)?;
-    let (_held_after, after) = entries_of(ctx, node, after)?;
-    compare(ctx, before, after, visit)
+    let (old, _held_before, before) = entries_of(ctx, node, before)?;
+    let (new, _held_after, after) = entries_of(ctx, node, after)?;
+    old.judge(new.judge(compare(ctx, before, after, visit)))
 }
 
-fn entries_of(ctx: &Context, node: Option<&NodeName>, name: &SnapshotName) -> Result<(Option<Lock>, Entries), Error> {
+fn entries_of(ctx: &Context, node: Option<&NodeName>, name: &SnapshotName) -> Result<(Standing, Option<Lock>, Entries), Error> {
     let found = Found::look_up(ctx, node, name)?;
     let held = found.local.as_ref().map(|copy| copy.hold(ctx)).transpose()?;
-    Ok((held, Entries::new(lines_of(ctx, &found)?)))
+    let standing = Standing::of(&found);
+    let lines = standing.judge(lines_of(ctx, &found))?;
+    Ok((standing, held, Entries::new(lines)))
 }
 
 fn compare(

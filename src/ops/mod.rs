@@ -54,6 +54,7 @@ pub mod show;
 pub mod snapshot;
 pub mod snapshots;
 pub mod spec;
+mod standing;
 pub mod state;
 pub mod stats;
 pub mod status;

@@ -19,6 +19,8 @@ mod killed_restore;
 mod living;
 mod memory;
 mod model;
+mod prune;
+mod prune_races;
 mod reading;
 mod restore;
 mod round_trip;

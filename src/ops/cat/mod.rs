@@ -11,6 +11,7 @@ use super::entries::{Entries, kind_in_words};
 use super::name::SnapshotName;
 use super::node::Remote;
 use super::snapshots::Found;
+use super::standing::Standing;
 use super::{Context, Error};
 use crate::format::entry::{Entry, Kind, Piece};
 use crate::format::escape::escape;
@@ -29,6 +30,10 @@ static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 /// [`Error::Absent`] when there is no such file; [`Error::Refused`] when it is no file; [`Error::Damaged`].
 pub fn run(ctx: &Context, name: &SnapshotName, node: Option<&NodeName>, path: &RelPath, out: &mut dyn Write) -> Result<u64, Error> {
     let found = Found::look_up(ctx, node, name)?;
+    Standing::of(&found).judge(write(ctx, found, path, out))
+}
+
+fn write(ctx: &Context, found: Found, path: &RelPath, out: &mut dyn Write) -> Result<u64, Error> {
     let _held = found.local.as_ref().map(|copy| copy.hold(ctx)).transpose()?;
     let mut out = Output { ctx, out, written: 0 };
     let mut size = None;

@@ -11,6 +11,7 @@ use super::damage::Damage;
 use super::name::SnapshotName;
 use super::origin::Origin;
 use super::snapshots::Found;
+use super::standing::Standing;
 use super::work::work_folder;
 use super::{Context, Error};
 use crate::archive::Target;
@@ -68,6 +69,10 @@ const NOTES: usize = 20;
 /// [`Error::Refused`] when the folder is not empty; [`Error::Damaged`] naming the object when bytes are found in no tier.
 pub fn run(ctx: &Context, name: &SnapshotName, options: &Options) -> Result<Outcome, Error> {
     let found = Found::look_up(ctx, options.node.as_ref(), name)?;
+    Standing::of(&found).judge(fetch(ctx, found, options))
+}
+
+fn fetch(ctx: &Context, found: Found, options: &Options) -> Result<Outcome, Error> {
     let (source, id) = (found.source.clone(), found.id);
     ctx.phase(&source, Some(id), "fetching");
     let work = work_folder(ctx)?;

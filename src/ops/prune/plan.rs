@@ -84,7 +84,8 @@ pub(super) fn of_catalogue(ctx: &Context, remote: &Remote, options: &Options, ca
         ctx.stop.check()?;
         let candidates = candidates(ctx, remote, &snapshots, &pins, &verdicts)?;
         let decisions = retention::decide(options.retention.as_ref(), &candidates, ctx.clock.now());
-        let going = decisions.iter().filter(|decision| !decision.keep);
+        // The oldest goes first.
+        let going = decisions.iter().rev().filter(|decision| !decision.keep);
         plan.removals.extend(going.map(|one| Removed { source: source.clone(), id: one.id, why: one.why.join(", ") }));
         plan.sources.push(SourcePlan { source: source.clone(), snapshots: decisions });
     }

@@ -1,0 +1,474 @@
+//! Prune beside everything else, without a lock: two ships, two prunes and a fetch in any order, killed and stopped at any request, with
+//! pauses longer than marks last. What the store lists is whole after every single request, and waste is gone in the end.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use windlass::format::body::Body;
+use windlass::format::head::Head;
+use windlass::format::key::{Key, NodeKey};
+use windlass::format::names::SourceName;
+use windlass::format::pack_list;
+use windlass::format::snapshot_id::SnapshotId;
+use windlass::ops::spec::SourceKind;
+use windlass::ops::{self, Error, prune, ship};
+use windlass::repository::Repository;
+use windlass::sys::random::{Random, SeededRandom};
+
+use crate::prune::last;
+use crate::support::clocked::{Clocked, Gate, Gated, PAUSE};
+use crate::support::kill::Chance;
+use crate::support::listing::{Listing, assert_same};
+use crate::support::node::{Node, spec, tools, tree};
+use crate::support::store::Op;
+use crate::support::tree::noise;
+
+/// What was taken, by snapshot.
+type Taken = Arc<Mutex<BTreeMap<(SourceName, SnapshotId), Arc<Listing>>>>;
+
+/// A node with two sources over a store whose clock is its own.
+struct World {
+    node: Arc<Node>,
+    store: Arc<Clocked>,
+    /// The store as it is, past all gates.
+    raw: Repository,
+    taken: Taken,
+    written: u64,
+}
+
+/// A process that stops before each of its requests.
+struct Process {
+    gate: Arc<Gate>,
+    thread: JoinHandle<Result<(), Error>>,
+    what: &'static str,
+}
+
+fn other() -> SourceName {
+    "other".parse().unwrap()
+}
+
+impl World {
+    fn new() -> Self {
+        let plain = Node::new();
+        let store = Clocked::new(Arc::new(windlass::sys::clock::FixedClock::at(crate::support::node::START.parse().unwrap())));
+        let raw = Repository::over(store.clone(), "", "memory".into(), tools(plain.clock.clone(), plain.stop.clone()));
+        let mut node = Node::over(raw.clone(), plain.clock.clone(), plain.stop.clone());
+        std::fs::create_dir(node.path("other")).unwrap();
+        let kind = SourceKind::Directory { path: node.path("other"), exclude: Vec::new(), cross_filesystems: false };
+        node.sources.push(spec("other", kind));
+        node.init();
+        let mut world = Self { node: Arc::new(node), store, raw, taken: Taken::default(), written: 0 };
+        for source in [tree(), other()] {
+            // What every snapshot of the source shares.
+            std::fs::write(world.node.path(source.as_str()).join("kept"), noise(world.written, 70_000)).unwrap();
+            world.change(&source);
+        }
+        world
+    }
+
+    /// Some file of a source becomes another, or what it was some time ago.
+    fn change(&mut self, source: &SourceName) {
+        self.written += 1;
+        let name = format!("file-{}", self.written % 3);
+        std::fs::write(self.node.path(source.as_str()).join(name), noise(100 + self.written % 5, 50_000)).unwrap();
+    }
+
+    fn snapshot(&mut self, source: &SourceName) -> SnapshotId {
+        self.pass(Duration::from_secs(60));
+        let outcome = ops::snapshot::run(&self.node.context(), source, &ops::snapshot::Options::default()).unwrap();
+        let id = outcome.id.unwrap();
+        let listing = Listing::of(&self.node.path(source.as_str()));
+        self.taken.lock().unwrap().insert((source.clone(), id), Arc::new(listing));
+        id
+    }
+
+    fn backup(&mut self, source: &SourceName) -> SnapshotId {
+        self.change(source);
+        let id = self.snapshot(source);
+        ship::run(&self.node.context(), source, &ship::Options::default()).unwrap();
+        // Requests that pass no gate take no time by themselves.
+        self.store.clock.advance(Duration::from_secs(2));
+        id
+    }
+
+    /// Time goes by, for the node and for the store.
+    fn pass(&self, time: Duration) {
+        self.node.clock.advance(time);
+        self.store.clock.advance(time);
+    }
+
+    fn pause(&self) {
+        self.pass(PAUSE.unsigned_abs());
+    }
+
+    fn start(&self, what: &'static str, work: impl FnOnce(&ops::Context, &Node) -> Result<(), Error> + Send + 'static) -> Process {
+        let (gate, node) = (Gate::new(), self.node.clone());
+        let store = Gated::around(self.store.clone(), gate.clone());
+        let tools = tools(node.clock.clone(), node.stop.clone());
+        let thread = std::thread::spawn({
+            let gate = gate.clone();
+            move || {
+                let repository = Repository::over(store, "", "memory".into(), tools);
+                let outcome = work(&node.context_over(repository), &node);
+                gate.finish();
+                outcome
+            }
+        });
+        Process { gate, thread, what }
+    }
+
+    fn ship(&self, source: &SourceName) -> Process {
+        let source = source.clone();
+        self.start("ship", move |ctx, _| ship::run(ctx, &source, &ship::Options::default()).map(drop))
+    }
+
+    fn prune(&self, keep: u32) -> Process {
+        self.start("prune", move |ctx, _| {
+            let options = last(keep);
+            let plan = prune::plan(ctx, &options)?;
+            prune::run(ctx, &options, &plan).map(drop)
+        })
+    }
+
+    /// Fetches the newest snapshot of a source; what comes must be what was taken.
+    fn fetch(&self, source: &SourceName, number: u64) -> Process {
+        let (source, taken) = (source.clone(), self.taken.clone());
+        self.start("fetch", move |ctx, node| {
+            let to = node.path(format!("fetched-{number}"));
+            let from = vec![ops::origin::Origin::Repository];
+            let options = ops::fetch::Options { to: to.clone(), from, ..Default::default() };
+            let outcome = ops::fetch::run(ctx, &format!("{source}/latest").parse().unwrap(), &options)?;
+            let expected = taken.lock().unwrap()[&(source, outcome.id)].clone();
+            assert_same(&expected, &Listing::of(&to));
+            windlass::sys::tree::remove_tree(&to).unwrap();
+            Ok(())
+        })
+    }
+
+    /// Every snapshot that is listed has all that it needs. Looks at the store as it is, with nothing of the program's but the format.
+    fn check(&self, after: &str) -> Vec<(SourceName, SnapshotId)> {
+        let mut keys = BTreeMap::new();
+        let listed = self.raw.list("", &mut |object| {
+            keys.insert(object.key, object.size);
+            ControlFlow::Continue(())
+        });
+        listed.unwrap();
+        let is_there = |key: NodeKey, size: u64| {
+            let key = key.of(&"node-1".parse().unwrap()).to_string();
+            assert_eq!(keys.get(&key), Some(&size), "{after}: {key} is needed");
+            self.raw.get(&key, 64 << 20).unwrap()
+        };
+        let mut snapshots = Vec::new();
+        for key in keys.keys() {
+            let Some(Key::Of(_, NodeKey::Head(source, id, n))) = Key::parse(key) else { continue };
+            let head = Head::from_text(&self.raw.get(key, 4096).unwrap()).unwrap();
+            let body = is_there(NodeKey::Body(source.clone(), id, n), head.body.length);
+            for list in Body::from_text(&body).unwrap().lists {
+                is_there(NodeKey::file_list(list.list), list.stored);
+                let packs = is_there(NodeKey::PackList(list.list), list.packs_length);
+                for pack in pack_list::read(&packs).unwrap() {
+                    is_there(NodeKey::pack(pack.pack), pack.stored);
+                }
+            }
+            snapshots.push((source, id));
+        }
+        snapshots
+    }
+
+    /// After two more rounds of prune there is nothing that nobody needs, and all that is listed comes back as it was taken.
+    fn ends_clean(&mut self) {
+        // The first of these ships what was left over; the heads of the second are later than all of that.
+        for source in [tree(), other(), tree(), other()] {
+            self.backup(&source);
+        }
+        for _ in 0..4 {
+            let process = self.prune(2);
+            process.gate.open();
+            process.thread.join().unwrap().unwrap();
+            self.pause();
+        }
+        let stats = ops::stats::run(&self.node.context(), &ops::stats::Options::default()).unwrap();
+        assert_eq!((stats.waste.objects, stats.marked.objects), (0, 0), "{stats:#?}");
+        assert_eq!(self.node.objects("node-1/prune/"), [] as [&str; 0]);
+        let heads = self.node.objects("node-1/manifests/").iter().filter(|key| !key.contains(".body.")).count();
+        assert_eq!(self.node.objects("node-1/manifests/").len(), 2 * heads, "no body is left without a head");
+        for (source, id) in self.check("the end") {
+            let to = self.node.path("to");
+            let from = vec![ops::origin::Origin::Repository];
+            let options = ops::fetch::Options { to: to.clone(), from, ..Default::default() };
+            ops::fetch::run(&self.node.context(), &format!("{source}/{id}").parse().unwrap(), &options).unwrap();
+            let expected = self.taken.lock().unwrap()[&(source, id)].clone();
+            assert_same(&expected, &Listing::of(&to));
+            windlass::sys::tree::remove_tree(&to).unwrap();
+        }
+    }
+}
+
+impl Process {
+    /// Kills it, and waits for its end.
+    fn kill(self, after: bool) {
+        self.gate.kill(after);
+        let _ = self.thread.join().unwrap();
+    }
+
+    /// Lets it run to its end.
+    fn end(self) -> Result<(), Error> {
+        self.gate.open();
+        self.thread.join().unwrap()
+    }
+}
+
+/// What a run that nobody killed may say in such a world: all but damage.
+fn is_fine(what: &str, outcome: Result<(), Error>) {
+    if let Err(error) = outcome {
+        assert!(!error.is_damage(), "{what}: {}", ops::error::chain(&error));
+    }
+}
+
+struct Dice(SeededRandom);
+
+impl Dice {
+    fn below(&mut self, most: usize) -> usize {
+        let mut bytes = [0; 4];
+        self.0.fill(&mut bytes);
+        u32::from_le_bytes(bytes) as usize % most
+    }
+}
+
+fn play(seed: u64) {
+    let mut world = World::new();
+    let mut dice = Dice(SeededRandom::new(seed));
+    let mut running: Vec<Option<Process>> = (0..5).map(|_| None).collect();
+    let sources = [tree(), other()];
+    for source in &sources {
+        world.backup(source);
+    }
+    for step in 0..400 {
+        let which = dice.below(running.len());
+        let Some(process) = &running[which] else {
+            running[which] = Some(match which {
+                0 | 1 => {
+                    let source = &sources[which];
+                    // Now and then the same again, so that everything is to be taken from what is there.
+                    if dice.below(3) > 0 {
+                        world.change(source);
+                    }
+                    world.snapshot(source);
+                    world.ship(source)
+                }
+                2 | 3 => world.prune(u32::try_from(dice.below(3) + 1).unwrap()),
+                _ => world.fetch(&sources[dice.below(2)], step),
+            });
+            continue;
+        };
+        match dice.below(60) {
+            0 => running[which].take().unwrap().kill(false),
+            1 => running[which].take().unwrap().kill(true),
+            2 => world.pause(),
+            _ => {
+                // Several in a row, so that runs also get somewhere.
+                for _ in 0..=dice.below(8) {
+                    let Some((op, key)) = process.gate.step() else {
+                        let process = running[which].take().unwrap();
+                        is_fine(process.what, process.thread.join().unwrap());
+                        break;
+                    };
+                    if matches!(op, Op::Put | Op::Delete) {
+                        world.check(&format!("{} {op:?} {key}", process.what));
+                    }
+                }
+            }
+        }
+    }
+    for process in running.into_iter().flatten() {
+        if dice.below(2) == 0 {
+            process.kill(dice.below(2) == 0);
+        } else {
+            is_fine(process.what, process.end());
+        }
+        world.check("the last ones");
+    }
+    world.ends_clean();
+}
+
+#[test]
+fn whatever_runs_beside_prune_no_listed_snapshot_ever_lacks_an_object_and_waste_goes() {
+    let seed = Chance::new().seed;
+    for round in 0..8 {
+        println!("round {round}");
+        play(seed.wrapping_add(round));
+    }
+}
+
+/// A world in which the next shipment would like to use packs and lists that nothing needs any more.
+fn tempting() -> World {
+    let mut world = World::new();
+    for source in [tree(), other()] {
+        world.backup(&source);
+    }
+    let id = world.backup(&tree());
+    world.backup(&other());
+    let first = world.taken.lock().unwrap().keys().find(|(source, _)| *source == tree()).unwrap().1;
+    for id in [id, first] {
+        let options = ops::forget::Options { local: false, even_the_last: true, ..Default::default() };
+        let plan = ops::forget::plan(&world.node.context(), &format!("tree/{id}").parse().unwrap(), &options).unwrap();
+        ops::forget::run(&world.node.context(), &plan, None).unwrap();
+    }
+    world.snapshot(&tree());
+    world
+}
+
+fn prune_twice(world: &World) {
+    for _ in 0..2 {
+        world.prune(9).end().unwrap();
+        world.check("a prune beside a ship that stands still");
+        world.pause();
+    }
+    world.prune(9).end().unwrap();
+}
+
+#[test]
+fn a_shipment_that_stands_still_at_any_request_for_longer_than_marks_last_never_commits_what_lacks_an_object() {
+    for after in [None, Some(false), Some(true)] {
+        for stop_at in 0.. {
+            let mut world = tempting();
+            let ship = world.ship(&tree());
+            let _ = (0..stop_at).take_while(|_| ship.gate.step().is_some()).count();
+            let ended = ship.gate.next().is_none();
+            prune_twice(&world);
+            match after {
+                Some(after) => ship.kill(after),
+                None => ship.end().unwrap(),
+            }
+            assert!(world.check("it went on").len() >= 2);
+            if stop_at % 4 == 0 || ended {
+                world.ends_clean();
+            }
+            if ended {
+                assert!(stop_at > 10, "every request was met, {stop_at}");
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn two_prunes_at_once_that_are_killed_at_any_request_take_nothing_that_is_needed() {
+    for kill_at in 0.. {
+        let mut world = World::new();
+        for _ in 0..3 {
+            for source in [tree(), other()] {
+                world.backup(&source);
+            }
+        }
+        // So that there is something to mark and something to delete.
+        world.prune(2).end().unwrap();
+        world.pause();
+        for source in [tree(), other()] {
+            world.backup(&source);
+        }
+        let [one, two] = [world.prune(2), world.prune(1)];
+        let mut ended = false;
+        for step in 0..=kill_at {
+            let process = if step % 2 == 0 { &one } else { &two };
+            ended = process.gate.step().is_none();
+            world.check("two prunes");
+        }
+        one.kill(kill_at % 3 == 0);
+        is_fine("the other", two.end());
+        world.check("one was killed");
+        if kill_at % 8 == 0 || ended {
+            world.ends_clean();
+        }
+        if ended {
+            assert!(kill_at > 20, "every request was met, {kill_at}");
+            return;
+        }
+    }
+}
+
+/// The body of a shipment that was broken off is waste; the one that takes its place is not, though its snapshot is the same.
+#[test]
+fn a_prune_that_stands_still_before_it_deletes_a_body_does_not_meet_a_newer_one_under_its_key() {
+    let mut world = World::new();
+    for source in [tree(), other()] {
+        world.backup(&source);
+    }
+    world.change(&tree());
+    let id = world.snapshot(&tree());
+    let ship = world.ship(&tree());
+    let body = |key: &str| key.contains(&format!("{id}.")) && key.ends_with("body.jsonl");
+    while !ship.gate.step().is_some_and(|(op, key)| op == Op::Put && body(&key)) {}
+    ship.kill(false);
+    world.backup(&other());
+    let slow = world.prune(9);
+    while !slow.gate.next().is_some_and(|(op, key)| op == Op::Delete && body(&key)) {
+        slow.gate.step().expect("the body is waste");
+    }
+    world.prune(9).end().unwrap();
+    ship::run(&world.node.context(), &tree(), &ship::Options::default()).unwrap();
+    slow.end().unwrap();
+    assert!(world.check("the slow prune has ended").contains(&(tree(), id)));
+}
+
+#[test]
+fn a_snapshot_that_is_removed_while_it_is_read_is_gone_and_not_damaged() {
+    let mut requests = 0;
+    for stop_at in 0.. {
+        let mut world = World::new();
+        world.backup(&tree());
+        let id = world.backup(&tree());
+        let fetch = world.fetch(&tree(), 0);
+        let steps = (0..stop_at).take_while(|_| fetch.gate.step().is_some()).count();
+        let ended = fetch.gate.next().is_none();
+        // Removed, and its packs as well.
+        let options = ops::forget::Options { local: false, ..Default::default() };
+        let plan = ops::forget::plan(&world.node.context(), &format!("tree/{id}").parse().unwrap(), &options).unwrap();
+        ops::forget::run(&world.node.context(), &plan, None).unwrap();
+        world.backup(&other());
+        prune_twice(&world);
+        let outcome = fetch.end();
+        match &outcome {
+            Ok(()) => {}
+            Err(Error::Absent(_)) => {}
+            Err(error) => panic!("{steps}: {}", ops::error::chain(error)),
+        }
+        requests += 1;
+        if ended {
+            break;
+        }
+    }
+    assert!(requests > 6, "every request was met, {requests}");
+}
+
+#[test]
+fn a_listing_during_which_a_snapshot_is_written_or_removed_finds_no_damage() {
+    for stop_at in 0.. {
+        let mut world = World::new();
+        world.node.write("only-in-this-one", b"x");
+        let first = world.backup(&tree());
+        world.backup(&tree());
+        std::fs::remove_dir_all(world.node.path("local/.windlass/heads")).unwrap();
+        let verify = world.start("verify", |ctx, _| {
+            let options = ops::verify::Options { level: windlass::format::check::Level::Full, snapshots: Vec::new(), node: None };
+            let outcome = ops::verify::run(ctx, &options)?;
+            assert!(outcome.damage.is_empty() && outcome.unexpected.is_empty(), "{outcome:#?}");
+            Ok(())
+        });
+        let _ = (0..stop_at).take_while(|_| verify.gate.step().is_some()).count();
+        let ended = verify.gate.next().is_none();
+        let options = ops::forget::Options { local: false, ..Default::default() };
+        let plan = ops::forget::plan(&world.node.context(), &format!("tree/{first}").parse().unwrap(), &options).unwrap();
+        ops::forget::run(&world.node.context(), &plan, None).unwrap();
+        world.backup(&other());
+        prune_twice(&world);
+        verify.end().unwrap();
+        if ended {
+            assert!(stop_at > 10, "every request was met, {stop_at}");
+            return;
+        }
+    }
+}
