@@ -55,7 +55,7 @@ impl World {
         let plain = Node::new();
         let store = Clocked::new(Arc::new(windlass::sys::clock::FixedClock::at(crate::support::node::START.parse().unwrap())));
         let raw = Repository::over(store.clone(), "", "memory".into(), tools(plain.clock.clone(), plain.stop.clone()));
-        let mut node = Node::over(raw.clone(), plain.clock.clone(), plain.stop.clone());
+        let mut node = Node::in_memory(raw.clone(), plain.clock.clone(), plain.stop.clone());
         std::fs::create_dir(node.path("other")).unwrap();
         let kind = SourceKind::Directory { path: node.path("other"), exclude: Vec::new(), cross_filesystems: false };
         node.sources.push(spec("other", kind));
@@ -146,6 +146,13 @@ impl World {
             windlass::sys::tree::remove_tree(&to).unwrap();
             Ok(())
         })
+    }
+
+    /// Removes a snapshot from the repository, whatever else there is.
+    fn forget(&self, source: &SourceName, id: SnapshotId) {
+        let options = ops::forget::Options { local: false, even_the_last: true, ..Default::default() };
+        let plan = ops::forget::plan(&self.node.context(), &format!("{source}/{id}").parse().unwrap(), &options).unwrap();
+        ops::forget::run(&self.node.context(), &plan, None).unwrap();
     }
 
     /// Every snapshot that is listed has all that it needs. Looks at the store as it is, with nothing of the program's but the format.
@@ -268,6 +275,12 @@ fn play(seed: u64) {
             0 => running[which].take().unwrap().kill(false),
             1 => running[which].take().unwrap().kill(true),
             2 => world.pause(),
+            3 => {
+                // The node goes on from what it shipped last, also when that was removed: so shipments are led into temptation.
+                if let Some((source, id)) = world.check("before it is forgotten").pop() {
+                    world.forget(&source, id);
+                }
+            }
             _ => {
                 // Several in a row, so that runs also get somewhere.
                 for _ in 0..=dice.below(8) {
@@ -313,12 +326,56 @@ fn tempting() -> World {
     world.backup(&other());
     let first = world.taken.lock().unwrap().keys().find(|(source, _)| *source == tree()).unwrap().1;
     for id in [id, first] {
-        let options = ops::forget::Options { local: false, even_the_last: true, ..Default::default() };
-        let plan = ops::forget::plan(&world.node.context(), &format!("tree/{id}").parse().unwrap(), &options).unwrap();
-        ops::forget::run(&world.node.context(), &plan, None).unwrap();
+        world.forget(&tree(), id);
     }
     world.snapshot(&tree());
     world
+}
+
+/// How far a shipment has come when prune begins.
+#[derive(Clone, Copy, Debug)]
+enum When {
+    /// It begins while prune stands still. What it would like to use was marked long ago.
+    MarkedBefore,
+    /// The same, and nothing was marked.
+    NothingMarked,
+    /// It has looked at marks and listing, and is about to write the body. Then what it uses was marked, long ago for the store.
+    MarkedMeanwhile,
+}
+
+#[test]
+fn a_prune_that_stands_still_at_any_request_while_a_shipment_comes_takes_nothing_that_it_needs() {
+    for when in [When::MarkedBefore, When::NothingMarked, When::MarkedMeanwhile] {
+        for stop_at in 0.. {
+            let mut world = tempting();
+            let is_body = |(op, key): (Op, String)| op == Op::Put && key.ends_with(".body.jsonl");
+            let ship = world.ship(&tree());
+            while matches!(when, When::MarkedMeanwhile) && !is_body(ship.gate.next().expect("it has a body")) {
+                ship.gate.step();
+            }
+            if !matches!(when, When::NothingMarked) {
+                world.prune(9).end().unwrap();
+                assert!(!world.node.objects("node-1/prune/").is_empty(), "{when:?}");
+                world.pause();
+            }
+            let prune = world.prune(9);
+            let _ = (0..stop_at).take_while(|_| prune.gate.step().is_some()).count();
+            let ended = prune.gate.next().is_none();
+            ship.end().unwrap();
+            world.check("the shipment is done");
+            prune.end().unwrap();
+            world.check("the prune has ended");
+            // What was marked by that prune comes up now.
+            prune_twice(&world);
+            if stop_at % 8 == 0 || ended {
+                world.ends_clean();
+            }
+            if ended {
+                assert!(stop_at > 15, "every request was met, {stop_at}");
+                break;
+            }
+        }
+    }
 }
 
 fn prune_twice(world: &World) {
@@ -425,9 +482,7 @@ fn a_snapshot_that_is_removed_while_it_is_read_is_gone_and_not_damaged() {
         let steps = (0..stop_at).take_while(|_| fetch.gate.step().is_some()).count();
         let ended = fetch.gate.next().is_none();
         // Removed, and its packs as well.
-        let options = ops::forget::Options { local: false, ..Default::default() };
-        let plan = ops::forget::plan(&world.node.context(), &format!("tree/{id}").parse().unwrap(), &options).unwrap();
-        ops::forget::run(&world.node.context(), &plan, None).unwrap();
+        world.forget(&tree(), id);
         world.backup(&other());
         prune_twice(&world);
         let outcome = fetch.end();
@@ -442,6 +497,30 @@ fn a_snapshot_that_is_removed_while_it_is_read_is_gone_and_not_damaged() {
         }
     }
     assert!(requests > 6, "every request was met, {requests}");
+}
+
+#[test]
+fn a_snapshot_that_is_removed_after_it_was_listed_is_no_finding() {
+    for stop_at in 0.. {
+        let mut world = World::new();
+        let first = world.backup(&tree());
+        let second = world.backup(&tree());
+        std::fs::remove_dir_all(world.node.path("local/.windlass/heads")).unwrap();
+        let list = world.start("list", move |ctx, _| {
+            let view = ops::snapshots::View::read(ctx, None, None)?;
+            assert!(view.findings.is_empty(), "{:#?}", view.findings);
+            assert!(view.rows.iter().any(|row| row.id == second && row.stored_bytes.is_some()), "{view:#?}");
+            Ok(())
+        });
+        let _ = (0..stop_at).take_while(|_| list.gate.step().is_some()).count();
+        let ended = list.gate.next().is_none();
+        world.forget(&tree(), first);
+        list.end().unwrap();
+        if ended {
+            assert!(stop_at > 2, "every request was met, {stop_at}");
+            return;
+        }
+    }
 }
 
 #[test]
@@ -460,9 +539,7 @@ fn a_listing_during_which_a_snapshot_is_written_or_removed_finds_no_damage() {
         });
         let _ = (0..stop_at).take_while(|_| verify.gate.step().is_some()).count();
         let ended = verify.gate.next().is_none();
-        let options = ops::forget::Options { local: false, ..Default::default() };
-        let plan = ops::forget::plan(&world.node.context(), &format!("tree/{first}").parse().unwrap(), &options).unwrap();
-        ops::forget::run(&world.node.context(), &plan, None).unwrap();
+        world.forget(&tree(), first);
         world.backup(&other());
         prune_twice(&world);
         verify.end().unwrap();

@@ -61,7 +61,16 @@ impl Node {
 
     /// A node over a repository that is there already.
     pub fn over(repository: Repository, clock: Arc<FixedClock>, stop: Stop) -> Self {
-        let temp = tempfile::tempdir().unwrap();
+        Self::at(tempfile::tempdir().unwrap(), repository, clock, stop)
+    }
+
+    /// The same in memory, where the system has a folder for that: for tests that flush very often and care for nothing else of a disk.
+    pub fn in_memory(repository: Repository, clock: Arc<FixedClock>, stop: Stop) -> Self {
+        let temp = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        Self::at(temp, repository, clock, stop)
+    }
+
+    fn at(temp: TempDir, repository: Repository, clock: Arc<FixedClock>, stop: Stop) -> Self {
         let tree = temp.path().join("tree");
         std::fs::create_dir(&tree).unwrap();
         let kind = SourceKind::Directory { path: tree, exclude: Vec::new(), cross_filesystems: false };
