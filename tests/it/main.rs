@@ -17,6 +17,7 @@ mod house;
 mod killed;
 mod killed_restore;
 mod living;
+mod many;
 mod memory;
 mod model;
 mod prune;
