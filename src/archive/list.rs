@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::format::digest::Digest;
-use crate::format::limits::{FILE_LIST_MAX, FRAME_MAX};
+use crate::format::limits::{FILE_LIST_MAX, FRAME_MAX, LINE_MAX};
 use crate::sys::random::Random;
 
 use super::codec::Codec;
@@ -39,55 +39,75 @@ pub fn seal_list(plain: &[u8], random: &dyn Random) -> Result<SealedList, Error>
     Ok(SealedList { name: Digest::of(&stored), bytes: stored.into() })
 }
 
-/// The plain text of a stored file list. Its name is for the caller to compare.
-///
-/// # Errors
-/// [`Error::Damaged`] for what does not decode, or to more than [`FILE_LIST_MAX`] bytes.
-pub fn open_list(stored: &[u8]) -> Result<Vec<u8>, Error> {
-    let mut list = ListDecoder::default();
-    list.open(stored)?;
-    Ok(list.plain)
-}
-
-/// Opens file lists one after another in the same memory: at most [`FILE_LIST_MAX`] bytes and a frame, however many lists there are.
-#[derive(Debug, Default)]
-pub struct ListDecoder {
+/// Reads the lines of a stored file list frame by frame: it holds the stored bytes, one frame and one line.
+#[derive(Debug)]
+pub struct ListReader {
     frames: FrameDecoder,
-    plain: Vec<u8>,
+    /// What has not been decoded yet.
+    rest: Bytes,
+    /// Where the next line begins in the frame that was decoded last.
+    at: usize,
+    /// Plain bytes of all frames so far.
+    total: usize,
+    /// A line that began in an earlier frame.
+    line: Vec<u8>,
 }
 
-impl ListDecoder {
-    /// Opens a stored file list in place of the one before.
+impl ListReader {
+    /// A reader of a stored list. Its name is for the caller to compare, before anything is done with a line.
     ///
     /// # Errors
-    /// As [`open_list`]; then there is no list.
-    pub fn open(&mut self, stored: &[u8]) -> Result<(), Error> {
-        self.plain.clear();
-        let opened = self.decode(stored);
-        if opened.is_err() {
-            self.plain.clear();
-        }
-        opened
+    /// [`Error::Damaged`] for what does not begin as a list does.
+    pub fn new(stored: Bytes) -> Result<Self, Error> {
+        let skipped = stored.len() - skippable::strip(&stored)?.len();
+        Ok(Self { frames: FrameDecoder::new(), rest: stored.slice(skipped..), at: 0, total: 0, line: Vec::new() })
     }
 
-    /// The plain text of the list that was opened last.
-    pub fn plain(&self) -> &[u8] {
-        &self.plain
-    }
-
-    fn decode(&mut self, stored: &[u8]) -> Result<(), Error> {
-        let mut rest = skippable::strip(stored)?;
-        while !rest.is_empty() {
-            let (part, length) = self.frames.decode_first(rest)?;
-            if self.plain.len() + part.len() > FILE_LIST_MAX {
-                return Err(Error::damaged(format!("a file list of more than {FILE_LIST_MAX} plain bytes")));
+    /// The next line without its newline, or `None` at the end.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] for a frame that does not decode, more than [`FILE_LIST_MAX`] plain bytes, a line above [`LINE_MAX`], and an end
+    /// inside a line.
+    pub fn next_line(&mut self) -> Result<Option<&[u8]>, Error> {
+        self.line.clear();
+        loop {
+            let from = self.at;
+            let end = self.frames.plain()[from..].iter().position(|byte| *byte == b'\n').map(|length| from + length);
+            let part = &self.frames.plain()[from..end.unwrap_or(self.frames.plain().len())];
+            if self.line.len() + part.len() > LINE_MAX {
+                return Err(Error::damaged(format!("a line of more than {LINE_MAX} bytes")));
             }
-            // Exactly, because growing by doubling takes twice the largest list.
-            self.plain.reserve_exact(part.len());
-            self.plain.extend_from_slice(part);
-            rest = &rest[length..];
+            match end {
+                Some(end) if self.line.is_empty() => {
+                    self.at = end + 1;
+                    return Ok(Some(&self.frames.plain()[from..end]));
+                }
+                Some(end) => {
+                    self.line.extend_from_slice(part);
+                    self.at = end + 1;
+                    return Ok(Some(&self.line));
+                }
+                None => self.line.extend_from_slice(part),
+            }
+            if !self.next_frame()? {
+                return if self.line.is_empty() { Ok(None) } else { Err(Error::damaged("it ends inside a line")) };
+            }
         }
-        Ok(())
+    }
+
+    fn next_frame(&mut self) -> Result<bool, Error> {
+        self.at = self.frames.plain().len();
+        if self.rest.is_empty() {
+            return Ok(false);
+        }
+        let (plain, length) = self.frames.decode_first(&self.rest)?;
+        self.total += plain.len();
+        if self.total > FILE_LIST_MAX {
+            return Err(Error::damaged(format!("a file list of more than {FILE_LIST_MAX} plain bytes")));
+        }
+        self.at = 0;
+        self.rest = self.rest.slice(length..);
+        Ok(true)
     }
 }
 

@@ -4,7 +4,7 @@
 //! Whatever is decoded is hostile until its digest has matched.
 //!
 //! Reading order: [`Cutter`] (file → blobs), [`Member`] and [`FrameGatherer`] (blobs → frames), [`pack`] (frames → packs),
-//! [`FrameDecoder`], [`member`] and [`check_pack`] (the way back), [`seal_list`] and [`open_list`] (file lists),
+//! [`FrameDecoder`], [`member`] and [`check_pack`] (the way back), [`seal_list`] and [`ListReader`] (file lists),
 //! [`LineWriter`] and [`LineReader`] (lines on the node's own disk), [`Target`] (entries → files).
 
 mod check_pack;
@@ -35,7 +35,7 @@ pub use error::Error;
 pub use gather::{FrameGatherer, Member, Supply};
 pub use line_reader::LineReader;
 pub use line_writer::LineWriter;
-pub use list::{ListDecoder, SealedList, open_list, seal_list};
+pub use list::{ListReader, SealedList, seal_list};
 pub use open_pack::SealedPack;
 pub use pack::{PackPlan, PackSettings, pack};
 pub use tar_member::member;

@@ -85,6 +85,18 @@ impl Target {
         file.write_all_at(bytes, 0).map_err(failed("write", path))
     }
 
+    /// Removes a file that was begun and cannot be completed; one that was not begun is not there.
+    ///
+    /// # Errors
+    /// [`Error::Target`].
+    pub fn remove(&self, path: &RelPath) -> Result<(), Error> {
+        drop(self.files.take(path));
+        match self.folder.remove_file(path.as_bytes()) {
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(failed("remove", path)(cause)),
+            _ => Ok(()),
+        }
+    }
+
     /// Makes a hard link to an entry that is there; does nothing for other kinds.
     ///
     /// # Errors

@@ -26,7 +26,7 @@ pub(super) struct Globals {
     /// Print one JSON document, and events as lines of JSON to standard error.
     #[arg(long, global = true, help_heading = "Everywhere")]
     pub(super) json: bool,
-    /// Say nothing but warnings and errors beside the data.
+    /// Say nothing of what was done: only data that was asked for, warnings and errors.
     #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Everywhere")]
     pub(super) quiet: bool,
     /// Say each step.
@@ -44,7 +44,7 @@ pub(super) struct Globals {
 #[derive(Args, Clone, Debug)]
 pub(super) struct Sources {
     /// The sources.
-    #[arg(value_name = "SOURCE", required_unless_present = "all")]
+    #[arg(value_name = "SOURCE")]
     pub(super) sources: Vec<SourceName>,
     /// Every source of the configuration.
     #[arg(long, conflicts_with = "sources")]
@@ -52,8 +52,15 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    /// The sources that are meant, each once.
+    /// The sources that are meant, each once. All of them only where that was said: a slip must not begin a night's work.
     pub(super) fn choose(&self, ctx: &Context) -> Result<Vec<SourceName>, Failure> {
+        if self.sources.is_empty() && !self.all {
+            let configured = match ctx.sources.as_slice() {
+                [] => "; the configuration names none".to_owned(),
+                some => format!(": {}", some.iter().map(|spec| spec.name.as_str()).collect::<Vec<_>>().join(", ")),
+            };
+            return Err(Failure::Usage(format!("name sources, or say --all for all of them{configured}")));
+        }
         choose_sources(ctx, &self.sources)
     }
 }

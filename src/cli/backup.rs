@@ -48,6 +48,9 @@ struct Planned {
 #[derive(Serialize)]
 struct NotShipped {
     source: crate::format::names::SourceName,
+    /// The copy, where it failed for one of them and not for all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<crate::format::snapshot_id::SnapshotId>,
     error: String,
 }
 
@@ -71,18 +74,20 @@ impl Backup {
 
 /// Prints what came of one source.
 fn tell(program: &Program, outcome: Outcome, dry_run: bool) -> (Outcome, Exit) {
-    let output = &program.output;
-    if !output.json {
-        output.line(snapshot::sentence(&outcome.snapshot));
-        outcome.shipped.iter().for_each(|shipment| output.line(ship::sentence(shipment, dry_run)));
-    }
+    snapshot::tell(program, &outcome.snapshot);
+    ship::tell(program, &outcome.shipped, dry_run);
     let mut exits = vec![exit_of(&outcome.snapshot.problems)];
     exits.extend(outcome.shipped.iter().map(|shipment| exit_of(&shipment.problems)));
+    for (id, error) in &outcome.passed_over {
+        let (_, exit) = Failed::copy(program, &outcome.snapshot.source, *id, error);
+        exits.push(if exit == Exit::Damage { exit } else { Exit::Partly });
+    }
     if let Some(error) = &outcome.failure {
         // The copy is there, so whatever kept it from being shipped, the work is partly done; damage and a stop go before that.
         let exit = Exit::of_error(error, program.stop.signal());
         let exit = if exit == Exit::Damage || error.is_stopped() { exit } else { Exit::Partly };
-        output.op_error(format!("{}: the local copy is there, but was not shipped", outcome.snapshot.source), error, exit);
+        let what = format!("{}: the local copy is there, but was not shipped (the next run ships it)", outcome.snapshot.source);
+        program.output.op_error(what, error, exit);
         exits.push(exit);
     }
     let exit = Exit::of_all(&exits);
@@ -94,7 +99,9 @@ fn document(ctx: &Context, outcomes: Vec<Outcome>, failed: Vec<Failed>, dry_run:
         Document { dry_run, snapshots: Vec::new(), also_shipped: Vec::new(), planned: Vec::new(), not_shipped: Vec::new(), failed };
     for outcome in outcomes {
         let source = outcome.snapshot.source.clone();
-        document.not_shipped.extend(outcome.failure.iter().map(|error| NotShipped { source: source.clone(), error: chain(error) }));
+        let passed_over = outcome.passed_over.iter().map(|(id, error)| (Some(*id), error));
+        let why = passed_over.chain(outcome.failure.iter().map(|error| (None, error)));
+        document.not_shipped.extend(why.map(|(id, error)| NotShipped { source: source.clone(), id, error: chain(error) }));
         let Some(mut taken) = Taken::of(ctx, &outcome.snapshot)? else {
             document.planned.push(Planned { snapshot: outcome.snapshot, ship: outcome.shipped });
             continue;

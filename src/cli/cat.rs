@@ -28,6 +28,14 @@ impl Cat {
         let reading = program.reading(self.node.node.as_ref())?;
         let mut out = program.output.stream();
         let outcome = cat::run(&reading.ctx, &self.snapshot, reading.node.as_ref(), &self.path, &mut out);
-        program.output.streamed(outcome.map(|_| ()))
+        let mut is_damaged = false;
+        if let Ok(outcome) = &outcome {
+            is_damaged = !outcome.damage.is_empty();
+            for damage in &outcome.damage {
+                program.output.warning(format!("{}: {}; the bytes were taken from elsewhere", damage.object, damage.problem));
+            }
+        }
+        let exit = program.output.streamed(outcome.map(|_| ()))?;
+        Ok(if is_damaged { Exit::Damage } else { exit })
     }
 }

@@ -5,14 +5,14 @@ use std::io::Write;
 use clap::Args;
 
 use super::args::Node;
-use super::context::{Program, Reading};
+use super::context::Program;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::human;
 use super::output::{Output, schema};
-use crate::ops::Error;
-use crate::ops::diff::{self, Change, Kind, Summary};
+use crate::ops::diff::{Change, Kind, Pair};
 use crate::ops::name::SnapshotName;
+use crate::ops::{Context, Error};
 
 /// Show what changed between two snapshots, from their file lists alone.
 #[derive(Args, Debug)]
@@ -31,41 +31,38 @@ impl Diff {
     pub(super) fn run(&self, program: &Program) -> Result<Exit, Failure> {
         let reading = program.reading(self.node.node.as_ref())?;
         let output = &program.output;
-        let outcome = if output.json { self.stream_json(&reading, output) } else { self.print(&reading, output) };
-        output.streamed(outcome)
+        // A document that has been begun cannot be taken back, so both must be known before.
+        let pair = Pair::open(&reading.ctx, reading.node.as_ref(), &self.before, &self.after)?;
+        output.streamed(if output.json { stream_json(&reading.ctx, pair, output) } else { print(&reading.ctx, pair, output) })
     }
+}
 
-    fn each(&self, reading: &Reading, visit: &mut dyn FnMut(Change) -> Result<(), Error>) -> Result<Summary, Error> {
-        diff::run(&reading.ctx, reading.node.as_ref(), &self.before, &self.after, visit)
-    }
+fn print(ctx: &Context, pair: Pair, output: &Output) -> Result<(), Error> {
+    let summary = pair.compare(ctx, &mut |change| {
+        output.line(line(&change));
+        output.check()
+    })?;
+    let counts = [(summary.added, "added"), (summary.removed, "removed"), (summary.changed, "changed")];
+    let mut parts: Vec<String> = counts.iter().map(|(count, what)| format!("{} {what}", human::number(*count))).collect();
+    parts.push(format!("{} with other metadata alone", human::number(summary.metadata)));
+    output.note(parts.join(", "));
+    Ok(())
+}
 
-    fn print(&self, reading: &Reading, output: &Output) -> Result<(), Error> {
-        let summary = self.each(reading, &mut |change| {
-            output.line(line(&change));
-            output.check()
-        })?;
-        let counts = [(summary.added, "added"), (summary.removed, "removed"), (summary.changed, "changed")];
-        let mut parts: Vec<String> = counts.iter().map(|(count, what)| format!("{} {what}", human::number(*count))).collect();
-        parts.push(format!("{} with other metadata alone", human::number(summary.metadata)));
-        output.note(parts.join(", "));
-        Ok(())
-    }
-
-    /// One document that is written while the lists are read, because the changes may be many.
-    fn stream_json(&self, reading: &Reading, output: &Output) -> Result<(), Error> {
-        let failed = |cause: std::io::Error| Error::file("write to", "standard output")(cause);
-        let mut out = output.stream();
-        let (before, after) = (self.before.to_string(), self.after.to_string());
-        write!(out, "{{\"schema\":\"{}\",\"before\":\"{before}\",\"after\":\"{after}\",\"changes\":[", schema("diff")).map_err(failed)?;
-        let mut first = true;
-        let summary = self.each(reading, &mut |change| {
-            let text = serde_json::to_string(&change).expect("a change is plain JSON");
-            let comma = if std::mem::take(&mut first) { "" } else { "," };
-            write!(out, "{comma}\n{text}").map_err(failed)
-        })?;
-        let summary = serde_json::to_string(&summary).expect("counts are plain JSON");
-        writeln!(out, "],\"summary\":{summary}}}").map_err(failed)
-    }
+/// One document that is written while the lists are read, because the changes may be many.
+fn stream_json(ctx: &Context, pair: Pair, output: &Output) -> Result<(), Error> {
+    let failed = |cause: std::io::Error| Error::file("write to", "standard output")(cause);
+    let mut out = output.stream();
+    let (before, after) = (&pair.before, &pair.after);
+    write!(out, "{{\"schema\":\"{}\",\"before\":\"{before}\",\"after\":\"{after}\",\"changes\":[", schema("diff")).map_err(failed)?;
+    let mut first = true;
+    let summary = pair.compare(ctx, &mut |change| {
+        let text = serde_json::to_string(&change).expect("a change is plain JSON");
+        let comma = if std::mem::take(&mut first) { "" } else { "," };
+        write!(out, "{comma}\n{text}").map_err(failed)
+    })?;
+    let summary = serde_json::to_string(&summary).expect("counts are plain JSON");
+    writeln!(out, "],\"summary\":{summary}}}").map_err(failed)
 }
 
 /// One change: a sign, the path, and how its size went.

@@ -14,8 +14,20 @@ use crate::ops::{Context, Error, error::chain};
 #[derive(Debug, Serialize)]
 pub(super) struct Failed {
     source: SourceName,
+    /// The local copy, where it failed for one of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<SnapshotId>,
     error: String,
     exit_code: u8,
+}
+
+impl Failed {
+    /// Tells of a copy that was passed over; gives it with its code, for the document.
+    pub(super) fn copy(program: &Program, source: &SourceName, id: SnapshotId, error: &Error) -> (Self, Exit) {
+        let exit = Exit::of_error(error, program.stop.signal());
+        program.output.op_error(format!("{source}/{id} was not shipped"), error, exit);
+        (Self { source: source.clone(), id: Some(id), error: chain(error), exit_code: exit.code() }, exit)
+    }
 }
 
 /// What came of the verb.
@@ -42,7 +54,7 @@ pub(super) fn each<T>(program: &Program, sources: &[SourceName], mut work: impl 
             Err(error) => {
                 let exit = Exit::of_error(&error, program.stop.signal());
                 program.output.op_error(source, &error, exit);
-                failed.push(Failed { source: source.clone(), error: chain(&error), exit_code: exit.code() });
+                failed.push(Failed { source: source.clone(), id: None, error: chain(&error), exit_code: exit.code() });
                 exits.push(exit);
                 if error.is_stopped() {
                     break;

@@ -64,9 +64,9 @@ pub(super) fn causes(error: &dyn StdError) -> Vec<String> {
 pub(super) fn hint(error: &ops::Error) -> Option<&'static str> {
     match error {
         ops::Error::Unreadable { cause: FormatError::Version(_), .. } => Some("a newer version of windlass wrote it: use that one"),
-        error if error.is_damage() => {
-            Some("`windlass verify --full` names all that is damaged; the next `windlass backup` then stores it anew where it still can")
-        }
+        error if error.is_damage() => Some(
+            "`windlass verify --full` names all that is damaged; what new snapshots need of it is then stored anew by `windlass backup`",
+        ),
         error if error.is_unreachable() => Some("what is local still works: `windlass list`, `windlass restore SOURCE --from local`"),
         error => match io_kind(error)? {
             io::ErrorKind::PermissionDenied => Some("run it as the user who may, usually root"),

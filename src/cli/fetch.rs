@@ -10,6 +10,7 @@ use super::context::Program;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::human;
+use super::output::Output;
 use crate::format::path::RelPath;
 use crate::ops::fetch::{self, Options, Outcome};
 use crate::ops::name::SnapshotName;
@@ -58,20 +59,52 @@ impl Fetch {
         let (files, bytes) = (human::count(outcome.files, "file"), human::bytes(outcome.bytes));
         let (name, downloaded) = (format!("{}/{}", outcome.source, outcome.id), human::bytes(outcome.downloaded_bytes));
         let did = if dry_run { "would be fetched" } else { "fetched and verified" };
-        program.output.line(format!("{name}  {did} into {}: {files}, {bytes}, {downloaded} downloaded", self.to.display()));
+        let lost = match outcome.lost_files {
+            0 => String::new(),
+            lost => format!("; {} NOT GIVEN", human::count(lost, "file")),
+        };
+        let line = format!("{name}  {did} into {}: {files}, {bytes}, {downloaded} downloaded{lost}", self.to.display());
+        if dry_run {
+            program.output.plan(line)
+        } else {
+            program.output.done(line)
+        }
         outcome.notes.iter().for_each(|note| program.output.warning(note));
         let more = outcome.noted.saturating_sub(outcome.notes.len() as u64);
         if more > 0 {
             program.output.warning(format!("and {} like these", human::number(more)));
         }
-        for damage in &outcome.damage {
-            program.output.warning(format!("{}: {}; its bytes came from elsewhere", damage.object, damage.problem));
-        }
+        tell_of_damage(&program.output, &outcome, &self.to);
         Ok(exit(&outcome))
     }
 }
 
-/// What was fetched is sound in any case; that something else was found damaged must not go unseen.
+/// What was damaged, where its bytes came from, and what could not be given.
+fn tell_of_damage(output: &Output, outcome: &Outcome, to: &std::path::Path) {
+    // With files lost, it is not known of one object whether all its bytes were found.
+    let came = if outcome.lost_files == 0 { "; its bytes came from elsewhere" } else { "" };
+    for damage in &outcome.damage {
+        output.warning(format!("{}: {}{came}", damage.object, damage.problem));
+    }
+    for place in &outcome.elsewhere {
+        let (pieces, bytes) = (human::count(place.blobs, "piece"), human::bytes(place.bytes));
+        output.warning(format!("{} had {pieces} ({bytes}) of what was damaged", place.place));
+    }
+    if outcome.lost_files == 0 {
+        return;
+    }
+    let files = human::count(outcome.lost_files, "file");
+    output.warning(format!("{files} could not be given, because some of their bytes lie sound nowhere; {} holds the rest:", to.display()));
+    for lost in &outcome.lost {
+        output.warning(format!("not given: `{}`: {}: {}", lost.path, lost.object, lost.problem));
+    }
+    let more = outcome.lost_files - outcome.lost.len() as u64;
+    if more > 0 {
+        output.warning(format!("not given: {} more", human::number(more)));
+    }
+}
+
+/// What was fetched is sound in any case; that something was found damaged must not go unseen.
 fn exit(outcome: &Outcome) -> Exit {
-    if outcome.damage.is_empty() { Exit::Done } else { Exit::Damage }
+    if outcome.damage.is_empty() && outcome.lost_files == 0 { Exit::Done } else { Exit::Damage }
 }

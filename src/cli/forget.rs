@@ -73,7 +73,7 @@ impl Forget {
         if output.json {
             output.document("forget", &Document { dry_run, removed: !dry_run && exit == Exit::Done, plan: &plan });
         } else if !dry_run && exit == Exit::Done {
-            output.line(format!("{}/{}  {} removed", plan.source, plan.id, what(&plan)));
+            output.done(format!("{}/{}  {} removed", plan.source, plan.id, what(&plan)));
         }
         Ok(exit)
     }

@@ -6,22 +6,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::format::head::ProblemCount;
-
-/// `12.3 MiB`; whole bytes below one KiB.
-pub(super) fn bytes(count: u64) -> String {
-    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-    if count < 1024 {
-        return format!("{count} B");
-    }
-    let mut value = count as f64 / 1024.0;
-    let mut unit = 0;
-    // 1023.95 would be shown as 1024.0.
-    while value >= 1023.95 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    format!("{value:.1} {}", UNITS[unit])
-}
+pub(super) use crate::ops::size::in_words as bytes;
 
 /// `-` for what is not known.
 pub(super) fn bytes_or_dash(count: Option<u64>) -> String {
@@ -78,9 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_and_counts_are_short_and_never_round_up_into_the_next_unit() {
-        let sizes = [0, 1023, 1024, 1536, (1 << 20) - 1, 123 << 20, u64::MAX].map(bytes);
-        assert_eq!(sizes, ["0 B", "1023 B", "1.0 KiB", "1.5 KiB", "1.0 MiB", "123.0 MiB", "16.0 EiB"]);
+    fn counts_are_grouped_and_agree_with_their_noun() {
         assert_eq!([0, 999, 1000, 1_234_567].map(number), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!((count(1, "file"), count(2, "file")), ("1 file".into(), "2 files".into()));
     }

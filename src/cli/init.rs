@@ -31,10 +31,9 @@ impl Init {
         if program.output.json {
             program.output.document("init", &outcome);
         } else {
-            sentences(&outcome, ctx.node.as_str(), dry_run).iter().for_each(|line| program.output.line(line));
-            if let Some(probe) = &outcome.probe {
-                probe_lines(probe).iter().for_each(|line| program.output.line(line));
-            }
+            let told = outcome.probe.iter().flat_map(probe_lines);
+            let lines = sentences(&outcome, ctx.node.as_str(), dry_run).into_iter().chain(told);
+            lines.for_each(|line| if dry_run { program.output.plan(line) } else { program.output.done(line) });
         }
         Ok(Exit::Done)
     }

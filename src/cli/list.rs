@@ -13,7 +13,7 @@ use super::table::{Align, Table};
 use crate::format::names::{NodeName, SourceName};
 use crate::ops::catalogue::Finding;
 use crate::ops::error::chain;
-use crate::ops::snapshots::{Place, Row, View};
+use crate::ops::snapshots::{DAMAGED_MANIFEST, Place, Row, View};
 use crate::ops::undo::Undo;
 use crate::ops::{Context, Error};
 
@@ -53,8 +53,12 @@ impl List {
     pub(super) fn run(&self, program: &Program) -> Result<Exit, Failure> {
         let reading = program.reading(self.node.node.as_ref())?;
         let ctx = &reading.ctx;
-        let view = View::read(ctx, reading.node.as_ref(), self.source.as_ref())?;
+        let mut view = View::read(ctx, reading.node.as_ref(), self.source.as_ref())?;
         let node = reading.node.as_ref().unwrap_or(&ctx.node);
+        let marked = view.mark_known_damage(node);
+        if let Err(error) = &marked {
+            program.output.warning(format!("what is known to be damaged could not be read: {}", chain(error)));
+        }
         if let Some(source) = &self.source
             && view.rows.is_empty()
             && view.unreachable.is_none()
@@ -67,14 +71,16 @@ impl List {
         } else {
             print(program, ctx, node, &view);
         }
-        Ok(exit(&view))
+        let exit = exit(&view);
+        Ok(if exit == Exit::Done && marked.is_err() { Exit::Partly } else { exit })
     }
 }
 
 /// Damage goes before a repository that could not be read.
 fn exit(view: &View) -> Exit {
     let unreadable = view.unreachable.as_ref().is_some_and(Error::is_damage);
-    if unreadable || view.findings.iter().any(|finding| !finding.unknown) {
+    let is_damaged = |row: &Row| row.problems.iter().any(|problem| problem.kind == DAMAGED_MANIFEST);
+    if unreadable || view.findings.iter().any(|finding| !finding.unknown) || view.rows.iter().any(is_damaged) {
         Exit::Damage
     } else if view.unreachable.is_some() {
         Exit::Partly

@@ -71,6 +71,20 @@ impl Output {
         self.bytes(format!("{text}\n").as_bytes());
     }
 
+    /// What was done, a line for whoever looks on: not with `-q`, and not with `--json`, where the document says it.
+    pub(super) fn done(&self, text: impl Display) {
+        if self.verbosity >= Verbosity::Normal {
+            self.plan(text);
+        }
+    }
+
+    /// What would be done: the data of a dry run. Not with `--json`, where the document says it.
+    pub(super) fn plan(&self, text: impl Display) {
+        if !self.json {
+            self.line(text);
+        }
+    }
+
     /// Bytes of data.
     pub(super) fn bytes(&self, bytes: &[u8]) {
         // The reason is kept and told at the end.

@@ -107,13 +107,14 @@ impl Restore {
         if output.json {
             output.document("restore", &document(Some(&outcome)));
         } else {
-            output.line(sentence(&outcome, self.undo));
+            output.done(sentence(&outcome, self.undo));
         }
         outcome.notes.iter().for_each(|note| output.warning(note));
         if outcome.aside.is_some() {
             output.note(way_back(&outcome));
         }
-        Ok(Exit::Done)
+        // What is in place is sound; that something was found damaged on the way must not go unseen.
+        Ok(if outcome.damage.is_empty() { Exit::Done } else { Exit::Damage })
     }
 }
 

@@ -50,16 +50,21 @@ impl Ship {
             (sources, snapshot) = (vec![source], Some(id));
         }
         let options = Options { snapshot, wait: self.wait.wait, dry_run: self.dry_run.dry_run };
+        let mut passed_over = Vec::new();
         let progress = program.progress();
         let work = each(program, &sources, |source| {
-            let shipped = ship::run(&ctx, source, &options)?;
-            if !program.output.json {
-                shipped.iter().for_each(|shipment| program.output.line(sentence(shipment, options.dry_run)));
+            let outcome = ship::run(&ctx, source, &options)?;
+            let shipped = outcome.shipped;
+            tell(program, &shipped, options.dry_run);
+            if shipped.is_empty() && outcome.failed.is_empty() {
+                tell_why_nothing(program, &ctx, source, self.sources.contains(source))?;
             }
-            if shipped.is_empty() {
-                program.output.note(format!("{source}: everything is in the repository already"));
+            let mut exits: Vec<Exit> = shipped.iter().map(|shipment| exit_of(&shipment.problems)).collect();
+            for (id, error) in &outcome.failed {
+                let (copy, exit) = Failed::copy(program, source, *id, error);
+                passed_over.push(copy);
+                exits.push(exit);
             }
-            let exits: Vec<Exit> = shipped.iter().map(|shipment| exit_of(&shipment.problems)).collect();
             Ok((shipped, Exit::of_all(&exits)))
         });
         drop(progress);
@@ -69,11 +74,32 @@ impl Ship {
                 true => (Vec::new(), shipments),
                 false => (shipments.iter().map(|shipment| row(&ctx, shipment)).collect::<Result<_, _>>()?, Vec::new()),
             };
-            let document = Document { dry_run: options.dry_run, snapshots, planned, failed: work.failed };
+            let document =
+                Document { dry_run: options.dry_run, snapshots, planned, failed: passed_over.into_iter().chain(work.failed).collect() };
             program.output.document("ship", &document);
         }
         Ok(work.exit)
     }
+}
+
+/// Tells what was shipped, or in a dry run would be.
+pub(super) fn tell(program: &Program, shipped: &[Shipment], dry_run: bool) {
+    let lines = shipped.iter().map(|shipment| sentence(shipment, dry_run));
+    lines.for_each(|line| if dry_run { program.output.plan(line) } else { program.output.done(line) });
+}
+
+/// Says why nothing of a source was shipped; that a source which was `named` has no copy at all is an error.
+fn tell_why_nothing(program: &Program, ctx: &Context, source: &SourceName, named: bool) -> Result<(), Error> {
+    if !Copies::read(ctx, source)?.complete.is_empty() {
+        program.output.note(format!("{source}: everything is in the repository already"));
+        return Ok(());
+    }
+    let nothing = format!("there is no local copy of `{source}` to ship: `windlass backup {source}` takes one and ships it");
+    if named {
+        return Err(Error::Absent(nothing));
+    }
+    program.output.note(nothing);
+    Ok(())
 }
 
 /// The one local copy that a name means.
@@ -115,7 +141,7 @@ pub(super) fn row(ctx: &Context, shipment: &Shipment) -> Result<Row, Error> {
 }
 
 /// What was done, or would be.
-pub(super) fn sentence(shipment: &Shipment, dry_run: bool) -> String {
+fn sentence(shipment: &Shipment, dry_run: bool) -> String {
     let bytes = human::bytes(shipment.bytes);
     if dry_run {
         return format!("{}/{}: would ship {bytes} (what the repository has already is not sent)", shipment.source, shipment.id);

@@ -55,22 +55,23 @@ impl Show {
         let reading = program.reading(self.node.node.as_ref())?;
         let output = &program.output;
         let outcome = show::run(&reading.ctx, &self.snapshot, reading.node.as_ref())?;
+        let exit = if outcome.known_damage.is_empty() { Exit::Done } else { Exit::Damage };
         if output.json && self.files {
-            return output.streamed(self.stream_json(&reading, output, &outcome));
+            return output.streamed(self.stream_json(&reading, output, &outcome)).map(|_| exit);
         }
         if output.json {
             output.document("show", &outcome);
-            return Ok(Exit::Done);
+            return Ok(exit);
         }
         lines(&reading, &outcome).iter().for_each(|line| output.line(line));
         if self.files {
             output.line("");
-            return output.streamed(self.each_entry(&reading, &mut |entry| {
+            output.streamed(self.each_entry(&reading, &mut |entry| {
                 output.line(entry_line(&reading, entry));
                 output.check()
-            }));
+            }))?;
         }
-        Ok(Exit::Done)
+        Ok(exit)
     }
 
     fn each_entry(&self, reading: &Reading, visit: &mut dyn FnMut(&Entry) -> Result<(), Error>) -> Result<(), Error> {
@@ -177,6 +178,7 @@ fn lines(reading: &Reading, outcome: &Outcome) -> Vec<String> {
         ("taken by", outcome.agent.clone()),
     ];
     let mut lines: Vec<String> = pairs.iter().map(|(name, value)| format!("{name:<12}{value}")).collect();
+    lines.extend(outcome.known_damage.iter().map(|object| format!("{:<12}{object}", "damaged")));
     let facts = serde_json::to_string_pretty(&outcome.facts).expect("facts are plain JSON");
     lines.push("facts".into());
     lines.extend(facts.lines().map(|line| format!("  {line}")));

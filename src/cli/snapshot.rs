@@ -66,9 +66,7 @@ impl Snapshot {
         let progress = program.progress();
         let work = each(program, &sources, |source| {
             let outcome = snapshot::run(&ctx, source, &options)?;
-            if !program.output.json {
-                program.output.line(sentence(&outcome));
-            }
+            tell(program, &outcome);
             let exit = exit_of(&outcome.problems);
             Ok((outcome, exit))
         });
@@ -87,12 +85,18 @@ impl Snapshot {
     }
 }
 
+/// Tells what was done, or in a dry run would be.
+pub(super) fn tell(program: &Program, outcome: &Outcome) {
+    let line = sentence(outcome);
+    if outcome.id.is_some() { program.output.done(line) } else { program.output.plan(line) }
+}
+
 /// What was done, or would be.
-pub(super) fn sentence(outcome: &Outcome) -> String {
+fn sentence(outcome: &Outcome) -> String {
     let (files, bytes) = (human::count(outcome.files, "file"), human::bytes(outcome.bytes));
     let mut text = match outcome.id {
         Some(id) => format!("{}/{id}  taken: {files}, {bytes}, {} read", outcome.source, human::bytes(outcome.read_bytes)),
-        None => format!("{}: would take {files}, {bytes}", outcome.source),
+        None => format!("{}: would take {files}, {bytes}, {} read", outcome.source, human::bytes(outcome.read_bytes)),
     };
     if !outcome.problems.is_empty() {
         text.push_str(&format!("; problems: {}", human::problems(&outcome.problems)));

@@ -40,7 +40,8 @@ impl Verify {
         if program.output.json {
             program.output.document("verify", &outcome);
         } else {
-            lines(&outcome).iter().for_each(|line| program.output.line(line));
+            wrong(&outcome).iter().for_each(|line| program.output.line(line));
+            looked_at(&outcome).iter().for_each(|line| program.output.done(line));
         }
         if let Some(why) = &outcome.unreachable {
             program.output.warning(format!("only local copies were looked at: {why}"));
@@ -58,12 +59,15 @@ fn advice(outcome: &Outcome) -> Vec<&'static str> {
     let (local, stored): (Vec<_>, Vec<_>) = outcome.damage.iter().partition(|damage| damage.object.starts_with('/'));
     let mut lines = Vec::new();
     if !stored.is_empty() {
-        lines.push("the next `windlass backup` stores what is damaged in the repository anew, where it still can");
+        lines.push(
+            "`windlass backup` stores what new snapshots need of this anew, so that they are sound; older ones stay damaged until it is put \
+             back",
+        );
     }
     if !local.is_empty() {
         lines.push(
-            "unchanged files are shared between local copies: `windlass forget --local` those that are damaged, and if the newest is one of them \
-             all; the next `windlass backup` then reads the source anew",
+            "first `windlass backup`: it shares nothing with copies from before this was found, and reads the source anew. Then `windlass \
+             forget --local` the damaged copies",
         );
     }
     lines
@@ -82,6 +86,10 @@ fn exit(outcome: &Outcome) -> Exit {
 
 /// Each thing that is wrong, then what was looked at.
 pub(super) fn lines(outcome: &Outcome) -> Vec<String> {
+    wrong(outcome).into_iter().chain(looked_at(outcome)).collect()
+}
+
+fn wrong(outcome: &Outcome) -> Vec<String> {
     let snapshot = |snapshot: &Option<String>| snapshot.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
     let mut lines: Vec<String> = outcome
         .damage
@@ -89,6 +97,11 @@ pub(super) fn lines(outcome: &Outcome) -> Vec<String> {
         .map(|damage| format!("damaged     {}{}: {}", damage.object, snapshot(&damage.snapshot), damage.problem))
         .collect();
     lines.extend(outcome.unexpected.iter().map(|object| format!("unexpected  {object}")));
+    lines
+}
+
+/// What was looked at, and how deep.
+fn looked_at(outcome: &Outcome) -> Vec<String> {
     let checked = &outcome.checked;
     let level = match checked.level {
         Level::Quick => "quick (presence and size)",
@@ -105,10 +118,12 @@ pub(super) fn lines(outcome: &Outcome) -> Vec<String> {
         0 => "sound".to_owned(),
         some => human::count(some as u64, "damaged object"),
     };
-    lines.push(format!("{verdict}: {}; level {level}", looked.join(", ")));
+    let mut lines = vec![format!("{verdict}: {}; level {level}", looked.join(", "))];
     if outcome.unreferenced > 0 {
         let objects = human::count(outcome.unreferenced, "object");
-        lines.push(format!("{objects} that no manifest names, left by runs that were broken off"));
+        // A manifest or pack list that is damaged names nothing.
+        let why = if outcome.damage.is_empty() { "left by runs that were broken off" } else { "as far as what is damaged lets it be told" };
+        lines.push(format!("{objects} that no manifest names, {why}"));
     }
     lines
 }
@@ -145,7 +160,7 @@ mod tests {
         let of = |objects: &[&str]| advice(&Outcome { damage: objects.iter().map(|object| damage(object)).collect(), ..outcome() });
         assert!(of(&[]).is_empty());
         assert!(of(&["n/packs/x"])[0].contains("`windlass backup` stores"));
-        assert!(of(&["/var/lib/windlass/a/1/data/x"])[0].contains("`windlass forget --local`"));
+        assert!(of(&["/var/lib/windlass/a/1/data/x"])[0].starts_with("first `windlass backup`"));
         assert_eq!(of(&["/x", "n/packs/x"]).len(), 2);
     }
 

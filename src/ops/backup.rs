@@ -6,6 +6,7 @@ use super::locks::Waiting;
 use super::ship::Shipment;
 use super::{Context, Error, ship, snapshot};
 use crate::format::names::SourceName;
+use crate::format::snapshot_id::SnapshotId;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,7 +24,10 @@ pub struct Outcome {
     pub snapshot: snapshot::Outcome,
     /// What was shipped: the new copy and older ones that had not been.
     pub shipped: Vec<Shipment>,
-    /// Why shipping failed, if it did.
+    /// Copies that were passed over, each with the reason.
+    #[serde(skip)]
+    pub passed_over: Vec<(SnapshotId, Error)>,
+    /// Why shipping as a whole failed, if it did.
     #[serde(skip)]
     pub failure: Option<Error>,
 }
@@ -36,7 +40,7 @@ pub fn run(ctx: &Context, source: &SourceName, options: &Options) -> Result<Outc
     let snapshot = snapshot::run(ctx, source, &snapshot::Options { wait: options.wait, dry_run: options.dry_run })?;
     let ship = ship::Options { snapshot: None, wait: options.wait, dry_run: options.dry_run };
     match ship::run(ctx, source, &ship) {
-        Ok(shipped) => Ok(Outcome { snapshot, shipped, failure: None }),
-        Err(error) => Ok(Outcome { snapshot, shipped: Vec::new(), failure: Some(error) }),
+        Ok(done) => Ok(Outcome { snapshot, shipped: done.shipped, passed_over: done.failed, failure: None }),
+        Err(error) => Ok(Outcome { snapshot, shipped: Vec::new(), passed_over: Vec::new(), failure: Some(error) }),
     }
 }

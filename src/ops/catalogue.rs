@@ -97,6 +97,18 @@ impl Catalogue {
     /// # Errors
     /// What the store gives. Damaged heads are findings, not errors.
     pub fn read(ctx: &Context, remote: &Remote, node: &NodeName, source: Option<&SourceName>) -> Result<Self, Error> {
+        Self::gather(ctx, remote, node, source, true)
+    }
+
+    /// The same for a dry run: what is read is not kept for the next time, so nothing on the disk changes.
+    ///
+    /// # Errors
+    /// As [`Catalogue::read`].
+    pub fn glance(ctx: &Context, remote: &Remote, node: &NodeName, source: Option<&SourceName>) -> Result<Self, Error> {
+        Self::gather(ctx, remote, node, source, false)
+    }
+
+    fn gather(ctx: &Context, remote: &Remote, node: &NodeName, source: Option<&SourceName>, keeps: bool) -> Result<Self, Error> {
         let prefix = match source {
             Some(source) => format!("{node}/manifests/{source}/"),
             None => format!("{node}/manifests/"),
@@ -105,7 +117,7 @@ impl Catalogue {
         let listed = list(remote, &prefix, &mut |key| catalogue.findings.push(Finding::unknown(key)))?;
         let mut doubtful = Vec::new();
         for (key, numbers) in &listed {
-            if !catalogue.take(ctx, remote, node, key, numbers)? {
+            if !catalogue.take(ctx, remote, node, key, numbers, keeps)? {
                 doubtful.push(key.clone());
             }
         }
@@ -122,7 +134,7 @@ impl Catalogue {
                 }
                 catalogue.drop(&key);
                 let Some(numbers) = numbers else { continue };
-                if !catalogue.take(ctx, remote, node, &key, &numbers)? {
+                if !catalogue.take(ctx, remote, node, &key, &numbers, keeps)? {
                     still.push(key.clone());
                 }
                 catalogue.listed.insert(key, numbers);
@@ -154,11 +166,12 @@ impl Catalogue {
         node: &NodeName,
         key: &(SourceName, SnapshotId),
         listed: &Numbers,
+        keeps: bool,
     ) -> Result<bool, Error> {
         let mut all_there = true;
         for (n, stored) in listed.heads.iter().rev() {
             let object = NodeKey::Head(key.0.clone(), key.1, *n).of(node).to_string();
-            let head = match read_head(ctx, remote, &object, stored.size) {
+            let head = match read_head(ctx, remote, &object, stored.size, keeps) {
                 Ok(head) => head,
                 Err(Error::Repository(error)) if error.is_absent() => {
                     all_there = false;
@@ -281,8 +294,8 @@ fn names_in(folder: &std::path::Path) -> Result<Vec<String>, Error> {
     }
 }
 
-/// A head, from the cache when this very object has been read before: objects never change.
-fn read_head(ctx: &Context, remote: &Remote, key: &str, size: u64) -> Result<Head, Error> {
+/// A head, from the cache when this very object has been read before: objects never change. `keeps`: whether it is cached now.
+fn read_head(ctx: &Context, remote: &Remote, key: &str, size: u64, keeps: bool) -> Result<Head, Error> {
     let cached = cache_path(ctx, remote, key);
     if let Some(path) = &cached
         && let Ok(text) = fs::read(path)
@@ -300,7 +313,7 @@ fn read_head(ctx: &Context, remote: &Remote, key: &str, size: u64) -> Result<Hea
     // What is doubtful is read anew each time, and never taken for what the store once held.
     let own = NodeKey::Head(head.source.clone(), head.id, head.n).of(&head.node).to_string();
     let whole = own == key && head.repository == remote.marker.repository && Problem::of_one_line(&text).is_none();
-    if let Some(path) = cached.filter(|_| whole) {
+    if let Some(path) = cached.filter(|_| whole && keeps) {
         keep(&path, &text);
     }
     Ok(head)

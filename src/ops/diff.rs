@@ -55,13 +55,47 @@ pub struct Summary {
     pub metadata: u64,
 }
 
-/// Compares two snapshots and calls `visit` with each difference, in path order.
-///
-/// Content is compared by the digests of its pieces and by holes, so nothing but file lists is read. A hard link is compared by the path
-/// that it shares; what changed in the file is said once, of that path.
+/// Two snapshots that have been found and can be compared.
+pub struct Pair {
+    /// The first, as `SOURCE/ID`.
+    pub before: String,
+    /// The second.
+    pub after: String,
+    old: Entries,
+    new: Entries,
+    standing: [Standing; 2],
+    /// Keep the local copies from being removed meanwhile.
+    _held: [Option<Lock>; 2],
+}
+
+impl Pair {
+    /// Looks both snapshots up.
+    ///
+    /// # Errors
+    /// [`Error::Absent`]; [`Error::Damaged`].
+    pub fn open(ctx: &Context, node: Option<&NodeName>, before: &SnapshotName, after: &SnapshotName) -> Result<Self, Error> {
+        let (before, first, held_before, old) = entries_of(ctx, node, before)?;
+        let (after, second, held_after, new) = entries_of(ctx, node, after)?;
+        Ok(Self { before, after, old, new, standing: [first, second], _held: [held_before, held_after] })
+    }
+
+    /// Compares them and calls `visit` with each difference, in path order.
+    ///
+    /// Content is compared by the digests of its pieces and by holes, so nothing but file lists is read. A hard link is compared by the
+    /// path that it shares; what changed in the file is said once, of that path.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`]; what `visit` gives.
+    pub fn compare(self, ctx: &Context, visit: &mut dyn FnMut(Change) -> Result<(), Error>) -> Result<Summary, Error> {
+        let [first, second] = self.standing;
+        first.judge(second.judge(compare(ctx, self.old, self.new, visit)))
+    }
+}
+
+/// Looks two snapshots up and compares them.
 ///
 /// # Errors
-/// [`Error::Absent`]; [`Error::Damaged`]; what `visit` gives.
+/// As [`Pair::open`] and [`Pair::compare`].
 pub fn run(
     ctx: &Context,
     node: Option<&NodeName>,
@@ -69,17 +103,17 @@ pub fn run(
     after: &SnapshotName,
     visit: &mut dyn FnMut(Change) -> Result<(), Error>,
 ) -> Result<Summary, Error> {
-    let (old, _held_before, before) = entries_of(ctx, node, before)?;
-    let (new, _held_after, after) = entries_of(ctx, node, after)?;
-    old.judge(new.judge(compare(ctx, before, after, visit)))
+    Pair::open(ctx, node, before, after)?.compare(ctx, visit)
 }
 
-fn entries_of(ctx: &Context, node: Option<&NodeName>, name: &SnapshotName) -> Result<(Standing, Option<Lock>, Entries), Error> {
-    let found = Found::look_up(ctx, node, name)?;
+fn entries_of(ctx: &Context, node: Option<&NodeName>, name: &SnapshotName) -> Result<(String, Standing, Option<Lock>, Entries), Error> {
+    // A damaged local copy is no reason to give up before the repository was asked.
+    let near = Found::near(ctx, node, name)?.filter(|found| found.local.as_ref().is_some_and(|copy| copy.lines().is_ok()));
+    let found = near.map_or_else(|| Found::look_up(ctx, node, name), Ok)?;
     let held = found.local.as_ref().map(|copy| copy.hold(ctx)).transpose()?;
     let standing = Standing::of(&found);
     let lines = standing.judge(lines_of(ctx, &found))?;
-    Ok((standing, held, Entries::new(lines)))
+    Ok((found.name(), standing, held, Entries::new(lines)))
 }
 
 fn compare(

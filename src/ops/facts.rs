@@ -1,12 +1,14 @@
 //! Source facts: a folder with one file, `facts.json`, on its way into the repository and back.
 
-use super::Error;
 use super::cat::{Part, ShippedFile};
 use super::catalogue::Shipped;
 use super::damage::MISSING;
+use super::elsewhere::{self, Tiers};
 use super::entries::Entries;
 use super::lists::{Lines, ShippedLines};
 use super::node::Remote;
+use super::work::work_folder;
+use super::{Context, Error, size};
 use crate::format::body::{Body, Role};
 use crate::format::digest::Digest;
 use crate::format::entry::{Entry, Kind, Piece};
@@ -31,7 +33,11 @@ impl Facts {
         let mut text = serde_json::to_vec_pretty(facts).expect("facts are plain JSON");
         text.push(b'\n');
         if text.len() > BLOB_MAX {
-            return Err(Error::Refused(format!("the facts of the source take {} bytes, {BLOB_MAX} are allowed", text.len())));
+            return Err(Error::Refused(format!(
+                "the facts of the source take {}, and {} are allowed",
+                size::in_words(text.len() as u64),
+                size::in_words(BLOB_MAX as u64)
+            )));
         }
         Ok(Self { digest: Digest::of(&text), text })
     }
@@ -73,8 +79,8 @@ impl Lines for FactLines {
     }
 }
 
-/// Reads `facts.json` of a shipped snapshot.
-pub(crate) fn shipped_facts(remote: &Remote, shipped: &Shipped, body: &Body) -> Result<serde_json::Value, Error> {
+/// Reads `facts.json` of a shipped snapshot; when its pack is damaged, from wherever else it lies.
+pub(crate) fn shipped_facts(ctx: &Context, remote: &Remote, shipped: &Shipped, body: &Body) -> Result<serde_json::Value, Error> {
     let node = &shipped.head.node;
     let path = RelPath::new(FACTS).expect("a plain name");
     let name = format!("{FACTS} of {}/{}", shipped.head.source, shipped.head.id);
@@ -88,7 +94,10 @@ pub(crate) fn shipped_facts(remote: &Remote, shipped: &Shipped, body: &Body) -> 
     while let Some(part) = file.next_part()? {
         match part {
             Part::Bytes(bytes) => text.extend_from_slice(bytes),
-            Part::Damaged { error, .. } => return Err(error),
+            Part::Damaged { digest, error, .. } => {
+                let tiers = Tiers { copies: ctx.local.is_some(), repository: Some(node.clone()) };
+                text.extend(elsewhere::one(ctx, &tiers, &work_folder(ctx)?, &digest)?.ok_or(error)?);
+            }
             Part::Hole(_) => return Err(Error::damaged(&name, "it has a hole")),
         }
     }

@@ -82,7 +82,7 @@ pub fn plan(ctx: &Context, name: &SnapshotName, options: &Options) -> Result<Pla
         refuse_pinned(ctx, remote, &found.node, &(found.source.clone(), found.id))?;
     }
     let shipped_damage = match &found.shipped {
-        Some((remote, shipped)) => verify::known_damage_of(ctx, remote, shipped)?,
+        Some((remote, shipped)) => verify::known_damage_of(ctx, remote, shipped)?.into_iter().next(),
         None => None,
     };
     let stays_here = found.local.as_ref().is_some_and(|copy| copy.is_sound() && local.is_none());

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use serde::Serialize;
 
 use super::catalogue::Catalogue;
-use super::node::{Remote, own_uuid};
+use super::node::{Remote, known_uuid, own_uuid};
 use super::remembered::{Remembered, remember};
 use super::{Context, Error};
 use crate::format::key::{Key, MARKER};
@@ -57,7 +57,9 @@ pub fn run(ctx: &Context, options: &Options) -> Result<Outcome, Error> {
         };
         return Ok(Outcome { location, repository: None, created, claimed, probe: None });
     }
-    // The probe comes first: a store that cannot do what is needed gets no marker.
+    // A machine that cannot keep its own identity could not use a repository made for it.
+    own_uuid(ctx)?;
+    // The probe comes before the marker: a store that cannot do what is needed gets no marker.
     let probe = store.probe()?;
     let marker = match found {
         Some(marker) => marker,
@@ -107,7 +109,7 @@ fn create_marker(ctx: &Context) -> Result<Marker, Error> {
 fn claim_number(ctx: &Context, remote: &Remote, options: &Options) -> Result<Option<u32>, Error> {
     match remote.owner(ctx)? {
         None => Ok(Some(1)),
-        Some((_, file)) if file.uuid == own_uuid(ctx)? => Ok(None),
+        Some((_, file)) if Some(&file.uuid) == known_uuid(ctx)?.as_ref() => Ok(None),
         Some((n, _)) if options.adopt => Ok(Some(n + 1)),
         Some(_) => {
             Remote::open_for_shipping(ctx)?;

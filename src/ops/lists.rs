@@ -9,7 +9,7 @@ use std::path::Path;
 use super::Error;
 use super::catalogue::Shipped;
 use super::node::Remote;
-use crate::archive::{LineReader, ListDecoder};
+use crate::archive::{LineReader, ListReader};
 use crate::format::body::{Body, ListRef, Role};
 use crate::format::digest::{Digest, Hasher};
 use crate::format::entry::{Entry, More};
@@ -152,8 +152,8 @@ pub fn digest_of(file: &mut File) -> std::io::Result<Digest> {
     }
 }
 
-/// How many file lists are fetched ahead: one is being read while the next travels.
-const LISTS_AHEAD: usize = 2;
+/// How many file lists are fetched ahead: one travels while the one before is read.
+const LISTS_AHEAD: usize = 1;
 
 /// Lines of a shipped snapshot, fetched and verified list by list.
 pub struct ShippedLines {
@@ -161,8 +161,7 @@ pub struct ShippedLines {
     requested: usize,
     downloads: Downloads,
     node: NodeName,
-    list: ListDecoder,
-    at: usize,
+    list: Option<ListReader>,
     name: String,
     order: Option<OrderCheck>,
 }
@@ -192,8 +191,7 @@ impl ShippedLines {
             requested: 0,
             downloads: remote.store.downloads(LISTS_AHEAD),
             node: node.clone(),
-            list: ListDecoder::default(),
-            at: 0,
+            list: None,
             name: String::new(),
             order: Some(OrderCheck::new()),
         }
@@ -217,15 +215,24 @@ impl ShippedLines {
         if Digest::of(&stored) != list.list {
             return Err(Error::damaged(&self.name, "its bytes do not match its name"));
         }
-        self.list.open(&stored).map_err(|cause| Error::damaged(&self.name, cause))?;
-        self.at = 0;
+        self.list = Some(ListReader::new(stored).map_err(|cause| Error::damaged(&self.name, cause))?);
         Ok(true)
     }
 }
 
 impl Lines for ShippedLines {
     fn next_line(&mut self) -> Result<Option<Line>, Error> {
-        while self.at == self.list.plain().len() {
+        loop {
+            if let Some(list) = &mut self.list
+                && let Some(text) = list.next_line().map_err(|cause| Error::damaged(&self.name, cause))?
+            {
+                let refused = Error::unreadable(&self.name);
+                let line = Line::from_json(text).and_then(|line| check_located(&line).map(|()| line));
+                let line = line.and_then(|line| self.order.as_mut().map_or(Ok(()), |order| order.line(&line)).map(|()| line));
+                return line.map(Some).map_err(refused);
+            }
+            // Before the next list is opened this one's memory goes.
+            self.list = None;
             if !self.fetch_next_list()? {
                 let name = if self.name.is_empty() { "a snapshot without file lists" } else { &self.name };
                 let refused = Error::unreadable(name);
@@ -233,16 +240,5 @@ impl Lines for ShippedLines {
                 return Ok(None);
             }
         }
-        let rest = &self.list.plain()[self.at..];
-        let end = rest.iter().position(|byte| *byte == b'\n').ok_or_else(|| Error::damaged(&self.name, "it ends inside a line"))?;
-        let line = Line::from_json(&rest[..end])
-            .and_then(|line| check_located(&line).map(|()| line))
-            .and_then(|line| match &mut self.order {
-                Some(order) => order.line(&line).map(|()| line),
-                None => Ok(line),
-            })
-            .map_err(Error::unreadable(&self.name))?;
-        self.at += end + 1;
-        Ok(Some(line))
     }
 }

@@ -9,9 +9,10 @@
 //! Proof: [`verify`]; and [`status`] says what is late or wrong.
 //!
 //! What several verbs share: [`context`] (the world around them), [`spec`] and [`directory`] (the sources), [`name`] and [`origin`] (what a
-//! person asks for), [`lists`] and [`entries`] (streams of lines), [`assemble`] (lines' bytes brought together), [`facts`], [`cache`],
+//! person asks for), [`lists`] and [`entries`] (streams of lines), [`assemble`] (lines' bytes brought together),
+//! [`elsewhere`] (bytes that are unreadable where they should lie), [`data_folder`], [`facts`], [`cache`],
 //! [`node`] (this machine's identity), [`remembered`] (the repositories it has used), [`undo`] (what a restore leaves), [`retire`] (four copies), [`locks`], [`state`] and [`work`] (where
-//! things lie), [`budget`] (memory), [`damage`], [`error`], [`event`].
+//! things lie), [`budget`] (memory), [`size`] (bytes in words), [`damage`], [`error`], [`event`].
 
 mod ahead;
 pub(crate) mod assemble;
@@ -23,8 +24,10 @@ pub mod catalogue;
 pub mod context;
 pub mod copies;
 pub mod damage;
+mod data_folder;
 pub mod diff;
 mod directory;
+mod elsewhere;
 mod entries;
 pub mod error;
 pub mod event;
@@ -51,6 +54,7 @@ pub mod retention;
 pub mod retire;
 pub mod ship;
 pub mod show;
+pub mod size;
 pub mod snapshot;
 pub mod snapshots;
 pub mod spec;

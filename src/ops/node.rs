@@ -35,8 +35,19 @@ impl Remote {
     /// # Errors
     /// [`Error::Absent`] when there is none, [`Error::Unreadable`] for a marker that is damaged or of another version.
     pub fn open(ctx: &Context) -> Result<Self, Error> {
-        let store = ctx.store()?;
-        match Self::read_marker(ctx)? {
+        Self::open_in(ctx, ctx.store()?)
+    }
+
+    /// The same where something can be done without the repository: a store that does not answer is given up soon.
+    ///
+    /// # Errors
+    /// As [`Remote::open`].
+    pub fn open_briefly(ctx: &Context) -> Result<Self, Error> {
+        Self::open_in(ctx, &ctx.store()?.briefly())
+    }
+
+    fn open_in(ctx: &Context, store: &Repository) -> Result<Self, Error> {
+        match Self::marker_in(store)? {
             Some(marker) => Ok(Self { store: store.clone(), marker }),
             None => match Remembered::at(ctx, &store.describe())? {
                 Some(known) => Err(known.is_gone()),
@@ -50,7 +61,11 @@ impl Remote {
     /// # Errors
     /// As [`Remote::open`].
     pub fn read_marker(ctx: &Context) -> Result<Option<Marker>, Error> {
-        let bytes = match ctx.store()?.get(MARKER, SMALL_MAX as u64) {
+        Self::marker_in(ctx.store()?)
+    }
+
+    fn marker_in(store: &Repository) -> Result<Option<Marker>, Error> {
+        let bytes = match store.get(MARKER, SMALL_MAX as u64) {
             Ok(bytes) => bytes,
             Err(error) if error.is_absent() => return Ok(None),
             Err(error) => return Err(error.into()),
@@ -78,7 +93,7 @@ impl Remote {
     /// [`Error::Refused`] when the name belongs to another machine or to nobody yet; what the store gives.
     pub fn check_owner(&self, ctx: &Context) -> Result<(), Error> {
         match self.owner(ctx)? {
-            Some((_, file)) if file.uuid == own_uuid(ctx)? => Ok(()),
+            Some((_, file)) if Some(&file.uuid) == known_uuid(ctx)?.as_ref() => Ok(()),
             Some((n, file)) => Err(Error::Refused(format!(
                 "the node name `{}` belongs to another machine ({} says {}). Give this machine another [node] name, or, if it replaces \
                  that one, run `windlass init --adopt`",
@@ -120,8 +135,25 @@ impl Remote {
         })?;
         match is_there {
             true => Ok(()),
-            false => Err(Error::Absent(format!("{} knows no node `{node}`: say whose part with --node NAME", self.store.describe()))),
+            false => {
+                let known = self.known_nodes()?;
+                let known = if known.is_empty() { "none yet".to_owned() } else { known };
+                let place = self.store.describe();
+                Err(Error::Absent(format!("{place} knows no node `{node}`; it knows: {known}. Say whose part with --node NAME")))
+            }
         }
+    }
+
+    /// The nodes whose folders lie in the repository, in words.
+    fn known_nodes(&self) -> Result<String, Error> {
+        let mut names = Vec::new();
+        self.store.top(&mut |name| {
+            names.extend(name.strip_suffix('/').and_then(|folder| folder.parse::<NodeName>().ok()).map(|node| node.to_string()));
+            if names.len() > NODES_NAMED { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        let more = if names.len() > NODES_NAMED { ", …" } else { "" };
+        names.truncate(NODES_NAMED);
+        Ok(format!("{}{more}", names.join(", ")))
     }
 
     /// Writes the node file with this number.
@@ -141,22 +173,41 @@ impl Remote {
     }
 }
 
+/// Most nodes that a message names: enough to find a slip among, and not a screen full.
+const NODES_NAMED: usize = 20;
+
 /// A machine is replaced far less often than this.
 const NODE_FILES_MAX: u32 = 1000;
+
+/// The file below the state folder with the UUID of this machine.
+const OWN_ID: &str = "node.json";
+
+/// The UUID of this machine; `None` where it has none yet. Nothing is made.
+///
+/// # Errors
+/// [`Error::Usage`] without a local tier, [`Error::Unreadable`] when the file is not what it should be.
+pub fn known_uuid(ctx: &Context) -> Result<Option<String>, Error> {
+    let path = ctx.state()?.path(&[OWN_ID]);
+    match fs::read(&path) {
+        Ok(text) => {
+            let own: OwnId = serde_json::from_slice(&text).map_err(|cause| Error::unreadable(path.display())(cause.into()))?;
+            Ok(Some(own.uuid))
+        }
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(cause) => Err(Error::file("read", path)(cause)),
+    }
+}
 
 /// The UUID of this machine, made and kept at first use.
 ///
 /// # Errors
-/// [`Error::Usage`] without a local tier, [`Error::Unreadable`] when the file is not what it should be.
+/// As [`known_uuid`]; what the file system gives.
 pub fn own_uuid(ctx: &Context) -> Result<String, Error> {
-    let path = ctx.state()?.folder(&[])?.join("node.json");
+    let path = ctx.state()?.folder(&[])?.join(OWN_ID);
     for _ in 0..2 {
-        match fs::read(&path) {
-            Ok(text) => {
-                let own: OwnId = serde_json::from_slice(&text).map_err(|cause| Error::unreadable(path.display())(cause.into()))?;
-                return Ok(own.uuid);
-            }
-            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
+        match known_uuid(ctx)? {
+            Some(uuid) => return Ok(uuid),
+            None => {
                 let own = OwnId { uuid: random::uuid4(&*ctx.random) };
                 let text = serde_json::to_vec(&own).expect("a UUID is plain JSON");
                 // Another process may be first; then its id counts, which the second round reads.
@@ -166,7 +217,6 @@ pub fn own_uuid(ctx: &Context) -> Result<String, Error> {
                     return Err(error.into());
                 }
             }
-            Err(cause) => return Err(Error::file("read", path)(cause)),
         }
     }
     Err(Error::Refused(format!("{} appears and vanishes: another program changes it", path.display())))

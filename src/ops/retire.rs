@@ -21,7 +21,7 @@ pub fn retire(ctx: &Context, spec: &SourceSpec, dry_run: bool) -> Result<Vec<Sna
     let mut all = Vec::with_capacity(copies.complete.len() + 1);
     // A copy that is known to be damaged takes no sound one's place; it goes once there are enough others.
     for copy in copies.complete.iter().filter(|copy| copy.damage.is_none()) {
-        all.push((copy.id(), copy.is_sound(), is_held(ctx, spec, copy.id())?));
+        all.push((copy.id(), copy.is_sound(), is_held(ctx, spec, copy.id(), dry_run)?));
     }
     if dry_run {
         // The copy that would be there.
@@ -30,7 +30,7 @@ pub fn retire(ctx: &Context, spec: &SourceSpec, dry_run: bool) -> Result<Vec<Sna
     let mut going = copies::expire(&all, spec.keep);
     if all.len() >= spec.keep {
         for copy in copies.complete.iter().filter(|copy| copy.damage.is_some()) {
-            if !is_held(ctx, spec, copy.id())? {
+            if !is_held(ctx, spec, copy.id(), dry_run)? {
                 going.push(copy.id());
             }
         }
@@ -65,13 +65,14 @@ pub fn after_shipping(ctx: &Context, spec: &SourceSpec) -> Result<(), Error> {
     }
 }
 
-fn is_held(ctx: &Context, spec: &SourceSpec, id: SnapshotId) -> Result<bool, Error> {
+/// Whether somebody reads or ships a copy. A lock file that is only left over is removed, but not where one `only_looks`.
+fn is_held(ctx: &Context, spec: &SourceSpec, id: SnapshotId, only_looks: bool) -> Result<bool, Error> {
     let path = ctx.state()?.copy_lock(&spec.name, id)?;
     if !path.exists() {
         return Ok(false);
     }
     let free = Lock::try_exclusive_quiet(&path)?;
-    if free.is_some() {
+    if free.is_some() && !only_looks {
         // Nobody holds it, so its file is only left over.
         let _ = fs::remove_file(&path);
     }

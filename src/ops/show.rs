@@ -8,7 +8,7 @@ use super::lists::read_body;
 use super::name::SnapshotName;
 use super::snapshots::{Found, Row, View};
 use super::standing::Standing;
-use super::{Context, Error};
+use super::{Context, Error, verify};
 use crate::format::line::Line;
 use crate::format::names::NodeName;
 use crate::format::snapshot_id::SnapshotId;
@@ -35,6 +35,8 @@ pub struct Outcome {
     pub packs: Option<u64>,
     /// Entries of every kind.
     pub entries: u64,
+    /// Objects that it needs in the repository and that a verification has found to be damaged or missing, at most 20.
+    pub known_damage: Vec<String>,
     /// What a fresh node needs to know of the source.
     pub facts: serde_json::Value,
 }
@@ -55,7 +57,7 @@ pub fn run(ctx: &Context, name: &SnapshotName, node: Option<&NodeName>) -> Resul
     };
     let facts = match (&found.local, &found.shipped, &body) {
         (Some(copy), _, _) => copy.record.facts.clone(),
-        (None, Some((remote, shipped)), Some(body)) => standing.judge(shipped_facts(remote, shipped, body))?,
+        (None, Some((remote, shipped)), Some(body)) => standing.judge(shipped_facts(ctx, remote, shipped, body))?,
         _ => serde_json::Value::Null,
     };
     let head = found.shipped.as_ref().map(|(_, shipped)| &shipped.head);
@@ -64,6 +66,10 @@ pub fn run(ctx: &Context, name: &SnapshotName, node: Option<&NodeName>) -> Resul
         (Some(record), _) => (record.agent.clone(), record.local_date),
         (None, Some(head)) => (head.agent.clone(), head.local_date),
         (None, None) => return Err(Error::Absent(format!("{} has just been removed", found.name()))),
+    };
+    let known_damage = match &found.shipped {
+        Some((remote, shipped)) => verify::known_damage_of(ctx, remote, shipped)?,
+        None => Vec::new(),
     };
     let counts = body.as_ref().map(|body| body.counts);
     Ok(Outcome {
@@ -75,6 +81,7 @@ pub fn run(ctx: &Context, name: &SnapshotName, node: Option<&NodeName>) -> Resul
         lists: body.as_ref().map(|body| body.lists.len() as u64),
         packs: counts.map(|counts| counts.packs),
         entries: record.map(|record| record.entries).or(counts.map(|counts| counts.entries)).unwrap_or_default(),
+        known_damage,
         facts,
         row,
     })

@@ -9,14 +9,18 @@ use super::catalogue::{Catalogue, Finding, Shipped};
 use super::copies::{Copies, Copy, FUTURE, sources_with_copies};
 use super::name::{SnapshotName, Which};
 use super::node::Remote;
+use super::origin::Origin;
 use super::undo::{self, Undo};
-use super::{Context, Error};
+use super::{Context, Error, verify};
 use crate::format::head::{Head, ProblemCount};
 use crate::format::names::{NodeName, SourceName};
 use crate::format::snapshot_id::SnapshotId;
 
 /// The kind of problem of a snapshot whose local copy is known to be damaged.
 pub const DAMAGED_COPY: &str = "damaged local copy";
+
+/// The kind of problem of a snapshot whose manifest in the repository is known to be damaged.
+pub const DAMAGED_MANIFEST: &str = "damaged manifest";
 
 /// Where a snapshot is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -61,6 +65,9 @@ pub struct Row {
     pub future: bool,
 }
 
+/// The number of the manifest that counts, of each shipped snapshot.
+type Numbers = BTreeMap<(SourceName, SnapshotId), u32>;
+
 /// All snapshots of a node in both tiers.
 #[derive(Debug, Default)]
 pub struct View {
@@ -74,6 +81,8 @@ pub struct View {
     pub strange: Vec<String>,
     /// Why the repository was not read, when it was not.
     pub unreachable: Option<Error>,
+    /// The repository that was read, and the numbers of the manifests that count in it.
+    pub(crate) read: Option<(Remote, Numbers)>,
 }
 
 /// One snapshot that was looked up, with both places it may be in.
@@ -96,29 +105,68 @@ pub struct Found {
 impl View {
     /// Reads both tiers; `node` = another node's part of the repository, where there is no local tier.
     ///
+    /// Where there is one, a store that does not answer is given up soon: what lies here is shown without it.
+    ///
     /// # Errors
     /// What the local tier gives. A repository that cannot be reached is in the view.
     pub fn read(ctx: &Context, node: Option<&NodeName>, source: Option<&SourceName>) -> Result<Self, Error> {
+        Self::read_with(ctx, node, source, if has_local_tier(ctx, node) { Remote::open_briefly } else { Remote::open })
+    }
+
+    fn read_with(
+        ctx: &Context,
+        node: Option<&NodeName>,
+        source: Option<&SourceName>,
+        open: fn(&Context) -> Result<Remote, Error>,
+    ) -> Result<Self, Error> {
         let mut view = Self::default();
         let mut rows: BTreeMap<(SourceName, SnapshotId), Row> = BTreeMap::new();
-        let foreign = node.is_some_and(|node| *node != ctx.node);
-        if ctx.local.is_some() && !foreign {
+        let is_local = has_local_tier(ctx, node);
+        if is_local {
             view.local(ctx, source, &mut rows)?;
         }
         let node = node.unwrap_or(&ctx.node);
-        match Remote::open(ctx).and_then(|remote| Catalogue::read(ctx, &remote, node, source)) {
-            Ok(catalogue) => {
+        let read = open(ctx).and_then(|remote| Ok((Catalogue::read(ctx, &remote, node, source)?, remote)));
+        match read {
+            Ok((catalogue, remote)) => {
+                let numbers = catalogue.snapshots.iter().map(|(key, shipped)| (key.clone(), shipped.n())).collect();
+                view.read = Some((remote, numbers));
                 for (key, shipped) in catalogue.snapshots {
                     add_shipped(ctx, &mut rows, key, &shipped.head);
                 }
                 view.findings = catalogue.findings;
             }
-            Err(error) if error.is_stopped() || (ctx.local.is_none() || foreign) => return Err(error),
+            Err(error) if error.is_stopped() || !is_local => return Err(error),
             Err(error) => view.unreachable = Some(error),
         }
-        if rows.is_empty() && (ctx.local.is_none() || foreign) {
+        if rows.is_empty() && !is_local {
             Remote::open(ctx)?.check_node(node)?;
         }
+        view.rows = rows.into_values().collect();
+        Ok(view)
+    }
+
+    /// Adds to each snapshot that its manifest is known to be damaged: what verifications have recorded and a listing does not show. What
+    /// is known of packs and file lists is told by `show`, because it takes reading the body.
+    ///
+    /// # Errors
+    /// What the store gives.
+    pub fn mark_known_damage(&mut self, node: &NodeName) -> Result<(), Error> {
+        let Some((remote, numbers)) = &self.read else { return Ok(()) };
+        let damaged = verify::damaged_manifests(remote, node)?;
+        for row in &mut self.rows {
+            let Some(n) = numbers.get(&(row.source.clone(), row.id)) else { continue };
+            if damaged.contains(&(row.source.clone(), row.id, *n)) {
+                row.problems.push(ProblemCount { kind: DAMAGED_MANIFEST.to_owned(), count: 1 });
+            }
+        }
+        Ok(())
+    }
+
+    /// The local tier alone.
+    fn read_local(ctx: &Context, source: Option<&SourceName>) -> Result<Self, Error> {
+        let (mut view, mut rows) = (Self::default(), BTreeMap::new());
+        view.local(ctx, source, &mut rows)?;
         view.rows = rows.into_values().collect();
         Ok(view)
     }
@@ -144,6 +192,11 @@ impl View {
         }
         Ok(())
     }
+}
+
+/// Whether the local copies on this machine are that node's.
+fn has_local_tier(ctx: &Context, node: Option<&NodeName>) -> bool {
+    ctx.local.is_some() && node.is_none_or(|node| *node == ctx.node)
 }
 
 fn is_future(ctx: &Context, id: SnapshotId) -> bool {
@@ -190,12 +243,52 @@ fn add_shipped(ctx: &Context, rows: &mut BTreeMap<(SourceName, SnapshotId), Row>
 }
 
 impl Found {
-    /// Looks a snapshot up in both tiers.
+    /// Looks a snapshot up where bytes may come from these places (none = both tiers). Where the repository is not one of them, a local
+    /// copy that the name means is enough, and no store is asked; the latest one is only known of both tiers together.
+    ///
+    /// # Errors
+    /// As [`Found::look_up`].
+    pub fn look_up_in(ctx: &Context, node: Option<&NodeName>, name: &SnapshotName, from: &[Origin]) -> Result<Self, Error> {
+        if from.contains(&Origin::Local)
+            && !from.contains(&Origin::Repository)
+            && let Some(found) = Self::here(ctx, node, name)?
+        {
+            return Ok(found);
+        }
+        Self::look_up(ctx, node, name)
+    }
+
+    /// The local copy of a snapshot that is named by its whole id: as long as its bytes are intact, no store need be asked.
+    ///
+    /// # Errors
+    /// What the local tier gives.
+    pub fn near(ctx: &Context, node: Option<&NodeName>, name: &SnapshotName) -> Result<Option<Self>, Error> {
+        match &name.which {
+            Which::Prefix(id) if id.parse::<SnapshotId>().is_ok() => Self::here(ctx, node, name),
+            _ => Ok(None),
+        }
+    }
+
+    /// The only local copy whose id begins like this.
+    fn here(ctx: &Context, node: Option<&NodeName>, name: &SnapshotName) -> Result<Option<Self>, Error> {
+        if name.which == Which::Latest || !has_local_tier(ctx, node) {
+            return Ok(None);
+        }
+        let view = View::read_local(ctx, name.source.as_ref())?;
+        let [row] = fitting(name, &view)[..] else { return Ok(None) };
+        let local = Copies::read(ctx, &row.source)?.find(row.id).cloned();
+        let (node, source, id) = (row.node.clone(), row.source.clone(), row.id);
+        Ok(local.map(|copy| Self { node, source, id, local: Some(copy), shipped: None, unreachable: None }))
+    }
+
+    /// Looks a snapshot up in both tiers. A store that does not answer is given up soon where the name means a local copy.
     ///
     /// # Errors
     /// [`Error::Absent`] when there is none, or when the name fits more than one (then it names them).
     pub fn look_up(ctx: &Context, node: Option<&NodeName>, name: &SnapshotName) -> Result<Self, Error> {
-        let view = View::read(ctx, node, name.source.as_ref())?;
+        let source = name.source.as_ref();
+        let is_here = has_local_tier(ctx, node) && !fitting(name, &View::read_local(ctx, source)?).is_empty();
+        let view = View::read_with(ctx, node, source, if is_here { Remote::open_briefly } else { Remote::open })?;
         let row = choose(name, &view)?;
         if name.which == Which::Latest {
             // The newest one may be hidden by damage; then what is taken for the latest is older than a person thinks.
@@ -230,6 +323,19 @@ impl Found {
     }
 }
 
+/// The rows that a name fits.
+fn fitting<'v>(name: &SnapshotName, view: &'v View) -> Vec<&'v Row> {
+    match &name.which {
+        Which::Prefix(prefix) => view.rows.iter().filter(|row| row.id.to_string().starts_with(prefix)).collect(),
+        Which::Latest => {
+            let mut newest: BTreeMap<&SourceName, &Row> = BTreeMap::new();
+            // Rows of a source ascend by id, so the last one stays.
+            newest.extend(view.rows.iter().filter(|row| !row.future).map(|row| (&row.source, row)));
+            newest.into_values().collect()
+        }
+    }
+}
+
 /// The one row that a name means.
 fn choose<'v>(name: &SnapshotName, view: &'v View) -> Result<&'v Row, Error> {
     let absent = |what: String| {
@@ -239,16 +345,7 @@ fn choose<'v>(name: &SnapshotName, view: &'v View) -> Result<&'v Row, Error> {
         };
         Err(Error::Absent(format!("{what}{hint}")))
     };
-    let fitting: Vec<&Row> = match &name.which {
-        Which::Prefix(prefix) => view.rows.iter().filter(|row| row.id.to_string().starts_with(prefix)).collect(),
-        Which::Latest => {
-            let mut newest: BTreeMap<&SourceName, &Row> = BTreeMap::new();
-            // Rows of a source ascend by id, so the last one stays.
-            newest.extend(view.rows.iter().filter(|row| !row.future).map(|row| (&row.source, row)));
-            newest.into_values().collect()
-        }
-    };
-    match fitting.as_slice() {
+    match fitting(name, view).as_slice() {
         [row] => Ok(row),
         [] => match (hidden(name, view).next(), &view.unreachable) {
             (Some(finding), _) if finding.unknown => Err(Error::Refused(format!("{}: {}", finding.object, finding.problem))),

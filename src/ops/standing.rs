@@ -2,7 +2,6 @@
 
 use super::Error;
 use super::catalogue::Shipped;
-use super::error::chain;
 use super::node::Remote;
 use super::snapshots::Found;
 
@@ -17,21 +16,28 @@ impl Standing {
         Self { name: found.name(), shipped: found.shipped.clone() }
     }
 
+    /// Whether it is still there, where it was.
+    ///
+    /// # Errors
+    /// [`Error::Absent`] when it has been removed meanwhile.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        match &self.shipped {
+            Some((remote, shipped)) if matches!(remote.store.stat(&shipped.head_key()), Ok(None)) => {
+                Err(Error::Absent(format!("{} was removed from the repository while it was read", self.name)))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The outcome of reading it, where damage counts only while the repository still has the snapshot.
     ///
     /// # Errors
-    /// [`Error::Absent`] in place of damage when the snapshot has been removed meanwhile.
+    /// As [`Standing::check`], in place of damage.
     pub(super) fn judge<T>(&self, outcome: Result<T, Error>) -> Result<T, Error> {
         let doubtful = |error: &Error| error.is_damage() || matches!(error, Error::Repository(error) if error.is_absent());
-        match (outcome, &self.shipped) {
-            (Err(error), Some((remote, shipped))) if doubtful(&error) => match remote.store.stat(&shipped.head_key()) {
-                Ok(None) => {
-                    let what = format!("{} was removed from the repository while it was read", self.name);
-                    Err(Error::Absent(format!("{what} ({})", chain(&error))))
-                }
-                _ => Err(error),
-            },
-            (outcome, _) => outcome,
+        if outcome.as_ref().is_err_and(doubtful) {
+            self.check()?;
         }
+        outcome
     }
 }

@@ -11,7 +11,12 @@ use super::spec::SourceSpec;
 use super::{Context, Error, verify};
 use crate::format::names::{NodeName, SourceName};
 use crate::format::snapshot_id::SnapshotId;
+use crate::repository;
 use crate::sys::space;
+
+/// What becomes of damage that is known, said once however much there is.
+const MENDING: &str = "`windlass backup --all` makes the newest snapshots sound: it stores what they need of this anew. Older ones stay damaged \
+                       until it is put back; `windlass show SNAPSHOT` names what each needs of it";
 
 /// One source at a glance.
 #[derive(Clone, Debug, Serialize)]
@@ -66,9 +71,7 @@ pub fn run(ctx: &Context) -> Result<Outcome, Error> {
     let now = ctx.clock.now();
     let mut wrong = Vec::new();
     let view = View::read(ctx, None, None)?;
-    if let Some(error) = &view.unreachable {
-        wrong.push(format!("the repository cannot be read: {}", super::error::chain(error)));
-    }
+    wrong.extend(view.unreachable.as_ref().map(unreadable));
     wrong.extend(view.findings.iter().map(|finding| format!("{}: {}", finding.object, finding.problem)));
     wrong.extend(view.strange.iter().cloned());
     if ctx.sources.is_empty() {
@@ -79,14 +82,20 @@ pub fn run(ctx: &Context) -> Result<Outcome, Error> {
         wrong.extend(known_damage(ctx, &told)?);
     }
     let sources: Vec<SourceStatus> = ctx.sources.iter().map(|spec| source_status(spec, &view, now)).collect();
-    let repository = match ctx.store() {
-        Ok(store) => store.describe(),
-        Err(error) => super::error::chain(&error),
-    };
+    // Why it could not be opened is said once, below.
+    let repository = ctx.store().map_or_else(|_| "not opened".to_owned(), repository::Repository::describe);
     let healthy = wrong.is_empty() && sources.iter().all(|source| !source.late && source.wrong.is_empty());
     // Before the first snapshot there is no folder yet; the one above it lies on the filesystem that will be used.
     let free_bytes = ctx.space.room(space::nearest_folder(&local.dir))?.free;
     Ok(Outcome { node: ctx.node.clone(), time: now, repository, healthy, sources, wrong, free_bytes })
+}
+
+/// Why the repository is not part of what is said. A folder that is not there is named by its error already.
+fn unreadable(error: &Error) -> String {
+    match error {
+        Error::Repository(repository::Error::FolderMissing { .. }) => super::error::chain(error),
+        error => format!("the repository cannot be read: {}", super::error::chain(error)),
+    }
 }
 
 /// What verification has found and nothing has mended yet, and that nothing could be shipped under a name that is another machine's.
@@ -98,12 +107,16 @@ fn known_damage(ctx: &Context, told: &BTreeSet<&str>) -> Result<Vec<String>, Err
         Err(Error::Refused(why)) => wrong.push(why),
         Err(error) => wrong.push(super::error::chain(&error)),
     }
+    let before = wrong.len();
     let known = verify::known(ctx, &remote, &ctx.node)?;
     let known = known.iter().filter(|check| !told.contains(check.object.as_str()));
     wrong.extend(known.map(|check| {
         let found = check.time.strftime("%Y-%m-%dT%H:%M:%SZ");
-        format!("{} is {} (verified {found})", check.object, check.verdict.word())
+        format!("{} is {} (found {found})", check.object, check.verdict.word())
     }));
+    if wrong.len() > before {
+        wrong.push(MENDING.to_owned());
+    }
     Ok(wrong)
 }
 
@@ -120,11 +133,20 @@ fn source_status(spec: &SourceSpec, view: &View, now: Timestamp) -> SourceStatus
         wrong.push("there is no snapshot yet".to_owned());
     }
     for row in rows.iter().filter(|row| row.future) {
-        wrong.push(format!("{} is from the future: the clock was wrong; `windlass forget` removes it", row.id));
+        wrong.push(format!(
+            "{id} is from the future: the clock was wrong; `windlass forget {source}/{id}` removes it",
+            id = row.id,
+            source = spec.name
+        ));
     }
     let is_damaged = |row: &&&Row| row.problems.iter().any(|problem| problem.kind == DAMAGED_COPY);
     for row in rows.iter().filter(is_damaged) {
-        wrong.push(format!("the local copy of {} is damaged: `windlass forget --local` removes it, after a new backup", row.id));
+        wrong.push(format!(
+            "the local copy of {id} is damaged: first `windlass backup {source}`, which reads the source anew, then `windlass forget \
+             --local {source}/{id}`",
+            id = row.id,
+            source = spec.name
+        ));
     }
     if let Some(last) = rows.iter().rev().find(|row| !row.future) {
         wrong.extend(

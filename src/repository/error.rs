@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -160,6 +161,14 @@ pub enum Error {
         #[source]
         cause: Cause,
     },
+    /// The store did not answer in the short time that it was given, because there was something to do without it.
+    #[error("cannot {at}: the store has not answered within {} s, and what lies on this machine does not wait for it", limit.as_secs())]
+    Silent {
+        /// What was being done.
+        at: At,
+        /// How long was waited.
+        limit: Duration,
+    },
     /// The store answered each time that it cannot serve now.
     #[error("cannot {at}: the store is overloaded or broken, tried {tries} times; its last answer: {answer}")]
     Busy {
@@ -212,6 +221,7 @@ impl Error {
             | Self::Credentials { .. }
             | Self::Certificate { .. }
             | Self::Unreachable { .. }
+            | Self::Silent { .. }
             | Self::Busy { .. } => true,
             _ => false,
         }
@@ -219,7 +229,7 @@ impl Error {
 
     /// Whether the same request may succeed later without anybody changing anything.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Busy { .. } | Self::Cut { .. } | Self::Stopped { .. })
+        matches!(self, Self::Unreachable { .. } | Self::Silent { .. } | Self::Busy { .. } | Self::Cut { .. } | Self::Stopped { .. })
     }
 
     /// Whether this one operation is denied to a credential that is otherwise accepted, as a delete may be on purpose.

@@ -20,6 +20,7 @@ mod read;
 mod refusal;
 mod s3;
 mod settings;
+mod top;
 mod uploads;
 mod wire;
 
@@ -27,6 +28,7 @@ use std::fmt;
 use std::future::Future;
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::runtime::Handle;
@@ -43,6 +45,7 @@ pub use uploads::Uploads;
 use self::core::Core;
 use listing::Listing;
 use open::Engine;
+use patience::BRIEF;
 
 /// What a listing or a look at one object tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +63,8 @@ pub struct Object {
 pub struct Repository {
     core: Arc<Core>,
     engine: Arc<Engine>,
+    /// Longest time for one request that reads, all its tries together; `None` = as long as patience lasts.
+    limit: Option<Duration>,
 }
 
 impl fmt::Debug for Repository {
@@ -74,12 +79,17 @@ impl Repository {
         self.core.description.to_string()
     }
 
+    /// The same repository, for whoever can do without it: a request that reads is given up after ten seconds, all its tries together.
+    pub fn briefly(&self) -> Self {
+        Self { limit: Some(BRIEF), ..self.clone() }
+    }
+
     /// An object's bytes, which are held in memory: at most `at_most` of them.
     ///
     /// # Errors
     /// [`Error::Absent`], [`Error::TooLarge`], [`Error::Cut`], and what the store as a whole gives.
     pub fn get(&self, key: &str, at_most: u64) -> Result<Bytes, Error> {
-        self.block_on(self.core.get(key, at_most))
+        self.ask("read", key, self.core.get(key, at_most))
     }
 
     /// Exactly these bytes of an object.
@@ -87,7 +97,7 @@ impl Repository {
     /// # Errors
     /// [`Error::Absent`], [`Error::TooShort`], [`Error::Cut`], and what the store as a whole gives.
     pub fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes, Error> {
-        self.block_on(self.core.get_range(key, range))
+        self.ask("read", key, self.core.get_range(key, range))
     }
 
     /// Size and time of an object, or `None` where there is none.
@@ -95,7 +105,7 @@ impl Repository {
     /// # Errors
     /// What the store as a whole gives.
     pub fn stat(&self, key: &str) -> Result<Option<Object>, Error> {
-        self.block_on(self.core.stat(key))
+        self.ask("look at", key, self.core.stat(key))
     }
 
     /// Hands on every object below a folder prefix (`a/b/`, or empty for all), in no certain order, until `visit` breaks.
@@ -105,7 +115,7 @@ impl Repository {
     /// What the store as a whole gives. What was visited before is right, but not all there is.
     pub fn list(&self, prefix: &str, visit: &mut dyn FnMut(Object) -> ControlFlow<()>) -> Result<(), Error> {
         let mut listing = Listing::new(&self.core, prefix)?;
-        while let Some(run) = self.block_on(listing.next_run())? {
+        while let Some(run) = self.ask("list", prefix, listing.next_run())? {
             for object in run {
                 if visit(object).is_break() {
                     return Ok(());
@@ -113,6 +123,26 @@ impl Repository {
             }
         }
         Ok(())
+    }
+
+    /// Hands on the names that lie directly at the root, folders with a `/` at their end, until `visit` breaks. What is below is not listed.
+    ///
+    /// # Errors
+    /// What the store as a whole gives.
+    pub fn top(&self, visit: &mut dyn FnMut(String) -> ControlFlow<()>) -> Result<(), Error> {
+        let mut token = None;
+        loop {
+            let (names, next) = self.ask("list", "", self.core.top(token))?;
+            for name in names {
+                if visit(name).is_break() {
+                    return Ok(());
+                }
+            }
+            match next {
+                Some(next) => token = Some(next),
+                None => return Ok(()),
+            }
+        }
     }
 
     /// Creates an object, never over another. An unclear outcome is settled by reading back: the same bytes count as done.
@@ -169,6 +199,13 @@ impl Repository {
 
     fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.handle().block_on(future)
+    }
+
+    /// Waits for a request that reads, as long as this repository is asked.
+    fn ask<T>(&self, operation: &'static str, key: &str, request: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let Some(limit) = self.limit else { return self.block_on(request) };
+        let answer = self.block_on(async { tokio::time::timeout(limit, request).await });
+        answer.unwrap_or_else(|_| Err(Error::Silent { at: self.core.at(operation, key), limit }))
     }
 
     fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>

@@ -94,7 +94,7 @@ impl Repository {
             answered: AtomicBool::new(false),
             served: AtomicBool::new(false),
         };
-        Ok(Self { core: Arc::new(core), engine: Arc::new(Engine(Some(runtime))) })
+        Ok(Self { core: Arc::new(core), engine: Arc::new(Engine(Some(runtime))), limit: None })
     }
 }
 

@@ -22,6 +22,10 @@ pub(super) const TRIES: u32 = 10;
 /// How often it is tried while the store has never answered: a wrong endpoint is to be told at once.
 pub(super) const FIRST_TRIES: u32 = 3;
 
+/// Longest time for one request, all its tries together, where what lies on this machine can be shown or used without the store: about
+/// as long as somebody who waits for a list looks on before thinking that it hangs, and several times what a store in trouble still takes.
+pub(super) const BRIEF: Duration = Duration::from_secs(10);
+
 /// The wait after the first try; it doubles after each.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 

@@ -47,6 +47,11 @@ impl Buffer {
         self.length += bytes;
     }
 
+    /// Forgets the bytes; the memory stays, to be filled again.
+    pub fn clear(&mut self) {
+        self.length = 0;
+    }
+
     /// The bytes, without copying them.
     pub fn freeze(self) -> Bytes {
         let length = self.length;
@@ -79,7 +84,10 @@ mod tests {
         buffer.filled(2);
         assert_eq!(&*buffer, b"abcde");
         assert_eq!(buffer.spare().len(), 5);
-        assert_eq!(buffer.freeze(), "abcde");
+        buffer.clear();
+        assert!(buffer.is_empty());
+        buffer.extend_from_slice(b"fghij");
+        assert_eq!(buffer.freeze(), "fghij");
         assert_eq!(Buffer::with_capacity(0).freeze(), "");
     }
 

@@ -169,6 +169,15 @@ impl Folder {
         Ok(rustix::fs::mkdirat(&*parent, name, Mode::from_raw_mode(mode))?)
     }
 
+    /// Removes a file, or another name that is no folder; a symbolic link itself and never what it points to.
+    ///
+    /// # Errors
+    /// What removing gives.
+    pub fn remove_file(&self, path: &[u8]) -> io::Result<()> {
+        let (parent, name) = self.parent_of(path)?;
+        Ok(rustix::fs::unlinkat(&*parent, name, AtFlags::empty())?)
+    }
+
     /// What is at a path, without following a symbolic link; the empty path is the folder itself.
     ///
     /// # Errors

@@ -2,9 +2,11 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Seek, SeekFrom, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
+
+use rustix::fs::OFlags;
 
 use super::Error;
 use super::clock::Clock;
@@ -72,6 +74,22 @@ impl Lock {
                 return Ok(Some(Self { file }));
             }
         }
+    }
+}
+
+impl Lock {
+    /// Locks a folder itself, so that whoever finds it knows that it is in use; `None` when somebody else holds it, or it has gone.
+    ///
+    /// # Errors
+    /// [`Error::Io`], also where the filesystem cannot lock folders, as some networks' cannot.
+    pub fn of_folder(path: &Path) -> Result<Option<Self>, Error> {
+        let flags = (OFlags::DIRECTORY | OFlags::NOFOLLOW).bits();
+        let opened = OpenOptions::new().read(true).custom_flags(flags.cast_signed()).open(path);
+        let file = match opened {
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(Error::io("open the folder", path))?,
+        };
+        Ok((try_exclusive(&file, path)? && is_at(&file, path)?).then_some(Self { file }))
     }
 }
 

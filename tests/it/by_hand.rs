@@ -37,10 +37,24 @@ const PROGRAMS: [&str; 19] = [
     "truncate",
 ];
 
-/// The shell block after the mark.
-fn commands() -> &'static str {
-    let (_, after) = DOCUMENT.split_once("<!-- restore-by-hand -->\n```bash\n").expect("the document has a marked block");
+const OPERATIONS: &str = include_str!("../../docs/OPERATIONS.md");
+
+/// The shell block of a document after a mark.
+fn commands(document: &'static str, mark: &str) -> &'static str {
+    let begin = format!("<!-- {mark} -->\n```bash\n");
+    let (_, after) = document.split_once(&begin).expect("the document has a marked block");
     after.split_once("\n```\n").expect("the block ends").0
+}
+
+/// Runs the block of a document with nothing but the programs that are allowed.
+fn run(node: &Node, document: &'static str, mark: &str, arguments: &[&str]) -> Output {
+    let bin = programs(node);
+    let script = node.path("commands.sh");
+    fs::write(&script, commands(document, mark)).unwrap();
+    let mut bash = Command::new(bin.join("bash"));
+    bash.arg(script).args(arguments);
+    bash.env_clear().env("PATH", bin).env("TMPDIR", node.temp.path()).current_dir(node.temp.path());
+    bash.output().unwrap()
 }
 
 /// A folder with nothing but the programs that are allowed.
@@ -58,13 +72,7 @@ fn programs(node: &Node) -> PathBuf {
 }
 
 fn restore(node: &Node, root: &Path, id: SnapshotId, target: &str) -> Output {
-    let bin = programs(node);
-    let script = node.path("restore.sh");
-    fs::write(&script, commands()).unwrap();
-    let mut bash = Command::new(bin.join("bash"));
-    bash.arg(script).arg(root).args(["node-1", "tree", &id.to_string(), target]);
-    bash.env_clear().env("PATH", bin).env("TMPDIR", node.temp.path()).current_dir(node.temp.path());
-    bash.output().unwrap()
+    run(node, DOCUMENT, "restore-by-hand", &[root.to_str().unwrap(), "node-1", "tree", &id.to_string(), target])
 }
 
 fn restored(node: &Node, root: &str, id: SnapshotId, target: &str) -> Listing {
@@ -156,4 +164,47 @@ fn the_commands_refuse_what_is_damaged_and_what_would_be_overwritten() {
         }
     }
     assert_same(&expected(&node), &restored(&node, "bucket", id, "target"));
+}
+
+#[test]
+fn a_damaged_marker_is_written_again_by_the_commands_of_the_document() {
+    let mut node = Node::with_folder();
+    node.write("a", b"1");
+    node.init();
+    let first = node.backup();
+    node.write("a", b"22");
+    let second = node.backup();
+    let marker = node.path("bucket/windlass.json");
+    let before: serde_json::Value = serde_json::from_slice(&fs::read(&marker).unwrap()).unwrap();
+    fs::write(&marker, b"{\"format\":1").unwrap();
+    assert!(node.try_backup().is_err());
+    // A damaged head says nothing.
+    let head = node.path(format!("bucket/node-1/manifests/tree/{second}.1.json"));
+    let sound = fs::read(&head).unwrap();
+    fs::write(&head, rewritten(&sound, "n", 1).iter().map(|byte| byte.to_ascii_uppercase()).collect::<Vec<_>>()).unwrap();
+
+    let output = run(&node, OPERATIONS, "marker-by-hand", &["bucket"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("it is damaged"), "{said}");
+    fs::write(&head, sound).unwrap();
+    fs::write(&marker, &output.stdout).unwrap();
+    let after: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&after["repository"], &after["encryption"]), (&before["repository"], &before["encryption"]));
+    assert_eq!(after["created"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap(), first.to_timestamp());
+
+    node.repository = node.open(&format!("file://{}", node.path("bucket").display()));
+    let options = windlass::ops::verify::Options { level: windlass::format::check::Level::Full, snapshots: Vec::new(), node: None };
+    let verified = windlass::ops::verify::run(&node.context(), &options).unwrap();
+    assert!(verified.damage.is_empty() && verified.unexpected.is_empty(), "{verified:?}");
+    node.write("a", b"333");
+    node.backup();
+
+    // Heads of another repository among them are no reason to guess.
+    let other = Node::with_folder();
+    other.init();
+    other.backup();
+    windlass::sys::tree::remove_tree(&node.path("bucket/node-2")).unwrap();
+    fs::rename(other.path("bucket/node-1"), node.path("bucket/node-2")).unwrap();
+    let output = run(&node, OPERATIONS, "marker-by-hand", &["bucket"]);
+    assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("heads of two repositories"));
 }

@@ -141,7 +141,12 @@ fn damage_exits_4_and_names_the_object() {
     fs::rename(machine.path("local/tree"), machine.path("away")).unwrap();
     let run = machine.run(&["fetch", "tree/latest", "--to", to.to_str().unwrap()]);
     run.expect(4);
-    assert!(run.stderr.contains(name) && !to.join("a").exists(), "{run:#?}");
+    assert!(run.stderr.contains(name) && run.stderr.contains("not given: `a`") && !to.join("a").exists(), "{run:#?}");
+    assert_eq!(fs::read(to.join("b/c")).unwrap(), b"small", "what is whole is given");
+    fs::remove_dir_all(&to).unwrap();
+    let document = machine.json(&["fetch", "tree/latest", "--to", to.to_str().unwrap()], 4);
+    assert_eq!((&document["lost"][0]["path"], &document["lost_files"], &document["files"]), (&json!("a"), &json!(1), &json!(1)));
+    fs::remove_dir_all(&to).unwrap();
     let document = machine.json(&["verify", "--full"], 4);
     assert!(document["damage"].as_array().unwrap().iter().any(|damage| text(&damage["object"]).contains(name)), "{document:#}");
     // The damage is known now, so the next backup stores the bytes anew.
@@ -149,6 +154,28 @@ fn damage_exits_4_and_names_the_object() {
     fs::rename(machine.path("local/tree"), machine.path("away too")).unwrap();
     machine.run(&["fetch", "tree/latest", "--to", to.to_str().unwrap()]).expect(0);
     assert_eq!(fs::read(to.join("a")).unwrap(), noise(1, 300_000));
+}
+
+#[test]
+fn damage_that_was_got_around_exits_4_from_every_command_that_hands_out_bytes() {
+    let machine = Machine::initialised();
+    let content = crate::support::odd::text(300_000);
+    machine.write("a", &content);
+    machine.run(&["backup", "tree"]).expect(0);
+    let copy = fs::read_dir(machine.path("local/tree")).unwrap().next().unwrap().unwrap().path();
+    flip(&copy.join("data/a"));
+    fs::write(machine.path("tree/a"), b"changed since").unwrap();
+    let to = machine.path("to");
+    let commands =
+        [&["cat", "tree/latest", "a"][..], &["fetch", "tree/latest", "--to", to.to_str().unwrap()], &["restore", "tree", "--yes"]];
+    for command in commands {
+        let run = machine.run(command);
+        run.expect(4);
+        assert!(run.stderr.contains("data/a") && run.stderr.contains("from elsewhere"), "{run:#?}");
+    }
+    for place in ["to/a", "tree/a"] {
+        assert_eq!(fs::read(machine.path(place)).unwrap(), content, "{place}");
+    }
 }
 
 #[test]

@@ -127,6 +127,23 @@ fn listings_are_whole_and_bounded_by_their_folder(store: &Repository) {
     assert_eq!(seen, 1);
 }
 
+fn the_root_is_told_without_what_is_below(store: &Repository) {
+    let mut uploads = store.uploads(8);
+    let mut expected: Vec<String> = (0..1_050).map(|n| format!("f{n:05}/")).collect();
+    expected.iter().for_each(|folder| drop(uploads.push(format!("{folder}a/b"), body(1), ()).unwrap()));
+    uploads.push("object.json".into(), body(1), ()).unwrap();
+    uploads.drain().unwrap();
+    expected.push("object.json".into());
+    let mut names = Vec::new();
+    let mut see = |name| {
+        names.push(name);
+        ControlFlow::Continue(())
+    };
+    store.top(&mut see).unwrap();
+    names.sort();
+    assert_eq!(names, expected);
+}
+
 fn a_listing_of_more_than_a_page_is_whole(store: &Repository) {
     let mut uploads = store.uploads(8);
     let mut expected: Vec<String> = (0..1_050).map(|n| format!("many/{n:05}")).collect();
@@ -186,7 +203,7 @@ macro_rules! contract {
             contract!(@each $open;
                 what_was_created_is_read_back, nothing_is_ever_overwritten, of_racing_creates_one_wins, ranges_are_exact,
                 what_is_not_there_is_absent, nothing_above_the_limit_is_read, listings_are_whole_and_bounded_by_their_folder,
-                a_listing_of_more_than_a_page_is_whole, what_is_deleted_is_gone, queues_carry_every_byte, the_probe_finds_a_sound_store);
+                a_listing_of_more_than_a_page_is_whole, the_root_is_told_without_what_is_below, what_is_deleted_is_gone, queues_carry_every_byte, the_probe_finds_a_sound_store);
         }
     )* };
     (@each $open:expr; $($test:ident),*) => { $(

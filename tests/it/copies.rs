@@ -329,7 +329,7 @@ fn a_disk_that_holds_four_copies_but_not_five_refuses_with_the_numbers() {
     }
     megabyte(&node, 4);
     let error = snapshot(&node).unwrap_err().to_string();
-    assert!(error.contains("no room") && error.contains("1048576"), "{error}");
+    assert!(error.contains("no room") && error.contains("takes up to 1.0 MiB"), "{error}");
     assert_eq!(node.copies().len(), 4);
 }
 

@@ -62,7 +62,7 @@ fn ship_until_it_lives(death: Death, snapshots: usize) -> usize {
         let before = objects(&node);
         let known = shipped(&node);
         store.die_after(k, death);
-        let outcome = ops::ship::run(&node.context(), &tree(), &ops::ship::Options::default());
+        let outcome = ops::ship::run(&node.context(), &tree(), &ops::ship::Options::default()).and_then(ops::ship::Outcome::complete);
         let died = store.revive();
         assert!(outcome.is_err() || !died, "{death:?} {k}: a run that met a dead store says that it succeeded");
         assert!(outcome.is_ok() || died, "{death:?} {k}: {outcome:?}");

@@ -124,9 +124,21 @@ fn a_damaged_file_of_the_local_copy_comes_from_the_repository_and_is_named() {
     assert_eq!(listing(&to), listing(&node.path("tree")));
     let named: Vec<&str> = outcome.damage.iter().map(|damage| damage.object.rsplit_once("/data/").unwrap().1).collect();
     assert_eq!(named, ["docs/a", "docs/b", "large"], "{:?}", outcome.damage);
-    let error = fetch(&node, id, from(&[Origin::Local], node.path("other"))).unwrap_err();
-    assert!(error.is_damage() && error.to_string().contains("docs/"), "{error}");
-    assert!(!node.path("other").exists(), "nothing is left of a fetch that failed");
+    // In the local copy alone, the bytes of `large` lie in `again/large` too, and the others nowhere.
+    let outcome = fetch(&node, id, from(&[Origin::Local], node.path("other"))).unwrap();
+    let lost: Vec<&str> = outcome.lost.iter().map(|lost| lost.path.as_str()).collect();
+    assert_eq!((lost, outcome.lost_files), (vec!["docs/a", "docs/b", "zz/a-link", "zz/b-link"], 4));
+    assert_eq!(outcome.files, 6);
+    let gone = ["docs/a ", "docs/b ", "zz/a-link ", "zz/b-link "];
+    let rest = |root: &Path| -> Vec<String> {
+        let lines = listing(root).into_iter().filter(|line| !gone.iter().any(|path| line.starts_with(path)));
+        lines.map(|line| line.split('#').next().unwrap().to_owned()).collect()
+    };
+    assert_eq!(rest(&node.path("other")), rest(&node.path("tree")));
+    let only = Options { paths: vec![RelPath::from_escaped("docs/a").unwrap()], ..from(&[Origin::Local], node.path("one")) };
+    let error = fetch(&node, id, only).unwrap_err();
+    assert!(error.is_damage() && error.to_string().contains("docs/a"), "{error}");
+    assert!(!node.path("one").exists(), "nothing is left of a fetch that had nothing to give");
     assert!(!fs::read_dir(node.temp.path()).unwrap().any(|e| e.unwrap().file_name().to_string_lossy().contains("partial")));
 }
 
@@ -142,9 +154,11 @@ fn a_damaged_pack_is_named_and_another_place_stands_in_for_it() {
     }
     let empty = node.path("empty");
     fs::create_dir(&empty).unwrap();
-    let error = fetch(&node, id, from(&[Origin::Repository], empty.clone())).unwrap_err();
-    assert!(error.is_damage() && error.to_string().contains("/packs/"), "{error}");
-    assert_eq!(fs::read_dir(&empty).unwrap().count(), 0, "the folder is empty again");
+    let outcome = fetch(&node, id, from(&[Origin::Repository], empty.clone())).unwrap();
+    let lost: Vec<&str> = outcome.lost.iter().map(|lost| lost.path.as_str()).collect();
+    assert_eq!(lost, ["again/large", "large"]);
+    assert!(outcome.lost[0].object.contains("/packs/"), "{:?}", outcome.lost);
+    assert!(!empty.join("large").exists() && fs::read(empty.join("zz/b-link")).unwrap() == b"alpha");
     let to = node.path("to");
     let outcome = fetch(&node, id, from(&[Origin::Repository, Origin::Local], to.clone())).unwrap();
     assert_eq!(listing(&to), listing(&node.path("tree")));
@@ -152,7 +166,7 @@ fn a_damaged_pack_is_named_and_another_place_stands_in_for_it() {
 }
 
 #[test]
-fn missing_and_short_packs_and_lists_are_damage_and_leave_nothing_behind() {
+fn missing_and_short_packs_and_lists_are_damage_and_leave_nothing_wrong_behind() {
     let node = furnished();
     let id = node.backup();
     for object in packs(&node).into_iter().chain(objects(&node, "files")) {
@@ -165,13 +179,17 @@ fn missing_and_short_packs_and_lists_are_damage_and_leave_nothing_behind() {
                 None => fs::remove_file(&object).unwrap(),
                 Some(length) => fs::write(&object, &whole[..length]).unwrap(),
             }
-            let error = fetch(&node, id, from(&[Origin::Repository], node.path("to"))).err();
-            // What only the facts need is not missed.
-            if let Some(error) = error {
-                assert!(error.is_damage(), "{}: {error}", object.display());
-                assert!(!node.path("to").exists());
-            } else {
-                windlass::sys::tree::remove_tree(&node.path("to")).unwrap();
+            match fetch(&node, id, from(&[Origin::Repository], node.path("to"))) {
+                Err(error) => {
+                    assert!(error.is_damage(), "{}: {error}", object.display());
+                    assert!(!node.path("to").exists());
+                }
+                // What only the facts need is not missed.
+                Ok(outcome) => {
+                    assert!(outcome.lost_files == 0 || object.starts_with(node.path("bucket/node-1/packs")), "{}", object.display());
+                    assert!(outcome.lost.iter().all(|lost| !node.path("to").join(&lost.path).exists()), "{:?}", outcome.lost);
+                    windlass::sys::tree::remove_tree(&node.path("to")).unwrap();
+                }
             }
             fs::write(&object, &whole).unwrap();
         }
@@ -241,7 +259,7 @@ fn a_disk_that_is_too_small_is_told_before_anything_is_made() {
     let id = node.backup();
     node.space = std::sync::Arc::new(crate::support::node::Disk { folder: node.path("nothing"), whole: 1 << 20 });
     let error = fetch(&node, id, from(&[], node.path("to"))).unwrap_err();
-    assert!(matches!(&error, Error::Refused(what) if what.contains("bytes free")), "{error}");
+    assert!(matches!(&error, Error::Refused(what) if what.contains("1.0 MiB free")), "{error}");
     assert!(!node.path("to").exists());
 }
 

@@ -1,4 +1,4 @@
-//! Memory is bounded by configuration, not by data. `tests/memory/run` measures the same at full size.
+//! Memory is bounded by configuration, not by data. `benches/memory DIR` measures the same at full size.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -14,9 +14,6 @@ use crate::support::tree::noise;
 /// How much more memory many times as many files may take: noise of the allocator, and nothing that grows.
 const GROWTH_MAX: u64 = 8 << 20;
 
-/// How much a file list takes when it is full, which needs more files than a quick test makes: this much more is allowed there.
-const LIST: u64 = 8 << 20;
-
 /// Length of each of many files. The smaller tree fills four packs with them, so that every buffer has been as full as it gets.
 const SMALL: usize = 16_000;
 
@@ -24,16 +21,10 @@ const SMALL: usize = 16_000;
 const LIMIT: u64 = 128 << 20;
 
 /// Number of files in the smaller and in the larger tree.
-fn files() -> [u64; 2] {
-    let given = std::env::var("WINDLASS_MEMORY_FILES").unwrap_or_else(|_| "4000 20000".into());
-    let counts: Vec<u64> = given.split_whitespace().map(|count| count.parse().expect("numbers of files")).collect();
-    counts.try_into().expect("two numbers of files")
-}
+const FILES: [u64; 2] = [4000, 20_000];
 
-/// Length of the large file in MiB.
-fn mebibytes() -> u64 {
-    std::env::var("WINDLASS_MEMORY_MIB").map_or(512, |text| text.parse().expect("a number of MiB"))
-}
+/// Length of the large file in MiB: four times the limit.
+const MEBIBYTES: u64 = 512;
 
 /// Highest resident memory of a run in bytes, as the kernel kept it. Read while it runs, since it is gone with the process: growth in the
 /// very last millisecond is not seen, and a program grows while it works.
@@ -93,22 +84,19 @@ fn mib(bytes: u64) -> f64 {
 
 #[test]
 fn many_times_as_many_files_take_no_more_memory() {
-    let counts = files();
-    // Where there are very many, they need not be long to fill packs.
-    let (length, growth) = if counts[0] < 100_000 { (SMALL, GROWTH_MAX + LIST) } else { (SMALL / 20, GROWTH_MAX) };
-    let [few, many] = counts.map(|count| {
+    let [few, many] = FILES.map(|count| {
         let machine = Machine::new();
         for n in 0..count {
             let folder = machine.path(format!("tree/{}/{}", n % 31, n % 17));
             if n < 31 * 17 {
                 fs::create_dir_all(&folder).unwrap();
             }
-            fs::write(folder.join(format!("a file with a name of usual length {n}")), noise(n, length)).unwrap();
+            fs::write(folder.join(format!("a file with a name of usual length {n}")), noise(n, SMALL)).unwrap();
         }
         peaks(&machine, &format!("{count} files"))
     });
     for (name, ((_, few), (many, _))) in MEASURED.iter().zip(few.into_iter().zip(many)) {
-        assert!(many < few + growth, "the {name} took {:.1} MiB and now takes {:.1}", mib(few), mib(many));
+        assert!(many < few + GROWTH_MAX, "the {name} took {:.1} MiB and now takes {:.1}", mib(few), mib(many));
     }
 }
 
@@ -118,10 +106,10 @@ fn a_large_file_stays_within_the_limit() {
     let mut file = File::create(machine.path("tree/large")).unwrap();
     let random = SeededRandom::new(1);
     let mut buffer = vec![0; 1 << 20];
-    for _ in 0..mebibytes() {
+    for _ in 0..MEBIBYTES {
         random.fill(&mut buffer);
         file.write_all(&buffer).unwrap();
     }
     drop(file);
-    peaks(&machine, &format!("a file of {} MiB", mebibytes()));
+    peaks(&machine, &format!("a file of {MEBIBYTES} MiB"));
 }

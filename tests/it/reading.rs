@@ -20,7 +20,7 @@ fn noise(seed: u64, length: usize) -> Vec<u8> {
 fn cat(node: &Node, id: SnapshotId, path: &str) -> Result<Vec<u8>, Error> {
     let mut out = Vec::new();
     let path = RelPath::from_escaped(path).unwrap();
-    let written = ops::cat::run(&node.context(), &format!("tree/{id}").parse().unwrap(), None, &path, &mut out)?;
+    let written = ops::cat::run(&node.context(), &format!("tree/{id}").parse().unwrap(), None, &path, &mut out)?.bytes;
     assert_eq!(written, out.len() as u64);
     Ok(out)
 }

@@ -14,7 +14,7 @@ fn noise(seed: u64, length: usize) -> Vec<u8> {
 }
 
 fn ship(node: &Node) -> Vec<ops::ship::Shipment> {
-    ops::ship::run(&node.context(), &tree(), &ops::ship::Options::default()).unwrap()
+    ops::ship::run(&node.context(), &tree(), &ops::ship::Options::default()).unwrap().complete().unwrap()
 }
 
 #[test]
@@ -123,6 +123,6 @@ fn a_copy_that_goes_while_another_is_shipped_does_not_keep_back_newer_ones() {
             let _ = std::fs::remove_dir_all(&going);
         }
     });
-    let shipped = ops::ship::run(&ctx, &tree(), &ops::ship::Options::default()).unwrap();
+    let shipped = ops::ship::run(&ctx, &tree(), &ops::ship::Options::default()).unwrap().complete().unwrap();
     assert_eq!(shipped.iter().map(|shipment| shipment.id).collect::<Vec<_>>(), [ids[0], ids[2]]);
 }

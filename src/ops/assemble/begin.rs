@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::data_folder::Readers;
+use super::lacks::{Lacks, NOWHERE};
 use super::planner::Planner;
+use super::readers::Readers;
 use super::record::Want;
 use super::{Assembly, Totals};
 use crate::format::entry::{Entry, Kind, Piece};
@@ -30,8 +31,8 @@ enum Step {
     Blob(Want),
 }
 
-/// Makes all entries and writes what the folders have; the planner learns of the rest.
-pub(super) fn begin(assembly: &Assembly<'_>, planner: &mut Planner) -> Result<Totals, Error> {
+/// Makes all entries and writes what the folders have; the planner learns of the rest, or it is lacking where there is no repository.
+pub(super) fn begin(assembly: &Assembly<'_>, planner: &mut Planner, lacks: &mut Lacks) -> Result<Totals, Error> {
     let mut steps = Steps { assembly, lines: (assembly.lines)()?, queue: VecDeque::new(), file: None, totals: Totals::default() };
     let threads = budget::file_threads(assembly.ctx);
     ordered::run(
@@ -43,7 +44,7 @@ pub(super) fn begin(assembly: &Assembly<'_>, planner: &mut Planner) -> Result<To
         &mut |missing| {
             missing?.iter().try_for_each(|want| match assembly.places.store {
                 Some(_) => planner.push(want),
-                None => Err(assembly.missing(want)),
+                None => lacks.push(want, NOWHERE),
             })
         },
     )?;

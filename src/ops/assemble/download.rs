@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::data_folder::Readers;
+use super::lacks::Lacks;
 use super::planner::Planned;
+use super::readers::Readers;
 use super::reads::{Read, Reads};
 use super::record::Want;
 use super::{Assembly, Store};
 use crate::archive::{FrameDecoder, member};
 use crate::format::digest::Digest;
 use crate::format::key::NodeKey;
-use crate::format::limits::PACK_MAX;
 use crate::ops::Error;
 use crate::ops::budget;
 use crate::ops::damage::settle;
@@ -24,9 +24,9 @@ use crate::sys::sorter::Sorted;
 /// Most requests under way: enough to hide the latency of a far store when only small ranges are read.
 const REQUESTS_MAX: usize = 16;
 
-/// Share of the memory limit in percent that bytes under way may take. A pack is held besides while its frames are decoded, and the one
-/// before until its last frames are written: with 128 MiB three packs in all, 93 MiB measured for the whole program.
-const MEMORY_PERCENT: u64 = 17;
+/// Most bytes that travel at once, unless one pack is larger: enough to keep a line busy, and reached by a snapshot of any size, so that
+/// memory does not grow with it. What was received is held besides, and the pack before until its last frames are written.
+const TRAVELLING_MAX: u64 = 8 << 20;
 
 /// Blobs of one job: a frame that very many files need is decoded once for so many of them.
 const JOB_BLOBS: usize = 1024;
@@ -38,8 +38,8 @@ struct Job {
     wants: Vec<Want>,
 }
 
-/// Fetches and writes everything that is planned; gives the number of bytes that were downloaded.
-pub(super) fn download(assembly: &Assembly<'_>, store: &Store, planned: Planned) -> Result<u64, Error> {
+/// Fetches and writes everything that is planned, and notes what is lacking; gives the number of bytes that were downloaded.
+pub(super) fn download(assembly: &Assembly<'_>, store: &Store, planned: Planned, lacks: &mut Lacks) -> Result<u64, Error> {
     let ctx = assembly.ctx;
     let mut feed = Feed::new(assembly, store, planned)?;
     let threads = budget::file_threads(ctx);
@@ -48,8 +48,8 @@ pub(super) fn download(assembly: &Assembly<'_>, store: &Store, planned: Planned)
         threads * 2,
         &mut || feed.next_job(),
         &|| (FrameDecoder::new(), Readers::new(&assembly.places.after, assembly.findings)),
-        &|(decoder, readers), job| write_blobs(assembly, store, decoder, readers, &job),
-        &mut |written: Result<(), Error>| written,
+        &|(decoder, readers), job| write_blobs(assembly, store, decoder, readers, job),
+        &mut |lacking: Result<Vec<(Want, Arc<str>)>, Error>| lacking?.iter().try_for_each(|(want, problem)| lacks.push(want, problem)),
     )?;
     feed.finish()
 }
@@ -59,13 +59,14 @@ fn write_blobs(
     store: &Store,
     decoder: &mut FrameDecoder,
     readers: &mut Readers<'_>,
-    job: &Job,
-) -> Result<(), Error> {
+    job: Job,
+) -> Result<Vec<(Want, Arc<str>)>, Error> {
+    let mut lacking = Vec::new();
     let plain = match &job.frame {
         Ok(stored) => decoder.decode(stored).map_err(|cause| Arc::from(cause.to_string())),
         Err(problem) => Err(problem.clone()),
     };
-    for want in &job.wants {
+    for want in job.wants {
         let at = want.at.expect("what is read from a pack has a place");
         let found = match &plain {
             Ok(plain) => member(plain, at.offset, want.length, &want.digest).map_err(|cause| Arc::from(cause.to_string())),
@@ -76,14 +77,19 @@ fn write_blobs(
             Err(problem) => {
                 let problem: &Arc<str> = problem;
                 assembly.findings.add(store.pack_key(&at.pack), problem.as_ref());
-                let other = readers.read(want);
-                other.ok_or_else(|| Error::damaged(store.pack_key(&at.pack), format!("{problem}; `{}` needs it", want.path)))?
+                match readers.read(&want) {
+                    Some(bytes) => bytes,
+                    None => {
+                        lacking.push((want, problem.clone()));
+                        continue;
+                    }
+                }
             }
         };
-        assembly.put(want, bytes)?;
+        assembly.put(&want, bytes)?;
         assembly.ctx.meter.add_bytes(u64::from(want.length));
     }
-    Ok(())
+    Ok(lacking)
 }
 
 /// Makes the jobs: keeps requests under way and cuts their answers into frames.
@@ -96,7 +102,6 @@ struct Feed<'a> {
     ahead: Option<(u64, Want)>,
     downloads: Downloads,
     sent: VecDeque<Read>,
-    budget: u64,
     travelling: u64,
     answer: Option<(Read, Result<Bytes, Arc<str>>)>,
     downloaded: u64,
@@ -112,7 +117,6 @@ impl<'a> Feed<'a> {
             ahead: None,
             downloads: store.remote.store.downloads(REQUESTS_MAX),
             sent: VecDeque::new(),
-            budget: (assembly.ctx.memory / 100 * MEMORY_PERCENT).max(PACK_MAX as u64),
             travelling: 0,
             answer: None,
             downloaded: 0,
@@ -163,7 +167,7 @@ impl<'a> Feed<'a> {
     fn receive(&mut self) -> Result<bool, Error> {
         while self.sent.len() < REQUESTS_MAX
             && let Some(read) = self.reads.peek()?
-            && (self.sent.is_empty() || self.travelling + read.at_most() <= self.budget)
+            && (self.sent.is_empty() || self.travelling + read.at_most() <= TRAVELLING_MAX)
         {
             let request = Request { key: self.store.pack_key(&read.pack), range: read.range.clone(), at_most: read.at_most() };
             self.downloads.request(request);

@@ -1,6 +1,9 @@
-//! What was found to be damaged on the way, though the bytes came from elsewhere.
+//! What was found to be damaged on the way.
 
 use std::sync::{Mutex, PoisonError};
+
+use crate::ops::Error;
+use crate::ops::error::chain;
 
 /// Most findings that are kept word for word: enough to see what is wrong, few enough to hold whatever is.
 const KEPT: usize = 100;
@@ -16,6 +19,19 @@ impl Findings {
         if kept.len() < KEPT && kept.iter().all(|(known, _)| *known != object) {
             kept.push((object, problem.into()));
         }
+    }
+
+    /// An outcome, or `None` when it is damage, which is added.
+    ///
+    /// # Errors
+    /// What is no damage.
+    pub(crate) fn unless_damaged<T>(&self, outcome: Result<T, Error>) -> Result<Option<T>, Error> {
+        match outcome {
+            Err(Error::Damaged { object, problem }) => self.add(object, problem),
+            Err(Error::Unreadable { object, cause }) => self.add(object, chain(&cause)),
+            outcome => return outcome.map(Some),
+        }
+        Ok(None)
     }
 
     /// The first of them: object or file, and what is wrong with it.

@@ -1,6 +1,6 @@
 //! The third pass: hard links, owners, modes and times; directories last, deepest first.
 
-use super::Assembly;
+use super::{Assembly, Lost};
 use crate::format::entry::{Entry, Kind};
 use crate::format::line::Line;
 use crate::ops::Error;
@@ -15,15 +15,15 @@ const JOB_ENTRIES: usize = 64;
 /// Memory for directories that wait for their turn, about 5,000 of them; more go to the disk.
 const DIRECTORIES_BUDGET: usize = 1 << 20;
 
-/// Gives all entries their links and metadata. All content is there and verified.
-pub(super) fn finish(assembly: &Assembly<'_>) -> Result<(), Error> {
+/// Gives all entries but the lost ones their links and metadata. All content is there and verified.
+pub(super) fn finish(assembly: &Assembly<'_>, lost: &mut Lost) -> Result<(), Error> {
     let mut directories = Directories { sorter: Sorter::new(assembly.work, DIRECTORIES_BUDGET), after: u64::MAX };
     let mut lines = (assembly.lines)()?;
     let threads = budget::file_threads(assembly.ctx);
     ordered::run(
         threads,
         threads * 2,
-        &mut || next_job(assembly, &mut *lines, &mut directories),
+        &mut || next_job(assembly, &mut *lines, &mut directories, lost),
         &|| (),
         &|(), job: Vec<Entry>| job.iter().try_for_each(|entry| finish_entry(assembly, entry)),
         &mut |finished| finished,
@@ -42,7 +42,12 @@ fn finish_entry(assembly: &Assembly<'_>, entry: &Entry) -> Result<(), Error> {
     Ok(assembly.target.finish(entry)?)
 }
 
-fn next_job(assembly: &Assembly<'_>, lines: &mut dyn Lines, directories: &mut Directories) -> Result<Option<Vec<Entry>>, Error> {
+fn next_job(
+    assembly: &Assembly<'_>,
+    lines: &mut dyn Lines,
+    directories: &mut Directories,
+    lost: &mut Lost,
+) -> Result<Option<Vec<Entry>>, Error> {
     assembly.ctx.stop.check()?;
     let mut job = Vec::with_capacity(JOB_ENTRIES);
     while job.len() < JOB_ENTRIES {
@@ -50,6 +55,7 @@ fn next_job(assembly: &Assembly<'_>, lines: &mut dyn Lines, directories: &mut Di
             None => break,
             Some(Line::More(_)) => {}
             Some(Line::Entry(entry)) if entry.kind == Kind::Directory => directories.push(entry)?,
+            Some(Line::Entry(entry)) if lost.takes(&entry)? => {}
             Some(Line::Entry(mut entry)) => {
                 entry.content = Vec::new();
                 job.push(entry);

@@ -3,17 +3,20 @@
 //! Three passes over the lines, none of which holds more in memory when there are more files:
 //! [`begin`] makes every entry and writes what folders on this machine have; [`planner`] orders the rest by pack and
 //! [`download`] fetches it; [`finish`] makes hard links and gives everything its metadata, directories last.
-//! No byte is written whose digest has not matched.
+//! What none of the places gave is looked for elsewhere before the last pass ([`lacks`]); a file whose bytes are not found there either
+//! is [`lost`] and is not in the target. No byte is written whose digest has not matched.
 //!
 //! What goes in is put together by [`open`]: the [`Places`] that bytes may come from, and the lines, whole or a selection ([`select`]).
 
 mod begin;
-mod data_folder;
 mod download;
 mod findings;
 mod finish;
+mod lacks;
+mod lost;
 mod open;
 mod planner;
+mod readers;
 mod reads;
 mod record;
 mod select;
@@ -22,10 +25,13 @@ mod stand_in;
 
 use std::path::Path;
 
-pub(crate) use data_folder::{DataFolder, Reader, problem_of};
 pub(crate) use findings::Findings;
+pub(crate) use lost::Lost;
+pub use lost::LostFile;
 pub(crate) use open::{Opened, copy_lines, lines_of, open, shipped_lines};
 
+use super::data_folder::DataFolder;
+use super::elsewhere::{Place, Tiers};
 use super::lists::Lines;
 use super::node::Remote;
 use super::{Context, Error};
@@ -33,6 +39,7 @@ use crate::archive::Target;
 use crate::format::entry::{Kind, Piece};
 use crate::format::line::Line;
 use crate::format::names::NodeName;
+use lacks::Lacks;
 use planner::Planner;
 use reads::Reads;
 
@@ -68,12 +75,25 @@ pub(crate) struct Assembly<'a> {
     pub(crate) lines: &'a OpenLines<'a>,
     /// Where bytes may come from.
     pub(crate) places: &'a Places,
+    /// Where else to look for what none of the places gives.
+    pub(crate) tiers: &'a Tiers,
+    /// What to do when bytes are found nowhere.
+    pub(crate) gaps: Gaps,
     /// The empty folder that is filled.
     pub(crate) target: &'a Target,
     /// A folder for temporary files.
     pub(crate) work: &'a Path,
-    /// Learns of damage that could be got around.
+    /// Learns of damage.
     pub(crate) findings: &'a Findings,
+}
+
+/// What to do when bytes are found nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gaps {
+    /// Fail: only the whole is of use.
+    Refuse,
+    /// Leave out the files that need them, and name them; fail only when no file is left.
+    LeaveOut,
 }
 
 /// What a stream of lines amounts to.
@@ -88,12 +108,16 @@ pub(crate) struct Totals {
 }
 
 /// What was assembled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(crate) struct Assembled {
     /// What the target now holds.
     pub(crate) totals: Totals,
     /// Bytes that came from the repository.
     pub(crate) downloaded: u64,
+    /// Places that bytes came from because they could not be read where they should lie.
+    pub(crate) elsewhere: Vec<Place>,
+    /// What the target should hold and does not.
+    pub(crate) lost: Lost,
 }
 
 impl Totals {
@@ -122,17 +146,31 @@ impl Assembly<'_> {
     /// Fills the target. When it fails, what is in the target is not to be used: the caller removes it.
     ///
     /// # Errors
-    /// [`Error::Damaged`] naming the object or file whose bytes are intact in none of the places; [`Error::Stopped`]; what the target
-    /// and the store give.
+    /// [`Error::Damaged`] naming the object or file whose bytes are found nowhere, unless they may be left out; [`Error::Stopped`]; what the
+    /// target and the store give.
     pub(crate) fn run(&self) -> Result<Assembled, Error> {
         let mut planner = Planner::new(self.work)?;
-        let totals = begin::begin(self, &mut planner)?;
-        let downloaded = match &self.places.store {
-            Some(store) => download::download(self, store, planner.finish(store, &|want| self.missing(want))?)?,
+        let mut lacks = Lacks::new(self.work);
+        let mut totals = begin::begin(self, &mut planner, &mut lacks)?;
+        let mut downloaded = match &self.places.store {
+            Some(store) => {
+                let planned = planner.finish(store, self.findings, &mut lacks)?;
+                download::download(self, store, planned, &mut lacks)?
+            }
             None => 0,
         };
-        finish::finish(self)?;
-        Ok(Assembled { totals, downloaded })
+        let (gains, mut lost) = lacks.fill(self)?;
+        downloaded += gains.downloaded;
+        if self.gaps == Gaps::Refuse {
+            lost.none()?;
+        }
+        finish::finish(self, &mut lost)?;
+        if totals.files == lost.files() {
+            lost.none()?;
+        }
+        totals.files -= lost.files();
+        totals.bytes -= lost.bytes();
+        Ok(Assembled { totals, downloaded, elsewhere: gains.places, lost })
     }
 
     /// Writes what was wanted; its digest has matched.
@@ -140,10 +178,14 @@ impl Assembly<'_> {
         if want.whole { self.target.write_new(&want.path, bytes) } else { self.target.write(&want.path, want.offset, bytes) }
     }
 
-    fn missing(&self, want: &record::Want) -> Error {
+    /// The pack or the file that should have held these bytes.
+    fn object_of(&self, want: &record::Want) -> String {
         let named = |place: &DataFolder| place.name_of(want.stored());
-        let object = self.places.before.first().or(self.places.after.first()).map_or_else(|| format!("`{}`", want.stored()), named);
-        Error::damaged(object, format!("its bytes at {} are not what was copied, and are in none of the other places", want.offset))
+        let file = || self.places.before.first().or(self.places.after.first()).map_or_else(|| format!("`{}`", want.stored()), named);
+        match (&self.places.store, &want.at) {
+            (Some(store), Some(at)) => store.pack_key(&at.pack),
+            _ => file(),
+        }
     }
 }
 

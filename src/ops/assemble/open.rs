@@ -4,12 +4,14 @@ use std::path::Path;
 
 use super::select::select;
 use super::spool::Spool;
-use super::{DataFolder, Findings, OpenLines, Places, Store};
+use super::{Findings, OpenLines, Places, Store};
 use crate::format::body::Role;
 use crate::format::path::RelPath;
 use crate::ops::catalogue::Shipped;
 use crate::ops::copies::{Copy, LINES};
 use crate::ops::damage::MISSING;
+use crate::ops::data_folder::DataFolder;
+use crate::ops::elsewhere::Tiers;
 use crate::ops::error::chain;
 use crate::ops::lists::{Lines, ShippedLines, read_body};
 use crate::ops::node::Remote;
@@ -24,7 +26,9 @@ pub(crate) struct Opened {
     pub(crate) places: Places,
     /// Opens its lines anew: all of them or the selected ones.
     pub(crate) lines: Box<OpenLines<'static>>,
-    /// What was found to be damaged already, though it could be got around.
+    /// Where else to look for what cannot be read in these.
+    pub(crate) tiers: Tiers,
+    /// What was found to be damaged already.
     pub(crate) findings: Findings,
     /// Keeps the local copy from being removed meanwhile.
     _held: Option<Lock>,
@@ -43,6 +47,7 @@ pub(crate) fn open(ctx: &Context, found: Found, from: &[Origin], paths: &[RelPat
     let findings = Findings::default();
     let mut places = Places::default();
     let mut held = None;
+    let tiers = Tiers::among(from, ctx, &found.node);
     for origin in from {
         let folder = match (origin, &found.local, &found.shipped) {
             (Origin::Local, Some(copy), _) => {
@@ -65,7 +70,7 @@ pub(crate) fn open(ctx: &Context, found: Found, from: &[Origin], paths: &[RelPat
     }
     let lines = whole_lines(found, from, &findings, work)?;
     let lines = if paths.is_empty() { lines } else { open_spool(select(&*lines, paths, work)?) };
-    Ok(Opened { places, lines, findings, _held: held })
+    Ok(Opened { places, lines, tiers, findings, _held: held })
 }
 
 /// The lines of the first of these tiers that has them; when none of them is a tier with lines, of any.

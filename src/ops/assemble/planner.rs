@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::Store;
+use super::findings::Findings;
+use super::lacks::{Lacks, NOWHERE};
 use super::record::{Frame, Want};
 use crate::format::digest::Digest;
 use crate::format::entry::{Location, Piece};
@@ -97,24 +99,31 @@ impl Planner {
         Ok(ordinal)
     }
 
-    /// The plan. Where blobs of a local copy are wanted, the file lists in the repository say where they lie.
-    ///
-    /// # Errors
-    /// [`Error::Damaged`] naming a file whose bytes are in none of the places.
-    pub(super) fn finish(mut self, store: &Store, missing: &dyn Fn(&Want) -> Error) -> Result<Planned, Error> {
+    /// The plan. Where blobs of a local copy are wanted, the file lists in the repository say where they lie; what they do not say, or no
+    /// longer can, is lacking.
+    pub(super) fn finish(mut self, store: &Store, findings: &Findings, lacks: &mut Lacks) -> Result<Planned, Error> {
         if let Some(unplaced) = self.unplaced.take() {
             let mut unplaced = unplaced.sorted()?;
-            let mut pieces = Pieces::new((store.located)()?);
+            let mut pieces = findings.unless_damaged((store.located)())?.map(Pieces::new);
             while let Some(record) = unplaced.next()? {
                 let mut want = Want::from_unplaced(record);
-                want.at = match pieces.find(&want)? {
+                let piece = match &mut pieces {
+                    Some(some) => findings.unless_damaged(some.find(&want))?,
+                    None => None,
+                };
+                let Some(piece) = piece else {
+                    pieces = None;
+                    lacks.push(&want, NOWHERE)?;
+                    continue;
+                };
+                want.at = match piece {
                     Some(Piece::Blob { digest, length, at }) if (digest, length) == (want.digest, want.length) => at,
                     _ => None,
                 };
-                if want.at.is_none() {
-                    return Err(missing(&want));
+                match want.at {
+                    Some(_) => self.push(&want)?,
+                    None => lacks.push(&want, NOWHERE)?,
                 }
-                self.push(&want)?;
             }
         }
         Ok(Planned { frames: self.frames.sorted()?, blobs: self.blobs.sorted()? })

@@ -76,6 +76,35 @@ impl Want {
         Fields(&record[u32::from_be_bytes(*key) as usize..]).rest()
     }
 
+    /// A record of a blob that could not be had, with the reason; it sorts by digest.
+    pub(super) fn to_lacking(&self, problem: &str) -> Vec<u8> {
+        let mut record = Vec::with_capacity(256);
+        self.put_rest(&mut record);
+        let rest = u32::try_from(record.len()).expect("a path is shorter than a line");
+        record.push(u8::from(self.at.is_some()));
+        if let Some(at) = &self.at {
+            record.extend_from_slice(at.pack.as_bytes());
+            record.extend_from_slice(&at.frame_offset.to_be_bytes());
+            record.extend_from_slice(&at.frame_length.to_be_bytes());
+            record.extend_from_slice(&at.offset.to_be_bytes());
+        }
+        record.extend_from_slice(problem.as_bytes());
+        record.extend_from_slice(&rest.to_be_bytes());
+        record
+    }
+
+    /// The blob and the reason of a record that [`Want::to_lacking`] made.
+    pub(super) fn from_lacking(record: &[u8]) -> (Self, String) {
+        let (record, rest) = record.split_last_chunk::<4>().expect("a record ends with the length of its first part");
+        let (rest, tail) = record.split_at(u32::from_be_bytes(*rest) as usize);
+        let mut fields = Fields(tail);
+        let at = (fields.take() == [1]).then(|| {
+            let (pack, frame_offset) = (fields.digest(), fields.u64());
+            Location { pack, frame_offset, frame_length: fields.u32(), offset: fields.u32() }
+        });
+        (Self { at, ..Fields(rest).rest() }, String::from_utf8_lossy(fields.0).into_owned())
+    }
+
     fn put_rest(&self, record: &mut Vec<u8>) {
         record.extend_from_slice(self.digest.as_bytes());
         record.extend_from_slice(&self.length.to_be_bytes());
@@ -174,8 +203,11 @@ mod tests {
         let stored = Some(Arc::new(RelPath::from_escaped("first").unwrap()));
         for want in [want("a/b", 5), Want { stored, ..want("z", 1 << 40) }] {
             assert_eq!(Want::from_placed(&want.to_placed(7)), (7, want.clone()));
-            let unplaced = Want { at: None, ..want };
+            let unplaced = Want { at: None, ..want.clone() };
             assert_eq!(Want::from_unplaced(&unplaced.to_unplaced()), unplaced);
+            for want in [want, unplaced] {
+                assert_eq!(Want::from_lacking(&want.to_lacking("it is missing")), (want, "it is missing".to_owned()));
+            }
         }
         let frame = Frame { ordinal: 3, pack: Digest::of(b"p"), offset: 24, length: 4 };
         assert_eq!(Frame::from_record(&frame.to_record()), frame);

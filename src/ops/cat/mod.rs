@@ -1,12 +1,15 @@
 //! `cat`: one file of a snapshot to an output.
 
+mod rest;
 mod shipped;
 
 use std::io::Write;
 
-use super::assemble::{DataFolder, Reader, copy_lines, problem_of, shipped_lines};
+use super::assemble::{Findings, copy_lines, shipped_lines};
 use super::catalogue::Shipped;
 use super::copies::Copy;
+use super::damage::Damage;
+use super::data_folder::{DataFolder, Reader, problem_of};
 use super::entries::{Entries, kind_in_words};
 use super::name::SnapshotName;
 use super::node::Remote;
@@ -22,45 +25,67 @@ pub(crate) use shipped::{Part, ShippedFile};
 /// Zero bytes that are written at a time for a hole.
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
-/// Writes the bytes of one file; each blob is written after its digest has matched. Gives the number of bytes.
-///
-/// They come from the local copy as long as its bytes are intact, then from the repository.
-///
-/// # Errors
-/// [`Error::Absent`] when there is no such file; [`Error::Refused`] when it is no file; [`Error::Damaged`].
-pub fn run(ctx: &Context, name: &SnapshotName, node: Option<&NodeName>, path: &RelPath, out: &mut dyn Write) -> Result<u64, Error> {
-    let found = Found::look_up(ctx, node, name)?;
-    Standing::of(&found).judge(write(ctx, found, path, out))
+/// What was written.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// How many bytes.
+    pub bytes: u64,
+    /// What was found to be damaged on the way. All bytes that were written are sound: they came from another place.
+    pub damage: Vec<Damage>,
 }
 
-fn write(ctx: &Context, found: Found, path: &RelPath, out: &mut dyn Write) -> Result<u64, Error> {
-    let _held = found.local.as_ref().map(|copy| copy.hold(ctx)).transpose()?;
+/// Writes the bytes of one file; each blob is written after its digest has matched.
+///
+/// They come from the local copy as long as its bytes are intact, then from the repository, then from wherever else they lie sound.
+///
+/// # Errors
+/// [`Error::Absent`] when there is no such file; [`Error::Refused`] when it is no file; [`Error::Damaged`] when bytes are found nowhere: what
+/// was written before is right.
+pub fn run(ctx: &Context, name: &SnapshotName, node: Option<&NodeName>, path: &RelPath, out: &mut dyn Write) -> Result<Outcome, Error> {
+    let findings = Findings::default();
     let mut out = Output { ctx, out, written: 0 };
-    let mut size = None;
-    if let Some(copy) = &found.local {
-        match find(path, &|| Ok(Entries::new(Box::new(copy_lines(copy)?)))) {
-            Ok((entries, entry)) => {
-                size = Some(entry.size);
-                match write_local(&mut out, copy, entries, &entry)? {
-                    None => return Ok(out.written),
-                    Some(damage) if found.shipped.is_none() => return Err(found.unreachable.unwrap_or(damage)),
-                    Some(damage) => ctx.warn(Some(&found.source), super::error::chain(&damage)),
-                }
-            }
-            Err(error) if error.is_damage() && found.shipped.is_some() => ctx.warn(Some(&found.source), super::error::chain(&error)),
-            Err(error) => return Err(error),
+    // As long as the local copy is intact, no store is asked.
+    let near = Found::near(ctx, node, name)?;
+    let from_copy = near.is_none();
+    if let Some(found) = near {
+        let _held = found.local.as_ref().map(|copy| copy.hold(ctx)).transpose()?;
+        if write_nearest(&mut out, &found, path, true, &findings)? {
+            return Ok(Outcome { bytes: out.written, damage: Vec::new() });
         }
     }
-    let Some((remote, shipped)) = &found.shipped else {
-        let absent = Error::Absent(format!("{} is not in the repository", found.name()));
-        return Err(found.unreachable.unwrap_or(absent));
-    };
-    let (entries, entry) = find(path, &|| Ok(Entries::new(shipped_lines(remote, shipped)?)))?;
+    let found = Found::look_up(ctx, node, name)?;
+    let snapshot = found.name();
+    let _held = found.local.as_ref().map(|copy| copy.hold(ctx)).transpose()?;
+    let standing = Standing::of(&found);
+    standing.judge(match write_nearest(&mut out, &found, path, from_copy, &findings) {
+        Ok(true) => Ok(()),
+        Ok(false) => rest::write(&mut out, found, path, &findings),
+        Err(error) => Err(error),
+    })?;
+    let damage =
+        findings.take().into_iter().map(|(object, problem)| Damage { object, snapshot: Some(snapshot.clone()), problem }).collect();
+    Ok(Outcome { bytes: out.written, damage })
+}
+
+/// Writes as much as the local copy (where it is to be read: `from_copy`) and then the repository have intact; true when that is all.
+fn write_nearest(out: &mut Output<'_>, found: &Found, path: &RelPath, from_copy: bool, findings: &Findings) -> Result<bool, Error> {
+    let mut size = None;
+    if let Some(copy) = found.local.as_ref().filter(|_| from_copy) {
+        let opened = find(path, &|| Ok(Entries::new(Box::new(copy_lines(copy)?))));
+        if let Some((entries, entry)) = findings.unless_damaged(opened)? {
+            size = Some(entry.size);
+            if findings.unless_damaged(write_local(out, copy, entries, &entry))?.is_some() {
+                return Ok(true);
+            }
+        }
+    }
+    let Some((remote, shipped)) = &found.shipped else { return Ok(false) };
+    let opened = find(path, &|| Ok(Entries::new(shipped_lines(remote, shipped)?)));
+    let Some((entries, entry)) = findings.unless_damaged(opened)? else { return Ok(false) };
     if size.is_some_and(|size| size != entry.size) {
         return Err(Error::damaged(format!("`{path}`"), "the local copy and the repository disagree about its size"));
     }
-    write_shipped(&mut out, remote, shipped, found.local.as_ref(), entries, &entry)?;
-    Ok(out.written)
+    write_shipped(out, remote, shipped, found.local.as_ref(), (entries, &entry), findings)
 }
 
 /// The file at a path, or the one that a hard link there stands for; with the entries positioned behind its first line.
@@ -105,12 +130,9 @@ impl Output<'_> {
     }
 }
 
-/// Writes as much as the local copy has intact; gives what is wrong with the rest, if anything is.
-fn write_local(out: &mut Output<'_>, copy: &Copy, mut entries: Entries, entry: &Entry) -> Result<Option<Error>, Error> {
-    let data = match DataFolder::of_copy(&copy.data()) {
-        Ok(data) => data,
-        Err(cause) => return Ok(Some(cause)),
-    };
+/// Writes as much as the local copy has intact; damage is an error.
+fn write_local(out: &mut Output<'_>, copy: &Copy, mut entries: Entries, entry: &Entry) -> Result<(), Error> {
+    let data = DataFolder::of_copy(&copy.data()).map_err(|cause| Error::damaged(copy.data().display(), super::error::chain(&cause)))?;
     let (mut reader, mut buffer) = (Reader::new(&data), Vec::new());
     let mut content = Some(entry.content.clone());
     while let Some(pieces) = content {
@@ -121,25 +143,25 @@ fn write_local(out: &mut Output<'_>, copy: &Copy, mut entries: Entries, entry: &
                     buffer.resize(length as usize, 0);
                     match reader.read(&entry.path, out.written, &mut buffer, &digest) {
                         Ok(true) => out.write(&buffer)?,
-                        outcome => return Ok(Some(Error::damaged(data.name_of(&entry.path), problem_of(outcome)))),
+                        outcome => return Err(Error::damaged(data.name_of(&entry.path), problem_of(outcome))),
                     }
                 }
             }
         }
         content = entries.more()?;
     }
-    Ok(None)
+    Ok(())
 }
 
-/// Writes the rest of a file from the repository; for what is damaged there, the local copy is asked once more.
+/// Writes the rest of a file from the repository; for what is damaged there, the local copy is asked once more. True when that is all.
 fn write_shipped(
     out: &mut Output<'_>,
     remote: &Remote,
     shipped: &Shipped,
     copy: Option<&Copy>,
-    entries: Entries,
-    entry: &Entry,
-) -> Result<(), Error> {
+    (entries, entry): (Entries, &Entry),
+    findings: &Findings,
+) -> Result<bool, Error> {
     let data = copy.and_then(|copy| DataFolder::of_copy(&copy.data()).ok());
     let mut spare = data.as_ref().map(Reader::new);
     let mut file = ShippedFile::open(remote, &shipped.head.node, entries, entry, out.written);
@@ -149,16 +171,17 @@ fn write_shipped(
             Part::Hole(length) => out.write_hole(length)?,
             Part::Bytes(bytes) => out.write(bytes)?,
             Part::Damaged { digest, length, error } => {
+                findings.unless_damaged(Err::<(), _>(error))?;
                 buffer.resize(length as usize, 0);
                 match spare.as_mut().map(|spare| spare.read(&entry.path, out.written, &mut buffer, &digest)) {
                     Some(Ok(true)) => out.write(&buffer)?,
-                    _ => return Err(error),
+                    _ => return Ok(false),
                 }
             }
         }
     }
     if out.written == entry.size {
-        Ok(())
+        Ok(true)
     } else {
         Err(Error::damaged(format!("`{}`", entry.path), format!("its content ends at byte {} of {}", out.written, entry.size)))
     }

@@ -1,17 +1,26 @@
 //! The folder that a fetch fills, and that never looks whole while it is not.
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use crate::ops::Error;
 use crate::sys::file;
+use crate::sys::lock::Lock;
 use crate::sys::random::{Random, hex};
 use crate::sys::tree::remove_tree;
 
 /// What a folder holds, or how its name ends, while it is being filled.
 const MARK: &str = ".windlass-partial-";
+
+/// Random bytes at the end of such a name.
+const RANDOM: usize = 4;
+
+/// How often another folder is made when one was taken for a left-over before it could be locked: that once is unlikely enough.
+const LOCK_TRIES: u32 = 3;
 
 /// A folder that is being filled.
 pub(super) struct Destination {
@@ -21,8 +30,9 @@ pub(super) struct Destination {
 }
 
 enum Filling {
-    /// A hidden folder beside it, which takes its name at the end.
-    Beside(PathBuf),
+    /// A hidden folder beside it, which takes its name at the end. It is locked where the filesystem can, so that no other fetch takes
+    /// it for a left-over.
+    Beside(PathBuf, #[expect(dead_code, reason = "held until the folder has its name")] Option<Lock>),
     /// The folder itself, which holds this mark meanwhile.
     Inside(PathBuf),
 }
@@ -55,7 +65,8 @@ impl Destination {
     /// # Errors
     /// As [`Destination::check`]; [`Error::File`] when nothing can be made there.
     pub(super) fn begin(to: &Path, random: &dyn Random) -> Result<Self, Error> {
-        let mark = format!("{MARK}{}", hex(random, 4));
+        clear_left_overs(to);
+        let mark = format!("{MARK}{}", hex(random, RANDOM));
         if Self::check(to)? {
             let mark = to.join(mark);
             fs::write(&mark, "A fetch is filling this folder, or was broken off: what is here is not complete.\n")
@@ -65,18 +76,24 @@ impl Destination {
         let name = to.file_name().ok_or_else(|| Error::Usage(format!("{} is no name for a new folder", to.display())))?;
         let parent = parent(to);
         fs::create_dir_all(parent).map_err(Error::file("create the folder", parent))?;
-        let mut beside = std::ffi::OsString::from(".");
-        beside.push(name);
-        beside.push(mark);
-        let beside = parent.join(beside);
-        fs::DirBuilder::new().mode(0o700).create(&beside).map_err(Error::file("create the folder", &beside))?;
-        Ok(Self { to: to.to_owned(), filling: Filling::Beside(beside) })
+        for attempt in 0.. {
+            let mut beside = hidden(name);
+            beside.push(hex(random, RANDOM));
+            let beside = parent.join(beside);
+            fs::DirBuilder::new().mode(0o700).create(&beside).map_err(Error::file("create the folder", &beside))?;
+            match Lock::of_folder(&beside) {
+                // Another fetch has found it in the moment before it was locked, and removes it.
+                Ok(None) if attempt < LOCK_TRIES => {}
+                locked => return Ok(Self { to: to.to_owned(), filling: Filling::Beside(beside, locked.ok().flatten()) }),
+            }
+        }
+        unreachable!("the last attempt returns")
     }
 
     /// The folder to put files into.
     pub(super) fn folder(&self) -> &Path {
         match &self.filling {
-            Filling::Beside(folder) => folder,
+            Filling::Beside(folder, _) => folder,
             Filling::Inside(_) => &self.to,
         }
     }
@@ -87,7 +104,7 @@ impl Destination {
     /// [`Error::File`].
     pub(super) fn unmark(&self) -> Result<(), Error> {
         match &self.filling {
-            Filling::Beside(_) => Ok(()),
+            Filling::Beside(..) => Ok(()),
             Filling::Inside(mark) => fs::remove_file(mark).map_err(Error::file("remove", mark)),
         }
     }
@@ -99,7 +116,7 @@ impl Destination {
     pub(super) fn end<T>(self, filled: Result<T, Error>) -> Result<T, Error> {
         let filled = filled.and_then(|filled| match &self.filling {
             Filling::Inside(_) => Ok(filled),
-            Filling::Beside(folder) => {
+            Filling::Beside(folder, _) => {
                 // A folder never takes the place of a file or of a folder that holds anything.
                 fs::rename(folder, &self.to).map_err(Error::file("rename to its final name", folder))?;
                 file::sync_folder(parent(&self.to))?;
@@ -123,6 +140,30 @@ impl Destination {
         }
         // Last, so that the folder is marked for as long as it holds anything.
         Ok(remove_tree(mark)?)
+    }
+}
+
+/// The beginning of the names of hidden folders beside a target of this name.
+fn hidden(name: &OsStr) -> OsString {
+    let mut hidden = OsString::from(".");
+    hidden.push(name);
+    hidden.push(MARK);
+    hidden
+}
+
+/// Removes hidden folders that fetches to the same target have left when they were killed: nobody holds their lock. What cannot be
+/// removed is in nobody's way and stays.
+fn clear_left_overs(to: &Path) {
+    let Some(name) = to.file_name() else { return };
+    let Ok(found) = fs::read_dir(parent(to)) else { return };
+    let hidden = hidden(name);
+    let is_left_over = |found: &OsStr| {
+        found.as_bytes().strip_prefix(hidden.as_bytes()).is_some_and(|end| end.len() == 2 * RANDOM && end.iter().all(u8::is_ascii_hexdigit))
+    };
+    for entry in found.filter_map(Result::ok).filter(|entry| is_left_over(&entry.file_name())) {
+        if let Ok(Some(_lock)) = Lock::of_folder(&entry.path()) {
+            let _ = remove_tree(&entry.path());
+        }
     }
 }
 

@@ -6,14 +6,17 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::assemble::{self, Assembled, Assembly, Opened, Totals};
+pub use super::assemble::LostFile;
+use super::assemble::{self, Assembled, Assembly, Gaps, Opened, Totals};
 use super::damage::Damage;
+pub use super::elsewhere::Place;
+use super::elsewhere::Tiers;
 use super::name::SnapshotName;
 use super::origin::Origin;
 use super::snapshots::Found;
 use super::standing::Standing;
 use super::work::work_folder;
-use super::{Context, Error};
+use super::{Context, Error, size};
 use crate::archive::Target;
 use crate::format::line::Line;
 use crate::format::names::{NodeName, SourceName};
@@ -53,8 +56,14 @@ pub struct Outcome {
     pub notes: Vec<String>,
     /// How many such notes there are in all.
     pub noted: u64,
-    /// What was found to be damaged on the way. All bytes that were fetched are sound: they came from elsewhere.
+    /// What was found to be damaged on the way. All bytes that were fetched are sound: they came from another place.
     pub damage: Vec<Damage>,
+    /// Places that bytes came from because neither the snapshot's own copy nor its packs had them sound, at most 20.
+    pub elsewhere: Vec<Place>,
+    /// Files that are not in the folder because some of their bytes were found nowhere, at most the first 20 in path order.
+    pub lost: Vec<LostFile>,
+    /// How many such files there are in all, further names of a file counted.
+    pub lost_files: u64,
 }
 
 /// Most notes in an outcome.
@@ -65,33 +74,53 @@ const NOTES: usize = 20;
 /// A folder that is not there yet appears complete at the end, by a rename. One that is there and empty is filled where it is (it may be
 /// a mount, or somebody may stand in it) and holds a file `.windlass-partial-…` until all is verified; a failure empties it again.
 ///
+/// Bytes that cannot be read where they should lie are taken from wherever else they lie sound ([`super::elsewhere`]). A file of which some
+/// lie nowhere is left out and named in the outcome; everything else is put in the folder as always.
+///
 /// # Errors
-/// [`Error::Refused`] when the folder is not empty; [`Error::Damaged`] naming the object when bytes are found in no tier.
+/// [`Error::Refused`] when the folder is not empty; [`Error::Damaged`] naming the object when lists are damaged or no file at all is whole.
 pub fn run(ctx: &Context, name: &SnapshotName, options: &Options) -> Result<Outcome, Error> {
-    let found = Found::look_up(ctx, options.node.as_ref(), name)?;
-    Standing::of(&found).judge(fetch(ctx, found, options))
+    if options.from.is_empty()
+        && let Some(found) = Found::near(ctx, options.node.as_ref(), name)?
+    {
+        match fetch(ctx, found, options, Gaps::Refuse) {
+            // What is damaged here may be intact there.
+            Err(error) if error.is_damage() => {}
+            outcome => return outcome,
+        }
+    }
+    fetch(ctx, Found::look_up_in(ctx, options.node.as_ref(), name, &options.from)?, options, Gaps::LeaveOut)
 }
 
-fn fetch(ctx: &Context, found: Found, options: &Options) -> Result<Outcome, Error> {
+/// `gaps`: where the whole is wanted, nothing is looked for elsewhere either, so that the caller can name more places first.
+fn fetch(ctx: &Context, found: Found, options: &Options, gaps: Gaps) -> Result<Outcome, Error> {
     let (source, id) = (found.source.clone(), found.id);
+    let standing = Standing::of(&found);
     ctx.phase(&source, Some(id), "fetching");
     let work = work_folder(ctx)?;
     Destination::check(&options.to)?;
     let nearest = nearest(&found, &options.from);
-    let opened = assemble::open(ctx, found, &options.from, &options.paths, &work)?;
-    let (totals, downloaded_bytes, notes, noted) = if options.dry_run {
+    let mut opened = standing.judge(assemble::open(ctx, found, &options.from, &options.paths, &work))?;
+    if gaps == Gaps::Refuse {
+        opened.tiers = Tiers { copies: false, repository: None };
+    }
+    let (assembled, notes, noted) = if options.dry_run {
         let totals = Totals::of(&mut *(opened.lines)()?)?;
-        (totals, if nearest { 0 } else { download_size(&opened, &work)? }, Vec::new(), 0)
+        let downloaded = if nearest { 0 } else { download_size(&opened, &work)? };
+        (Assembled { totals, downloaded, ..Assembled::default() }, Vec::new(), 0)
     } else {
         let destination = Destination::begin(&options.to, &*ctx.random)?;
-        let filled = fill(ctx, &opened, &destination, &work);
-        let (assembled, notes, noted) = destination.end(filled)?;
-        (assembled.totals, assembled.downloaded, notes, noted)
+        let filled = standing.judge(fill(ctx, &opened, gaps, &destination, &work));
+        // What is found nowhere any more because the snapshot was removed is not lost.
+        let filled = filled.and_then(|filled| if filled.0.lost.files() > 0 { standing.check().map(|()| filled) } else { Ok(filled) });
+        destination.end(filled)?
     };
     let snapshot = format!("{source}/{id}");
     let damage = opened.findings.take().into_iter();
     let damage = damage.map(|(object, problem)| Damage { object, snapshot: Some(snapshot.clone()), problem }).collect();
-    Ok(Outcome { source, id, files: totals.files, bytes: totals.bytes, downloaded_bytes, notes, noted, damage })
+    let Assembled { totals: Totals { files, bytes, .. }, downloaded: downloaded_bytes, elsewhere, lost } = assembled;
+    let lost_files = lost.files();
+    Ok(Outcome { source, id, files, bytes, downloaded_bytes, notes, noted, damage, elsewhere, lost: lost.named(), lost_files })
 }
 
 /// Whether a local copy is the first place that is asked: then, unless it is damaged, nothing travels.
@@ -110,17 +139,18 @@ fn download_size(opened: &Opened, work: &Path) -> Result<u64, Error> {
 
 type Filled = (Assembled, Vec<String>, u64);
 
-fn fill(ctx: &Context, opened: &Opened, destination: &Destination, work: &Path) -> Result<Filled, Error> {
+fn fill(ctx: &Context, opened: &Opened, gaps: Gaps, destination: &Destination, work: &Path) -> Result<Filled, Error> {
     let totals = Totals::of(&mut *(opened.lines)()?)?;
     let free = ctx.space.room(destination.folder())?.free;
     if totals.solid > free {
         let to = destination.folder().display();
-        return Err(Error::Refused(format!("{to} has {free} bytes free, and the files take {}", totals.solid)));
+        let (free, take) = (size::in_words(free), size::in_words(totals.solid));
+        return Err(Error::Refused(format!("{to} has {free} free, and the files take {take}")));
     }
     ctx.meter.set_total(totals.solid);
     let target = Target::new(destination.folder(), rustix::process::geteuid().is_root())?;
-    let Opened { lines, places, findings, .. } = opened;
-    let assembly = Assembly { ctx, lines, places, target: &target, work, findings };
+    let Opened { lines, places, tiers, findings, .. } = opened;
+    let assembly = Assembly { ctx, lines, places, tiers, gaps, target: &target, work, findings };
     let assembled = assembly.run()?;
     destination.unmark()?;
     // Taking the mark away has changed the folder's time.

@@ -40,6 +40,14 @@ pub struct Options {
     pub dry_run: bool,
 }
 
+impl Options {
+    /// The catalogue; a dry run keeps nothing of what it reads.
+    fn read(&self, ctx: &Context, remote: &Remote, node: &NodeName) -> Result<Catalogue, Error> {
+        let read = if self.dry_run { Catalogue::glance } else { Catalogue::read };
+        read(ctx, remote, node, None)
+    }
+}
+
 /// Objects and their stored bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Tally {
@@ -113,7 +121,7 @@ pub fn run(ctx: &Context, options: &Options, planned: &Plan) -> Result<Outcome, 
     // before the bodies are read, and the newest head is taken from a listing that ended before the one that the bodies come from began:
     // so whatever is older than that head and needed by a snapshot has its body in the second listing.
     let files = marks::list(&remote, node)?;
-    let first = Catalogue::read(ctx, &remote, node, None)?;
+    let first = options.read(ctx, &remote, node)?;
     let newest_head = first.listed.values().flat_map(|numbers| numbers.heads.values()).map(|head| head.modified).max();
     let mut inventory = Inventory::new(&work_folder(ctx)?);
     inventory.list(ctx, &remote, node)?;

@@ -55,7 +55,7 @@ impl Plan {
 pub fn plan(ctx: &Context, options: &Options) -> Result<Plan, Error> {
     let remote = Remote::open(ctx)?;
     let node = options.node.as_ref().unwrap_or(&ctx.node);
-    let catalogue = Catalogue::read(ctx, &remote, node, None)?;
+    let catalogue = options.read(ctx, &remote, node)?;
     let known: BTreeSet<&SourceName> = catalogue.listed.keys().map(|(source, _)| source).collect();
     if known.is_empty() {
         remote.check_node(node)?;
@@ -106,7 +106,7 @@ fn candidates(ctx: &Context, remote: &Remote, snapshots: &[&Shipped], pins: &Pin
         let head = &shipped.head;
         let mut sound = head.problems.is_empty();
         if sound && !found && head.id.to_timestamp() <= future {
-            sound = verify::known_damage_in(verdicts, remote, shipped)?.is_none();
+            sound = verify::known_damage_in(verdicts, remote, shipped)?.is_empty();
             found = sound;
         }
         let pinned = pins.of(&(head.source.clone(), head.id)).is_some();

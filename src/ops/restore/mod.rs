@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use self::about::About;
+use super::damage::Damage;
 use super::event::Event;
 use super::locks::{self, Waiting};
 use super::name::{SnapshotName, Which};
@@ -20,7 +21,7 @@ use super::origin::Origin;
 use super::snapshots::Found;
 use super::standing::Standing;
 use super::undo::{JOURNAL, Pending, Site, Step, UndoRecord, recover, site};
-use super::{Context, Error};
+use super::{Context, Error, size};
 use crate::format::names::{NodeName, SourceName};
 use crate::format::snapshot_id::SnapshotId;
 use crate::source;
@@ -63,7 +64,8 @@ pub struct Plan {
     pub download_bytes: u64,
     /// Free bytes on the target's filesystem.
     pub free_bytes: u64,
-    /// How long it will take at the rate measured last; `None` when none was measured yet.
+    /// How long it will take at the rate measured last; `None` when none was measured yet. Documents say it in whole seconds.
+    #[serde(skip)]
     pub estimate: Option<Duration>,
     /// What a person should know before saying yes.
     pub warnings: Vec<String>,
@@ -103,6 +105,8 @@ pub struct Outcome {
     pub aside: Option<PathBuf>,
     /// What could not be given back (owners, attributes).
     pub notes: Vec<String>,
+    /// What was found to be damaged on the way. All bytes that were put in place are sound: they came from another place.
+    pub damage: Vec<Damage>,
 }
 
 /// Plans a restore.
@@ -113,9 +117,9 @@ pub fn plan(ctx: &Context, name: &SnapshotName, options: &Options) -> Result<Pla
     if let Some(source) = &name.source {
         ctx.source(source)?;
     }
-    let found = Found::look_up(ctx, options.node.as_ref(), name)?;
+    let found = Found::look_up_in(ctx, options.node.as_ref(), name, &options.from)?;
     let spec = ctx.source(&found.source)?;
-    let facts = About::of(&found)?;
+    let facts = About::of(ctx, &found)?;
     if facts.kind != spec.kind.word() {
         let kind = spec.kind.word();
         return Err(Error::Refused(format!(
@@ -131,7 +135,11 @@ pub fn plan(ctx: &Context, name: &SnapshotName, options: &Options) -> Result<Pla
     let download_bytes = staging::download_size(ctx, &found, options)?;
     let mut warnings = facts.warnings(&found, spec);
     if facts.bytes > room.free {
-        warnings.push(format!("the files take up to {} bytes and {} are free: it may not fit", facts.bytes, room.free));
+        warnings.push(format!(
+            "the files take up to {} and {} are free: it may not fit",
+            size::in_words(facts.bytes),
+            size::in_words(room.free)
+        ));
     }
     let folder = site::folder(ctx, spec)?;
     // What a broken-off restore has left is settled before this one begins, and is not looked at yet.
@@ -165,8 +173,8 @@ pub fn run(ctx: &Context, plan: &Plan, wait: Waiting) -> Result<Outcome, Error> 
     let _lock = locks::source(ctx, &plan.source, "restore", wait)?;
     recover(ctx, spec)?;
     let started = ctx.clock.monotonic();
-    let found = Found::look_up(ctx, plan.options.node.as_ref(), &plan.name)?;
-    let about = About::of(&found)?;
+    let found = Found::look_up_in(ctx, plan.options.node.as_ref(), &plan.name, &plan.options.from)?;
+    let about = About::of(ctx, &found)?;
     let folder = site::folder(ctx, spec)?;
     let placement = site::placement(ctx, spec)?;
     let site = Site::of(&placement);
@@ -215,6 +223,7 @@ pub fn run(ctx: &Context, plan: &Plan, wait: Waiting) -> Result<Outcome, Error> 
         downloaded_bytes: staged.downloaded,
         aside: site.has_aside().then(|| site.aside.to_owned()),
         notes: staged.notes,
+        damage: staged.damage,
     })
 }
 
@@ -301,5 +310,6 @@ pub fn undo(ctx: &Context, plan: &UndoPlan, wait: Waiting) -> Result<Outcome, Er
         downloaded_bytes: 0,
         aside: site.has_aside().then(|| site.aside.to_owned()),
         notes: Vec::new(),
+        damage: Vec::new(),
     })
 }

@@ -10,13 +10,15 @@ use super::Options;
 use crate::archive::Target;
 use crate::format::entry::Kind;
 use crate::format::line::Line;
-use crate::ops::assemble::{self, Assembly};
+use crate::ops::assemble::{self, Assembly, Gaps, Opened};
+use crate::ops::damage::Damage;
+use crate::ops::elsewhere::Place;
 use crate::ops::origin::Origin;
 use crate::ops::snapshots::Found;
 use crate::ops::spec::{SourceKind, SourceSpec};
 use crate::ops::undo::Site;
 use crate::ops::work::work_folder;
-use crate::ops::{Context, Error};
+use crate::ops::{Context, Error, size};
 use crate::source;
 use crate::sys::tree::remove_tree;
 
@@ -26,6 +28,8 @@ pub(super) struct Staged {
     pub(super) bytes: u64,
     pub(super) downloaded: u64,
     pub(super) notes: Vec<String>,
+    /// What was found to be damaged, though the bytes came from another place.
+    pub(super) damage: Vec<Damage>,
 }
 
 /// Bytes that would have to be downloaded at most; 0 when a local copy is at hand.
@@ -51,22 +55,28 @@ pub(super) fn stage(ctx: &Context, found: Found, options: &Options, site: &Site<
     let free = ctx.space.room(&filling)?.free;
     if totals.solid > free {
         return Err(Error::Refused(format!(
-            "{name} takes {} bytes beside {}, and {free} are free; nothing was changed",
-            totals.solid,
-            site.target.display()
+            "{name} takes {} beside {}, and {} are free; nothing was changed",
+            size::in_words(totals.solid),
+            site.target.display(),
+            size::in_words(free)
         )));
     }
     ctx.meter.set_total(totals.solid);
     let target = Target::new(&filling, rustix::process::geteuid().is_root())?;
-    let (lines, places, findings) = (&opened.lines, &opened.places, &opened.findings);
-    let assembled = Assembly { ctx, lines, places, target: &target, work: &work, findings }.run()?;
-    for (object, problem) in opened.findings.take() {
+    let Opened { lines, places, tiers, findings, .. } = &opened;
+    let assembled = Assembly { ctx, lines, places, tiers, gaps: Gaps::Refuse, target: &target, work: &work, findings }.run()?;
+    let damage = opened.findings.take();
+    for (object, problem) in &damage {
         ctx.warn(Some(&spec.name), format!("{object}: {problem}; the bytes were taken from elsewhere"));
+    }
+    for Place { place, blobs, bytes } in &assembled.elsewhere {
+        ctx.warn(Some(&spec.name), format!("{place} had {blobs} pieces ({bytes} bytes) of what was damaged"));
     }
     if let SourceKind::Sqlite { .. } = spec.kind {
         single_file(ctx, &filling, site.staged, &mut *(opened.lines)()?)?;
     }
-    Ok(Staged { files: totals.files, bytes: totals.bytes, downloaded: assembled.downloaded, notes: target.notes() })
+    let damage = damage.into_iter().map(|(object, problem)| Damage { object, snapshot: Some(name.clone()), problem }).collect();
+    Ok(Staged { files: totals.files, bytes: totals.bytes, downloaded: assembled.downloaded, notes: target.notes(), damage })
 }
 
 /// The places to ask, with the live files put before the repository: they cost nothing and are believed only if their digest matches.

@@ -11,7 +11,7 @@ use crate::ops::catalogue::{self, Catalogue};
 use crate::ops::copies::Copy;
 use crate::ops::node::Remote;
 use crate::ops::spec::SourceSpec;
-use crate::ops::{AGENT, Context, Error};
+use crate::ops::{AGENT, Context, Error, size};
 
 /// What came of an attempt to commit.
 pub(super) enum Committed {
@@ -48,7 +48,11 @@ impl Manifest<'_> {
         let (source, id) = (&self.spec.name, self.copy.id());
         let text = body.to_text();
         if text.len() > BODY_MAX {
-            return Err(Error::Refused(format!("the manifest body would take {} bytes, {BODY_MAX} are allowed", text.len())));
+            return Err(Error::Refused(format!(
+                "the manifest body would take {}, and {} are allowed",
+                size::in_words(text.len() as u64),
+                size::in_words(BODY_MAX as u64)
+            )));
         }
         let reference = BodyRef { length: text.len() as u64, sha256: Digest::of(&text) };
         UsedNumbers::of(self.ctx, self.remote, source)?.note(id, self.n)?;

@@ -15,6 +15,7 @@ mod packing;
 mod presence;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -58,29 +59,49 @@ pub struct Shipment {
     pub problems: Vec<crate::format::head::ProblemCount>,
 }
 
+/// What came of shipping a source.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// What was (or would be) shipped, oldest first.
+    pub shipped: Vec<Shipment>,
+    /// Copies that were passed over, so that newer ones reach the repository, each with the reason.
+    pub failed: Vec<(SnapshotId, Error)>,
+}
+
+impl Outcome {
+    /// What was shipped, or the first reason why not all was.
+    ///
+    /// # Errors
+    /// That of the first copy that was passed over.
+    pub fn complete(self) -> Result<Vec<Shipment>, Error> {
+        self.failed.into_iter().next().map_or(Ok(self.shipped), |(_, error)| Err(error))
+    }
+}
+
 /// Ships what the repository does not have of this source. A run that was broken off is taken up where it stopped.
 ///
-/// A local copy that is damaged is passed over, so that newer ones reach the repository; its error comes at the end.
+/// A copy that itself cannot be shipped (it is damaged, too large for the format, cannot be read) is passed over: a manifest names what was
+/// shipped before it, not every id, so newer copies need not wait for it.
 ///
 /// # Errors
-/// [`Error::Refused`] when the node's name belongs to another machine; [`Error::Damaged`] when a local copy is; what the store gives.
-/// Shipments before the failing one stay.
-pub fn run(ctx: &Context, source: &SourceName, options: &Options) -> Result<Vec<Shipment>, Error> {
+/// [`Error::Refused`] when the node's name belongs to another machine; what the store gives. Shipments before the failing one stay.
+pub fn run(ctx: &Context, source: &SourceName, options: &Options) -> Result<Outcome, Error> {
     let spec = ctx.source(source)?;
-    let _lock = locks::shipping(ctx, &format!("ship {source}"), options.wait)?;
+    // A dry run only looks: it takes no lock and keeps nothing of what it reads.
+    let _lock = if options.dry_run { None } else { Some(locks::shipping(ctx, &format!("ship {source}"), options.wait)?) };
     let remote = Remote::open_for_shipping(ctx)?;
     ctx.phase(source, None, "planning");
     let copies = Copies::read(ctx, source)?;
-    let mut catalogue = Catalogue::read(ctx, &remote, &ctx.node, None)?;
+    let mut catalogue =
+        if options.dry_run { Catalogue::glance(ctx, &remote, &ctx.node, None)? } else { Catalogue::read(ctx, &remote, &ctx.node, None)? };
     let removed = removals::of_source(&remote, &ctx.node, source)?;
     if !options.dry_run {
         numbers::UsedNumbers::of(ctx, &remote, source)?.tidy(&copies)?;
     }
-    let mut shipments = Vec::new();
-    let mut damage = None;
+    let mut outcome = Outcome::default();
     for copy in choose(&copies, &catalogue, &removed, spec, options)? {
         if options.dry_run {
-            shipments.push(shipment(copy, 0, 0));
+            outcome.shipped.push(shipment(copy, 0, 0));
             continue;
         }
         let held = match copy.hold(ctx) {
@@ -93,7 +114,7 @@ pub fn run(ctx: &Context, source: &SourceName, options: &Options) -> Result<Vec<
         };
         match one::ship(ctx, &remote, spec, copy, &catalogue) {
             Ok(head) => {
-                shipments.push(shipment(copy, head.added_bytes, head.stored_bytes));
+                outcome.shipped.push(shipment(copy, head.added_bytes, head.stored_bytes));
                 ctx.tell(Event::Shipped {
                     source: source.clone(),
                     snapshot: copy.id(),
@@ -102,18 +123,20 @@ pub fn run(ctx: &Context, source: &SourceName, options: &Options) -> Result<Vec<
                 });
                 catalogue.snapshots.insert((source.clone(), copy.id()), Shipped { head });
             }
-            Err(error @ Error::Damaged { .. }) if damage.is_none() => {
-                ctx.warn(Some(source), format!("{}/{} was not shipped: {}", source, copy.id(), super::error::chain(&error)));
-                copy.note_damage(ctx, super::error::chain(&error))?;
-                damage = Some(error);
+            Err(error) if error.is_stopped() || matches!(error, Error::Repository(_)) => return Err(error),
+            Err(error) => {
+                // Damage may as well have been found in the repository, which says nothing of the copy.
+                if matches!(&error, Error::Damaged { object, .. } if Path::new(object).starts_with(&copy.dir)) {
+                    copy.note_damage(ctx, super::error::chain(&error))?;
+                }
+                outcome.failed.push((copy.id(), error));
             }
-            Err(error) => return Err(error),
         }
         drop(held);
         // A copy that was held beyond the number of copies may go now.
         retire::after_shipping(ctx, spec)?;
     }
-    damage.map_or(Ok(shipments), Err)
+    Ok(outcome)
 }
 
 /// The copies to be shipped, oldest first.

@@ -1,15 +1,12 @@
 //! Whether there is room for one more copy, before anything is written.
 
-use crate::format::entry::Kind;
+use super::survey::Survey;
 use crate::ops::copies::{self, Copies, Copy};
-use crate::ops::directory::directory;
 use crate::ops::event::Event;
-use crate::ops::lists::Beside;
 use crate::ops::node::Remote;
 use crate::ops::spec::{SourceKind, SourceSpec};
-use crate::ops::{Context, Error, verify};
-use crate::source;
-use crate::source::directory::{Found, Walk};
+use crate::ops::{Context, Error, size, verify};
+use crate::sys::space::nearest_folder;
 
 /// What stays free on the filesystem of local copies: a hundredth of it, at most this. A full disk harms what else lives there.
 const SPARE_MAX: u64 = 1 << 30;
@@ -26,9 +23,10 @@ pub(super) fn still_room(ctx: &Context) -> Result<(), Error> {
     if free >= spare {
         return Ok(());
     }
+    let (free, spare) = (size::in_words(free), size::in_words(spare));
     Err(Error::Refused(format!(
-        "the copy takes more room than there was: {free} bytes are left on the filesystem of {}, and {spare} must stay free. The copy was \
-         not made",
+        "the copy takes more room than there was: {free} are left on the filesystem of {}, and {spare} must stay free. The copy was not \
+         made",
         ctx.local()?.dir.display()
     )))
 }
@@ -37,8 +35,7 @@ pub(super) fn still_room(ctx: &Context) -> Result<(), Error> {
 ///
 /// The copy is made while the four others are still there, so there must be room for a fifth. Files that are unchanged are shared
 /// with the copy before and take no room. Undos lie on the same or another filesystem and are part of what is not free.
-pub(super) fn admit(ctx: &Context, spec: &SourceSpec, copies: &Copies, dry_run: bool) -> Result<(), Error> {
-    let local = ctx.local()?;
+pub(super) fn admit(ctx: &Context, spec: &SourceSpec, copies: &Copies) -> Result<(), Error> {
     let (free, spare) = room(ctx)?;
     // Where a source many times as large as the last copy would fit, nothing need be looked at twice; a copy that grows beyond even that
     // is stopped while it is made.
@@ -47,65 +44,59 @@ pub(super) fn admit(ctx: &Context, spec: &SourceSpec, copies: &Copies, dry_run: 
     {
         return Ok(());
     }
-    let needed = needed(ctx, spec, super::sound_previous(ctx, spec, copies)?)?;
-    if free >= needed.saturating_add(spare) {
+    let previous = super::sound_previous(ctx, spec, copies)?;
+    let needed = Survey::of(ctx, spec, previous, &ctx.state()?.work()?)?.needed;
+    if fits(ctx, needed)? {
         return Ok(());
     }
-    let oldest = copies.complete.first().filter(|_| copies.complete.len() > 1);
-    if local.tight
-        && let Some(oldest) = oldest
-    {
-        if dry_run {
-            return Ok(());
-        }
+    if let Some(oldest) = may_go_first(ctx, copies)? {
         make_room(ctx, spec, oldest)?;
-        let (free, spare) = room(ctx)?;
-        if free >= needed.saturating_add(spare) {
+        if fits(ctx, needed)? {
             return Ok(());
         }
     }
-    Err(Error::Refused(format!(
-        "there is no room for a new copy of `{}` on the filesystem of {}: {free} bytes are free, the copy takes up to {needed} and {spare} \
-         must stay free. A new copy is complete before an old one goes, so there must be room for {} copies. Make room, lower `keep`, or \
-         set `local.tight = true` to let the oldest copy go first once it is shipped",
+    Err(refusal(ctx, spec, needed)?)
+}
+
+/// The same of a copy that would take so many bytes and is not made: nothing is removed either.
+pub(super) fn would_admit(ctx: &Context, spec: &SourceSpec, copies: &Copies, needed: u64) -> Result<(), Error> {
+    if fits(ctx, needed)? || may_go_first(ctx, copies)?.is_some() {
+        return Ok(());
+    }
+    Err(refusal(ctx, spec, needed)?)
+}
+
+fn fits(ctx: &Context, needed: u64) -> Result<bool, Error> {
+    let (free, spare) = room(ctx)?;
+    Ok(free >= needed.saturating_add(spare))
+}
+
+/// The oldest copy, where it may go before the new one is complete.
+fn may_go_first<'c>(ctx: &Context, copies: &'c Copies) -> Result<Option<&'c Copy>, Error> {
+    let tight = ctx.local()?.tight;
+    Ok(copies.complete.first().filter(|_| tight && copies.complete.len() > 1))
+}
+
+fn refusal(ctx: &Context, spec: &SourceSpec, needed: u64) -> Result<Error, Error> {
+    let (free, spare) = room(ctx)?;
+    // In words the numbers may look alike, so what is lacking is said as well.
+    let lacking = size::in_words(needed.saturating_add(spare).saturating_sub(free));
+    let [free, needed, spare] = [free, needed, spare].map(size::in_words);
+    Ok(Error::Refused(format!(
+        "there is no room for a new copy of `{}` on the filesystem of {}: {free} are free, the copy takes up to {needed} and {spare} must \
+         stay free, so {lacking} are lacking. A new copy is complete before an old one goes, so there must be room for {} copies. Make \
+         room, lower `keep`, or set `local.tight = true` to let the oldest copy go first once it is shipped",
         spec.name,
-        local.dir.display(),
+        ctx.local()?.dir.display(),
         spec.keep + 1,
     )))
 }
 
 /// Free bytes on the filesystem of local copies, and those of them that must stay free.
 fn room(ctx: &Context) -> Result<(u64, u64), Error> {
-    let room = ctx.space.room(&ctx.local()?.dir)?;
+    // Before the first snapshot there is no folder yet; the one above it lies on the filesystem that will be used.
+    let room = ctx.space.room(nearest_folder(&ctx.local()?.dir))?;
     Ok((room.free, (room.whole / 100).min(SPARE_MAX)))
-}
-
-/// Bytes that a new copy would take.
-fn needed(ctx: &Context, spec: &SourceSpec, previous: Option<&Copy>) -> Result<u64, Error> {
-    let directory = match &spec.kind {
-        SourceKind::Sqlite { path } => return sqlite_size(path),
-        SourceKind::Directory { .. } => directory(ctx, spec)?,
-    };
-    let mut beside = match previous {
-        Some(copy) => Some(Beside::new(Box::new(copy.lines()?))),
-        None => None,
-    };
-    let mut walk = Walk::new(&directory, &ctx.state()?.work()?, &ctx.stop)?;
-    let mut needed = 0u64;
-    while let Some(found) = walk.next()? {
-        let Found::Entry(found) = found else { continue };
-        let (entry, solid) = (found.entry, found.solid);
-        if entry.kind != Kind::File {
-            continue;
-        }
-        let before = match &mut beside {
-            Some(beside) => beside.find_entry(&entry.path)?,
-            None => None,
-        };
-        let unchanged = before.is_some_and(|before| before.size == entry.size && before.mtime == entry.mtime);
-        needed = needed.saturating_add(if unchanged { 0 } else { solid });
-    }
-    Ok(needed)
 }
 
 fn make_room(ctx: &Context, spec: &SourceSpec, oldest: &Copy) -> Result<(), Error> {
@@ -128,16 +119,4 @@ fn make_room(ctx: &Context, spec: &SourceSpec, oldest: &Copy) -> Result<(), Erro
         why: "space is tight, and it is shipped and verified".into(),
     });
     Ok(())
-}
-
-/// Bytes of a database and of what its write-ahead log may add.
-fn sqlite_size(path: &std::path::Path) -> Result<u64, Error> {
-    let database = std::fs::metadata(path).map_err(|cause| match cause.kind() {
-        std::io::ErrorKind::NotFound => source::Error::NotThere { path: path.to_owned() }.into(),
-        _ => Error::file("read", path)(cause),
-    })?;
-    let database = database.len();
-    let mut wal = path.as_os_str().to_owned();
-    wal.push("-wal");
-    Ok(database + std::fs::metadata(wal).map_or(0, |wal| wal.len()))
 }

@@ -1,11 +1,12 @@
 //! `snapshot`: takes a local copy of a source, then retires the copies that are one too many.
 //!
-//! [`admission`] looks for room first; [`taker`] and [`sqlite`] receive what the source gives, cut and hashed by [`pieces`] while it is
+//! [`admission`] looks for room first, [`survey`] at the source where that is needed; [`taker`] and [`sqlite`] receive what the source gives, cut and hashed by [`pieces`] while it is
 //! copied; [`writer`] writes the lines of the copy.
 
 mod admission;
 mod pieces;
 pub(crate) mod sqlite;
+mod survey;
 mod taker;
 mod writer;
 
@@ -16,6 +17,7 @@ use serde::Serialize;
 
 use self::pieces::Cutting;
 use self::sqlite::take_sqlite;
+use self::survey::Survey;
 use self::taker::Lines;
 use self::writer::Writer;
 use super::copies::{self, Copies, Copy, DATA, LINES, PARTIAL, RECORD, Record};
@@ -34,6 +36,7 @@ use crate::format::snapshot_id::SnapshotId;
 use crate::source;
 use crate::source::Problem;
 use crate::source::directory::CopySettings;
+use crate::sys::environment::temporary_folder;
 use crate::sys::file;
 use crate::sys::tree::{remove_tree, sync_filesystem};
 
@@ -55,9 +58,9 @@ pub struct Outcome {
     pub id: Option<SnapshotId>,
     /// Regular files and hard links.
     pub files: u64,
-    /// Their bytes; in a dry run an estimate.
+    /// Their bytes; of a database in a dry run those of its files now.
     pub bytes: u64,
-    /// Bytes that were read; the rest was unchanged and shared with the copy before.
+    /// Bytes that were (or would be) read; the rest was unchanged and shared with the copy before.
     pub read_bytes: u64,
     /// What went wrong while it was taken; empty when sound.
     pub problems: Vec<ProblemCount>,
@@ -71,15 +74,15 @@ pub struct Outcome {
 /// [`Error::Refused`] when there is too little space; what the source gives.
 pub fn run(ctx: &Context, source: &SourceName, options: &Options) -> Result<Outcome, Error> {
     let spec = ctx.source(source)?;
-    let _lock = locks::source(ctx, source, "snapshot", options.wait)?;
     if options.dry_run {
-        return dry_run(ctx, spec, &Copies::read(ctx, source)?);
+        return dry_run(ctx, spec);
     }
+    let _lock = locks::source(ctx, source, "snapshot", options.wait)?;
     recover(ctx, spec)?;
     let copies = Copies::read(ctx, source)?;
     copies::clear_partial(ctx, source, &copies)?;
     ctx.phase(source, None, "scanning");
-    admission::admit(ctx, spec, &copies, false)?;
+    admission::admit(ctx, spec, &copies)?;
     let copies = Copies::read(ctx, source)?;
     let id = copies::next_id(ctx, source)?;
     ctx.phase(source, Some(id), "copying");
@@ -223,16 +226,21 @@ fn facts(ctx: &Context, spec: &SourceSpec, of_kind: serde_json::Value) -> serde_
     facts
 }
 
-fn dry_run(ctx: &Context, spec: &SourceSpec, copies: &Copies) -> Result<Outcome, Error> {
-    admission::admit(ctx, spec, copies, true)?;
-    let last = copies.latest();
+/// Looks at the source and for room as a snapshot would, and writes nothing: no lock, no folder, no state. What does not fit into memory
+/// lies in nameless files in the system's temporary folder.
+fn dry_run(ctx: &Context, spec: &SourceSpec) -> Result<Outcome, Error> {
+    ctx.phase(&spec.name, None, "scanning");
+    let copies = Copies::read(ctx, &spec.name)?;
+    let previous = sound_previous(ctx, spec, &copies)?;
+    let survey = Survey::of(ctx, spec, previous, &temporary_folder())?;
+    admission::would_admit(ctx, spec, &copies, survey.needed)?;
     Ok(Outcome {
         source: spec.name.clone(),
         id: None,
-        files: last.map_or(0, |copy| copy.record.files),
-        bytes: last.map_or(0, |copy| copy.record.bytes),
-        read_bytes: 0,
-        problems: Vec::new(),
+        files: survey.files,
+        bytes: survey.bytes,
+        read_bytes: survey.changed,
+        problems: survey.problems,
         removed: retire(ctx, spec, true)?,
     })
 }

@@ -1,7 +1,7 @@
 //! `verify`: proves that stored bytes are what the manifests say.
 //!
 //! [`scope`]: what was asked for. The repository, from the outside in: [`identity`] (marker and node files), [`manifests`] (heads and
-//! bodies), [`needs`] (what they name, sorted on disk), [`presence`] (against a listing), [`stored_lists`] and [`stored_packs`] (every
+//! bodies), [`needs`] (what they name, sorted on disk), [`presence`] (against a listing), [`strangers`] (beside the nodes), [`stored_lists`] and [`stored_packs`] (every
 //! stored byte), [`places`] (what lists say of packs, against what packs hold). Then [`local`] copies.
 //! [`verdicts`] is what is remembered of it.
 
@@ -15,6 +15,7 @@ mod report;
 mod scope;
 mod stored_lists;
 mod stored_packs;
+mod strangers;
 mod verdicts;
 
 use std::collections::BTreeSet;
@@ -34,7 +35,7 @@ use needs::{Needs, Seen};
 use places::Places;
 use report::{Fault, Report};
 use scope::Scope;
-pub use verdicts::{known, known_damage_in, known_damage_of};
+pub use verdicts::{damaged_manifests, known, known_damage_in, known_damage_of};
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -136,6 +137,9 @@ fn verify_repository(ctx: &Context, node: &NodeName, scope: &Scope, report: &mut
     needs.read_pack_lists(ctx, &remote, report)?;
     // The manifests were read first, so what they name is in the listing unless it is lost.
     let node_files = presence::list(ctx, &remote, node, &mut needs, scope.is_all(), report)?;
+    if scope.is_all() {
+        strangers::look(ctx, &remote, report)?;
+    }
     identity::check_node_files(&remote.store, node, &node_files, report)?;
     presence::compare(needs.take_objects(), scope.is_all(), report)?;
     if report.level > Level::Quick {

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use super::needs::{Named, Needs};
 use super::places::Places;
 use super::report::Report;
-use crate::archive::open_list;
+use crate::archive::ListReader;
 use crate::format::check::Level;
 use crate::format::digest::Digest;
 use crate::format::entry::Piece;
@@ -76,7 +76,7 @@ pub(super) fn check(
         let pack_list = NodeKey::PackList(item.list.name).of(node).to_string();
         let pack_list = Some(pack_list).filter(|key| !report.faults.contains_key(key));
         let mut reading = Reading { remote, pack_list, item: &item, new: stored.1, places, order: &mut order };
-        if let Err(problem) = reading.lines(&stored.0)? {
+        if let Err(problem) = reading.lines(stored.0)? {
             report.fault(key, Some(&item.list.snapshot), problem);
             order.give_up();
         }
@@ -227,17 +227,19 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn lines(&mut self, stored: &[u8]) -> Result<Result<(), Problem>, Error> {
-        let plain = match open_list(stored) {
-            Ok(plain) => plain,
+    fn lines(&mut self, stored: Bytes) -> Result<Result<(), Problem>, Error> {
+        let mut list = match ListReader::new(stored) {
+            Ok(list) => list,
             Err(cause) => return Ok(Err(Problem::damaged(chain(&cause)))),
         };
-        if plain.last().is_some_and(|byte| *byte != b'\n') {
-            return Ok(Err(Problem::damaged("it ends inside a line")));
-        }
         let mut packs = BTreeSet::new();
-        for text in plain.split(|byte| *byte == b'\n').filter(|text| !text.is_empty()) {
-            let line = match self.line(text) {
+        loop {
+            let line = match list.next_line() {
+                Ok(Some(text)) => self.line(text),
+                Ok(None) => break,
+                Err(cause) => return Ok(Err(Problem::damaged(chain(&cause)))),
+            };
+            let line = match line {
                 Ok(line) => line,
                 Err(cause) => return Ok(Err(Problem::damaged(chain(&cause)))),
             };

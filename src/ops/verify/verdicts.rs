@@ -1,12 +1,13 @@
 //! Verdicts, as they are kept in the repository: what is known not to be sound is their fold.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use super::report::Report;
 use crate::format::check::{self, Check, Known, Verdict};
 use crate::format::key::{Key, NodeKey};
 use crate::format::limits::{PACK_LIST_MAX, RECORDS_MAX};
-use crate::format::names::NodeName;
+use crate::format::names::{NodeName, SourceName};
 use crate::format::pack_list;
 use crate::format::snapshot_id::SnapshotId;
 use crate::ops::catalogue::Shipped;
@@ -20,6 +21,13 @@ use crate::sys::random::hex;
 
 /// Verdicts in one file: about 25 MiB of text, well below what a reader accepts.
 const PER_FILE: usize = 65_536;
+
+/// Most files of verdicts that are read for a list, which people look at often: a file is written only by a verification that finds
+/// something new, so more are a rare case, and `status` reads them all.
+const FILES_LISTED: usize = 100;
+
+/// Most damaged objects of a snapshot that are named; `verify` names all.
+const DAMAGE_NAMED: usize = 20;
 
 /// The objects of a node that are known not to be sound: the fold of all verdicts.
 ///
@@ -35,11 +43,29 @@ pub fn known(ctx: &Context, remote: &Remote, node: &NodeName) -> Result<Known, E
     Ok(known)
 }
 
-/// The first object that a shipped snapshot needs and that is known not to be sound; nothing is looked at anew.
+/// Manifests (as `source`, id and number) that are known not to be sound: what a list can tell without reading anything of the snapshots.
+/// Where more than a hundred files of verdicts lie there, nothing is told.
 ///
 /// # Errors
 /// What the store gives.
-pub fn known_damage_of(ctx: &Context, remote: &Remote, shipped: &Shipped) -> Result<Option<String>, Error> {
+pub fn damaged_manifests(remote: &Remote, node: &NodeName) -> Result<BTreeSet<(SourceName, SnapshotId, u32)>, Error> {
+    let keys = check_files(&remote.store, node, FILES_LISTED)?;
+    if keys.len() > FILES_LISTED {
+        return Ok(BTreeSet::new());
+    }
+    let (known, _) = fold_of(&remote.store, keys)?;
+    let manifest = |check: &Check| match Key::parse(&check.object) {
+        Some(Key::Of(of, NodeKey::Head(source, id, n) | NodeKey::Body(source, id, n))) if of == *node => Some((source, id, n)),
+        _ => None,
+    };
+    Ok(known.iter().filter_map(manifest).collect())
+}
+
+/// The objects that a shipped snapshot needs and that are known not to be sound, at most twenty; nothing is looked at anew.
+///
+/// # Errors
+/// What the store gives.
+pub fn known_damage_of(ctx: &Context, remote: &Remote, shipped: &Shipped) -> Result<Vec<String>, Error> {
     known_damage_in(&known(ctx, remote, &shipped.head.node)?, remote, shipped)
 }
 
@@ -47,14 +73,15 @@ pub fn known_damage_of(ctx: &Context, remote: &Remote, shipped: &Shipped) -> Res
 ///
 /// # Errors
 /// What the store gives.
-pub fn known_damage_in(known: &Known, remote: &Remote, shipped: &Shipped) -> Result<Option<String>, Error> {
+pub fn known_damage_in(known: &Known, remote: &Remote, shipped: &Shipped) -> Result<Vec<String>, Error> {
     let node = &shipped.head.node;
     if known.iter().next().is_none() {
-        return Ok(None);
+        return Ok(Vec::new());
     }
+    let mut damaged: Vec<String> = [shipped.head_key(), shipped.body_key()].into_iter().filter(|key| known.get(key).is_some()).collect();
     let body = match read_body(remote, shipped) {
         Ok(body) => body,
-        Err(error) if error.is_damage() => return Ok(Some(shipped.body_key())),
+        Err(error) if error.is_damage() => return Ok(vec![shipped.body_key()]),
         Err(error) => return Err(error),
     };
     for list in &body.lists {
@@ -62,26 +89,41 @@ pub fn known_damage_in(known: &Known, remote: &Remote, shipped: &Shipped) -> Res
         let own = [NodeKey::file_list(list.list).of(node).to_string(), packs_key.clone()];
         let Some(packs) = settle(remote.store.get(&packs_key, PACK_LIST_MAX as u64))?.ok().and_then(|text| pack_list::read(&text).ok())
         else {
-            return Ok(Some(packs_key));
+            damaged.push(packs_key);
+            continue;
         };
         let packs = packs.iter().map(|pack| NodeKey::pack(pack.pack).of(node).to_string());
-        if let Some(damaged) = own.into_iter().chain(packs).find(|key| known.get(key).is_some()) {
-            return Ok(Some(damaged));
+        for key in own.into_iter().chain(packs).filter(|key| known.get(key).is_some()) {
+            if damaged.len() == DAMAGE_NAMED {
+                return Ok(damaged);
+            }
+            if !damaged.contains(&key) {
+                damaged.push(key);
+            }
         }
     }
-    Ok(None)
+    Ok(damaged)
 }
 
 /// The fold, and the files that could not be read.
 pub(super) fn fold(store: &Repository, node: &NodeName) -> Result<(Known, Vec<(String, Problem)>), Error> {
+    fold_of(store, check_files(store, node, usize::MAX)?)
+}
+
+/// Keys of a node's files of verdicts, in order of time; when there are more than `most`, one more than that.
+fn check_files(store: &Repository, node: &NodeName, most: usize) -> Result<Vec<String>, Error> {
     let mut keys = Vec::new();
     store.list(&format!("{node}/checks/"), &mut |object| {
         if matches!(Key::parse(&object.key), Some(Key::Of(_, NodeKey::Check(_)))) {
             keys.push(object.key);
         }
-        ControlFlow::Continue(())
+        if keys.len() > most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     keys.sort();
+    Ok(keys)
+}
+
+fn fold_of(store: &Repository, keys: Vec<String>) -> Result<(Known, Vec<(String, Problem)>), Error> {
     let (mut known, mut damaged) = (Known::default(), Vec::new());
     for key in keys {
         let checks = match settle(store.get(&key, RECORDS_MAX as u64))? {

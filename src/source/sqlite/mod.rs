@@ -16,4 +16,4 @@ pub use facts::{Facts, TableFacts};
 pub(super) use place::recover;
 pub use place::{Placement, place, plan, undo};
 pub use script::{rows, script};
-pub use take::{check, take};
+pub use take::{check, size, take};

@@ -91,6 +91,18 @@ fn open(path: &Path, stop: &Stop) -> Result<Connection, Error> {
     }
 }
 
+/// Bytes of a database and of what its write-ahead log may add; nothing but its header is read.
+///
+/// # Errors
+/// [`Error::NotThere`]; [`Error::WrongKind`]; [`Error::Refused`] for an empty file; [`Error::File`].
+pub fn size(path: &Path) -> Result<u64, Error> {
+    check_header(path)?;
+    let database = std::fs::metadata(path).map_err(Error::file("look at", path))?.len();
+    let mut wal = path.as_os_str().to_owned();
+    wal.push("-wal");
+    Ok(database + std::fs::metadata(wal).map_or(0, |wal| wal.len()))
+}
+
 /// Tells early and clearly what is no database.
 pub(super) fn check_header(path: &Path) -> Result<(), Error> {
     let found = match std::fs::metadata(path) {

@@ -98,7 +98,7 @@ fn file_lists_above_the_limits_are_refused() {
     let long_list: Vec<u8> = std::iter::repeat_n(line(1 << 20), 9).flatten().collect();
     let torn = folder("").to_string().into_bytes();
     let cases = [
-        ("a line above 1 MiB", vec![frame(&long_line)], "above the limit of 1048576"),
+        ("a line above 1 MiB", vec![frame(&long_line)], "a line of more than 1048576 bytes"),
         ("more than 8 MiB", long_list.chunks(4 << 20).map(frame).collect(), "more than 8388608 plain bytes"),
         ("a frame above 4 MiB", vec![frame(&long_list)], "4194304 are allowed"),
         ("a window of 16 MiB", vec![wide(&line(1 << 20))], "a window above 8 MiB"),

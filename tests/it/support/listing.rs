@@ -41,6 +41,12 @@ impl Listing {
         self
     }
 
+    /// The same without some paths.
+    pub fn without_paths(mut self, paths: &[String]) -> Self {
+        self.0.retain(|path, _| !paths.contains(&path.to_escaped()));
+        self
+    }
+
     /// What differs, a line for each path and side; empty when nothing does.
     pub fn differences(&self, other: &Self) -> String {
         let mut text = String::new();

@@ -180,7 +180,7 @@ impl Node {
     pub fn try_backup(&self) -> Result<SnapshotId, Error> {
         self.clock.advance(Duration::from_secs(60));
         let outcome = ops::backup::run(&self.context(), &tree(), &ops::backup::Options::default())?;
-        match outcome.failure {
+        match outcome.passed_over.into_iter().map(|(_, error)| error).next().or(outcome.failure) {
             Some(error) => Err(error),
             None => Ok(outcome.snapshot.id.unwrap()),
         }
@@ -192,14 +192,23 @@ impl Node {
         copies.complete.iter().map(ops::copies::Copy::id).collect()
     }
 
-    /// Fetches a snapshot of `tree` from the repository alone into a folder, and gives the folder.
+    /// Fetches a snapshot of `tree` from the repository alone into a folder, and gives the folder. A file that is not given is a failure.
     pub fn fetch(&self, id: SnapshotId) -> Result<PathBuf, Error> {
+        let (to, outcome) = self.fetch_what_is_whole(id)?;
+        match outcome.lost.first() {
+            Some(lost) => Err(Error::damaged(&lost.object, &lost.problem)),
+            None => Ok(to),
+        }
+    }
+
+    /// The same where files may be left out.
+    pub fn fetch_what_is_whole(&self, id: SnapshotId) -> Result<(PathBuf, ops::fetch::Outcome), Error> {
         let to = self.path(format!("fetched-{id}-{}", self.clock.monotonic().as_nanos()));
         self.clock.advance(Duration::from_nanos(1));
         let options = ops::fetch::Options { to: to.clone(), from: vec![ops::origin::Origin::Repository], ..Default::default() };
         let name = format!("tree/{id}").parse().unwrap();
-        ops::fetch::run(&self.context(), &name, &options)?;
-        Ok(to)
+        let outcome = ops::fetch::run(&self.context(), &name, &options)?;
+        Ok((to, outcome))
     }
 
     /// Keys of the repository below a prefix, in order.

@@ -1,4 +1,4 @@
-//! A folder on this machine whose files may hold wanted bytes, under the same paths and at the same places.
+//! A folder on this machine whose files hold bytes that are known by their digests: a local copy's data, or live files.
 
 use std::fs::File;
 use std::io;
@@ -7,12 +7,10 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::FileType;
 
-use super::findings::Findings;
-use super::record::Want;
+use super::Error;
 use crate::format::digest::Digest;
 use crate::format::escape::escape;
 use crate::format::path::RelPath;
-use crate::ops::Error;
 use crate::sys::folder::Folder;
 
 /// A folder with files that are worth a look. Nothing is taken from them whose digest does not match.
@@ -52,6 +50,11 @@ impl DataFolder {
         }
     }
 
+    /// Whether it is the data of a local copy, so that bytes which do not match there are damage.
+    pub(crate) fn is_copy(&self) -> bool {
+        self.copy
+    }
+
     /// The file's path on this machine, for messages.
     pub(crate) fn name_of(&self, path: &RelPath) -> String {
         format!("{}/{}", self.path.display(), escape(path.as_bytes()))
@@ -69,6 +72,11 @@ impl<'a> Reader<'a> {
         Self { place, open: None }
     }
 
+    /// The folder.
+    pub(crate) fn place(&self) -> &'a DataFolder {
+        self.place
+    }
+
     /// Fills `buffer` from this place of a file and says whether its bytes have this digest.
     ///
     /// # Errors
@@ -83,34 +91,6 @@ impl<'a> Reader<'a> {
         };
         file.read_exact_at(buffer, offset)?;
         Ok(Digest::of(buffer) == *digest)
-    }
-}
-
-/// Reads wanted bytes from several folders, best first.
-pub(super) struct Readers<'a> {
-    readers: Vec<Reader<'a>>,
-    findings: &'a Findings,
-    buffer: Vec<u8>,
-}
-
-impl<'a> Readers<'a> {
-    pub(super) fn new(places: &'a [DataFolder], findings: &'a Findings) -> Self {
-        Self { readers: places.iter().map(Reader::new).collect(), findings, buffer: Vec::new() }
-    }
-
-    /// The wanted bytes from the first folder that has them, or `None`.
-    pub(super) fn read(&mut self, want: &Want) -> Option<&[u8]> {
-        self.buffer.resize(want.length as usize, 0);
-        for reader in &mut self.readers {
-            let outcome = reader.read(want.stored(), want.offset, &mut self.buffer, &want.digest);
-            if matches!(outcome, Ok(true)) {
-                return Some(&self.buffer);
-            }
-            if reader.place.copy {
-                self.findings.add(reader.place.name_of(want.stored()), problem_of(outcome));
-            }
-        }
-        None
     }
 }
 

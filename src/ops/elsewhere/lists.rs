@@ -1,0 +1,170 @@
+//! The second place to look: what the file lists of all snapshots say of where wanted blobs lie.
+
+use std::cmp::Reverse;
+use std::collections::VecDeque;
+
+use super::finder::Finder;
+use super::packs;
+use crate::archive::ListReader;
+use crate::format::check::Known;
+use crate::format::digest::Digest;
+use crate::format::entry::{Location, Piece};
+use crate::format::file_list::check_located;
+use crate::format::key::NodeKey;
+use crate::format::limits::FILE_LIST_MAX;
+use crate::format::line::Line;
+use crate::format::names::NodeName;
+use crate::ops::catalogue::{Catalogue, Shipped};
+use crate::ops::damage::{Problem, settle};
+use crate::ops::error::chain;
+use crate::ops::lists::read_body;
+use crate::ops::node::Remote;
+use crate::ops::{Error, verify};
+use crate::repository::Request;
+use crate::sys::sorter::{Sorted, Sorter};
+use crate::sys::table::Table;
+
+/// File lists that travel at once, each at most 16 MiB and nearly always far less.
+const LISTS_AHEAD: usize = 2;
+
+/// Memory for the sorting of places of one snapshot's blobs, about 9,000 of them; more go to the disk.
+const PLACES_BUDGET: usize = 1 << 20;
+
+/// Looks through the snapshots of a node, newest first, and takes what their packs hold; packs that are known to be damaged come last.
+pub(super) fn search(finder: &mut Finder<'_>, remote: &Remote, node: &NodeName) -> Result<(), Error> {
+    let catalogue = Catalogue::read(finder.ctx, remote, node, None)?;
+    let known = verify::known(finder.ctx, remote, node)?;
+    let mut snapshots: Vec<&Shipped> = catalogue.snapshots.values().collect();
+    snapshots.sort_by_key(|shipped| Reverse(shipped.head.id));
+    let mut search = Search { remote, node, known, seen: Table::new(&finder.work, 0)?, doubtful: Sorter::new(&finder.work, PLACES_BUDGET) };
+    for shipped in snapshots {
+        let places = search.places(finder, shipped)?;
+        packs::read(finder, remote, node, places)?;
+        if finder.is_done() {
+            return Ok(());
+        }
+    }
+    packs::read(finder, remote, node, search.doubtful.sorted()?)
+}
+
+struct Search<'a> {
+    remote: &'a Remote,
+    node: &'a NodeName,
+    known: Known,
+    /// File lists that were read already: snapshots share most of them.
+    seen: Table,
+    /// Places in packs that are known to be damaged: other frames of them may be sound.
+    doubtful: Sorter,
+}
+
+impl Search<'_> {
+    /// Where wanted blobs lie, as the lists of this snapshot say that no other had.
+    fn places(&mut self, finder: &mut Finder<'_>, shipped: &Shipped) -> Result<Sorted, Error> {
+        let mut places = Sorter::new(&finder.work, PLACES_BUDGET);
+        let body = match read_body(self.remote, shipped) {
+            Ok(body) => body,
+            Err(error) if concerns_one_object(&error) => {
+                finder.pass_over(&shipped.body_key(), &chain(&error));
+                return Ok(places.sorted()?);
+            }
+            Err(error) => return Err(error),
+        };
+        let mut lists = VecDeque::new();
+        for list in &body.lists {
+            if !self.seen.get(list.list.as_bytes(), &mut [])? {
+                self.seen.put(list.list.as_bytes(), &[])?;
+                lists.push_back(list.list);
+            }
+        }
+        let mut downloads = self.remote.store.downloads(LISTS_AHEAD);
+        let mut sent = VecDeque::new();
+        loop {
+            finder.ctx.stop.check()?;
+            while sent.len() < LISTS_AHEAD
+                && let Some(list) = lists.pop_front()
+            {
+                let key = NodeKey::file_list(list).of(self.node).to_string();
+                downloads.request(Request { key: key.clone(), range: None, at_most: (FILE_LIST_MAX as u64) * 2 });
+                sent.push_back((list, key));
+            }
+            let (Some((list, key)), Some(answer)) = (sent.pop_front(), downloads.next()) else { return Ok(places.sorted()?) };
+            let opened = settle(answer)?.map_err(|problem| problem.text).and_then(|stored| match Digest::of(&stored) == list {
+                true => ListReader::new(stored).map_err(|cause| cause.to_string()),
+                false => Err("its bytes do not match its name".to_owned()),
+            });
+            match opened {
+                Ok(list) => self.read_list(finder, list, &key, &mut places)?,
+                Err(problem) => finder.pass_over(&key, &problem),
+            }
+        }
+    }
+
+    fn read_list(&mut self, finder: &mut Finder<'_>, mut list: ListReader, key: &str, places: &mut Sorter) -> Result<(), Error> {
+        loop {
+            let located = |line: Line| check_located(&line).map(|()| line);
+            let line = match list.next_line().map_err(|cause| chain(&cause)) {
+                Ok(None) => return Ok(()),
+                Ok(Some(text)) => Line::from_json(text).and_then(located).map_err(|cause| chain(&cause)),
+                Err(problem) => Err(problem),
+            };
+            let line = match line {
+                Ok(line) => line,
+                Err(problem) => {
+                    finder.pass_over(key, &problem);
+                    return Ok(());
+                }
+            };
+            for piece in line.content() {
+                if let Piece::Blob { digest, length, at: Some(at) } = piece
+                    && finder.wanted.is_open(digest)?
+                    && !finder.wanted.was_tried(digest, at)?
+                {
+                    let is_doubtful = self.known.get(&NodeKey::pack(at.pack).of(self.node).to_string()).is_some();
+                    let places = if is_doubtful { &mut self.doubtful } else { &mut *places };
+                    places.push(&to_record(at, *length, digest))?;
+                }
+            }
+        }
+    }
+}
+
+/// Whether an error says something of one object only, so that the search goes on without it.
+fn concerns_one_object(error: &Error) -> bool {
+    match error {
+        Error::Repository(cause) => Problem::of(cause).is_some(),
+        Error::Unreadable { .. } => true,
+        error => error.is_damage(),
+    }
+}
+
+/// A blob at a place; records sort by pack, then by frame.
+fn to_record(at: &Location, length: u32, digest: &Digest) -> [u8; 84] {
+    let mut record = [0; 84];
+    record[..32].copy_from_slice(at.pack.as_bytes());
+    record[32..40].copy_from_slice(&at.frame_offset.to_be_bytes());
+    record[40..44].copy_from_slice(&at.frame_length.to_be_bytes());
+    record[44..48].copy_from_slice(&at.offset.to_be_bytes());
+    record[48..52].copy_from_slice(&length.to_be_bytes());
+    record[52..].copy_from_slice(digest.as_bytes());
+    record
+}
+
+/// The place, the length and the digest of a record that [`to_record`] made.
+pub(super) fn from_record(record: &[u8]) -> (Location, u32, Digest) {
+    let digest = |at: usize| Digest::from_bytes(*record[at..].first_chunk().expect("a record has all its fields"));
+    let number = |at: usize| u32::from_be_bytes(*record[at..].first_chunk().expect("a record has all its fields"));
+    let frame_offset = u64::from_be_bytes(*record[32..].first_chunk().expect("a record has all its fields"));
+    let at = Location { pack: digest(0), frame_offset, frame_length: number(40), offset: number(44) };
+    (at, number(48), digest(52))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_come_back() {
+        let at = Location { pack: Digest::of(b"pack"), frame_offset: 1 << 20, frame_length: 77, offset: 512 };
+        assert_eq!(from_record(&to_record(&at, 9, &Digest::of(b"blob"))), (at, 9, Digest::of(b"blob")));
+    }
+}

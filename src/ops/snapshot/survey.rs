@@ -1,0 +1,82 @@
+//! A look at a source that copies nothing: how much there is, and how much of it a new copy would have to hold anew.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::format::entry::Kind;
+use crate::format::head::ProblemCount;
+use crate::ops::copies::Copy;
+use crate::ops::directory::directory;
+use crate::ops::lists::Beside;
+use crate::ops::spec::{SourceKind, SourceSpec};
+use crate::ops::{Context, Error};
+use crate::source;
+use crate::source::directory::{Found, FoundEntry, Walk};
+
+/// What a look at a source has found.
+#[derive(Debug, Default)]
+pub(super) struct Survey {
+    /// Regular files and hard links.
+    pub(super) files: u64,
+    /// Bytes of the files.
+    pub(super) bytes: u64,
+    /// Bytes of files that are not as they were in the copy before.
+    pub(super) changed: u64,
+    /// Bytes that a new copy would take on the disk.
+    pub(super) needed: u64,
+    /// What could not be looked at, by kind.
+    pub(super) problems: Vec<ProblemCount>,
+}
+
+impl Survey {
+    /// Looks at a source beside its newest copy; what does not fit into memory lies in nameless files in `work`.
+    ///
+    /// # Errors
+    /// [`Error::Source`] when it is not there, is of another kind or cannot be read as a whole.
+    pub(super) fn of(ctx: &Context, spec: &SourceSpec, previous: Option<&Copy>, work: &Path) -> Result<Self, Error> {
+        match &spec.kind {
+            SourceKind::Sqlite { path } => {
+                // The copy is made by the database, which reads all of it.
+                let bytes = source::sqlite::size(path)?;
+                Ok(Self { files: 1, bytes, changed: bytes, needed: bytes, problems: Vec::new() })
+            }
+            SourceKind::Directory { .. } => Self::of_directory(ctx, spec, previous, work),
+        }
+    }
+
+    fn of_directory(ctx: &Context, spec: &SourceSpec, previous: Option<&Copy>, work: &Path) -> Result<Self, Error> {
+        let mut before = match previous {
+            Some(copy) => Some(Beside::new(Box::new(copy.lines()?))),
+            None => None,
+        };
+        let mut survey = Self::default();
+        let mut problems: BTreeMap<&'static str, u64> = BTreeMap::new();
+        let mut walk = Walk::new(&directory(ctx, spec)?, work, &ctx.stop)?;
+        while let Some(found) = walk.next()? {
+            match found {
+                Found::Entry(found) => survey.take(&found, before.as_mut())?,
+                Found::Problem(problem) => *problems.entry(problem.kind).or_default() += 1,
+            }
+        }
+        survey.problems = problems.into_iter().map(|(kind, count)| ProblemCount { kind: kind.to_owned(), count }).collect();
+        Ok(survey)
+    }
+
+    fn take(&mut self, found: &FoundEntry, before: Option<&mut Beside>) -> Result<(), Error> {
+        let entry = &found.entry;
+        self.files += u64::from(matches!(entry.kind, Kind::File | Kind::HardLink));
+        if entry.kind != Kind::File {
+            return Ok(());
+        }
+        self.bytes = self.bytes.saturating_add(entry.size);
+        let before = match before {
+            Some(before) => before.find_entry(&entry.path)?,
+            None => None,
+        };
+        if !before.is_some_and(|before| before.size == entry.size && before.mtime == entry.mtime) {
+            self.changed = self.changed.saturating_add(entry.size);
+            self.needed = self.needed.saturating_add(found.solid);
+        }
+        Ok(())
+    }
+}
