@@ -13,6 +13,7 @@ pub mod servers;
 #[allow(dead_code, reason = "which faults are used changes with the tests")]
 pub mod store;
 pub mod tree;
+pub mod world;
 
 use std::sync::Arc;
 
