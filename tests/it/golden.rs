@@ -142,7 +142,10 @@ fn describe(node: &Node) -> String {
             let to = node.path("fetched");
             let options = ops::fetch::Options { to: to.clone(), node: Some(owner.clone()), ..Default::default() };
             match ops::fetch::run(&node.context(), &format!("{source}/{id}").parse().unwrap(), &options) {
-                Ok(_) => write!(text, "{}", Listing::of(&to)).unwrap(),
+                Ok(fetched) => {
+                    write!(text, "{}", Listing::of(&to)).unwrap();
+                    fetched.lost.iter().for_each(|file| writeln!(text, "lost {} damaged {}", file.path, file.object).unwrap());
+                }
                 Err(error) => writeln!(text, "{}", refusal(&error)).unwrap(),
             }
             windlass::sys::tree::remove_tree(&to).unwrap();
