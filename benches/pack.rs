@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 
-use windlass::archive::{Cutter, FrameGatherer, Member, Method, PackPlan, PackSettings, SealedPack, Supply, check_pack, pack};
+use windlass::archive::{Cutter, FrameGatherer, Member, Method, PackPlan, PackSettings, Recipients, SealedPack, Supply, check_pack, pack};
 use windlass::format::entry::Piece;
 use windlass::format::path::RelPath;
 use windlass::sys::clock::{Clock, SystemClock};
@@ -104,7 +104,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let settings = PackSettings { level, threads, in_flight: 2 * threads };
     let mut plan = Plan { members: members.into_iter(), gatherer: Some(FrameGatherer::new()), last: None, stored: 0, packs: 0 };
     let from = clock.monotonic();
-    pack(&settings, &SystemRandom, &Stop::default(), &Meter::default(), &OneFile(File::open(path)?), &mut plan)?;
+    pack(&settings, &Recipients::default(), &SystemRandom, &Stop::default(), &Meter::default(), &OneFile(File::open(path)?), &mut plan)?;
     timed(&format!("pack, level {level}, {threads} threads"), from);
 
     if let Some(last) = &plan.last {

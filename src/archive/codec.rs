@@ -30,7 +30,7 @@ impl Codec {
         }
         match self.decoder.decode(stored) {
             Ok(decoded) if decoded == plain => Ok(()),
-            _ => Err(Error::ReadBack),
+            _ => Err(Error::ReadBack { what: "a frame that was just compressed does not decode" }),
         }
     }
 }

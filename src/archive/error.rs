@@ -28,9 +28,28 @@ pub enum Error {
         #[source]
         cause: io::Error,
     },
-    /// A frame did not decode to the bytes it was made from: the memory or the codec of this machine is at fault. Nothing of it was stored.
-    #[error("a frame that was just compressed does not decode to the bytes it was made from: this machine's memory may be faulty")]
-    ReadBack,
+    /// A frame or a sealed object did not give back the bytes it was made from: the memory or the codec of this machine is at fault. Nothing of it was stored.
+    #[error("{what} to the bytes it was made from: this machine's memory may be faulty")]
+    ReadBack {
+        /// What was just made and does not give its bytes back.
+        what: &'static str,
+    },
+    /// Sealing failed.
+    #[error("cannot seal an object")]
+    Sealing {
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// A recipient that cannot be sealed to. Says which can.
+    #[error("{0}")]
+    Recipient(String),
+    /// An identity file that cannot be used. Says why, and shows nothing of it.
+    #[error("{0}")]
+    Identity(String),
+    /// What was to be opened is sealed to other recipients.
+    #[error("it is sealed to none of the identities that are at hand")]
+    NoIdentity,
     /// The codec refused to work.
     #[error("zstd cannot {what}")]
     Codec {

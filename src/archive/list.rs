@@ -7,10 +7,14 @@ use crate::format::limits::{FILE_LIST_MAX, FRAME_MAX, LINE_MAX};
 use crate::sys::random::Random;
 
 use super::codec::Codec;
-use super::{Error, FrameDecoder, skippable};
+use super::sealing::Sealing;
+use super::{Error, FrameDecoder, Recipients, skippable};
 
 /// zstd level of file lists. They are mostly digests, which no level shrinks.
 const LEVEL: i32 = 3;
+
+/// Most stored bytes of a list: what does not shrink grows by a few bytes per block, and sealing adds a header and 16 bytes per 64 KiB.
+const STORED_MAX: usize = FILE_LIST_MAX + (1 << 20);
 
 /// A file list that is ready to be stored under its name.
 #[derive(Clone, Debug)]
@@ -21,22 +25,24 @@ pub struct SealedList {
     pub bytes: Bytes,
 }
 
-/// Compresses a file list, and decodes it again to compare.
+/// Compresses a file list and seals it to the recipients, if there are any; all of it is decoded again to compare.
 ///
 /// # Errors
 /// [`Error::TooLarge`] above [`FILE_LIST_MAX`] plain bytes; [`Error::ReadBack`]; [`Error::Codec`].
-pub fn seal_list(plain: &[u8], random: &dyn Random) -> Result<SealedList, Error> {
+pub fn seal_list(plain: &[u8], recipients: &Recipients, random: &dyn Random) -> Result<SealedList, Error> {
     if plain.len() > FILE_LIST_MAX {
         return Err(Error::TooLarge { what: "a file list", length: plain.len() as u64, limit: FILE_LIST_MAX as u64 });
     }
     let mut codec = Codec::new(LEVEL)?;
-    let mut stored = skippable::random(random).to_vec();
+    let mut stored = Sealing::new(STORED_MAX, recipients)?;
+    stored.append(&skippable::random(random))?;
     let mut frame = Vec::new();
     for part in plain.chunks(FRAME_MAX) {
         codec.seal(part, &mut frame)?;
-        stored.extend_from_slice(&frame);
+        stored.append(&frame)?;
     }
-    Ok(SealedList { name: Digest::of(&stored), bytes: stored.into() })
+    let (name, bytes) = stored.finish()?;
+    Ok(SealedList { name, bytes })
 }
 
 /// Reads the lines of a stored file list frame by frame: it holds the stored bytes, one frame and one line.

@@ -4,7 +4,8 @@
 //! Whatever is decoded is hostile until its digest has matched.
 //!
 //! Reading order: [`Cutter`] (file → blobs), [`Member`] and [`FrameGatherer`] (blobs → frames), [`pack`] (frames → packs),
-//! [`FrameDecoder`], [`member`] and [`check_pack`] (the way back), [`seal_list`] and [`ListReader`] (file lists),
+//! [`FrameDecoder`], [`member`] and [`check_pack`] (the way back), [`seal_list`] and [`ListReader`] (file lists), [`Recipients`] (to whom
+//! both are sealed), [`Identities`] and [`unseal`] (who opens them),
 //! [`LineWriter`] and [`LineReader`] (lines on the node's own disk), [`Target`] (entries → files).
 
 mod check_pack;
@@ -15,12 +16,15 @@ mod error;
 mod gather;
 mod gear;
 mod header;
+mod identities;
 mod line_reader;
 mod line_writer;
 mod list;
 mod open_pack;
 mod pack;
 mod raw_frame;
+mod recipients;
+mod sealing;
 mod skippable;
 mod tar_member;
 mod target;
@@ -33,10 +37,13 @@ pub use cut::{Cutter, Method};
 pub use decoder::FrameDecoder;
 pub use error::Error;
 pub use gather::{FrameGatherer, Member, Supply};
+pub use identities::{IDENTITY_FILE_MAX, Identities, NewIdentity};
 pub use line_reader::LineReader;
 pub use line_writer::LineWriter;
 pub use list::{ListReader, SealedList, seal_list};
 pub use open_pack::SealedPack;
 pub use pack::{PackPlan, PackSettings, pack};
+pub use recipients::{RECIPIENTS_MAX, Recipients};
+pub use sealing::unseal;
 pub use tar_member::member;
 pub use target::Target;

@@ -13,7 +13,7 @@ use crate::sys::stop::Stop;
 use super::codec::{Codec, context_memory};
 use super::open_pack::{OpenPack, Placed, SealedPack};
 use super::tar_member::{BLOCK, header, space};
-use super::{Error, Member, Supply};
+use super::{Error, Member, Recipients, Supply};
 
 /// What is to be packed, and what becomes of the packs. Both methods are called on the caller's thread.
 pub trait PackPlan {
@@ -59,13 +59,14 @@ impl PackSettings {
 /// Packs everything the plan names.
 ///
 /// Each member is read through `supply` and must have the SHA-256 that it is named by; each frame is decoded again and compared
-/// before it enters a pack. Packs are sealed in the order of their frames. `meter` counts the plain bytes that were packed.
+/// before it enters a pack; with `recipients` the pack is an age file for them, and opened again to compare. Packs are handed over in the order of their frames. `meter` counts the plain bytes that were packed.
 ///
 /// # Errors
 /// The plan's own; [`Error::Mismatch`] and [`Error::Supply`] when the local copy is damaged; [`Error::ReadBack`]; [`Error::Stopped`].
 /// A pack that was not handed to the plan is lost.
 pub fn pack<P: PackPlan>(
     settings: &PackSettings,
+    recipients: &Recipients,
     random: &dyn Random,
     stop: &Stop,
     meter: &Meter,
@@ -86,18 +87,21 @@ pub fn pack<P: PackPlan>(
         &|worker: &mut Worker, members: Vec<Member>| worker.frame(settings.level, &members, supply, stop, buffers.take()),
         &mut |frame: Result<Frame, Error>| {
             let frame = frame?;
-            let pack = open.get_or_insert_with(|| OpenPack::new(random));
-            pack.add(&frame.stored, &frame.blobs);
+            let pack = match &mut open {
+                Some(pack) => pack,
+                none => none.insert(OpenPack::new(random, recipients)?),
+            };
+            pack.add(&frame.stored, &frame.blobs)?;
             meter.add_bytes(frame.blobs.iter().map(|(_, length, _)| u64::from(*length)).sum());
             buffers.give_back(frame.stored);
             match open.take_if(|pack| pack.is_full()) {
-                Some(full) => plan.borrow_mut().sealed(full.seal()),
+                Some(full) => plan.borrow_mut().sealed(full.seal()?),
                 None => Ok(()),
             }
         },
     )?;
     match open {
-        Some(last) => plan.borrow_mut().sealed(last.seal()),
+        Some(last) => plan.borrow_mut().sealed(last.seal()?),
         None => Ok(()),
     }
 }

@@ -76,7 +76,7 @@ impl Files {
 
     pub(crate) fn pack(&self, plan: &mut Plan) -> Result<(), Error> {
         let settings = PackSettings { level: 3, threads: 2, in_flight: 4 };
-        pack(&settings, &SeededRandom::new(1), &Stop::default(), &Meter::default(), self, plan)
+        pack(&settings, &Recipients::default(), &SeededRandom::new(1), &Stop::default(), &Meter::default(), self, plan)
     }
 
     pub(crate) fn packs(&self) -> Vec<SealedPack> {
@@ -194,7 +194,7 @@ fn a_stop_ends_the_run() {
     let stop = Stop::default();
     stop.request(15);
     let settings = PackSettings { level: 3, threads: 1, in_flight: 1 };
-    let outcome = pack(&settings, &SeededRandom::new(1), &stop, &Meter::default(), &files, &mut files.plan());
+    let outcome = pack(&settings, &Recipients::default(), &SeededRandom::new(1), &stop, &Meter::default(), &files, &mut files.plan());
     assert!(matches!(outcome, Err(Error::Stopped(_))));
 }
 

@@ -35,6 +35,9 @@ pub(super) struct Globals {
     /// Read this repository without a configuration file (list, show, fetch, cat, diff, verify, stats).
     #[arg(long, global = true, value_name = "URL", conflicts_with = "config", help_heading = "Everywhere")]
     pub(super) repository: Option<String>,
+    /// The identity that opens an encrypted repository, in place of the configuration's; `-` = standard input.
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Everywhere")]
+    pub(super) identity_file: Option<PathBuf>,
     /// The S3 server of --repository, where it is not AWS.
     #[arg(long, global = true, value_name = "URL", requires = "repository", help_heading = "Everywhere")]
     pub(super) endpoint: Option<String>,

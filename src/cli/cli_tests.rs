@@ -65,6 +65,7 @@ fn the_commands_are_those_of_the_documentation() {
         "unpin",
         "prune",
         "stats",
+        "key",
         "config",
         "demo",
         "completions",

@@ -1,16 +1,18 @@
 //! The composition root: makes what the verbs need of configuration, clock, environment and signals.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::args::Globals;
 use super::events;
 use super::failure::Failure;
+use super::identity;
 use super::output::Output;
 use super::progress::Progress;
 use crate::config::{Config, Machine, find};
 use crate::format::names::NodeName;
 use crate::ops::context::{OpenRepository, Parts};
+use crate::ops::keys::{Keys, Recipients};
 use crate::ops::retention::Retention;
 use crate::ops::{self, Context};
 use crate::repository::{Repository, Settings, Tools};
@@ -18,6 +20,7 @@ use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::environment::{Environment, SystemEnvironment};
 use crate::sys::meter::Meter;
 use crate::sys::random::{Random, SystemRandom};
+use crate::sys::secret::Secret;
 use crate::sys::space::SystemSpace;
 use crate::sys::stop::Stop;
 
@@ -98,8 +101,11 @@ impl Program {
     /// A context of this configuration.
     pub(super) fn context_of(&self, config: Config) -> Context {
         let repository = self.opener(config.repository);
+        let encryption = config.encryption;
+        let keys = self.keys(encryption.recipients, encryption.identity_file, encryption.identity_passphrase);
         Context::new(Parts {
             node: config.node,
+            keys,
             local: Some(config.local),
             sources: config.sources,
             repository,
@@ -126,7 +132,8 @@ impl Program {
         let allow_http = endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http://"));
         let settings = Settings { endpoint, allow_http, ..Settings::new(url) };
         let repository = self.opener(settings);
-        let ctx = Context::new(Parts { node: node.clone(), repository, threads: machine.cores, ..self.parts() });
+        let keys = self.keys(Recipients::default(), None, None);
+        let ctx = Context::new(Parts { node: node.clone(), repository, keys, threads: machine.cores, ..self.parts() });
         Ok(Reading { ctx, node: Some(node) })
     }
 
@@ -137,6 +144,7 @@ impl Program {
             local: None,
             sources: Vec::new(),
             repository: Box::new(|| unreachable!("every context says how its repository is opened")),
+            keys: Arc::default(),
             clock: Arc::clone(&self.clock),
             random: Arc::clone(&self.random),
             space: Arc::new(SystemSpace),
@@ -146,6 +154,12 @@ impl Program {
             memory: MEMORY,
             threads: 1,
         }
+    }
+
+    /// Keys with the identity of the command line, else of the configuration.
+    fn keys(&self, recipients: Recipients, file: Option<PathBuf>, passphrase: Option<Secret>) -> Arc<Keys> {
+        let open = identity::opener(self.globals.identity_file.clone().or(file), passphrase, &self.output, &self.stop);
+        Arc::new(Keys::new(recipients, open))
     }
 
     fn opener(&self, settings: Settings) -> OpenRepository {

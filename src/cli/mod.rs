@@ -19,7 +19,9 @@ mod failure;
 mod fetch;
 mod forget;
 mod human;
+mod identity;
 mod init;
+mod key;
 mod list;
 mod man;
 mod output;
@@ -81,6 +83,7 @@ enum Command {
     Unpin(pin::Unpin),
     Prune(prune::Prune),
     Stats(stats::Stats),
+    Key(key::Key),
     Config(config::Config),
     Demo(demo::Demo),
     Completions(completions::Completions),
@@ -107,6 +110,7 @@ impl Command {
             Self::Unpin(command) => command.run(program),
             Self::Prune(command) => command.run(program),
             Self::Stats(command) => command.run(program),
+            Self::Key(command) => command.run(program),
             Self::Config(command) => command.run(program),
             Self::Demo(command) => command.run(program),
             Self::Completions(command) => command.run(program),

@@ -173,6 +173,7 @@ fn lines(reading: &Reading, outcome: &Outcome) -> Vec<String> {
         ("packs", or_none(outcome.packs.map(human::number))),
         ("file lists", or_none(outcome.lists.map(human::number))),
         ("manifest", or_none(outcome.manifest.map(|n| format!("number {n}")))),
+        ("encrypted", if outcome.recipients.is_empty() { "no".into() } else { format!("to {}", outcome.recipients.join(", ")) }),
         ("previous", or_none(outcome.previous.map(|id| id.to_string()))),
         ("local copy", or_none(outcome.folder.as_ref().map(|folder| folder.display().to_string()))),
         ("taken by", outcome.agent.clone()),

@@ -46,6 +46,9 @@ impl Verify {
         if let Some(why) = &outcome.unreachable {
             program.output.warning(format!("only local copies were looked at: {why}"));
         }
+        if let Some(why) = &outcome.lowered {
+            program.output.note(format!("stored bytes were compared with their names, and not decoded: {why}"));
+        }
         if outcome.checked.level == Level::Quick {
             program.output.note("no stored byte was read: --full reads and compares them all");
         }
@@ -136,6 +139,7 @@ mod tests {
     fn outcome() -> Outcome {
         Outcome {
             checked: Checked { objects: 3, bytes: 2048, level: Level::Full },
+            lowered: None,
             snapshots: 1,
             local_copies: 1,
             damage: Vec::new(),

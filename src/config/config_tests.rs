@@ -46,7 +46,7 @@ path = "/b.db"
         "/etc/w.toml:8:7: repository.url: this is no repository URL: write s3://bucket/prefix or file:///folder",
         "/etc/w.toml:9:16: repository.upload_limit: a rate is a whole number with",
         "/etc/w.toml:10:1: repository.allow_htp: there is no such key: did you mean `allow_http`?",
-        "/etc/w.toml:11:1: repository.encrypt_to: this version cannot encrypt",
+        "/etc/w.toml:11:14: repository.encrypt_to: this is no whole recipient: a letter is missing or wrong",
         "/etc/w.toml:14:11: directory.a.exclude: this must be a list of texts, such as [\"*.tmp\"]; it is a text",
         "/etc/w.toml:15:9: sqlite.a: the name is taken by [directory.a]: names are unique across kinds",
     ];

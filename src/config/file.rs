@@ -15,10 +15,6 @@ const TABLES: [&str; 9] = ["node", "local", "repository", "limits", "retention",
 /// What comes with the agent, which this version does not have.
 const WITH_AGENT: &str = "this comes with the agent, which this version does not have yet: take it out";
 
-/// Why a configured encryption is fatal: data that was meant to be sealed must not be stored in plain.
-const NO_ENCRYPTION: &str =
-    "this version cannot encrypt, and does not store in plain what should be encrypted: take this out, or use a version that can";
-
 /// Most of a count of snapshots to keep: far above any use, and below what could overflow.
 const COUNT_MAX: u32 = 100_000;
 
@@ -59,6 +55,9 @@ pub(super) struct Repository {
     pub(super) access_key_id: Option<WrittenSecret>,
     pub(super) secret_access_key: Option<WrittenSecret>,
     pub(super) session_token: Option<WrittenSecret>,
+    pub(super) encrypt_to: Option<Written<Vec<String>>>,
+    pub(super) identity_file: Option<Written<PathBuf>>,
+    pub(super) identity_passphrase: Option<WrittenSecret>,
     pub(super) upload_limit: Option<Written<u64>>,
     pub(super) download_limit: Option<Written<u64>>,
 }
@@ -167,11 +166,12 @@ impl Repository {
             access_key_id: secret("access_key_id", "access_key_id_file", "access_key_id_env"),
             secret_access_key: secret("secret_access_key", "secret_access_key_file", "secret_access_key_env"),
             session_token: secret("session_token", "session_token_file", "session_token_env"),
+            encrypt_to: section.texts("encrypt_to"),
+            identity_file: section.path("identity_file"),
+            identity_passphrase: secret("identity_passphrase", "identity_passphrase_file", "identity_passphrase_env"),
             upload_limit: section.rate("upload_limit"),
             download_limit: section.rate("download_limit"),
         };
-        section.later("encrypt_to", NO_ENCRYPTION);
-        section.later("identity_file", "this version cannot read encrypted repositories: take this out");
         section.finish();
         repository
     }

@@ -4,6 +4,7 @@
 //! [`Config`] that the rest of the program works with: nothing in it needs parsing any more. All mistakes are gathered and shown at once,
 //! each with line, column, key and what to do. No secret is ever shown.
 
+mod encryption;
 mod file;
 pub mod find;
 mod mistake;
@@ -21,6 +22,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+pub use encryption::Encryption;
 pub use mistake::{Mistake, Mistakes};
 
 use crate::format::names::NodeName;
@@ -51,6 +53,8 @@ pub struct Config {
     pub sources: Vec<SourceSpec>,
     /// The repository.
     pub repository: Settings,
+    /// To whom it is encrypted, and what opens it.
+    pub encryption: Encryption,
     /// Which shipped snapshots are to stay; `None` = all.
     pub retention: Option<Retention>,
     /// Most resident bytes of the program.
@@ -126,7 +130,8 @@ impl Config {
     pub fn parse(text: &str, path: &Path, open: bool, machine: &Machine, environment: &dyn Environment) -> Result<Self, Mistakes> {
         let gather = Gatherer::new(text);
         let file = file::File::read(text, &gather);
-        let secrets = [&file.repository.access_key_id, &file.repository.secret_access_key, &file.repository.session_token];
+        let written = &file.repository;
+        let secrets = [&written.access_key_id, &written.secret_access_key, &written.session_token, &written.identity_passphrase];
         if open && secrets.into_iter().flatten().skip(1).any(secret::WrittenSecret::is_in_the_text) {
             gather.warning(format!("{} holds a secret and can be read by every user of this machine: chmod 600 it", path.display()));
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::mistake::Gatherer;
 use super::section::Written;
-use super::{Config, Machine, file, places, repository, retention};
+use super::{Config, Encryption, Machine, file, places, repository, retention};
 use crate::format::names::{NodeName, SourceName};
 use crate::ops::context::LocalSettings;
 use crate::ops::spec::{SourceKind, SourceSpec, check_exclude};
@@ -44,6 +44,7 @@ pub(super) fn resolve(
     let keep = value_or(file.local.keep.as_ref(), KEEP);
     let sources = sources(&file.sources, keep, gather);
     let repository = repository::resolve(&file.repository, environment, gather);
+    let encryption = Encryption::resolve(&file.repository, environment, gather);
     let retention = file.retention.as_ref().map(|written| retention::resolve(written, gather));
     let memory = value_or(file.limits.memory.as_ref(), MEMORY);
     if let Some(written) = file.limits.memory.as_ref().filter(|written| written.value < MEMORY_MIN) {
@@ -56,6 +57,7 @@ pub(super) fn resolve(
         local,
         sources,
         repository: repository?,
+        encryption,
         retention,
         memory,
         threads: file.limits.threads.as_ref().map_or(machine.cores, |threads| threads.value as usize),

@@ -109,6 +109,16 @@ fn shown_repository(config: &Config) -> BTreeMap<&'static str, toml::Value> {
             shown.insert(key, value.into());
         }
     }
+    let encryption = &config.encryption;
+    if !encryption.recipients.is_empty() {
+        shown.insert("encrypt_to", encryption.recipients.texts().to_vec().into());
+    }
+    if let Some(file) = &encryption.identity_file {
+        shown.insert("identity_file", file.display().to_string().into());
+    }
+    if encryption.identity_passphrase.is_some() {
+        shown.insert("identity_passphrase", HIDDEN.into());
+    }
     for key in repository::secrets(settings) {
         shown.insert(key, HIDDEN.into());
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::digest::Digest;
+use super::marker::Encryption;
 use super::names::{NodeName, SourceName};
 use super::snapshot_id::SnapshotId;
 
@@ -59,19 +60,35 @@ pub enum NodeKey {
 }
 
 impl NodeKey {
-    /// A pack that is not encrypted.
-    pub fn pack(name: Digest) -> Self {
-        Self::Pack { name, sealed: false }
-    }
-
-    /// A file list that is not encrypted.
-    pub fn file_list(name: Digest) -> Self {
-        Self::FileList { name, sealed: false }
-    }
-
     /// This key below its node.
     pub fn of(self, node: &NodeName) -> Key {
         Key::Of(node.clone(), self)
+    }
+}
+
+/// Where the packs and file lists of one node lie, which depends on whether the repository is encrypted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Objects {
+    /// The node.
+    pub node: NodeName,
+    /// Whether they are age files.
+    pub encryption: Encryption,
+}
+
+impl Objects {
+    /// The key of a pack.
+    pub fn pack(&self, name: Digest) -> Key {
+        NodeKey::Pack { name, sealed: self.encryption == Encryption::Age }.of(&self.node)
+    }
+
+    /// The key of a file list.
+    pub fn file_list(&self, name: Digest) -> Key {
+        NodeKey::FileList { name, sealed: self.encryption == Encryption::Age }.of(&self.node)
+    }
+
+    /// The key of the pack list beside a file list; it is never encrypted.
+    pub fn pack_list(&self, name: Digest) -> Key {
+        NodeKey::PackList(name).of(&self.node)
     }
 }
 
@@ -185,9 +202,9 @@ mod tests {
         let record = "20261123T000000123Z-0123456789abcdef".to_owned();
         let keys = [
             NodeKey::Node(1),
-            NodeKey::pack(name),
+            NodeKey::Pack { name, sealed: false },
             NodeKey::Pack { name, sealed: true },
-            NodeKey::file_list(name),
+            NodeKey::FileList { name, sealed: false },
             NodeKey::FileList { name, sealed: true },
             NodeKey::PackList(name),
             NodeKey::Body(source.clone(), id, 1),

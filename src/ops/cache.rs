@@ -40,6 +40,9 @@ pub struct Index {
     pub packs: Vec<CachedPack>,
     /// SHA-256 of the lines of the local copy that it was made from: a copy with the same lines is the same snapshot again.
     pub copy_lines_sha256: Digest,
+    /// To whom all of its packs and lists are sealed, ascending; empty when not encrypted.
+    #[serde(default)]
+    pub recipients: Vec<String>,
 }
 
 /// What the cache knows of one pack.
@@ -219,7 +222,7 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::File`]; then the cache before is still in force or there is none.
-    pub fn finish(self, packs: Vec<CachedPack>, copy_lines_sha256: Digest) -> Result<(), Error> {
+    pub fn finish(self, packs: Vec<CachedPack>, copy_lines_sha256: Digest, recipients: &[String]) -> Result<(), Error> {
         let close = |(path, lines): PartialLines| -> Result<(PathBuf, Digest), Error> {
             lines.finish()?.flush().map_err(Error::file("write", &path))?;
             let mut file = File::open(&path).map_err(Error::file("read", &path))?;
@@ -230,7 +233,8 @@ impl Writer {
         for (path, ending) in [(lines_path, "files"), (facts_path, "facts")] {
             fs::rename(&path, self.folder.join(format!("{}.{ending}", self.id))).map_err(Error::file("rename", &path))?;
         }
-        write_index(&self.folder, &Index { id: self.id, lines_sha256, facts_sha256, lists: self.lists, packs, copy_lines_sha256 })?;
+        let (id, lists, recipients) = (self.id, self.lists, recipients.to_vec());
+        write_index(&self.folder, &Index { id, lines_sha256, facts_sha256, lists, packs, copy_lines_sha256, recipients })?;
         clear(&self.folder, self.id)
     }
 }

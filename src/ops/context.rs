@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::Error;
 use super::event::Event;
+use super::keys::Keys;
 use super::spec::SourceSpec;
 use super::state::State;
 use crate::format::names::{NodeName, SourceName};
@@ -41,6 +42,8 @@ pub struct Parts {
     pub sources: Vec<SourceSpec>,
     /// Opens the repository.
     pub repository: OpenRepository,
+    /// To whom this run seals, and with what it opens.
+    pub keys: Arc<Keys>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Randomness for names.

@@ -29,12 +29,19 @@ pub(crate) struct Problem {
     pub(crate) text: String,
     /// What is known of the object; `None` when it could not be read, which says nothing of its bytes.
     pub(crate) verdict: Option<Verdict>,
+    /// Whether the words come from what is inside the object, so that they may name paths or digests of plain bytes.
+    pub(crate) inside: bool,
 }
 
 impl Problem {
     /// The object is there, with other bytes than it should have.
     pub(crate) fn damaged(text: impl Into<String>) -> Self {
-        Self { text: text.into(), verdict: Some(Verdict::Damaged) }
+        Self { text: text.into(), verdict: Some(Verdict::Damaged), inside: false }
+    }
+
+    /// The same, found in what the object holds: the words stay out of an encrypted repository.
+    pub(crate) fn inside(text: impl Into<String>) -> Self {
+        Self { inside: true, ..Self::damaged(text) }
     }
 
     /// What is wrong with a document that is not exactly one line, as all small documents are: such a cut or an appendage leaves valid JSON.
@@ -45,7 +52,7 @@ impl Problem {
 
     /// The object is not there.
     pub(crate) fn missing() -> Self {
-        Self { text: MISSING.into(), verdict: Some(Verdict::Missing) }
+        Self { text: MISSING.into(), verdict: Some(Verdict::Missing), inside: false }
     }
 
     /// What is wrong with the object, where the store works and the object is at fault; `None` for every other failure.
@@ -57,7 +64,7 @@ impl Problem {
                 Self::damaged(format!("it is cut short: it has {found} bytes and should have at least {expected}"))
             }
             repository::Error::Failed { .. } | repository::Error::Cut { .. } => {
-                Self { text: format!("it cannot be read: {}", chain(error)), verdict: None }
+                Self { text: format!("it cannot be read: {}", chain(error)), verdict: None, inside: false }
             }
             _ => return None,
         })

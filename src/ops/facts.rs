@@ -81,6 +81,7 @@ impl Lines for FactLines {
 
 /// Reads `facts.json` of a shipped snapshot; when its pack is damaged, from wherever else it lies.
 pub(crate) fn shipped_facts(ctx: &Context, remote: &Remote, shipped: &Shipped, body: &Body) -> Result<serde_json::Value, Error> {
+    remote.keys.check_readable(&shipped.head)?;
     let node = &shipped.head.node;
     let path = RelPath::new(FACTS).expect("a plain name");
     let name = format!("{FACTS} of {}/{}", shipped.head.source, shipped.head.id);

@@ -10,7 +10,7 @@ use super::remembered::{Remembered, remember};
 use super::{Context, Error};
 use crate::format::key::{Key, MARKER};
 use crate::format::limits::FORMAT_VERSION;
-use crate::format::marker::{Encryption, Marker};
+use crate::format::marker::Marker;
 use crate::repository::{self, Probe};
 use crate::sys::random;
 
@@ -41,18 +41,22 @@ pub struct Outcome {
 /// Creates the marker and this node's file where they are missing; a repository that is there and matches is left as it is.
 ///
 /// # Errors
-/// [`Error::Refused`] when the name belongs to another machine and `adopt` is not set; what the store gives.
+/// [`Error::Refused`] when the name belongs to another machine and `adopt` is not set; [`Error::Usage`] when the repository that is there and
+/// the configuration disagree about encryption; what the store gives.
 pub fn run(ctx: &Context, options: &Options) -> Result<Outcome, Error> {
     let store = ctx.store()?.clone();
     let location = store.describe();
     let found = Remote::read_marker(ctx)?;
     let created = found.is_none();
+    if let Some(marker) = &found {
+        ctx.keys.check_agreement(marker.encryption)?;
+    }
     if created && let Some(known) = Remembered::at(ctx, &location)? {
         return Err(known.is_gone());
     }
     if options.dry_run {
         let claimed = match found {
-            Some(marker) => claim_number(ctx, &Remote { store, marker }, options)?,
+            Some(marker) => claim_number(ctx, &Remote { store, marker, keys: ctx.keys.clone() }, options)?,
             None => Some(1),
         };
         return Ok(Outcome { location, repository: None, created, claimed, probe: None });
@@ -65,7 +69,7 @@ pub fn run(ctx: &Context, options: &Options) -> Result<Outcome, Error> {
         Some(marker) => marker,
         None => create_marker(ctx)?,
     };
-    let remote = Remote { store, marker };
+    let remote = Remote { store, marker, keys: ctx.keys.clone() };
     let claimed = claim_number(ctx, &remote, options)?;
     if let Some(n) = claimed {
         remote.claim(ctx, n)?;
@@ -96,13 +100,19 @@ fn create_marker(ctx: &Context) -> Result<Marker, Error> {
             store.describe()
         )));
     }
-    let marker =
-        Marker { format: FORMAT_VERSION, repository: random::uuid4(&*ctx.random), created: ctx.clock.now(), encryption: Encryption::None };
+    let marker = Marker {
+        format: FORMAT_VERSION,
+        repository: random::uuid4(&*ctx.random),
+        created: ctx.clock.now(),
+        encryption: ctx.keys.encryption(),
+    };
     match store.create(MARKER, marker.to_text().into()) {
         Ok(()) | Err(repository::Error::Taken { .. }) => {}
         Err(error) => return Err(error.into()),
     }
-    Remote::read_marker(ctx)?.ok_or_else(|| Error::damaged(MARKER, "it was written and cannot be read back"))
+    let marker = Remote::read_marker(ctx)?.ok_or_else(|| Error::damaged(MARKER, "it was written and cannot be read back"))?;
+    ctx.keys.check_agreement(marker.encryption)?;
+    Ok(marker)
 }
 
 /// The number of the node file that must be written for this machine, or `None` when the repository knows it.

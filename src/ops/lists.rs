@@ -14,7 +14,7 @@ use crate::format::body::{Body, ListRef, Role};
 use crate::format::digest::{Digest, Hasher};
 use crate::format::entry::{Entry, More};
 use crate::format::file_list::{OrderCheck, check_located};
-use crate::format::key::NodeKey;
+use crate::format::key::Objects;
 use crate::format::limits::{BODY_MAX, FILE_LIST_MAX};
 use crate::format::line::Line;
 use crate::format::names::NodeName;
@@ -160,7 +160,8 @@ pub struct ShippedLines {
     lists: VecDeque<ListRef>,
     requested: usize,
     downloads: Downloads,
-    node: NodeName,
+    remote: Remote,
+    objects: Objects,
     list: Option<ListReader>,
     name: String,
     order: Option<OrderCheck>,
@@ -190,7 +191,8 @@ impl ShippedLines {
             lists: body.lists.iter().filter(|list| list.role == role).copied().collect(),
             requested: 0,
             downloads: remote.store.downloads(LISTS_AHEAD),
-            node: node.clone(),
+            remote: remote.clone(),
+            objects: remote.objects(node),
             list: None,
             name: String::new(),
             order: Some(OrderCheck::new()),
@@ -199,13 +201,13 @@ impl ShippedLines {
 
     fn fetch_next_list(&mut self) -> Result<bool, Error> {
         while self.requested < self.lists.len() && self.requested < LISTS_AHEAD {
-            let key = NodeKey::file_list(self.lists[self.requested].list).of(&self.node).to_string();
+            let key = self.objects.file_list(self.lists[self.requested].list).to_string();
             self.downloads.request(Request { key, range: None, at_most: (FILE_LIST_MAX as u64) * 2 });
             self.requested += 1;
         }
         let Some(list) = self.lists.pop_front() else { return Ok(false) };
         self.requested -= 1;
-        self.name = NodeKey::file_list(list.list).of(&self.node).to_string();
+        self.name = self.objects.file_list(list.list).to_string();
         let stored = match self.downloads.next() {
             Some(Ok(stored)) => stored,
             Some(Err(error)) if error.is_absent() => return Err(Error::damaged(&self.name, "it is missing")),
@@ -215,6 +217,7 @@ impl ShippedLines {
         if Digest::of(&stored) != list.list {
             return Err(Error::damaged(&self.name, "its bytes do not match its name"));
         }
+        let stored = self.remote.opened(&self.name, stored)?;
         self.list = Some(ListReader::new(stored).map_err(|cause| Error::damaged(&self.name, cause))?);
         Ok(true)
     }

@@ -6,12 +6,13 @@
 //! The two tiers: [`copies`] are the snapshots on the node's disk, [`catalogue`] is what a repository holds; [`snapshots`] is both together.
 //! The way out: [`snapshot`] takes a local copy, [`ship`] brings it into the repository, [`backup`] does both.
 //! The way back: [`fetch`] puts files in a folder, [`restore`] makes the source hold the snapshot.
-//! Proof: [`verify`]; and [`status`] says what is late or wrong.
+//! Proof: [`verify`], and [`key_check`] of an identity; [`status`] says what is late or wrong.
 //!
 //! What several verbs share: [`context`] (the world around them), [`spec`] and [`directory`] (the sources), [`name`] and [`origin`] (what a
 //! person asks for), [`lists`] and [`entries`] (streams of lines), [`assemble`] (lines' bytes brought together),
 //! [`elsewhere`] (bytes that are unreadable where they should lie), [`data_folder`], [`facts`], [`cache`],
-//! [`node`] (this machine's identity), [`remembered`] (the repositories it has used), [`undo`] (what a restore leaves), [`retire`] (four copies), [`locks`], [`state`] and [`work`] (where
+//! [`node`] (this machine's identity), [`keys`] and [`opened_packs`] (of an encrypted repository), [`remembered`] (the repositories it has used),
+//! [`undo`] (what a restore leaves), [`retire`] (four copies), [`locks`], [`state`] and [`work`] (where
 //! things lie), [`budget`] (memory), [`size`] (bytes in words), [`damage`], [`error`], [`event`].
 
 mod ahead;
@@ -36,6 +37,8 @@ pub mod fetch;
 pub mod forget;
 pub mod init;
 mod inventory;
+pub mod key_check;
+pub mod keys;
 pub mod lists;
 pub mod locks;
 mod lost;
@@ -43,6 +46,7 @@ mod marks;
 pub mod name;
 pub mod node;
 mod obstacle;
+mod opened_packs;
 pub mod origin;
 mod pack_lists;
 pub mod pins;

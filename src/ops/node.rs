@@ -2,14 +2,18 @@
 
 use std::fs;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::damage::Problem;
+use super::keys::Keys;
 use super::remembered::Remembered;
 use super::{Context, Error};
-use crate::format::key::{Key, MARKER, NodeKey};
+use crate::archive;
+use crate::format::key::{Key, MARKER, NodeKey, Objects};
 use crate::format::limits::SMALL_MAX;
-use crate::format::marker::{Encryption, Marker};
+use crate::format::marker::Marker;
 use crate::format::names::NodeName;
 use crate::format::node_file::NodeFile;
 use crate::repository::Repository;
@@ -22,6 +26,8 @@ pub struct Remote {
     pub store: Repository,
     /// What it says of itself.
     pub marker: Marker,
+    /// What opens it, where it is encrypted.
+    pub keys: Arc<Keys>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -48,7 +54,7 @@ impl Remote {
 
     fn open_in(ctx: &Context, store: &Repository) -> Result<Self, Error> {
         match Self::marker_in(store)? {
-            Some(marker) => Ok(Self { store: store.clone(), marker }),
+            Some(marker) => Ok(Self { store: store.clone(), marker, keys: ctx.keys.clone() }),
             None => match Remembered::at(ctx, &store.describe())? {
                 Some(known) => Err(known.is_gone()),
                 None => Err(Error::Absent(format!("there is no repository at {}: `windlass init` creates one", store.describe()))),
@@ -70,19 +76,43 @@ impl Remote {
             Err(error) if error.is_absent() => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        let marker = Marker::from_text(&bytes).map_err(Error::unreadable(MARKER))?;
-        if marker.encryption != Encryption::None {
-            return Err(Error::Refused("this repository is encrypted, and this version cannot read encrypted repositories".into()));
+        Ok(Some(Marker::from_text(&bytes).map_err(Error::unreadable(MARKER))?))
+    }
+
+    /// Where a node's packs and file lists lie.
+    pub fn objects(&self, node: &NodeName) -> Objects {
+        Objects { node: node.clone(), encryption: self.marker.encryption }
+    }
+
+    /// What an object of this repository opens to; see [`Keys::opened`].
+    ///
+    /// # Errors
+    /// As [`Keys::opened`].
+    pub fn opened(&self, key: &str, stored: bytes::Bytes) -> Result<bytes::Bytes, Error> {
+        self.keys.opened(self.marker.encryption, key, stored)
+    }
+
+    /// As [`Remote::opened`], for whoever proves what it can: `None` when no identity at hand opens the object, damage as a problem.
+    ///
+    /// # Errors
+    /// What reading the identities gives.
+    pub(crate) fn opened_if_mine(&self, key: &str, stored: bytes::Bytes) -> Result<Result<Option<bytes::Bytes>, Problem>, Error> {
+        match self.opened(key, stored) {
+            Ok(opened) => Ok(Ok(Some(opened))),
+            Err(Error::Archive(archive::Error::NoIdentity)) => Ok(Ok(None)),
+            Err(Error::Damaged { problem, .. }) => Ok(Err(Problem::damaged(problem))),
+            Err(error) => Err(error),
         }
-        Ok(Some(marker))
     }
 
     /// Opens the repository for writing under this node's name.
     ///
     /// # Errors
-    /// As [`Remote::open`]; [`Error::Refused`] when the name belongs to another machine or to nobody yet.
+    /// As [`Remote::open`]; [`Error::Usage`] when the marker and the configuration disagree about encryption; [`Error::Refused`] when the
+    /// name belongs to another machine or to nobody yet.
     pub fn open_for_shipping(ctx: &Context) -> Result<Self, Error> {
         let remote = Self::open(ctx)?;
+        ctx.keys.check_agreement(remote.marker.encryption)?;
         remote.check_owner(ctx)?;
         Ok(remote)
     }

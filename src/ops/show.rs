@@ -33,11 +33,13 @@ pub struct Outcome {
     pub lists: Option<u64>,
     /// Packs it needs.
     pub packs: Option<u64>,
+    /// To whom it is encrypted in the repository; empty when it is not, or not there.
+    pub recipients: Vec<String>,
     /// Entries of every kind.
     pub entries: u64,
     /// Objects that it needs in the repository and that a verification has found to be damaged or missing, at most 20.
     pub known_damage: Vec<String>,
-    /// What a fresh node needs to know of the source.
+    /// What a fresh node needs to know of the source; null where only an identity that is not at hand could tell.
     pub facts: serde_json::Value,
 }
 
@@ -57,7 +59,9 @@ pub fn run(ctx: &Context, name: &SnapshotName, node: Option<&NodeName>) -> Resul
     };
     let facts = match (&found.local, &found.shipped, &body) {
         (Some(copy), _, _) => copy.record.facts.clone(),
-        (None, Some((remote, shipped)), Some(body)) => standing.judge(shipped_facts(ctx, remote, shipped, body))?,
+        (None, Some((remote, shipped)), Some(body)) if remote.keys.check_readable(&shipped.head).is_ok() => {
+            standing.judge(shipped_facts(ctx, remote, shipped, body))?
+        }
         _ => serde_json::Value::Null,
     };
     let head = found.shipped.as_ref().map(|(_, shipped)| &shipped.head);
@@ -79,6 +83,7 @@ pub fn run(ctx: &Context, name: &SnapshotName, node: Option<&NodeName>) -> Resul
         manifest: head.map(|head| head.n),
         previous: head.and_then(|head| head.previous),
         lists: body.as_ref().map(|body| body.lists.len() as u64),
+        recipients: head.map(|head| head.recipients.clone()).unwrap_or_default(),
         packs: counts.map(|counts| counts.packs),
         entries: record.map(|record| record.entries).or(counts.map(|counts| counts.entries)).unwrap_or_default(),
         known_damage,

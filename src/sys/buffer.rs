@@ -33,6 +33,11 @@ impl Buffer {
         self.length += bytes.len();
     }
 
+    /// How many bytes still fit.
+    pub fn room(&self) -> usize {
+        self.room.len() - self.length
+    }
+
     /// The room that is left, to be read into; [`Buffer::filled`] says how much was.
     pub fn spare(&mut self) -> &mut [u8] {
         &mut self.room[self.length..]

@@ -12,8 +12,20 @@ use super::Error;
 /// # Errors
 /// [`Error::Io`], also when there is a file of this name: then it is untouched.
 pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    write_new_with_mode(path, bytes, 0o644)
+}
+
+/// As [`write_new`], readable by the owner alone.
+///
+/// # Errors
+/// As [`write_new`].
+pub fn write_new_private(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    write_new_with_mode(path, bytes, 0o600)
+}
+
+fn write_new_with_mode(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
     let temporary = beside(path);
-    write_temporary(&temporary, bytes, 0o644)?;
+    write_temporary(&temporary, bytes, mode)?;
     // A hard link, unlike a rename, refuses a name that is taken.
     let linked = fs::hard_link(&temporary, path);
     fs::remove_file(&temporary).map_err(Error::io("remove", &temporary))?;

@@ -15,7 +15,8 @@ use crate::support::odd;
 const DOCUMENT: &str = include_str!("../../docs/FORMAT.md");
 
 /// What the document says is needed; of coreutils, what the commands use.
-const PROGRAMS: [&str; 19] = [
+const PROGRAMS: [&str; 20] = [
+    "age",
     "bash",
     "zstd",
     "tar",
@@ -53,7 +54,12 @@ fn run(node: &Node, document: &'static str, mark: &str, arguments: &[&str]) -> O
     fs::write(&script, commands(document, mark)).unwrap();
     let mut bash = Command::new(bin.join("bash"));
     bash.arg(script).args(arguments);
-    bash.env_clear().env("PATH", bin).env("TMPDIR", node.temp.path()).current_dir(node.temp.path());
+    bash.env_clear();
+    if let Some(identity) = &node.identity {
+        fs::write(node.path("identity.txt"), identity).unwrap();
+        bash.env("IDENTITY", node.path("identity.txt"));
+    }
+    bash.env("PATH", bin).env("TMPDIR", node.temp.path()).current_dir(node.temp.path());
     bash.output().unwrap()
 }
 
@@ -106,6 +112,20 @@ fn the_commands_of_the_document_restore_everything() {
     let target = node.path("inherits/second");
     let root = node.path("bucket");
     assert_same(&after, &restored(&node, root.to_str().unwrap(), second, target.to_str().unwrap()));
+}
+
+#[test]
+fn an_encrypted_snapshot_is_restored_with_the_program_age() {
+    let mut node = Node::encrypted();
+    odd::fill(&node.path("tree"));
+    node.write("large", odd::text(2 << 20));
+    node.init();
+    let id = node.backup();
+    assert_same(&expected(&node), &restored(&node, "bucket", id, "target"));
+    // Without the identity nothing comes out, and the message says what to set.
+    node.identity = None;
+    let output = restore(&node, Path::new("bucket"), id, "none");
+    assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("set IDENTITY"));
 }
 
 #[test]

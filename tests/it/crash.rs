@@ -16,7 +16,7 @@ use windlass::sys::stop::Stop;
 
 use crate::support::dying::{Death, Dying};
 use crate::support::listing::{Listing, assert_same};
-use crate::support::node::{Node, START, tools, tree};
+use crate::support::node::{Node, START, identity, tools, tree};
 use crate::support::odd::text;
 
 /// A run is over long before so many requests.
@@ -50,8 +50,7 @@ fn comes_back(node: &Node, id: SnapshotId, expected: &Listing) {
 }
 
 /// Ships so many new snapshots at once against a store that dies at ever later requests, until it lives long enough.
-fn ship_until_it_lives(death: Death, snapshots: usize) -> usize {
-    let (node, store) = node();
+fn ship_until_it_lives((node, store): (Node, Arc<Dying>), death: Death, snapshots: usize) -> usize {
     node.init();
     let mut taken = vec![(node.backup(), Listing::of(&node.path("tree")))];
     for k in 0..REQUESTS_MAX {
@@ -88,14 +87,24 @@ fn ship_until_it_lives(death: Death, snapshots: usize) -> usize {
 
 #[test]
 fn a_shipment_that_dies_at_any_request_leaves_whole_snapshots_or_none() {
-    let requests = ship_until_it_lives(Death::AtRequest, 1);
+    let requests = ship_until_it_lives(node(), Death::AtRequest, 1);
     assert!(requests > 15, "every request of a shipment was met, {requests}");
 }
 
 #[test]
 fn a_shipment_whose_create_is_done_but_never_answered_leaves_whole_snapshots_or_none() {
-    let creates = ship_until_it_lives(Death::AfterCreate, 2);
+    let creates = ship_until_it_lives(node(), Death::AfterCreate, 2);
     assert!(creates >= 10, "a pack, a list with its pack list and a manifest of each snapshot, {creates}");
+}
+
+#[test]
+fn an_encrypted_shipment_that_dies_anywhere_leaves_whole_snapshots_or_none() {
+    for (death, snapshots) in [(Death::AtRequest, 1), (Death::AfterCreate, 2)] {
+        let (mut node, store) = node();
+        let (identity, recipient) = identity();
+        (node.identity, node.encrypt_to) = (Some(identity), vec![recipient]);
+        assert!(ship_until_it_lives((node, store), death, snapshots) >= 10);
+    }
 }
 
 /// What has been accepted is not sent again.

@@ -19,7 +19,7 @@ use crate::support::node::Node;
 
 /// Every case, so that none can get lost.
 const CASES: [(&str, &[&str]); 2] = [
-    ("v1", &["everything", "numbers", "pruned", "records", "two-sources"]),
+    ("v1", &["encrypted", "everything", "numbers", "pruned", "records", "two-sources"]),
     (
         "damaged",
         &[
@@ -61,7 +61,11 @@ fn no_golden_repository_is_forgotten() {
         assert_eq!(names(&golden().join(group)), cases, "{group}");
         for case in cases {
             let folder = golden().join(group).join(case);
-            assert_eq!(names(&folder), ["README.md", "expected.txt", "repository"], "{group}/{case}");
+            let mut expected = vec!["README.md", "expected.txt", "repository"];
+            if *case == "encrypted" {
+                expected.insert(2, "identity.txt");
+            }
+            assert_eq!(names(&folder), expected, "{group}/{case}");
             let about = fs::read_to_string(folder.join("README.md")).unwrap();
             assert!(about.contains("Made by"), "{group}/{case} says what it holds and how it was made");
         }
@@ -87,7 +91,8 @@ fn are_read(group: usize) {
 /// Compares what this version makes of a repository with what it must; gives the file where it is kept when it differs.
 fn differs(group: &str, case: &str) -> Option<String> {
     let folder = golden().join(group).join(case);
-    let node = Node { name: "reader".into(), ..Node::with_folder() };
+    let identity = fs::read_to_string(folder.join("identity.txt")).ok();
+    let node = Node { name: "reader".into(), identity, ..Node::with_folder() };
     // Verifying writes down what it finds, so a copy is read.
     copy(&folder.join("repository"), &node.path("bucket"));
     let found = describe(&node);

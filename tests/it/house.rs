@@ -8,12 +8,14 @@ use std::path::Path;
 const LINES_MAX: usize = 500;
 
 /// Crates that one room alone may name.
-const OWNED: [(&str, &str); 10] = [
+const OWNED: [(&str, &str); 12] = [
     ("object_store", "repository"),
     ("reqwest", "repository"),
     ("zstd", "archive"),
     ("tar", "archive"),
     ("fastcdc", "archive"),
+    ("age", "archive"),
+    ("age_core", "archive"),
     ("sqlx", "source"),
     ("clap", "cli"),
     ("clap_complete", "cli"),

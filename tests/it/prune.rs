@@ -365,6 +365,27 @@ fn stats_tell_what_is_live_what_is_waste_and_what_each_snapshot_would_set_free()
 }
 
 #[test]
+fn a_node_without_the_identity_prunes_an_encrypted_repository() {
+    let mut node = Node::encrypted();
+    node.write("kept", noise(1, 300_000));
+    node.init();
+    let ids: Vec<SnapshotId> = (2..6).map(|seed| new_backup(&node, seed)).collect();
+    let identity = std::mem::take(&mut node.identity);
+    let marked = prune(&node, &last(1)).marked;
+    assert!(marked.objects > 0);
+    for mark in node.objects("node-1/prune/") {
+        // The folder's times are what its marks age by.
+        let file = std::fs::File::options().write(true).open(node.path("bucket").join(mark)).unwrap();
+        file.set_modified(std::time::SystemTime::now() - PAUSE.unsigned_abs()).unwrap();
+    }
+    let before = ops::stats::run(&node.context(), &ops::stats::Options::default()).unwrap();
+    assert_eq!((prune(&node, &last(1)).deleted, before.marked), (marked, marked));
+    node.identity = identity;
+    is_whole(&node);
+    assert_same(&Listing::of(&node.path("tree")), &Listing::of(&node.fetch(ids[3]).unwrap()));
+}
+
+#[test]
 fn a_first_shipment_that_takes_longer_than_marks_last_loses_nothing() {
     let (node, store) = node();
     node.write("large", noise(9, 24 << 20));

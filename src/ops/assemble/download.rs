@@ -13,7 +13,6 @@ use super::record::Want;
 use super::{Assembly, Store};
 use crate::archive::{FrameDecoder, member};
 use crate::format::digest::Digest;
-use crate::format::key::NodeKey;
 use crate::ops::Error;
 use crate::ops::budget;
 use crate::ops::damage::settle;
@@ -42,7 +41,7 @@ struct Job {
 pub(super) fn download(assembly: &Assembly<'_>, store: &Store, planned: Planned, lacks: &mut Lacks) -> Result<u64, Error> {
     let ctx = assembly.ctx;
     let mut feed = Feed::new(assembly, store, planned)?;
-    let threads = budget::file_threads(ctx);
+    let threads = budget::assembling_threads(ctx, store.remote.marker.encryption);
     ordered::run(
         threads,
         threads * 2,
@@ -112,7 +111,7 @@ impl<'a> Feed<'a> {
         let mut feed = Self {
             assembly,
             store,
-            reads: Reads::new(planned.frames)?,
+            reads: Reads::new(planned.frames, store.remote.marker.encryption)?,
             blobs: planned.blobs,
             ahead: None,
             downloads: store.remote.store.downloads(REQUESTS_MAX),
@@ -176,13 +175,16 @@ impl<'a> Feed<'a> {
         }
         let (Some(read), Some(answer)) = (self.sent.pop_front(), self.downloads.next()) else { return Ok(false) };
         self.travelling -= read.at_most();
-        let answer = settle(answer)?.map_err(|problem| Arc::from(problem.text));
+        let mut answer = settle(answer)?.map_err(|problem| Arc::from(problem.text));
         if let Ok(bytes) = &answer {
             self.downloaded += bytes.len() as u64;
             if read.range.is_none() && Digest::of(bytes) != read.pack {
                 // What is wanted from it may be whole all the same: each blob is compared with its own digest.
                 self.assembly.findings.add(self.store.pack_key(&read.pack), "its bytes do not match its name");
             }
+        }
+        if let Ok(bytes) = answer {
+            answer = self.store.opened(&read.pack, bytes)?;
         }
         self.answer = Some((read, answer));
         Ok(true)
@@ -213,6 +215,15 @@ fn cut(answer: &Result<Bytes, Arc<str>>, start: u64, length: u32) -> Result<Byte
 impl Store {
     /// The key of a pack.
     pub(super) fn pack_key(&self, pack: &Digest) -> String {
-        NodeKey::pack(*pack).of(&self.node).to_string()
+        self.remote.objects(&self.node).pack(*pack).to_string()
+    }
+
+    /// What a pack opens to, or why it does not.
+    fn opened(&self, pack: &Digest, stored: Bytes) -> Result<Result<Bytes, Arc<str>>, Error> {
+        match self.remote.opened(&self.pack_key(pack), stored) {
+            Ok(bytes) => Ok(Ok(bytes)),
+            Err(Error::Damaged { problem, .. }) => Ok(Err(problem.into())),
+            Err(error) => Err(error),
+        }
     }
 }

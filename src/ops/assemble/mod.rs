@@ -38,6 +38,7 @@ use super::{Context, Error};
 use crate::archive::Target;
 use crate::format::entry::{Kind, Piece};
 use crate::format::line::Line;
+use crate::format::marker::Encryption;
 use crate::format::names::NodeName;
 use lacks::Lacks;
 use planner::Planner;
@@ -65,6 +66,8 @@ pub(crate) struct Places {
     pub(crate) store: Option<Store>,
     /// Folders that are tried for what the repository holds only damaged.
     pub(crate) after: Vec<DataFolder>,
+    /// Why the repository is none of the places although it has the snapshot: no identity at hand opens it.
+    pub(crate) closed: Option<String>,
 }
 
 /// One snapshot, or part of it, that is being put into a folder.
@@ -161,6 +164,9 @@ impl Assembly<'_> {
         };
         let (gains, mut lost) = lacks.fill(self)?;
         downloaded += gains.downloaded;
+        if let Some(why) = self.places.closed.as_ref().filter(|_| lost.none().is_err()) {
+            self.ctx.warn(None, format!("the repository was not asked for what is lacking: {why}"));
+        }
         if self.gaps == Gaps::Refuse {
             lost.none()?;
         }
@@ -193,7 +199,7 @@ impl Assembly<'_> {
 ///
 /// # Errors
 /// What reading gives.
-pub(crate) fn download_size(lines: &mut dyn Lines, work: &Path) -> Result<u64, Error> {
+pub(crate) fn download_size(lines: &mut dyn Lines, encryption: Encryption, work: &Path) -> Result<u64, Error> {
     let mut planner = Planner::new(work)?;
     while let Some(line) = lines.next_line()? {
         for piece in line.content() {
@@ -202,7 +208,7 @@ pub(crate) fn download_size(lines: &mut dyn Lines, work: &Path) -> Result<u64, E
             }
         }
     }
-    let mut reads = Reads::new(planner.frames()?)?;
+    let mut reads = Reads::new(planner.frames()?, encryption)?;
     let mut bytes = 0;
     while reads.peek()?.is_some() {
         bytes += reads.take().map_or(0, |read| read.expected);

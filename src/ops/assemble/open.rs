@@ -55,7 +55,15 @@ pub(crate) fn open(ctx: &Context, found: Found, from: &[Origin], paths: &[RelPat
                 DataFolder::of_copy(&copy.data()).inspect_err(|cause| findings.add(copy.data().display().to_string(), chain(cause))).ok()
             }
             (Origin::Folder(path), _, _) => Some(DataFolder::of_live_files(path)?),
-            (Origin::Repository, _, Some((remote, shipped))) => {
+            (Origin::Repository, local, Some((remote, shipped))) => {
+                match remote.keys.check_readable(&shipped.head) {
+                    // What is intact in the local copy needs no identity.
+                    Err(error @ Error::Usage(_)) if local.is_some() && from.first() == Some(&Origin::Local) => {
+                        places.closed = Some(error.to_string());
+                        continue;
+                    }
+                    readable => readable?,
+                }
                 let (remote, node) = (remote.clone(), found.node.clone());
                 let located = Box::new({
                     let (remote, shipped) = (remote.clone(), shipped.clone());
@@ -119,6 +127,7 @@ pub(crate) fn copy_lines(copy: &Copy) -> Result<impl Lines + use<>, Error> {
 
 /// The lines of the files of a shipped snapshot.
 pub(crate) fn shipped_lines(remote: &Remote, shipped: &Shipped) -> Result<Box<dyn Lines>, Error> {
+    remote.keys.check_readable(&shipped.head)?;
     let body = read_body(remote, shipped)?;
     Ok(Box::new(ShippedLines::open(remote, &shipped.head.node, &body, Role::Files)))
 }

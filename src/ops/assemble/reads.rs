@@ -7,6 +7,7 @@ use std::vec::IntoIter;
 use super::record::Frame;
 use crate::format::digest::Digest;
 use crate::format::limits::{PACK_MAX, PACK_TARGET};
+use crate::format::marker::Encryption;
 use crate::ops::Error;
 use crate::sys::sorter::Sorted;
 
@@ -49,13 +50,16 @@ pub(super) struct Reads {
     frames: Sorted,
     /// The first frame of the next pack.
     ahead: Option<Frame>,
+    /// Whether packs are always read whole: an encrypted one opens from its beginning.
+    whole: bool,
     /// Requests of the present pack.
     ready: Peekable<IntoIter<Read>>,
 }
 
 impl Reads {
-    pub(super) fn new(frames: Sorted) -> Result<Self, Error> {
-        let mut reads = Self { frames, ahead: None, ready: Vec::new().into_iter().peekable() };
+    pub(super) fn new(frames: Sorted, encryption: Encryption) -> Result<Self, Error> {
+        let whole = encryption == Encryption::Age;
+        let mut reads = Self { frames, ahead: None, whole, ready: Vec::new().into_iter().peekable() };
         reads.advance()?;
         Ok(reads)
     }
@@ -74,7 +78,7 @@ impl Reads {
                     frames.push((frame.offset, frame.length));
                 }
             }
-            let ranges = if many { None } else { ranges(&frames) };
+            let ranges = if many || self.whole { None } else { ranges(&frames) };
             let end = frames.last().map_or(0, |(offset, length)| offset + u64::from(*length));
             let read = |range, expected| Read { ordinal: first.ordinal, pack: first.pack, range, expected };
             let reads: Vec<Read> = match ranges {

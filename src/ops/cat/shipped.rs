@@ -5,12 +5,14 @@ use std::collections::VecDeque;
 use crate::archive::{FrameDecoder, member};
 use crate::format::digest::Digest;
 use crate::format::entry::{Entry, Location, Piece};
-use crate::format::key::NodeKey;
+use crate::format::key::Objects;
+use crate::format::marker::Encryption;
 use crate::format::names::NodeName;
 use crate::ops::Error;
 use crate::ops::damage::settle;
 use crate::ops::entries::Entries;
 use crate::ops::node::Remote;
+use crate::ops::opened_packs::OpenedPacks;
 use crate::repository::{Downloads, Request};
 
 /// Frames that travel at once, each of at most about 4 MiB: enough to fill a line of some latency.
@@ -38,7 +40,7 @@ pub(crate) enum Part<'a> {
 
 /// Reads the content of one file.
 pub(crate) struct ShippedFile {
-    node: NodeName,
+    objects: Objects,
     entries: Entries,
     name: String,
     /// Pieces that were read from the lines, and how many of them were looked at for frames to request.
@@ -51,6 +53,8 @@ pub(crate) struct ShippedFile {
     /// The frames that were requested, in order; the last one stays for comparison.
     requested: VecDeque<Frame>,
     last_requested: Option<Frame>,
+    /// Packs of an encrypted repository.
+    opened: OpenedPacks,
     decoder: FrameDecoder,
     plain: Vec<u8>,
     present: Option<(Frame, Option<String>)>,
@@ -67,7 +71,7 @@ impl ShippedFile {
     /// The content of `entry` from byte `from` on, which must be where a piece begins. `entries` stand behind the entry.
     pub(crate) fn open(remote: &Remote, node: &NodeName, entries: Entries, entry: &Entry, from: u64) -> Self {
         Self {
-            node: node.clone(),
+            objects: remote.objects(node),
             entries,
             name: format!("`{}`", entry.path),
             pieces: entry.content.iter().copied().collect(),
@@ -77,6 +81,7 @@ impl ShippedFile {
             downloads: remote.store.downloads(FRAMES_AHEAD),
             requested: VecDeque::new(),
             last_requested: None,
+            opened: OpenedPacks::new(remote, node),
             decoder: FrameDecoder::new(),
             plain: Vec::new(),
             present: None,
@@ -114,7 +119,7 @@ impl ShippedFile {
             Some((_, Some(problem))) => problem.clone(),
             None => "its frame was not fetched".to_owned(),
         };
-        let pack = NodeKey::pack(at.pack).of(&self.node);
+        let pack = self.objects.pack(at.pack);
         let error = Error::damaged(pack, format!("{problem}; {} needs it", self.name));
         Ok(Some(Part::Damaged { digest, length, error }))
     }
@@ -130,7 +135,10 @@ impl ShippedFile {
     }
 
     fn request(&mut self) -> Result<(), Error> {
-        while self.requested.len() < FRAMES_AHEAD
+        // An encrypted pack opens from its beginning, so it is read whole, when its first frame is wanted.
+        let ranged = self.objects.encryption == Encryption::None;
+        while ranged
+            && self.requested.len() < FRAMES_AHEAD
             && let Some(piece) = self.pieces.get(self.looked_at)
         {
             self.looked_at += 1;
@@ -139,7 +147,7 @@ impl ShippedFile {
             if self.last_requested == Some(frame) {
                 continue;
             }
-            let key = NodeKey::pack(at.pack).of(&self.node).to_string();
+            let key = self.objects.pack(at.pack).to_string();
             let range = at.frame_offset..at.frame_offset + u64::from(at.frame_length);
             if range.is_empty() {
                 return Err(Error::damaged(&self.name, "its file list says that it lies in a frame of no bytes"));
@@ -153,13 +161,22 @@ impl ShippedFile {
 
     /// Decodes the frame that was requested for this piece, unless it is the one at hand.
     fn make_present(&mut self, frame: Frame) -> Result<(), Error> {
-        if self.present.as_ref().is_some_and(|(present, _)| *present == frame) || self.requested.front() != Some(&frame) {
+        if self.present.as_ref().is_some_and(|(present, _)| *present == frame) {
             return Ok(());
         }
-        self.requested.pop_front();
-        let answer = self.downloads.next().map(settle).transpose()?;
-        let problem = match answer {
-            Some(Ok(stored)) => match self.decoder.decode(&stored) {
+        let stored = if self.objects.encryption == Encryption::Age {
+            self.opened.frame(&frame.0, frame.1, frame.2)?
+        } else if self.requested.front() == Some(&frame) {
+            self.requested.pop_front();
+            match self.downloads.next().map(settle).transpose()? {
+                Some(answer) => answer.map_err(|problem| problem.text),
+                None => Err("its frame was not fetched".to_owned()),
+            }
+        } else {
+            return Ok(());
+        };
+        let problem = match stored {
+            Ok(stored) => match self.decoder.decode(&stored) {
                 Ok(plain) => {
                     self.plain.clear();
                     self.plain.extend_from_slice(plain);
@@ -167,8 +184,7 @@ impl ShippedFile {
                 }
                 Err(cause) => Some(cause.to_string()),
             },
-            Some(Err(problem)) => Some(problem.text),
-            None => Some("its frame was not fetched".to_owned()),
+            Err(problem) => Some(problem),
         };
         self.present = Some((frame, problem));
         Ok(())

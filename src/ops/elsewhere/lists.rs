@@ -10,9 +10,10 @@ use crate::format::check::Known;
 use crate::format::digest::Digest;
 use crate::format::entry::{Location, Piece};
 use crate::format::file_list::check_located;
-use crate::format::key::NodeKey;
+use crate::format::key::Objects;
 use crate::format::limits::FILE_LIST_MAX;
 use crate::format::line::Line;
+use crate::format::marker::Encryption;
 use crate::format::names::NodeName;
 use crate::ops::catalogue::{Catalogue, Shipped};
 use crate::ops::damage::{Problem, settle};
@@ -31,12 +32,18 @@ const LISTS_AHEAD: usize = 2;
 const PLACES_BUDGET: usize = 1 << 20;
 
 /// Looks through the snapshots of a node, newest first, and takes what their packs hold; packs that are known to be damaged come last.
+/// In an encrypted repository nothing can be found without an identity.
 pub(super) fn search(finder: &mut Finder<'_>, remote: &Remote, node: &NodeName) -> Result<(), Error> {
+    if remote.marker.encryption == Encryption::Age && remote.keys.identities()?.is_none() {
+        return Ok(());
+    }
     let catalogue = Catalogue::read(finder.ctx, remote, node, None)?;
     let known = verify::known(finder.ctx, remote, node)?;
     let mut snapshots: Vec<&Shipped> = catalogue.snapshots.values().collect();
     snapshots.sort_by_key(|shipped| Reverse(shipped.head.id));
-    let mut search = Search { remote, node, known, seen: Table::new(&finder.work, 0)?, doubtful: Sorter::new(&finder.work, PLACES_BUDGET) };
+    let objects = remote.objects(node);
+    let mut search =
+        Search { remote, objects, known, seen: Table::new(&finder.work, 0)?, doubtful: Sorter::new(&finder.work, PLACES_BUDGET) };
     for shipped in snapshots {
         let places = search.places(finder, shipped)?;
         packs::read(finder, remote, node, places)?;
@@ -49,7 +56,7 @@ pub(super) fn search(finder: &mut Finder<'_>, remote: &Remote, node: &NodeName) 
 
 struct Search<'a> {
     remote: &'a Remote,
-    node: &'a NodeName,
+    objects: Objects,
     known: Known,
     /// File lists that were read already: snapshots share most of them.
     seen: Table,
@@ -83,18 +90,22 @@ impl Search<'_> {
             while sent.len() < LISTS_AHEAD
                 && let Some(list) = lists.pop_front()
             {
-                let key = NodeKey::file_list(list).of(self.node).to_string();
+                let key = self.objects.file_list(list).to_string();
                 downloads.request(Request { key: key.clone(), range: None, at_most: (FILE_LIST_MAX as u64) * 2 });
                 sent.push_back((list, key));
             }
             let (Some((list, key)), Some(answer)) = (sent.pop_front(), downloads.next()) else { return Ok(places.sorted()?) };
-            let opened = settle(answer)?.map_err(|problem| problem.text).and_then(|stored| match Digest::of(&stored) == list {
-                true => ListReader::new(stored).map_err(|cause| cause.to_string()),
-                false => Err("its bytes do not match its name".to_owned()),
-            });
-            match opened {
-                Ok(list) => self.read_list(finder, list, &key, &mut places)?,
-                Err(problem) => finder.pass_over(&key, &problem),
+            let opened = match settle(answer)? {
+                Ok(stored) if Digest::of(&stored) == list => self.remote.opened_if_mine(&key, stored)?,
+                Ok(_) => Err(Problem::damaged("its bytes do not match its name")),
+                Err(problem) => Err(problem),
+            };
+            match opened.map(|plain| plain.map(ListReader::new).transpose()) {
+                Ok(Ok(Some(list))) => self.read_list(finder, list, &key, &mut places)?,
+                // It is sealed to others.
+                Ok(Ok(None)) => {}
+                Ok(Err(cause)) => finder.pass_over(&key, &chain(&cause)),
+                Err(problem) => finder.pass_over(&key, &problem.text),
             }
         }
     }
@@ -119,7 +130,7 @@ impl Search<'_> {
                     && finder.wanted.is_open(digest)?
                     && !finder.wanted.was_tried(digest, at)?
                 {
-                    let is_doubtful = self.known.get(&NodeKey::pack(at.pack).of(self.node).to_string()).is_some();
+                    let is_doubtful = self.known.get(&self.objects.pack(at.pack).to_string()).is_some();
                     let places = if is_doubtful { &mut self.doubtful } else { &mut *places };
                     places.push(&to_record(at, *length, digest))?;
                 }

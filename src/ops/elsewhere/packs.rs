@@ -7,11 +7,13 @@ use super::lists::from_record;
 use crate::archive::{FrameDecoder, member};
 use crate::format::digest::Digest;
 use crate::format::entry::Location;
-use crate::format::key::NodeKey;
+use crate::format::key::Objects;
+use crate::format::marker::Encryption;
 use crate::format::names::NodeName;
 use crate::ops::Error;
 use crate::ops::damage::settle;
 use crate::ops::node::Remote;
+use crate::ops::opened_packs::OpenedPacks;
 use crate::repository::{Downloads, Request};
 use crate::sys::sorter::Sorted;
 
@@ -31,6 +33,10 @@ struct Frame {
 pub(super) fn read(finder: &mut Finder<'_>, remote: &Remote, node: &NodeName, places: Sorted) -> Result<(), Error> {
     let mut frames = Frames { places, ahead: None };
     frames.advance()?;
+    if remote.marker.encryption == Encryption::Age {
+        return read_sealed(finder, remote, node, frames);
+    }
+    let objects = remote.objects(node);
     let mut downloads = remote.store.downloads(FRAMES_AHEAD);
     let (mut decoder, mut sent) = (FrameDecoder::new(), VecDeque::new());
     while !finder.is_done() {
@@ -38,11 +44,11 @@ pub(super) fn read(finder: &mut Finder<'_>, remote: &Remote, node: &NodeName, pl
         while sent.len() < FRAMES_AHEAD
             && let Some(frame) = frames.next(finder)?
         {
-            request(&mut downloads, node, &frame.first);
+            request(&mut downloads, &objects, &frame.first);
             sent.push_back(frame);
         }
         let (Some(frame), Some(answer)) = (sent.pop_front(), downloads.next()) else { break };
-        let key = NodeKey::pack(frame.first.pack).of(node).to_string();
+        let key = objects.pack(frame.first.pack).to_string();
         let stored = settle(answer)?.map_err(|problem| problem.text);
         finder.count(stored.as_ref().map_or(0, bytes::Bytes::len));
         let plain = stored.and_then(|stored| decoder.decode(&stored).map_err(|cause| cause.to_string()));
@@ -51,8 +57,23 @@ pub(super) fn read(finder: &mut Finder<'_>, remote: &Remote, node: &NodeName, pl
     Ok(())
 }
 
-fn request(downloads: &mut Downloads, node: &NodeName, at: &Location) {
-    let key = NodeKey::pack(at.pack).of(node).to_string();
+/// The same of an encrypted repository; places come pack by pack.
+fn read_sealed(finder: &mut Finder<'_>, remote: &Remote, node: &NodeName, mut frames: Frames) -> Result<(), Error> {
+    let (objects, mut packs, mut decoder) = (remote.objects(node), OpenedPacks::new(remote, node), FrameDecoder::new());
+    while !finder.is_done()
+        && let Some(frame) = frames.next(finder)?
+    {
+        finder.ctx.stop.check()?;
+        let stored = packs.frame(&frame.first.pack, frame.first.frame_offset, frame.first.frame_length)?;
+        finder.count(packs.take_downloaded());
+        let plain = stored.and_then(|stored| decoder.decode(&stored).map_err(|cause| cause.to_string()));
+        take_blobs(finder, &frame, &objects.pack(frame.first.pack).to_string(), plain)?;
+    }
+    Ok(())
+}
+
+fn request(downloads: &mut Downloads, objects: &Objects, at: &Location) {
+    let key = objects.pack(at.pack).to_string();
     let range = at.frame_offset..at.frame_offset.saturating_add(u64::from(at.frame_length));
     downloads.request(Request { key, range: Some(range), at_most: u64::from(at.frame_length) });
 }

@@ -132,7 +132,7 @@ fn nearest(found: &Found, from: &[Origin]) -> bool {
 /// What would be downloaded at most.
 fn download_size(opened: &Opened, work: &Path) -> Result<u64, Error> {
     match &opened.places.store {
-        Some(_) => assemble::download_size(&mut *(opened.lines)()?, work),
+        Some(store) => assemble::download_size(&mut *(opened.lines)()?, store.remote.marker.encryption, work),
         None => Ok(0),
     }
 }

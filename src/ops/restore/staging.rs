@@ -37,7 +37,7 @@ pub(super) fn download_size(ctx: &Context, found: &Found, options: &Options) -> 
     let repository_first = options.from.first() == Some(&Origin::Repository);
     match &found.shipped {
         Some((remote, shipped)) if found.local.is_none() || repository_first => {
-            assemble::download_size(&mut *assemble::shipped_lines(remote, shipped)?, &work_folder(ctx)?)
+            assemble::download_size(&mut *assemble::shipped_lines(remote, shipped)?, remote.marker.encryption, &work_folder(ctx)?)
         }
         _ => Ok(0),
     }

@@ -112,7 +112,7 @@ impl Manifest<'_> {
             objective_seconds: self.spec.objective.as_secs(),
             previous: before.map(|(_, id)| *id).max(),
             newest,
-            recipients: Vec::new(),
+            recipients: self.ctx.keys.recipients().texts().to_vec(),
             body: reference,
         }
     }

@@ -27,6 +27,8 @@ pub(super) enum Record {
     Pack(Accepted),
     /// A file list was accepted, whose plain text has this digest.
     List(Digest, ListRef),
+    /// To whom everything after this is sealed, until the next one; before the first one to nobody.
+    Recipients(Vec<String>),
 }
 
 /// The journal of one source for one repository.
@@ -37,7 +39,8 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal and calls `visit` with each record of the run before, if that was broken off.
+    /// Opens the journal and calls `visit` with each pack and list of the runs before that were broken off, of those which are sealed to
+    /// today's recipients. The others stay in it: recipients may be changed back.
     pub(super) fn open(
         ctx: &Context,
         remote: &Remote,
@@ -47,15 +50,24 @@ impl Journal {
         let path = ctx.state()?.folder(&["journal", &remote.marker.repository])?.join(format!("{source}.journal"));
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
         let mut file = file.map_err(Error::file("open the journal", &path))?;
-        let mut sound = 0;
+        let (mut sound, own) = (0, ctx.keys.recipients().texts());
+        let mut sealed_to: Vec<String> = Vec::new();
         let mut reader = BufReader::new(&mut file);
         while let Some(text) = next_record(&mut reader).map_err(Error::file("read the journal", &path))? {
             let Some(record) = Record::from_text(&text) else { break };
             sound += 36 + text.len() as u64;
-            visit(record)?;
+            match record {
+                Record::Recipients(recipients) => sealed_to = recipients,
+                record if sealed_to == own => visit(record)?,
+                _ => {}
+            }
         }
         file.set_len(sound).and_then(|()| file.seek(SeekFrom::Start(sound))).map_err(Error::file("cut the journal", &path))?;
-        Ok(Self { path, file })
+        let mut journal = Self { path, file };
+        if sealed_to != own {
+            journal.add(&Record::Recipients(own.to_vec()))?;
+        }
+        Ok(journal)
     }
 
     /// Adds a record and flushes it.
@@ -111,6 +123,11 @@ impl Record {
                 serde_json::to_writer(&mut text, &ListText { plain: *plain, list: *list }).expect("a list reference is plain JSON");
                 text
             }
+            Self::Recipients(recipients) => {
+                let mut text = b"R".to_vec();
+                serde_json::to_writer(&mut text, recipients).expect("a list of texts is plain JSON");
+                text
+            }
             Self::Pack(pack) => {
                 let mut text = Vec::with_capacity(49 + pack.blobs.len() * BLOB);
                 text.push(b'P');
@@ -132,6 +149,9 @@ impl Record {
         if *kind == b'L' {
             let text: ListText = serde_json::from_slice(rest).ok()?;
             return Some(Self::List(text.plain, text.list));
+        }
+        if *kind == b'R' {
+            return serde_json::from_slice(rest).ok().map(Self::Recipients);
         }
         if *kind != b'P' || rest.len() < 48 || !(rest.len() - 48).is_multiple_of(BLOB) {
             return None;
@@ -158,7 +178,7 @@ mod tests {
         let at = Location { pack: name, frame_offset: 24, frame_length: 7, offset: 512 };
         let pack = Record::Pack(Accepted { name, stored: 1 << 33, plain: 2, blobs: vec![(Digest::of(b"a"), 9, at); 3] });
         let list = ListRef { role: Role::Files, list: name, stored: 5, packs_sha256: name, packs_length: 6 };
-        for record in [pack, Record::List(Digest::of(b"plain"), list)] {
+        for record in [pack, Record::List(Digest::of(b"plain"), list), Record::Recipients(vec!["age1x".into(), "age1y".into()])] {
             let text = record.to_text();
             assert_eq!(Record::from_text(&text).unwrap(), record);
             let mut whole = u32::try_from(text.len()).unwrap().to_le_bytes().to_vec();

@@ -105,7 +105,7 @@ impl Listing<'_, '_> {
     fn send(&mut self, role: Role, plain: &[u8], digest: Digest, packs: &BTreeSet<Digest>) -> Result<ListRef, Error> {
         let refs: Vec<PackRef> = packs.iter().map(|pack| PackRef { pack: *pack, stored: self.packs[pack].stored }).collect();
         let packs = pack_list::write(&refs);
-        let SealedList { name, bytes } = archive::seal_list(plain, &*self.ctx.random)?;
+        let SealedList { name, bytes } = archive::seal_list(plain, self.ctx.keys.recipients(), &*self.ctx.random)?;
         let list =
             ListRef { role, list: name, stored: bytes.len() as u64, packs_sha256: Digest::of(&packs), packs_length: packs.len() as u64 };
         // The pack list goes first: whoever sees the list can then read what it needs.

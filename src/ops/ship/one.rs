@@ -48,7 +48,8 @@ pub(super) fn ship(ctx: &Context, remote: &Remote, spec: &SourceSpec, copy: &Cop
 fn attempt_to(mut manifest: Manifest<'_>) -> Result<Committed, Error> {
     let (ctx, remote, spec, copy) = (manifest.ctx, manifest.remote, manifest.spec, manifest.copy);
     let cache = Cache::of(ctx, remote, &spec.name)?;
-    let parent = cache.parent()?;
+    // What is sealed to others than today's recipients counts as not there.
+    let parent = cache.parent()?.filter(|parent| parent.index.recipients == ctx.keys.recipients().texts());
     let facts = Facts::new(&copy.record.facts)?;
 
     let usable = parent.iter().flat_map(|parent| &parent.index.packs).filter(|pack| !pack.is_mostly_waste());
@@ -60,6 +61,7 @@ fn attempt_to(mut manifest: Manifest<'_>) -> Result<Committed, Error> {
             Record::List(plain, list) => {
                 lists.insert(plain, list);
             }
+            Record::Recipients(_) => {}
         }
         Ok(())
     })?;
@@ -103,7 +105,7 @@ fn attempt_to(mut manifest: Manifest<'_>) -> Result<Committed, Error> {
     manifest.added = added(&body, &packs, parent.as_ref());
     let committed = manifest.commit(&body, packs.values().map(|pack| (pack.pack, pack.stored)))?;
     if let Committed::Done(_) = committed {
-        writer.finish(packs.into_values().collect(), copy.record.lines_sha256)?;
+        writer.finish(packs.into_values().collect(), copy.record.lines_sha256, ctx.keys.recipients().texts())?;
         journal.finish()?;
     }
     Ok(committed)
@@ -140,7 +142,8 @@ fn pack(
     let first = Some((Facts::path(), facts.digest, facts.length()));
     let lines = Box::new(copy.lines()?);
     let mut packing = Packing::new(ctx, lines, beside(parent.map(Parent::lines))?, first, known, &mut uploads, journal);
-    let packed = archive::pack(&settings, &*ctx.random, &ctx.stop, &ctx.meter, &supply, &mut packing).and_then(|()| packing.finish());
+    let packed = archive::pack(&settings, ctx.keys.recipients(), &*ctx.random, &ctx.stop, &ctx.meter, &supply, &mut packing);
+    let packed = packed.and_then(|()| packing.finish());
     packed.map_err(|error| {
         packing.salvage();
         local_damage(error, &copy.dir)

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use crate::format::body::ListRef;
 use crate::format::digest::Digest;
-use crate::format::key::{Key, NodeKey};
+use crate::format::key::{Key, NodeKey, Objects};
 use crate::ops::node::Remote;
 use crate::ops::{Context, Error, marks, verify};
 
@@ -21,14 +21,14 @@ pub(super) enum Object {
 }
 
 impl Object {
-    /// Where it lies.
+    /// Where it lies: a run that ships agrees with the marker about encryption.
     pub(super) fn key(self, ctx: &Context) -> String {
+        let objects = Objects { node: ctx.node.clone(), encryption: ctx.keys.encryption() };
         match self {
-            Self::Pack(name) => NodeKey::pack(name),
-            Self::List(name) => NodeKey::file_list(name),
-            Self::PackList(name) => NodeKey::PackList(name),
+            Self::Pack(name) => objects.pack(name),
+            Self::List(name) => objects.file_list(name),
+            Self::PackList(name) => objects.pack_list(name),
         }
-        .of(&ctx.node)
         .to_string()
     }
 

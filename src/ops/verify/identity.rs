@@ -24,7 +24,7 @@ const WITNESSES: usize = 3;
 /// verified; `None` when they do not.
 ///
 /// # Errors
-/// [`Error::Absent`] when the store holds nothing of this node; an unknown version or an encrypted repository, which are no damage;
+/// [`Error::Absent`] when the store holds nothing of this node; an unknown version, which is no damage;
 /// what the store gives.
 pub(super) fn open(ctx: &Context, node: &NodeName, report: &mut Report) -> Result<Option<Remote>, Error> {
     let store = ctx.store()?;
@@ -66,11 +66,12 @@ pub(super) fn open(ctx: &Context, node: &NodeName, report: &mut Report) -> Resul
         }
     };
     report.count(0);
-    Ok(marker.map(|marker| Remote { store: store.clone(), marker }))
+    Ok(marker.map(|marker| Remote { store: store.clone(), marker, keys: ctx.keys.clone() }))
 }
 
 fn stand_in(head: &Head) -> Marker {
-    Marker { format: FORMAT_VERSION, repository: head.repository.clone(), created: head.time, encryption: Encryption::None }
+    let encryption = if head.recipients.is_empty() { Encryption::None } else { Encryption::Age };
+    Marker { format: FORMAT_VERSION, repository: head.repository.clone(), created: head.time, encryption }
 }
 
 fn is_empty(store: &Repository, node: &NodeName) -> Result<bool, Error> {

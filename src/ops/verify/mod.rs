@@ -30,6 +30,7 @@ use super::node::Remote;
 use super::work::work_folder;
 use super::{Context, Error};
 use crate::format::check::{Level, Verdict};
+use crate::format::marker::Encryption;
 use crate::format::names::NodeName;
 use needs::{Needs, Seen};
 use places::Places;
@@ -64,6 +65,8 @@ pub struct Checked {
 pub struct Outcome {
     /// How much was looked at.
     pub checked: Checked,
+    /// Why a shallower level was reached than was asked for; `None` when it was reached.
+    pub lowered: Option<String>,
     /// Snapshots that were looked at, in the repository.
     pub snapshots: u64,
     /// Local copies that were looked at.
@@ -115,6 +118,7 @@ fn verify_repository(ctx: &Context, node: &NodeName, scope: &Scope, report: &mut
         report.fault(key, None, problem);
     }
     let Some(remote) = identity::open(ctx, node, report)? else { return Ok(()) };
+    lower_without_identity(&remote, report)?;
     let catalogue = Catalogue::read(ctx, &remote, node, None)?;
     manifests::take_findings(&catalogue, &|snapshot| scope.wants(snapshot), report);
     let heads = list_heads(&remote, node)?;
@@ -146,10 +150,19 @@ fn verify_repository(ctx: &Context, node: &NodeName, scope: &Scope, report: &mut
         let mut places = Places::new(&work);
         stored_lists::check(ctx, &remote, node, &mut needs, &mut places, &work, report)?;
         stored_packs::check(ctx, &remote, node, &mut needs, &places, report)?;
-        places.compare(node, report)?;
+        places.compare(&remote.objects(node), report)?;
     }
     forget_removed(&remote, node, report)?;
     verdicts::record(ctx, &remote, node, report);
+    Ok(())
+}
+
+/// Who has no identity at all proves stored bytes: they need no key.
+fn lower_without_identity(remote: &Remote, report: &mut Report) -> Result<(), Error> {
+    if remote.marker.encryption == Encryption::Age && report.level > Level::Stored && remote.keys.identities()?.is_none() {
+        report.level = Level::Stored;
+        report.lowered = Some("the repository is encrypted, and this run has no identity that opens it".into());
+    }
     Ok(())
 }
 

@@ -5,7 +5,6 @@ use std::path::Path;
 use super::report::Report;
 use crate::format::body::{Body, Role};
 use crate::format::digest::Digest;
-use crate::format::key::NodeKey;
 use crate::format::names::NodeName;
 use crate::ops::node::Remote;
 use crate::ops::pack_lists::PackLists;
@@ -136,17 +135,18 @@ impl Needs {
     /// Reads the pack list of every list, each once, and adds lists, pack lists and packs as objects.
     pub(super) fn read_pack_lists(&mut self, ctx: &Context, remote: &Remote, report: &mut Report) -> Result<(), Error> {
         let (lists, node) = (self.lists.take().expect("they are read once"), self.node.clone());
+        let objects = remote.objects(&node);
         lists.read(ctx, remote, &node, &mut |named, packs| {
             let list = named.list;
             let seen = if named.first[0] == Seen::Needed as u8 { Seen::Needed } else { Seen::Named };
             let snapshot = String::from_utf8_lossy(&named.first[1..]).into_owned();
-            let key = NodeKey::PackList(list.list).of(&node).to_string();
-            self.object(NodeKey::file_list(list.list).of(&node).to_string(), seen, list.stored, &snapshot)?;
+            let key = objects.pack_list(list.list).to_string();
+            self.object(objects.file_list(list.list).to_string(), seen, list.stored, &snapshot)?;
             self.object(key.clone(), seen, list.packs_length, &snapshot)?;
             match packs {
                 Ok(packs) => {
                     for pack in packs {
-                        self.object(NodeKey::pack(pack.pack).of(&node).to_string(), seen, pack.stored, &snapshot)?;
+                        self.object(objects.pack(pack.pack).to_string(), seen, pack.stored, &snapshot)?;
                         if seen == Seen::Needed {
                             let named = Named { name: pack.pack, stored: pack.stored, snapshot: snapshot.clone() };
                             self.packs.push(&named.to_record())?;

@@ -9,8 +9,7 @@ use super::needs::Named;
 use super::report::Report;
 use crate::format::digest::Digest;
 use crate::format::entry::Location;
-use crate::format::key::NodeKey;
-use crate::format::names::NodeName;
+use crate::format::key::Objects;
 use crate::ops::Error;
 use crate::ops::damage::Problem;
 use crate::sys;
@@ -84,7 +83,7 @@ impl Places {
     }
 
     /// Reports lists that name what a proven pack does not hold. What is named in other packs is damaged with those.
-    pub(super) fn compare(self, node: &NodeName, report: &mut Report) -> Result<(), Error> {
+    pub(super) fn compare(self, objects: &Objects, report: &mut Report) -> Result<(), Error> {
         let mut sorted = self.sorter.into_inner().unwrap_or_else(PoisonError::into_inner).sorted()?;
         let (mut proven, mut held) = ([0; 32], Vec::new());
         while let Some(record) = sorted.next()? {
@@ -99,10 +98,10 @@ impl Places {
                 place.clone_into(&mut held);
             } else if proven == *pack && held != place {
                 let (list, snapshot) = list.split_first_chunk::<32>().expect("a record has the name of its list");
-                let key = NodeKey::file_list(Digest::from_bytes(*list)).of(node).to_string();
-                let pack = NodeKey::pack(Digest::from_bytes(*pack)).of(node);
+                let key = objects.file_list(Digest::from_bytes(*list)).to_string();
+                let pack = objects.pack(Digest::from_bytes(*pack));
                 let text = format!("it says that a blob lies in {pack}, which does not hold it there");
-                report.fault(key, Some(&String::from_utf8_lossy(snapshot)), Problem::damaged(text));
+                report.fault(key, Some(&String::from_utf8_lossy(snapshot)), Problem::inside(text));
             }
         }
         Ok(())
@@ -113,6 +112,7 @@ impl Places {
 mod tests {
     use super::*;
     use crate::format::check::Level;
+    use crate::format::marker::Encryption;
 
     #[test]
     fn a_list_that_names_what_a_sound_pack_does_not_hold_is_found() {
@@ -129,9 +129,10 @@ mod tests {
         places.held(&at(sound, 512), &blob, 5).unwrap();
         places.proven(&sound).unwrap();
         let mut report = Report::new(Level::Full);
-        places.compare(&"n".parse().unwrap(), &mut report).unwrap();
+        let objects = Objects { node: "n".parse().unwrap(), encryption: Encryption::None };
+        places.compare(&objects, &mut report).unwrap();
         let expected: std::collections::BTreeSet<String> = ["another length", "another place", "another digest"]
-            .map(|text| NodeKey::file_list(Digest::of(text.as_bytes())).of(&"n".parse().unwrap()).to_string())
+            .map(|text| objects.file_list(Digest::of(text.as_bytes())).to_string())
             .into();
         assert!(report.faults.keys().eq(&expected), "{:?}", report.faults);
     }

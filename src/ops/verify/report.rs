@@ -1,6 +1,6 @@
 //! What a verification has found so far.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Checked, Damage, Outcome};
 use crate::format::check::{Known, Level, Verdict};
@@ -27,6 +27,12 @@ pub(super) struct Fault {
 pub(super) struct Report {
     /// How deep this verification looks.
     pub(super) level: Level,
+    /// Objects that were only compared with their names because no identity opens them.
+    pub(super) closed: u64,
+    /// Those of `known` among them.
+    pub(super) closed_known: BTreeSet<String>,
+    /// Why less was reached than was asked for.
+    pub(super) lowered: Option<String>,
     /// Objects that were looked at.
     pub(super) objects: u64,
     /// Their bytes.
@@ -51,6 +57,9 @@ impl Report {
     pub(super) fn new(level: Level) -> Self {
         Self {
             level,
+            closed: 0,
+            closed_known: BTreeSet::new(),
+            lowered: None,
             objects: 0,
             bytes: 0,
             faults: BTreeMap::new(),
@@ -88,6 +97,14 @@ impl Report {
         self.faults.entry(file.into()).or_insert(fault);
     }
 
+    /// An object's stored bytes match its name, and no identity at hand opens it: what is in it is not proven.
+    pub(super) fn is_closed(&mut self, object: &str) {
+        self.closed += 1;
+        if self.known.get(object).is_some() {
+            self.closed_known.insert(object.to_owned());
+        }
+    }
+
     /// Adds an object that this program does not know.
     pub(super) fn unexpected(&mut self, object: String) {
         if self.unexpected.len() < UNEXPECTED_MAX {
@@ -108,7 +125,7 @@ impl Report {
         let what = check.problem.clone().unwrap_or_else(|| check.verdict.word().to_owned());
         let text = format!("known since {}: {what}", check.time.strftime("%Y-%m-%dT%H:%M:%SZ"));
         let verdict = Some(check.verdict).filter(|verdict| *verdict != Verdict::Sound);
-        self.fault(object, snapshot, Problem { text, verdict });
+        self.fault(object, snapshot, Problem { text, verdict, inside: false });
     }
 
     /// The outcome, objects in order of their keys.
@@ -117,10 +134,16 @@ impl Report {
         if self.unexpected_more > 0 {
             self.unexpected.push(format!("… and {} more", self.unexpected_more));
         }
+        let level = if self.closed > 0 { self.level.min(Level::Stored) } else { self.level };
+        let lowered = self.lowered.or_else(|| {
+            let closed = self.closed;
+            (closed > 0).then(|| format!("{closed} objects are sealed to recipients whose identities are not in the identity file"))
+        });
         let damage = self.faults.into_iter();
         let damage = damage.map(|(object, fault)| Damage { object, snapshot: fault.snapshot, problem: fault.problem.text });
         Outcome {
-            checked: Checked { objects: self.objects, bytes: self.bytes, level: self.level },
+            checked: Checked { objects: self.objects, bytes: self.bytes, level },
+            lowered,
             snapshots: self.snapshots,
             local_copies: self.local_copies,
             damage: damage.collect(),

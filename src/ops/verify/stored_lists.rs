@@ -18,7 +18,7 @@ use crate::format::check::Level;
 use crate::format::digest::Digest;
 use crate::format::entry::Piece;
 use crate::format::file_list::{OrderCheck, check_located};
-use crate::format::key::NodeKey;
+use crate::format::key::Objects;
 use crate::format::limits::{FILE_LIST_MAX, PACK_LIST_MAX};
 use crate::format::line::Line;
 use crate::format::names::NodeName;
@@ -48,11 +48,11 @@ pub(super) fn check(
     report: &mut Report,
 ) -> Result<(), Error> {
     let mut shelf = Shelf::new(remote, node, needs.take_sequence().sorted()?, work)?;
-    let mut order = Order::default();
+    let (mut order, objects) = (Order::default(), remote.objects(node));
     while let Some((item, read)) = shelf.next()? {
         ctx.stop.check()?;
-        let key = NodeKey::file_list(item.list.name).of(node).to_string();
-        order.enter(&item, node, report);
+        let key = objects.file_list(item.list.name).to_string();
+        order.enter(&item, &objects, report);
         let stored = match read {
             Read::Bad => {
                 order.give_up();
@@ -73,15 +73,30 @@ pub(super) fn check(
         if report.level < Level::Full {
             continue;
         }
-        let pack_list = NodeKey::PackList(item.list.name).of(node).to_string();
+        let opened = match remote.opened_if_mine(&key, stored.0)? {
+            Ok(Some(opened)) => opened,
+            Ok(None) => {
+                if stored.1 {
+                    report.is_closed(&key);
+                }
+                order.give_up();
+                continue;
+            }
+            Err(problem) => {
+                report.fault(key, Some(&item.list.snapshot), problem);
+                order.give_up();
+                continue;
+            }
+        };
+        let pack_list = objects.pack_list(item.list.name).to_string();
         let pack_list = Some(pack_list).filter(|key| !report.faults.contains_key(key));
         let mut reading = Reading { remote, pack_list, item: &item, new: stored.1, places, order: &mut order };
-        if let Err(problem) = reading.lines(stored.0)? {
+        if let Err(problem) = reading.lines(opened)? {
             report.fault(key, Some(&item.list.snapshot), problem);
             order.give_up();
         }
     }
-    order.close(node, report);
+    order.close(&objects, report);
     Ok(())
 }
 
@@ -112,7 +127,7 @@ struct Shelf {
     file: File,
     end: u64,
     work: PathBuf,
-    node: NodeName,
+    objects: Objects,
 }
 
 impl Shelf {
@@ -125,7 +140,7 @@ impl Shelf {
             file: unlinked(work)?,
             end: 0,
             work: work.to_owned(),
-            node: node.clone(),
+            objects: remote.objects(node),
         })
     }
 
@@ -139,7 +154,7 @@ impl Shelf {
             let new = !self.known.get(item.list.name.as_bytes(), &mut [0; 16])?;
             if new {
                 self.known.put(item.list.name.as_bytes(), &[0; 16])?;
-                let key = NodeKey::file_list(item.list.name).of(&self.node).to_string();
+                let key = self.objects.file_list(item.list.name).to_string();
                 self.downloads.request(Request { key, range: None, at_most: item.list.stored.min(STORED_MAX) });
             }
             self.waiting.push_back((item, new));
@@ -190,9 +205,9 @@ struct Order {
 }
 
 impl Order {
-    fn enter(&mut self, item: &Item, node: &NodeName, report: &mut Report) {
+    fn enter(&mut self, item: &Item, objects: &Objects, report: &mut Report) {
         if self.part.as_ref().is_none_or(|(part, _)| *part != item.part) {
-            self.close(node, report);
+            self.close(objects, report);
             self.check = Some(OrderCheck::new());
         }
         self.part = Some((item.part, item.list.clone()));
@@ -203,13 +218,13 @@ impl Order {
         self.check = None;
     }
 
-    fn close(&mut self, node: &NodeName, report: &mut Report) {
+    fn close(&mut self, objects: &Objects, report: &mut Report) {
         if report.level == Level::Full
             && let (Some((_, last)), Some(check)) = (self.part.take(), self.check.take())
             && let Err(cause) = check.finish()
         {
-            let key = NodeKey::file_list(last.name).of(node).to_string();
-            report.fault(key, Some(&last.snapshot), Problem::damaged(chain(&cause)));
+            let key = objects.file_list(last.name).to_string();
+            report.fault(key, Some(&last.snapshot), Problem::inside(chain(&cause)));
         }
     }
 }
@@ -230,18 +245,18 @@ impl Reading<'_> {
     fn lines(&mut self, stored: Bytes) -> Result<Result<(), Problem>, Error> {
         let mut list = match ListReader::new(stored) {
             Ok(list) => list,
-            Err(cause) => return Ok(Err(Problem::damaged(chain(&cause)))),
+            Err(cause) => return Ok(Err(Problem::inside(chain(&cause)))),
         };
         let mut packs = BTreeSet::new();
         loop {
             let line = match list.next_line() {
                 Ok(Some(text)) => self.line(text),
                 Ok(None) => break,
-                Err(cause) => return Ok(Err(Problem::damaged(chain(&cause)))),
+                Err(cause) => return Ok(Err(Problem::inside(chain(&cause)))),
             };
             let line = match line {
                 Ok(line) => line,
-                Err(cause) => return Ok(Err(Problem::damaged(chain(&cause)))),
+                Err(cause) => return Ok(Err(Problem::inside(chain(&cause)))),
             };
             if self.new {
                 for piece in line.content() {

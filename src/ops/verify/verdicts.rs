@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use super::report::Report;
-use crate::format::check::{self, Check, Known, Verdict};
+use crate::format::check::{self, Check, Known, Level, Verdict};
 use crate::format::key::{Key, NodeKey};
 use crate::format::limits::{PACK_LIST_MAX, RECORDS_MAX};
+use crate::format::marker::Encryption;
 use crate::format::names::{NodeName, SourceName};
 use crate::format::pack_list;
 use crate::format::snapshot_id::SnapshotId;
@@ -84,15 +85,16 @@ pub fn known_damage_in(known: &Known, remote: &Remote, shipped: &Shipped) -> Res
         Err(error) if error.is_damage() => return Ok(vec![shipped.body_key()]),
         Err(error) => return Err(error),
     };
+    let objects = remote.objects(node);
     for list in &body.lists {
-        let packs_key = NodeKey::PackList(list.list).of(node).to_string();
-        let own = [NodeKey::file_list(list.list).of(node).to_string(), packs_key.clone()];
+        let packs_key = objects.pack_list(list.list).to_string();
+        let own = [objects.file_list(list.list).to_string(), packs_key.clone()];
         let Some(packs) = settle(remote.store.get(&packs_key, PACK_LIST_MAX as u64))?.ok().and_then(|text| pack_list::read(&text).ok())
         else {
             damaged.push(packs_key);
             continue;
         };
-        let packs = packs.iter().map(|pack| NodeKey::pack(pack.pack).of(node).to_string());
+        let packs = packs.iter().map(|pack| objects.pack(pack.pack).to_string());
         for key in own.into_iter().chain(packs).filter(|key| known.get(key).is_some()) {
             if damaged.len() == DAMAGE_NAMED {
                 return Ok(damaged);
@@ -140,6 +142,14 @@ fn fold_of(store: &Repository, keys: Vec<String>) -> Result<(Known, Vec<(String,
     Ok((known, damaged))
 }
 
+/// The words that are kept of a problem: in an encrypted repository none that come from what is inside an object.
+fn told_problem<'p>(remote: &Remote, problem: &'p Problem) -> &'p str {
+    match (remote.marker.encryption, problem.inside) {
+        (Encryption::Age, true) => "what is in it is damaged; `windlass verify --full` with the identity says more",
+        _ => &problem.text,
+    }
+}
+
 /// Records what was found: verdicts of what is not sound, and of what was known not to be and is sound.
 /// Where this machine may not write, that is a warning.
 pub(super) fn record(ctx: &Context, remote: &Remote, node: &NodeName, report: &Report) {
@@ -149,10 +159,12 @@ pub(super) fn record(ctx: &Context, remote: &Remote, node: &NodeName, report: &R
         let Some(verdict) = fault.problem.verdict else { continue };
         let told = report.known.get(object).is_some_and(|known| known.verdict == verdict && known.level >= level);
         if !told {
-            checks.push(Check { object: object.clone(), verdict, level, time, problem: Some(fault.problem.text.clone()) });
+            let problem = Some(told_problem(remote, &fault.problem).to_owned());
+            checks.push(Check { object: object.clone(), verdict, level, time, problem });
         }
     }
     for object in report.looked_at_again.iter().filter(|object| !report.faults.contains_key(*object)) {
+        let level = if report.closed_known.contains(object) { level.min(Level::Stored) } else { level };
         checks.push(Check { object: object.clone(), verdict: Verdict::Sound, level, time, problem: None });
     }
     for some in checks.chunks(PER_FILE) {

@@ -24,13 +24,25 @@ pub struct Forge<'n> {
     pub lists: Vec<ListRef>,
     /// What they amount to.
     counts: Counts,
+    /// To whom packs and lists are sealed.
+    recipients: Vec<String>,
 }
 
 impl<'n> Forge<'n> {
     /// A forge in the folder of a node; makes it a repository.
     pub fn new(node: &'n Node) -> Self {
-        let forge = Self { node, packs: Vec::new(), lists: Vec::new(), counts: Counts::default() };
-        let marker = json!({"format": 1, "repository": REPOSITORY, "created": "2026-01-01T00:00:00Z", "encryption": "none"});
+        Self::with(node, Vec::new())
+    }
+
+    /// The same, encrypted to the node's recipients.
+    pub fn sealed(node: &'n Node) -> Self {
+        Self::with(node, node.encrypt_to.clone())
+    }
+
+    fn with(node: &'n Node, recipients: Vec<String>) -> Self {
+        let encryption = if recipients.is_empty() { "none" } else { "age" };
+        let forge = Self { node, packs: Vec::new(), lists: Vec::new(), counts: Counts::default(), recipients };
+        let marker = json!({"format": 1, "repository": REPOSITORY, "created": "2026-01-01T00:00:00Z", "encryption": encryption});
         forge.put("windlass.json", &document(&marker));
         let file = json!({"format": 1, "node": "node-1", "uuid": REPOSITORY, "created": "2026-01-01T00:00:00Z"});
         forge.put("node-1/node.1.json", &document(&file));
@@ -46,13 +58,29 @@ impl<'n> Forge<'n> {
 
     /// Stores bytes as a pack under their name.
     pub fn pack(&mut self, bytes: &[u8]) -> Digest {
+        let bytes = &*self.seal(bytes);
         let pack = Digest::of(bytes);
-        self.put(&pack_key(pack), bytes);
+        self.put(&format!("{}{}", pack_key(pack), self.ending()), bytes);
         self.packs.push(PackRef { pack, stored: bytes.len() as u64 });
         self.counts.packs += 1;
         self.counts.stored_bytes += bytes.len() as u64;
         self.packs.sort();
         pack
+    }
+
+    fn ending(&self) -> &'static str {
+        if self.recipients.is_empty() { "" } else { ".age" }
+    }
+
+    fn seal(&self, bytes: &[u8]) -> Vec<u8> {
+        let recipients: Vec<age::x25519::Recipient> = self.recipients.iter().map(|text| text.parse().unwrap()).collect();
+        if recipients.is_empty() {
+            return bytes.to_vec();
+        }
+        let encryptor = age::Encryptor::with_recipients(recipients.iter().map(|recipient| recipient as &dyn age::Recipient)).unwrap();
+        let mut writer = encryptor.wrap_output(Vec::new()).unwrap();
+        std::io::Write::write_all(&mut writer, bytes).unwrap();
+        writer.finish().unwrap()
     }
 
     /// Stores bytes as a file list under their name, with its pack list; gives its key.
@@ -62,14 +90,15 @@ impl<'n> Forge<'n> {
 
     /// The same with another pack list beside it.
     pub fn list_beside(&mut self, role: Role, bytes: &[u8], packs: &[u8]) -> String {
+        let bytes = &*self.seal(bytes);
         let list = Digest::of(bytes);
         let key = format!("node-1/files/{}/{list}", list.shard());
         self.put(&format!("{key}.packs.jsonl"), packs);
-        self.put(&format!("{key}.jsonl.zst"), bytes);
+        self.put(&format!("{key}.jsonl.zst{}", self.ending()), bytes);
         let (stored, packs_length) = (bytes.len() as u64, packs.len() as u64);
         self.counts.stored_bytes += stored + packs_length;
         self.lists.push(ListRef { role, list, stored, packs_sha256: Digest::of(packs), packs_length });
-        format!("{key}.jsonl.zst")
+        format!("{key}.jsonl.zst{}", self.ending())
     }
 
     /// Stores these lines as a file list; gives its key.
@@ -124,7 +153,7 @@ impl<'n> Forge<'n> {
             objective_seconds: 93_600,
             previous: None,
             newest: std::collections::BTreeMap::new(),
-            recipients: Vec::new(),
+            recipients: self.recipients.clone(),
             body: BodyRef { length: body.len() as u64, sha256: Digest::of(body) },
         };
         serde_json::to_value(head).unwrap()

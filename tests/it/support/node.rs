@@ -10,6 +10,7 @@ use windlass::format::names::SourceName;
 use windlass::format::snapshot_id::SnapshotId;
 use windlass::ops::context::{LocalSettings, Parts};
 use windlass::ops::event::Event;
+use windlass::ops::keys::{Identities, Keys, NewIdentity, Recipients};
 use windlass::ops::spec::{SourceKind, SourceSpec};
 use windlass::ops::{self, Context, Error};
 use windlass::repository::{Repository, Tools};
@@ -39,6 +40,10 @@ pub struct Node {
     pub exclude: Vec<String>,
     pub sources: Vec<SourceSpec>,
     pub memory: u64,
+    /// To whom the next run encrypts.
+    pub encrypt_to: Vec<String>,
+    /// The identity file that the next run is given.
+    pub identity: Option<String>,
 }
 
 impl Node {
@@ -88,6 +93,8 @@ impl Node {
             exclude: Vec::new(),
             sources: vec![spec("tree", kind)],
             memory: 128 << 20,
+            encrypt_to: Vec::new(),
+            identity: None,
         }
     }
 
@@ -127,6 +134,7 @@ impl Node {
             local: Some(LocalSettings { dir: self.path("local"), tight: self.tight, undo_for: self.undo_for }),
             sources,
             repository: Box::new(move || Ok(repository.clone())),
+            keys: self.keys(),
             clock: self.clock.clone(),
             random: Arc::new(SystemRandom),
             space: self.space.clone(),
@@ -139,6 +147,22 @@ impl Node {
             memory: self.memory,
             threads: 2,
         })
+    }
+
+    /// An encrypted node whose repository is a folder, and which holds the identity too.
+    pub fn encrypted() -> Self {
+        let mut node = Self::with_folder();
+        let (identity, recipient) = identity();
+        node.encrypt_to = vec![recipient];
+        node.identity = Some(identity);
+        node
+    }
+
+    fn keys(&self) -> Arc<Keys> {
+        let recipients = Recipients::read(self.encrypt_to.iter().map(String::as_str)).unwrap();
+        let identity = self.identity.clone();
+        let open = move || Ok(identity.as_ref().map(|text| Identities::read(text.as_bytes(), None)).transpose()?);
+        Arc::new(Keys::new(recipients, Box::new(open)))
     }
 
     /// A path below the node's temporary folder.
@@ -227,6 +251,12 @@ impl Node {
     pub fn set_clock(&self, to: &str) {
         self.clock.set(to.parse::<Timestamp>().unwrap());
     }
+}
+
+/// A new identity file and its public recipient.
+pub fn identity() -> (String, String) {
+    let new = NewIdentity::generate(START.parse().unwrap());
+    (new.file.expose().to_owned(), new.recipient)
 }
 
 /// The name of the source that a node has from the start.

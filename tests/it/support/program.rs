@@ -163,7 +163,7 @@ pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 impl Run {
-    fn of(output: Output) -> Self {
+    pub fn of(output: Output) -> Self {
         Self {
             code: output.status.code(),
             stdout: String::from_utf8(output.stdout).unwrap(),

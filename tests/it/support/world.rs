@@ -170,10 +170,10 @@ impl World {
             let head = Head::from_text(&self.raw.get(key, 4096).unwrap()).unwrap();
             let body = is_there(NodeKey::Body(source.clone(), id, n), head.body.length);
             for list in Body::from_text(&body).unwrap().lists {
-                is_there(NodeKey::file_list(list.list), list.stored);
+                is_there(NodeKey::FileList { name: list.list, sealed: false }, list.stored);
                 let packs = is_there(NodeKey::PackList(list.list), list.packs_length);
                 for pack in pack_list::read(&packs).unwrap() {
-                    is_there(NodeKey::pack(pack.pack), pack.stored);
+                    is_there(NodeKey::Pack { name: pack.pack, sealed: false }, pack.stored);
                 }
             }
             snapshots.push((source, id));

@@ -1,0 +1,47 @@
+//! The part of `[repository]` that is about encryption.
+
+use std::path::PathBuf;
+
+use super::file;
+use super::mistake::Gatherer;
+use crate::ops::keys::Recipients;
+use crate::sys::environment::Environment;
+use crate::sys::secret::Secret;
+
+/// To whom a repository is encrypted, and what opens it.
+#[derive(Debug, Default)]
+pub struct Encryption {
+    /// Public recipients; none = not encrypted.
+    pub recipients: Recipients,
+    /// The file with the identity; only where encrypted snapshots are read.
+    pub identity_file: Option<PathBuf>,
+    /// The passphrase that protects it; without one a person is asked.
+    pub identity_passphrase: Option<Secret>,
+}
+
+impl Encryption {
+    /// Resolves it; what is wrong goes to the gatherer.
+    pub(super) fn resolve(written: &file::Repository, environment: &dyn Environment, gather: &Gatherer<'_>) -> Self {
+        let mut recipients = Recipients::default();
+        if let Some(list) = &written.encrypt_to {
+            let texts = list.value.iter().map(String::as_str);
+            match Recipients::read(texts) {
+                // What was meant by an empty list nobody knows, and storing in plain cannot be taken back.
+                Ok(read) if read.is_empty() => {
+                    gather.mistake(list.at, &list.key, "this names nobody: write age1… recipients, or take it out to store in plain");
+                }
+                Ok(read) => recipients = read,
+                Err(cause) => gather.mistake(list.at, &list.key, cause.to_string()),
+            }
+        }
+        if let (Some(passphrase), None) = (&written.identity_passphrase, &written.identity_file) {
+            let (at, key) = passphrase.place();
+            gather.missing(at, key, "this goes with identity_file, which is missing");
+        }
+        Self {
+            recipients,
+            identity_file: written.identity_file.as_ref().map(|file| file.value.clone()),
+            identity_passphrase: written.identity_passphrase.as_ref().and_then(|secret| secret.look_up(environment, gather)),
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The keys of an encrypted repository: to whom a run seals, and with what it opens.
+
+use std::fmt;
+use std::sync::{Mutex, OnceLock};
+
+use bytes::Bytes;
+
+use super::Error;
+use crate::archive;
+pub use crate::archive::{IDENTITY_FILE_MAX, Identities, NewIdentity, Recipients};
+use crate::format::head::Head;
+use crate::format::marker::Encryption;
+
+/// How a verb comes by its identities, at their first use; `None` = this run was given none.
+pub type OpenIdentities = Box<dyn Fn() -> Result<Option<Identities>, Error> + Send + Sync>;
+
+/// What to do where an identity is missing.
+const GIVE_ONE: &str = "say --identity-file FILE, or set identity_file in [repository], where the identity is kept";
+
+/// The keys of one run.
+pub struct Keys {
+    recipients: Recipients,
+    open: Mutex<OpenIdentities>,
+    opened: OnceLock<Option<Identities>>,
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keys").field("recipients", &self.recipients).finish_non_exhaustive()
+    }
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self::new(Recipients::default(), Box::new(|| Ok(None)))
+    }
+}
+
+impl Keys {
+    /// Keys that seal to these recipients; nothing is opened yet.
+    pub fn new(recipients: Recipients, open: OpenIdentities) -> Self {
+        Self { recipients, open: Mutex::new(open), opened: OnceLock::new() }
+    }
+
+    /// To whom this run seals; nobody = the repository must not be encrypted.
+    pub fn recipients(&self) -> &Recipients {
+        &self.recipients
+    }
+
+    /// What the marker of a repository must say for this run to store anything in it.
+    pub fn encryption(&self) -> Encryption {
+        if self.recipients.is_empty() { Encryption::None } else { Encryption::Age }
+    }
+
+    /// The identities, read (and asked for a passphrase) at the first call; `None` when this run was given none.
+    ///
+    /// # Errors
+    /// What reading them gives.
+    pub fn identities(&self) -> Result<Option<&Identities>, Error> {
+        // Held while they are read, so that a person is asked for a passphrase once.
+        let open = self.open.lock().expect("nothing panics while it holds this lock");
+        if let Some(opened) = self.opened.get() {
+            return Ok(opened.as_ref());
+        }
+        let identities = open()?;
+        Ok(self.opened.get_or_init(|| identities).as_ref())
+    }
+
+    /// Whether what this snapshot needs can be opened; asked before anything is fetched, so that the answer can say who can.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] naming the recipients of the snapshot; what reading the identities gives.
+    pub fn check_readable(&self, head: &Head) -> Result<(), Error> {
+        if head.recipients.is_empty() {
+            return Ok(());
+        }
+        let (snapshot, sealed_to) = (format!("{}/{}", head.source, head.id), head.recipients.join(", "));
+        let Some(identities) = self.identities()? else {
+            return Err(Error::Usage(format!(
+                "{snapshot} is encrypted to {sealed_to}, and this run has no identity that opens it: {GIVE_ONE}"
+            )));
+        };
+        let own = identities.recipients();
+        if own.iter().any(|own| head.recipients.contains(own)) {
+            return Ok(());
+        }
+        Err(Error::Usage(format!(
+            "{snapshot} is encrypted to {sealed_to}, and the identity file holds the identity of {}, which does not open it: use the \
+             identity of one of its recipients",
+            own.join(", ")
+        )))
+    }
+
+    /// What an object opens to; its name has matched its stored bytes. A plain one is given back as it is.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when it does not open; [`Error::Usage`] without an identity, and [`archive::Error::NoIdentity`] when it is sealed to
+    /// others although its snapshot's manifest says otherwise.
+    pub fn opened(&self, encryption: Encryption, key: &str, stored: Bytes) -> Result<Bytes, Error> {
+        if encryption == Encryption::None {
+            return Ok(stored);
+        }
+        let Some(identities) = self.identities()? else {
+            return Err(Error::Usage(format!("{key} is encrypted, and this run has no identity that opens it: {GIVE_ONE}")));
+        };
+        archive::unseal(&stored, identities).map_err(|cause| match cause {
+            archive::Error::NoIdentity => cause.into(),
+            cause => Error::damaged(key, cause),
+        })
+    }
+
+    /// Whether the marker and the configuration agree, which whoever stores something must know first.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] saying what to change.
+    pub fn check_agreement(&self, encryption: Encryption) -> Result<(), Error> {
+        match (encryption, self.recipients.is_empty()) {
+            (Encryption::None, true) | (Encryption::Age, false) => Ok(()),
+            (Encryption::Age, true) => Err(Error::Usage(
+                "the repository is encrypted, and the configuration says to nobody: nothing is stored in plain there. Set encrypt_to in \
+                 [repository] to its recipients; `windlass show` names them"
+                    .into(),
+            )),
+            (Encryption::None, false) => Err(Error::Usage(
+                "the configuration has encrypt_to, and the repository is not encrypted, which cannot be changed afterwards: choose an empty \
+                 prefix for an encrypted one, or take encrypt_to out"
+                    .into(),
+            )),
+        }
+    }
+}
