@@ -47,6 +47,7 @@ fn sentence(event: &Event) -> String {
             let (added, stored) = (human::bytes(*added_bytes), human::bytes(*stored_bytes));
             format!("{source}/{snapshot}: shipped, {added} added, {stored} in all")
         }
+        Event::Removed { source, snapshot, why } => format!("{source}/{snapshot}: removed from the repository: {why}"),
         Event::Restored { source, snapshot: Some(snapshot) } => format!("{source}: holds {snapshot} again"),
         Event::Restored { source, snapshot: None } => format!("{source}: what was there before is back"),
         Event::Warning { message, .. } => message.clone(),

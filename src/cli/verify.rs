@@ -70,7 +70,7 @@ fn advice(outcome: &Outcome) -> Vec<&'static str> {
     if !local.is_empty() {
         lines.push(
             "first `windlass backup`: it shares nothing with copies from before this was found, and reads the source anew. Then `windlass \
-             forget` the damaged copies",
+             forget --local` the damaged copies",
         );
     }
     lines

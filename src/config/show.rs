@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::units::{duration_text, size_text};
-use super::{Config, Retention, repository};
+use super::{Config, repository};
+use crate::ops::retention::Retention;
 use crate::ops::spec::{SourceKind, SourceSpec};
 
 /// What `config show` prints; the same tables and keys as in the file.

@@ -143,7 +143,7 @@ fn source_status(spec: &SourceSpec, view: &View, now: Timestamp) -> SourceStatus
     for row in rows.iter().filter(is_damaged) {
         wrong.push(format!(
             "the local copy of {id} is damaged: first `windlass backup {source}`, which reads the source anew, then `windlass forget \
-             {source}/{id}`",
+             --local {source}/{id}`",
             id = row.id,
             source = spec.name
         ));

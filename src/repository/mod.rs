@@ -4,6 +4,7 @@
 //! within an asynchronous runtime. Nothing is ever written over another object, a failed request is tried again with growing waits, and
 //! what a create left behind is decided by reading it back, not by what the store said.
 
+mod clock;
 mod core;
 mod create;
 mod credentials;
@@ -38,6 +39,7 @@ use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::task::{JoinError, JoinHandle};
 
+pub use clock::StoreClock;
 pub use downloads::{Downloads, Request};
 pub use error::{At, Cause, Error};
 pub use probe::{Finding, Probe, Verdict};
@@ -182,6 +184,15 @@ impl Repository {
     /// Only what the store as a whole gives: see [`Error::is_unreachable`].
     pub fn probe(&self) -> Result<Probe, Error> {
         self.block_on(probe::run(&self.core))
+    }
+
+    /// What the store's own clock says, and whether it keeps what is deleted. Writes a key under `probe/` and deletes it again; where the
+    /// credential may not delete, the next probe that may does.
+    ///
+    /// # Errors
+    /// What the store gives.
+    pub fn clock(&self) -> Result<StoreClock, Error> {
+        self.block_on(clock::read(&self.core))
     }
 
     fn core(&self) -> Arc<Core> {

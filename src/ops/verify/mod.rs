@@ -5,7 +5,6 @@
 //! stored byte), [`places`] (what lists say of packs, against what packs hold). Then [`local`] copies.
 //! [`verdicts`] is what is remembered of it.
 
-mod ahead;
 mod identity;
 mod local;
 mod manifests;
@@ -23,7 +22,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::catalogue::Catalogue;
+use super::catalogue::{Catalogue, list_heads};
 pub use super::damage::Damage;
 use super::error::chain;
 use super::name::SnapshotName;
@@ -37,7 +36,7 @@ use needs::{Needs, Seen};
 use places::Places;
 use report::{Fault, Report};
 use scope::Scope;
-pub use verdicts::{damaged_manifests, known, known_damage_of};
+pub use verdicts::{damaged_manifests, known, known_damage_in, known_damage_of};
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -122,7 +121,7 @@ fn verify_repository(ctx: &Context, node: &NodeName, scope: &Scope, report: &mut
     lower_without_identity(&remote, report)?;
     let catalogue = Catalogue::read(ctx, &remote, node, None)?;
     manifests::take_findings(&catalogue, &|snapshot| scope.wants(snapshot), report);
-    let heads = manifests::list_heads(&remote, node)?;
+    let heads = list_heads(&remote, node)?;
     if scope.is_all() {
         manifests::find_lost(ctx, &remote, &catalogue, node, report)?;
     }
@@ -139,7 +138,7 @@ fn verify_repository(ctx: &Context, node: &NodeName, scope: &Scope, report: &mut
             }
         }
     }
-    needs.read_pack_lists(&remote, report)?;
+    needs.read_pack_lists(ctx, &remote, report)?;
     // The manifests were read first, so what they name is in the listing unless it is lost.
     let node_files = presence::list(ctx, &remote, node, &mut needs, scope.is_all(), report)?;
     if scope.is_all() {
@@ -171,7 +170,7 @@ fn lower_without_identity(remote: &Remote, report: &mut Report) -> Result<(), Er
 fn forget_removed(remote: &Remote, node: &NodeName, report: &mut Report) -> Result<(), Error> {
     let doubtful = |fault: &Fault| !fault.firm && fault.snapshot.is_some() && fault.problem.verdict == Some(Verdict::Missing);
     if report.faults.values().any(doubtful) {
-        let heads = manifests::list_heads(remote, node)?;
+        let heads = list_heads(remote, node)?;
         let there: BTreeSet<String> = heads.keys().map(manifests::name_of).collect();
         report.faults.retain(|_, fault| !doubtful(fault) || fault.snapshot.as_ref().is_some_and(|snapshot| there.contains(snapshot)));
     }
