@@ -61,6 +61,11 @@ pub(super) struct Repository {
     pub(super) identity_passphrase: Option<WrittenSecret>,
     pub(super) upload_limit: Option<Written<u64>>,
     pub(super) download_limit: Option<Written<u64>>,
+    pub(super) storage_class: Option<Written<String>>,
+    pub(super) sse: Option<Written<String>>,
+    pub(super) sse_kms_key_id: Option<Written<String>>,
+    pub(super) tags: Option<Written<Vec<(String, String)>>>,
+    pub(super) request_payer: Option<Written<bool>>,
 }
 
 #[derive(Debug)]
@@ -173,6 +178,11 @@ impl Repository {
             identity_passphrase: secret("identity_passphrase", "identity_passphrase_file", "identity_passphrase_env"),
             upload_limit: section.rate("upload_limit"),
             download_limit: section.rate("download_limit"),
+            storage_class: section.text("storage_class"),
+            sse: section.text("sse"),
+            sse_kms_key_id: section.text("sse_kms_key_id"),
+            tags: section.named_texts("tags"),
+            request_payer: section.flag("request_payer"),
         };
         section.finish();
         repository

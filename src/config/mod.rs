@@ -7,6 +7,7 @@
 mod encryption;
 mod file;
 pub mod find;
+mod keeping;
 mod mistake;
 mod places;
 mod repository;

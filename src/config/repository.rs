@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::file;
 use super::mistake::Gatherer;
 use super::secret::WrittenSecret;
 use super::section::Written;
 use super::units::size_text;
+use super::{file, keeping};
 use crate::repository::{FLOOR_RATE, RATE_MIN, Settings};
 use crate::sys::environment::Environment;
 use crate::sys::secret::Secret;
@@ -47,6 +47,7 @@ pub(super) fn resolve(written: &file::Repository, environment: &dyn Environment,
         floor_rate: FLOOR_RATE,
         upload_limit: written.upload_limit.as_ref().map(|limit| limit.value),
         download_limit: written.download_limit.as_ref().map(|limit| limit.value),
+        keeping: keeping::resolve(written, gather),
     })
 }
 

@@ -45,7 +45,7 @@ pub use error::{At, Cause, Error};
 pub use probe::{Finding, Probe, Verdict};
 pub use rate::RATE_MIN;
 pub use refusal::Refusal;
-pub use settings::{FLOOR_RATE, Settings, Tools};
+pub use settings::{FLOOR_RATE, Keeping, Settings, Tools};
 pub use uploads::Uploads;
 
 use self::core::Core;

@@ -13,7 +13,7 @@ use super::folder::Folder;
 use super::location::Location;
 use super::patience::Patience;
 use super::rate::Rates;
-use super::{Error, FLOOR_RATE, Repository, Settings, Tools, s3};
+use super::{Error, FLOOR_RATE, Keeping, Repository, Settings, Tools, s3};
 use crate::sys::environment::Environment;
 
 /// Threads that drive requests: enough to encrypt and hash for a fast line, few enough to leave the cores to compression.
@@ -59,7 +59,8 @@ impl Repository {
                     "" => format!("s3://{bucket} at {endpoint}"),
                     prefix => format!("s3://{bucket}/{prefix} at {endpoint}"),
                 };
-                let parts = Parts { pages: Some(pages), prefix, rates, floor_rate, ..Parts::of(store) };
+                let keeping = settings.keeping.clone();
+                let parts = Parts { pages: Some(pages), prefix, rates, keeping, floor_rate, ..Parts::of(store) };
                 Ok(Self::build(parts, description, tools, engine))
             }
         }
@@ -90,6 +91,7 @@ impl Repository {
             description: description.into(),
             patience: Patience { clock, random, stop, floor_rate: parts.floor_rate },
             rates: parts.rates,
+            keeping: parts.keeping,
             meter,
             answered: AtomicBool::new(false),
             served: AtomicBool::new(false),
@@ -123,11 +125,20 @@ struct Parts {
     folder: Option<Folder>,
     prefix: Path,
     rates: Arc<Rates>,
+    keeping: Keeping,
     floor_rate: u64,
 }
 
 impl Parts {
     fn of(store: Arc<dyn ObjectStore>) -> Self {
-        Self { store, pages: None, folder: None, prefix: Path::default(), rates: Arc::default(), floor_rate: FLOOR_RATE }
+        Self {
+            store,
+            pages: None,
+            folder: None,
+            prefix: Path::default(),
+            rates: Arc::default(),
+            keeping: Keeping::default(),
+            floor_rate: FLOOR_RATE,
+        }
     }
 }

@@ -13,7 +13,7 @@ use super::location;
 use super::origins::Places;
 use super::patience::CONNECT;
 use super::rate::Rates;
-use super::settings::Settings;
+use super::settings::{Keeping, Settings};
 use super::wire::Wire;
 use crate::sys::clock::Clock;
 use crate::sys::environment::Environment;
@@ -59,6 +59,7 @@ pub(super) async fn open(settings: &Settings, bucket: &str, around: &Surrounding
     builder = builder.with_retry(RetryConfig { max_retries: 0, ..RetryConfig::default() });
     // Not every store has the bulk request, and a denied delete is told per key.
     builder = builder.with_disable_bulk_delete(true).with_unsigned_payload(false);
+    builder = kept(builder.with_request_payer(settings.keeping.request_payer), &settings.keeping);
     builder = match (fixed, places) {
         (Some((id, secret, token)), _) => {
             let builder = builder.with_access_key_id(id).with_secret_access_key(secret);
@@ -72,6 +73,16 @@ pub(super) async fn open(settings: &Settings, bucket: &str, around: &Surrounding
     let wire = Wire { bit_by_bit, rates: Arc::clone(around.rates) };
     let client = builder.with_client_options(trust.options(plain).with_allow_http(plain)).with_http_connector(wire).build();
     Ok((client.map_err(unusable)?, endpoint))
+}
+
+/// The store's own encryption. The two keys have no other name outside `object_store` than these texts.
+fn kept(mut builder: AmazonS3Builder, keeping: &Keeping) -> AmazonS3Builder {
+    for (key, value) in [("aws_server_side_encryption", &keeping.sse), ("aws_sse_kms_key_id", &keeping.sse_kms_key_id)] {
+        if let Some(value) = value {
+            builder = builder.with_config(key.parse().expect("object_store knows this key"), value);
+        }
+    }
+    builder
 }
 
 fn unusable(cause: impl std::fmt::Display) -> Error {

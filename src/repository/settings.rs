@@ -13,6 +13,21 @@ use crate::sys::stop::Stop;
 /// The slowest transfer that still counts as one, in bytes per second: with two packs travelling, a line of 0.5 Mbit/s.
 pub const FLOOR_RATE: u64 = 32 << 10;
 
+/// How a bucket is asked to keep what is stored in it. A folder knows none of this.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Keeping {
+    /// The storage class of packs; all else is small and often read, and stays in the bucket's own.
+    pub storage_class: Option<String>,
+    /// The store's own encryption: `AES256`, or `aws:kms` with `sse_kms_key_id`.
+    pub sse: Option<String>,
+    /// The key of `aws:kms`; else the account's own.
+    pub sse_kms_key_id: Option<String>,
+    /// Tags of every object.
+    pub tags: Vec<(String, String)>,
+    /// Whether this account pays for requests to a bucket of another one.
+    pub request_payer: bool,
+}
+
 /// Where a repository lies and how it is reached.
 #[derive(Debug)]
 pub struct Settings {
@@ -42,6 +57,8 @@ pub struct Settings {
     pub upload_limit: Option<u64>,
     /// Most bytes per second that are received, over all requests; `None` = as fast as it goes.
     pub download_limit: Option<u64>,
+    /// How the bucket is asked to keep what is stored.
+    pub keeping: Keeping,
 }
 
 impl Settings {
@@ -61,6 +78,7 @@ impl Settings {
             floor_rate: FLOOR_RATE,
             upload_limit: None,
             download_limit: None,
+            keeping: Keeping::default(),
         }
     }
 }

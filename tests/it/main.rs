@@ -18,6 +18,7 @@ mod fetch;
 mod golden;
 mod hostile;
 mod house;
+mod keeping;
 mod key;
 mod killed;
 mod killed_restore;

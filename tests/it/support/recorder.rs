@@ -65,7 +65,7 @@ fn serve(mut stream: TcpStream, answers: &Answers, noted: &Mutex<Vec<String>>) {
     noted.lock().unwrap().push(request);
     let length = body.len();
     // The machine's service gives its token only with a time to live.
-    let head = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nx-aws-ec2-metadata-token-ttl-seconds: 21600\r\n");
+    let head = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nx-aws-ec2-metadata-token-ttl-seconds: 21600\r\nETag: \"e\"\r\n");
     // The client may be gone.
     let _ = stream.write_all(format!("{head}Connection: close\r\n\r\n{body}").as_bytes());
 }
