@@ -20,6 +20,7 @@ mod hostile;
 mod house;
 mod keeping;
 mod key;
+mod latest;
 mod killed;
 mod killed_restore;
 mod limits;

@@ -61,10 +61,10 @@ fn peaks(machine: &Machine, what: &str) -> [(u64, u64); 4] {
     };
     let to = machine.path("to");
     let first = twice(&|| {
-        for made in ["local", "repository"] {
+        for made in ["local", "bucket"] {
             remove_tree(&machine.path(made)).unwrap();
         }
-        fs::create_dir(machine.path("repository")).unwrap();
+        fs::create_dir(machine.path("bucket")).unwrap();
         machine.run(&["init"]).expect(0);
         peak_of(machine.start(&["backup", "tree"]))
     });

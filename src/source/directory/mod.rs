@@ -26,6 +26,7 @@ pub use copy::{CopySettings, copy};
 pub use exclude::{Exclude, OWN_NAMES};
 pub(in crate::source) use place::attributes;
 pub(super) use place::recover;
+pub use metadata::is_unchanged;
 pub use place::{Placed, Placement, Way, discard, place, plan, undo};
 pub use taker::{Content, Taker};
 pub use walk::{Found, FoundEntry, Walk};
