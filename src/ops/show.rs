@@ -59,7 +59,7 @@ pub fn run(ctx: &Context, name: &SnapshotName, node: Option<&NodeName>) -> Resul
     };
     let facts = match (&found.local, &found.shipped, &body) {
         (Some(copy), _, _) => copy.record.facts.clone(),
-        (None, Some((remote, shipped)), Some(body)) if remote.keys.check_readable(&shipped.head).is_ok() => {
+        (None, Some((remote, shipped)), Some(body)) if remote.keys.open(&shipped.head)? => {
             standing.judge(shipped_facts(ctx, remote, shipped, body))?
         }
         _ => serde_json::Value::Null,

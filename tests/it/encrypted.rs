@@ -166,6 +166,23 @@ fn known_damage_that_no_identity_at_hand_can_look_at_again_stays_damage() {
 }
 
 #[test]
+fn what_is_wrong_with_the_identity_is_said_by_show_too() {
+    let mut node = Node::encrypted();
+    node.write("a", b"x");
+    node.init();
+    let name = format!("tree/{}", node.backup()).parse().unwrap();
+    lose_copies(&node);
+    let own = node.identity.replace("no identity at all".into());
+    let error = ops::show::run(&node.context(), &name, None).unwrap_err();
+    assert!(error.to_string().contains("identity"), "{error}");
+    // Whose identity is that of somebody else is told all that needs none, as without one.
+    node.identity = Some(identity().0);
+    assert!(ops::show::run(&node.context(), &name, None).unwrap().facts.is_null());
+    node.identity = own;
+    assert!(!ops::show::run(&node.context(), &name, None).unwrap().facts.is_null());
+}
+
+#[test]
 fn each_of_several_recipients_opens_it_alone() {
     let mut node = Node::encrypted();
     let (spare, spare_recipient) = identity();
