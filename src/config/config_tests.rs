@@ -126,6 +126,14 @@ fn secrets_are_found_in_all_three_places_and_shown_nowhere() {
 }
 
 #[test]
+fn any_secret_in_a_text_that_is_open_to_everybody_is_warned_of_and_a_key_id_is_none() {
+    let folder = "[repository]\nurl = \"file:///b\"\nidentity_file = \"/k\"\nidentity_passphrase = \"hunter2\"\n";
+    assert_eq!(parse(folder).unwrap().warnings.len(), 1);
+    let bucket = "[repository]\nurl = \"s3://b\"\naccess_key_id = \"me\"\nsecret_access_key_env = \"SECRET\"\n";
+    assert!(parse(bucket).unwrap().warnings.is_empty());
+}
+
+#[test]
 fn mistakes_with_secrets_do_not_show_them() {
     let text = mistakes(
         "[repository]\nurl = \"s3://KEY:hunter2@b\"\nendpoint = \"https://me:hunter2@h\"\naccess_key_id = [\"hunter2\"]\n\
