@@ -142,6 +142,35 @@ fn a_protected_identity_opens_with_the_passphrase_of_the_configuration() {
 }
 
 #[test]
+fn key_check_names_a_newest_snapshot_that_damage_hides() {
+    let (machine, _) = encrypted();
+    let key = machine.path("windlass.key");
+    let check = ["--identity-file", key.to_str().unwrap(), "key", "check"];
+    let heads = || -> Vec<_> {
+        let folder = fs::read_dir(machine.path("bucket/node-1/manifests/tree")).unwrap().map(|entry| entry.unwrap().path());
+        let mut heads: Vec<_> = folder.filter(|path| path.to_str().unwrap().ends_with(".1.json")).collect();
+        heads.sort();
+        heads
+    };
+    let first = heads();
+    machine.write("a", b"later bytes");
+    machine.run(&["backup", "tree"]).expect(0);
+    let newest = heads().into_iter().find(|head| !first.contains(head)).unwrap();
+    fs::write(&newest, b"{}").unwrap();
+    fs::remove_dir_all(machine.path("local/.windlass/heads")).unwrap();
+    let rows = machine.json(&check, 4);
+    let rows = rows["snapshots"].as_array().unwrap();
+    assert_eq!((rows.len(), &rows[0]["problem"]), (2, &serde_json::Value::Null), "{rows:?}");
+    let name = newest.file_name().unwrap().to_str().unwrap();
+    assert!(rows[1]["problem"].as_str().unwrap().contains(name) && name.starts_with(rows[1]["id"].as_str().unwrap()), "{rows:?}");
+    // A source that nothing else is known of.
+    fs::write(&first[0], b"{}").unwrap();
+    let run = machine.run(&check);
+    run.expect(4);
+    assert!(run.stdout.contains(name), "{run:?}");
+}
+
+#[test]
 fn without_the_identity_verify_says_which_level_it_reached_and_why() {
     let (machine, _) = encrypted();
     let run = machine.run(&["verify", "--full"]);
