@@ -142,6 +142,23 @@ fn a_protected_identity_opens_with_the_passphrase_of_the_configuration() {
 }
 
 #[test]
+fn a_new_identity_needs_no_hard_links_and_is_whole_or_not_there() {
+    let machine = Machine::new();
+    let key = machine.path("windlass.key");
+    let new = ["key", "new", "-o", key.to_str().unwrap()];
+    // As on a memory stick with a file system of old.
+    machine.under_strace(&["-e", "trace=link,linkat", "-e", "inject=link,linkat:error=EPERM"], &new).expect(0);
+    assert!(fs::read_to_string(&key).unwrap().contains("AGE-SECRET-KEY-1"));
+    fs::remove_file(&key).unwrap();
+    for call in ["fsync", "write"] {
+        // Only what is written to this file fails, not what is said.
+        let (trace, inject) = (format!("trace={call}"), format!("inject={call}:error=ENOSPC"));
+        let run = machine.under_strace(&["-P", key.to_str().unwrap(), "-e", &trace, "-e", &inject], &new);
+        assert!(run.code != Some(0) && !key.exists(), "{call}: {run:?}");
+    }
+}
+
+#[test]
 fn key_check_names_a_newest_snapshot_that_damage_hides() {
     let (machine, _) = encrypted();
     let key = machine.path("windlass.key");
