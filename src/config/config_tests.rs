@@ -134,6 +134,21 @@ fn any_secret_in_a_text_that_is_open_to_everybody_is_warned_of_and_a_key_id_is_n
 }
 
 #[test]
+fn a_secret_is_the_first_line_of_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    let text = format!("[repository]\nurl = \"file:///b\"\nidentity_file = \"/k\"\nidentity_passphrase_file = {file:?}\n");
+    for written in ["hunter2", "hunter2\n", "hunter2\r\n", "hunter2\nwhat it is for\n"] {
+        std::fs::write(&file, written).unwrap();
+        assert_eq!(parse(&text).unwrap().encryption.identity_passphrase.unwrap().expose(), "hunter2", "{written:?}");
+    }
+    std::fs::write(&file, "\nhunter2\n").unwrap();
+    assert!(parse(&text).unwrap_err().to_string().contains("the secret is empty"));
+    std::fs::write(&file, "x".repeat(1 << 20)).unwrap();
+    assert!(parse(&text).unwrap_err().to_string().contains("too long"));
+}
+
+#[test]
 fn mistakes_with_secrets_do_not_show_them() {
     let text = mistakes(
         "[repository]\nurl = \"s3://KEY:hunter2@b\"\nendpoint = \"https://me:hunter2@h\"\naccess_key_id = [\"hunter2\"]\n\

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::support::program::{Machine, Run};
@@ -139,6 +140,34 @@ fn a_protected_identity_opens_with_the_passphrase_of_the_configuration() {
     configured(&format!("identity_passphrase_file = \"{}\"", passphrase.display()));
     fetch(&machine, &[]).expect(0);
     assert_eq!(fs::read(machine.path("fetched/a")).unwrap(), b"the bytes");
+}
+
+#[test]
+fn the_file_that_made_a_protected_identity_opens_it_whatever_follows_its_first_line() {
+    let machine = Machine::new();
+    let (key, passphrase) = (machine.path("windlass.key"), machine.path("passphrase"));
+    fs::write(&passphrase, "correct horse battery\r\nof the office\n").unwrap();
+    fs::set_permissions(&passphrase, fs::Permissions::from_mode(0o644)).unwrap();
+    let make =
+        |to: &Path| machine.run(&["-q", "key", "new", "--passphrase-file", passphrase.to_str().unwrap(), "-o", to.to_str().unwrap()]);
+    let new = make(&key);
+    new.expect(0);
+    assert!(new.stderr.contains("can be read by every user"), "{}", new.stderr);
+    let with = format!("{}\nidentity_file = \"{}\"\nidentity_passphrase_file = \"{}\"", new.stdout, key.display(), passphrase.display());
+    configure(&machine, &with);
+    machine.write("a", b"the bytes");
+    machine.run(&["init"]).expect(0);
+    machine.run(&["backup", "tree"]).expect(0);
+    fetch(&machine, &[]).expect(0);
+    // What is wrong with the passphrase is said by whatever would have needed it.
+    configure(&machine, &format!("{}\nidentity_file = \"{}\"\nidentity_passphrase = \"wrong\"", new.stdout, key.display()));
+    let show = machine.run(&["show", "tree/latest"]);
+    show.expect(2);
+    assert!(show.stderr.contains("passphrase is not the one"), "{}", show.stderr);
+    fs::write(&passphrase, "x".repeat(1 << 20)).unwrap();
+    let refused = make(&machine.path("second.key"));
+    assert!(refused.code != Some(0) && refused.stderr.contains("too long"), "{refused:?}");
+    assert!(!machine.path("second.key").exists());
 }
 
 #[test]
