@@ -40,7 +40,7 @@ path = "/b.db"
     let text = mistakes(text);
     let expected = [
         "/etc/w.toml:2:8: node.name: ",
-        "/etc/w.toml:4:7: local.dir: `var/lib` is relative: write the path from / on, because the program may be started anywhere",
+        "/etc/w.toml:4:7: local.dir: the path is relative: write it from / on, because the program may be started anywhere",
         "/etc/w.toml:5:8: local.keep: this must be a number from 1 to 100000",
         "/etc/w.toml:6:12: local.undo_for: a duration is a whole number with s, m, h, d or w, such as \"26h\" or \"7d\"",
         "/etc/w.toml:8:7: repository.url: this is no repository URL: write s3://bucket/prefix or file:///folder",
