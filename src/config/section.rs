@@ -210,7 +210,8 @@ fn distance(a: &str, b: &str) -> usize {
 fn absolute(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
     if !path.is_absolute() {
-        return Err(format!("`{text}` is relative: write the path from / on, because the program may be started anywhere"));
+        // The text is not shown: where the file of a secret belongs, somebody may have written the secret itself.
+        return Err("the path is relative: write it from / on, because the program may be started anywhere".into());
     }
     if text.contains('\0') || path.components().any(|part| part == std::path::Component::ParentDir) {
         return Err("a path cannot hold `..` or a zero byte".into());
