@@ -68,10 +68,13 @@ name!(NodeName, "node");
 name!(SourceName, "source");
 
 impl NodeName {
-    /// `probe` is the folder of the store probe, so no node may be called that.
+    /// No key is the folder of another, and the root has `probe/` and the marker beside the nodes: stores that allow both were seen to list
+    /// nothing below a key.
     fn admit(text: &str) -> Result<Self, FormatError> {
-        if text == "probe" {
-            return Err(FormatError::invalid("a node cannot be called `probe`: the store probe uses that folder"));
+        match text {
+            "probe" => return Err(FormatError::invalid("a node cannot be called `probe`: the store probe uses that folder")),
+            "windlass.json" => return Err(FormatError::invalid("a node cannot be called `windlass.json`: that is the repository's marker")),
+            _ => {}
         }
         Ok(Self(text.to_owned()))
     }
@@ -97,6 +100,7 @@ mod tests {
             assert_eq!(text.parse::<NodeName>().unwrap().as_str(), text);
         }
         assert!("probe".parse::<NodeName>().is_err());
+        assert!("windlass.json".parse::<NodeName>().is_err());
         assert!("probe".parse::<SourceName>().is_ok());
     }
 }
