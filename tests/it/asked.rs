@@ -267,7 +267,9 @@ fn a_search_says_what_it_does_and_counts_all_that_travels() {
     let second = node.snapshot();
     fs::remove_dir_all(node.path(format!("local/tree/{first}"))).unwrap();
     rot(&copy_of(&node, second, "lost"));
-    let outcome = fetch(&node, &node.context(), &format!("tree/{second}"), &[]).unwrap();
+    let ctx = node.context();
+    let outcome = fetch(&node, &ctx, &format!("tree/{second}"), &[]).unwrap();
+    assert_eq!(ctx.meter.read().phase, "looking elsewhere");
     let lists: u64 = node.objects("node-1/files/").iter().filter(|key| key.ends_with(".zst")).map(|key| size(&node, key)).sum();
     assert!(outcome.downloaded_bytes > lists, "{} of lists, {}", lists, outcome.downloaded_bytes);
 }
