@@ -93,8 +93,7 @@ impl Program {
         if self.globals.repository.is_none() {
             return Ok(());
         }
-        let readers =
-            "--repository stands in for a configuration only where something is read: list, show, fetch, cat, diff, verify, stats";
+        let readers = "--repository stands in for a configuration only where something is read: list, show, fetch, cat, diff, verify, stats, key check";
         Err(Failure::Usage(readers.into()))
     }
 

@@ -15,10 +15,14 @@ pub(super) fn listener(output: &Arc<Output>) -> Arc<dyn Fn(Event) + Send + Sync>
     let output = Arc::clone(output);
     let problems = AtomicUsize::new(0);
     Arc::new(move |event| {
+        if matches!(event, Event::Damage { .. }) {
+            output.note_damage();
+        }
         if output.json {
             return output.event(&event);
         }
         match event {
+            Event::Damage { source, message, .. } => output.warning(format!("{source}: {message}")),
             Event::Warning { source: Some(source), message } => output.warning(format!("{source}: {message}")),
             Event::Warning { source: None, message } => output.warning(message),
             Event::Problem { source, kind, path, detail } => {
@@ -50,7 +54,7 @@ fn sentence(event: &Event) -> String {
         Event::Removed { source, snapshot, why } => format!("{source}/{snapshot}: removed from the repository: {why}"),
         Event::Restored { source, snapshot: Some(snapshot) } => format!("{source}: holds {snapshot} again"),
         Event::Restored { source, snapshot: None } => format!("{source}: what was there before is back"),
-        Event::Warning { message, .. } => message.clone(),
+        Event::Warning { message, .. } | Event::Damage { message, .. } => message.clone(),
         Event::Problem { path, kind, .. } => format!("{path} {kind}"),
     }
 }

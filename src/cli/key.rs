@@ -15,6 +15,7 @@ use crate::ops::keys::NewIdentity;
 use crate::ops::{self, Error};
 use crate::sys::file;
 use crate::sys::secret::Secret;
+use crate::sys::secret_file::SecretFile;
 
 /// Make and prove the identity that opens an encrypted repository.
 #[derive(Args, Debug)]
@@ -40,7 +41,7 @@ struct New {
     /// Protect it by a passphrase, which is asked for at the terminal.
     #[arg(long)]
     passphrase: bool,
-    /// Protect it by the passphrase in the first line of this file.
+    /// Protect it by the passphrase in the first line of this file, which `identity_passphrase_file` then may name.
     #[arg(long, value_name = "FILE", conflicts_with = "passphrase")]
     passphrase_file: Option<PathBuf>,
 }
@@ -103,8 +104,9 @@ impl New {
     fn passphrase(&self, program: &Program) -> Result<Option<Secret>, Failure> {
         let passphrase = match &self.passphrase_file {
             Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(Error::file("read", path))?;
-                Secret::new(text.lines().next().unwrap_or_default())
+                let file = SecretFile::read(path).map_err(Error::file("read", path))?;
+                file.warning(path).iter().for_each(|warning| program.output.warning(warning));
+                file.secret
             }
             None if self.passphrase => {
                 let first = identity::ask("A passphrase for the identity: ", &program.stop)?;

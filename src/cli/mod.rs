@@ -147,6 +147,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn run(command: &Command, program: &Program) -> Exit {
     let output = &program.output;
     let exit = match command.run(program) {
+        // Damage goes before what else there is to say of a run that was done.
+        Ok(Exit::Done | Exit::Partly) if output.met_damage() => Exit::Damage,
         Ok(exit) => exit,
         Err(failure) => {
             let exit = Exit::of(&failure, program.stop.signal());

@@ -4,6 +4,7 @@
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use indicatif::ProgressBar;
@@ -33,6 +34,8 @@ pub(super) struct Output {
     verbosity: Verbosity,
     /// Whether a progress bar makes sense.
     pub(super) interactive: bool,
+    /// Whether damage was met that the run could get around.
+    damage: AtomicBool,
 }
 
 struct Data {
@@ -63,7 +66,8 @@ impl Output {
     /// Output to other places.
     pub(super) fn to(data: Box<dyn Write + Send>, aside: Box<dyn Write + Send>, json: bool, verbosity: Verbosity) -> Self {
         let data = Data { writer: data, failure: None };
-        Self { data: Mutex::new(data), aside: Mutex::new(aside), bar: Mutex::default(), json, verbosity, interactive: false }
+        let (data, aside, bar) = (Mutex::new(data), Mutex::new(aside), Mutex::default());
+        Self { data, aside, bar, json, verbosity, interactive: false, damage: AtomicBool::new(false) }
     }
 
     /// One line of data.
@@ -149,6 +153,16 @@ impl Output {
         } else {
             self.aside(&format!("warning: {text}"));
         }
+    }
+
+    /// Damage was met: whatever else the run does, it does not end as one that found all sound.
+    pub(super) fn note_damage(&self) {
+        self.damage.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether damage was met.
+    pub(super) fn met_damage(&self) -> bool {
+        self.damage.load(Ordering::Relaxed)
     }
 
     /// One event as a line of JSON.

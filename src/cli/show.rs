@@ -152,6 +152,14 @@ fn entry_line(reading: &Reading, entry: &Entry) -> String {
     )
 }
 
+fn pinned(outcome: &Outcome) -> String {
+    match (outcome.pinned, outcome.pinned_why.as_deref().unwrap_or_default()) {
+        (false, _) => "no".into(),
+        (true, "") => "yes".into(),
+        (true, why) => format!("yes: {why}"),
+    }
+}
+
 fn lines(reading: &Reading, outcome: &Outcome) -> Vec<String> {
     let (row, zone, now) = (&outcome.row, reading.ctx.clock.zone(), reading.ctx.clock.now());
     let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".into());
@@ -174,6 +182,7 @@ fn lines(reading: &Reading, outcome: &Outcome) -> Vec<String> {
         ("file lists", or_none(outcome.lists.map(human::number))),
         ("manifest", or_none(outcome.manifest.map(|n| format!("number {n}")))),
         ("encrypted", if outcome.recipients.is_empty() { "no".into() } else { format!("to {}", outcome.recipients.join(", ")) }),
+        ("pinned", pinned(outcome)),
         ("previous", or_none(outcome.previous.map(|id| id.to_string()))),
         ("local copy", or_none(outcome.folder.as_ref().map(|folder| folder.display().to_string()))),
         ("taken by", outcome.agent.clone()),

@@ -40,7 +40,7 @@ path = "/b.db"
     let text = mistakes(text);
     let expected = [
         "/etc/w.toml:2:8: node.name: ",
-        "/etc/w.toml:4:7: local.dir: `var/lib` is relative: write the path from / on, because the program may be started anywhere",
+        "/etc/w.toml:4:7: local.dir: the path is relative: write it from / on, because the program may be started anywhere",
         "/etc/w.toml:5:8: local.keep: this must be a number from 1 to 100000",
         "/etc/w.toml:6:12: local.undo_for: a duration is a whole number with s, m, h, d or w, such as \"26h\" or \"7d\"",
         "/etc/w.toml:8:7: repository.url: this is no repository URL: write s3://bucket/prefix or file:///folder",
@@ -123,6 +123,29 @@ fn secrets_are_found_in_all_three_places_and_shown_nowhere() {
         // The file, or the text, is open to everybody.
         assert_eq!(config.warnings.len(), usize::from(!place.contains("_env")), "{:?}", config.warnings);
     }
+}
+
+#[test]
+fn any_secret_in_a_text_that_is_open_to_everybody_is_warned_of_and_a_key_id_is_none() {
+    let folder = "[repository]\nurl = \"file:///b\"\nidentity_file = \"/k\"\nidentity_passphrase = \"hunter2\"\n";
+    assert_eq!(parse(folder).unwrap().warnings.len(), 1);
+    let bucket = "[repository]\nurl = \"s3://b\"\naccess_key_id = \"me\"\nsecret_access_key_env = \"SECRET\"\n";
+    assert!(parse(bucket).unwrap().warnings.is_empty());
+}
+
+#[test]
+fn a_secret_is_the_first_line_of_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    let text = format!("[repository]\nurl = \"file:///b\"\nidentity_file = \"/k\"\nidentity_passphrase_file = {file:?}\n");
+    for written in ["hunter2", "hunter2\n", "hunter2\r\n", "hunter2\nwhat it is for\n"] {
+        std::fs::write(&file, written).unwrap();
+        assert_eq!(parse(&text).unwrap().encryption.identity_passphrase.unwrap().expose(), "hunter2", "{written:?}");
+    }
+    std::fs::write(&file, "\nhunter2\n").unwrap();
+    assert!(parse(&text).unwrap_err().to_string().contains("the secret is empty"));
+    std::fs::write(&file, "x".repeat(1 << 20)).unwrap();
+    assert!(parse(&text).unwrap_err().to_string().contains("too long"));
 }
 
 #[test]
@@ -210,6 +233,24 @@ fn the_example_holds_every_key_and_loads_with_all_of_them() {
                 [key, base, &format!("{base}_file"), &format!("{base}_env")].iter().any(|key| text.contains(&format!("\n{key} = ")));
             assert!(there, "[{table}] {key} is not in the example");
         }
+    }
+}
+
+#[test]
+fn what_a_bucket_cannot_keep_is_told() {
+    for (line, says) in [
+        ("storage_class = \"DEEP_ARCHIVE\"", "cannot be read for hours"),
+        ("storage_class = \"standard\"", "STANDARD_IA"),
+        ("sse = \"aes\"", "AES256"),
+        ("sse = \"AES256\"\nsse_kms_key_id = \"key\"", "goes with sse"),
+        ("tags = { a = 1 }", "texts by name"),
+        ("tags = { \"\" = \"x\" }", "10 tags"),
+        ("tags = { a = \"x & y\" }", "letters, digits"),
+        ("upload_limit = \"1KiB/s\"", "at least 8KiB/s"),
+    ] {
+        let text = SMALL.replace("[repository]\n", &format!("[repository]\n{line}\n"));
+        let found = mistakes(&text);
+        assert!(found.contains(says), "{line}: {found}");
     }
 }
 

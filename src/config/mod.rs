@@ -7,6 +7,7 @@
 mod encryption;
 mod file;
 pub mod find;
+mod keeping;
 mod mistake;
 mod places;
 mod repository;
@@ -131,8 +132,9 @@ impl Config {
         let gather = Gatherer::new(text);
         let file = file::File::read(text, &gather);
         let written = &file.repository;
-        let secrets = [&written.access_key_id, &written.secret_access_key, &written.session_token, &written.identity_passphrase];
-        if open && secrets.into_iter().flatten().skip(1).any(secret::WrittenSecret::is_in_the_text) {
+        // An access key id is a name, and no secret.
+        let secrets = [&written.secret_access_key, &written.session_token, &written.identity_passphrase];
+        if open && secrets.into_iter().flatten().any(secret::WrittenSecret::is_in_the_text) {
             gather.warning(format!("{} holds a secret and can be read by every user of this machine: chmod 600 it", path.display()));
         }
         let config = resolve::resolve(&file, path, machine, environment, &gather);

@@ -1,17 +1,12 @@
 //! Secrets: written as `KEY`, or better kept elsewhere and pointed to by `KEY_file` or `KEY_env`.
 
-use std::fs::File;
-use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::mistake::Gatherer;
 use super::section::{Section, Written};
 use crate::sys::environment::Environment;
 use crate::sys::secret::Secret;
-
-/// Most bytes of a file that holds one secret: keys and tokens are far shorter, so a larger file is the wrong one.
-const SECRET_MAX: u64 = 64 << 10;
+use crate::sys::secret_file::SecretFile;
 
 /// Where a secret is.
 #[derive(Debug)]
@@ -81,16 +76,10 @@ impl WrittenSecret {
     }
 
     fn read_file(&self, path: &Path, gather: &Gatherer<'_>) -> Result<Secret, String> {
-        let failed = |cause: std::io::Error| format!("{} cannot be read: {cause}", path.display());
-        let file = File::open(path).map_err(failed)?;
-        if file.metadata().map_err(failed)?.permissions().mode() & 0o007 != 0 {
+        let file = SecretFile::read(path).map_err(|cause| format!("{} cannot be read: {cause}", path.display()))?;
+        if file.is_open {
             gather.warning(format!("{} ({}) can be read by every user of this machine: chmod 600 it", path.display(), self.key));
         }
-        let mut text = String::new();
-        file.take(SECRET_MAX + 1).read_to_string(&mut text).map_err(failed)?;
-        if text.len() as u64 > SECRET_MAX {
-            return Err(format!("{} is too long to hold one secret", path.display()));
-        }
-        Ok(Secret::new(text.trim_end_matches(['\n', '\r'])))
+        Ok(file.secret)
     }
 }

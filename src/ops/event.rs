@@ -25,6 +25,15 @@ pub enum Event {
         /// What, for a person.
         message: String,
     },
+    /// Damage was met, and the run went on with what is intact.
+    Damage {
+        /// The source.
+        source: SourceName,
+        /// The object.
+        object: String,
+        /// What is wrong with it, and what that means for this run.
+        message: String,
+    },
     /// A file could not be taken as it was.
     Problem {
         /// The source.

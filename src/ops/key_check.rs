@@ -1,10 +1,12 @@
 //! `key check`: proves that the identity at hand opens the newest snapshot of every source.
+//!
+//! A manifest that cannot be read may hide the newest one; then it is named, beside the newest of those that are left.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::catalogue::{Catalogue, Shipped};
+use super::catalogue::{Catalogue, Finding, Shipped};
 use super::damage::settle;
 use super::error::chain;
 use super::lists::read_body;
@@ -35,7 +37,7 @@ pub struct Row {
     pub entries: u64,
     /// Blobs of the pack that was opened, each decoded and compared with its digest.
     pub blobs: u64,
-    /// Why it could not be opened; `None` = it was.
+    /// Why it could not be opened, or what hides it; `None` = it was opened.
     #[serde(skip)]
     pub failure: Option<Error>,
     /// The same in words.
@@ -59,10 +61,11 @@ pub fn run(ctx: &Context, node: Option<&NodeName>) -> Result<Vec<Row>, Error> {
     let own = identities.recipients();
     let catalogue = Catalogue::read(ctx, &remote, node, None)?;
     let newest: BTreeMap<_, _> = catalogue.snapshots.iter().map(|((source, id), shipped)| (source, (*id, shipped))).collect();
-    if newest.is_empty() {
+    let mut rows = hidden(&catalogue);
+    rows.retain(|row| newest.get(&row.source).is_none_or(|(id, _)| row.id >= *id));
+    if newest.is_empty() && rows.is_empty() {
         return Err(Error::Absent(format!("the repository holds no snapshot of the node `{node}` to try the identity on")));
     }
-    let mut rows = Vec::new();
     for (source, (id, shipped)) in newest {
         ctx.stop.check()?;
         let (opened_by, others) = shipped.head.recipients.iter().cloned().partition(|recipient| own.contains(recipient));
@@ -75,7 +78,23 @@ pub fn run(ctx: &Context, node: Option<&NodeName>) -> Result<Vec<Row>, Error> {
         let problem = failure.as_ref().map(|error| chain(error));
         rows.push(Row { source: source.clone(), id, opened_by, others, entries, blobs, failure, problem });
     }
+    rows.sort_by(|a, b| (&a.source, a.id).cmp(&(&b.source, b.id)));
     Ok(rows)
+}
+
+/// Snapshots of which a manifest is damaged or of an unknown version, so that what is left of them may not be all there was.
+fn hidden(catalogue: &Catalogue) -> Vec<Row> {
+    let row = |finding: &Finding| {
+        let (source, id) = finding.snapshot.as_ref()?.split_once('/')?;
+        let failure = match finding.unknown {
+            true => Error::Refused(format!("{}: {}", finding.object, finding.problem)),
+            false => Error::damaged(&finding.object, &finding.problem),
+        };
+        let problem = Some(chain(&failure));
+        let (source, id) = (source.parse().ok()?, id.parse().ok()?);
+        Some(Row { source, id, opened_by: Vec::new(), others: Vec::new(), entries: 0, blobs: 0, failure: Some(failure), problem })
+    };
+    catalogue.findings.iter().filter_map(row).collect()
 }
 
 /// Opens a list and a pack of a snapshot; gives their entries and blobs.

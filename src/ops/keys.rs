@@ -21,7 +21,7 @@ const GIVE_ONE: &str = "say --identity-file FILE, or set identity_file in [repos
 /// The keys of one run.
 pub struct Keys {
     recipients: Recipients,
-    open: Mutex<OpenIdentities>,
+    source: Mutex<OpenIdentities>,
     /// What came of it, failures too: a person who could not be asked, or mistook the passphrase, is not asked for every object.
     opened: OnceLock<Result<Option<Identities>, String>>,
 }
@@ -41,7 +41,7 @@ impl Default for Keys {
 impl Keys {
     /// Keys that seal to these recipients; nothing is opened yet.
     pub fn new(recipients: Recipients, open: OpenIdentities) -> Self {
-        Self { recipients, open: Mutex::new(open), opened: OnceLock::new() }
+        Self { recipients, source: Mutex::new(open), opened: OnceLock::new() }
     }
 
     /// To whom this run seals; nobody = the repository must not be encrypted.
@@ -60,7 +60,7 @@ impl Keys {
     /// What reading them gives; the same in words, as [`Error::Usage`], at every later call.
     pub fn identities(&self) -> Result<Option<&Identities>, Error> {
         // Held while they are read, so that a person is asked for a passphrase once.
-        let open = self.open.lock().expect("nothing panics while it holds this lock");
+        let open = self.source.lock().expect("nothing panics while it holds this lock");
         match self.opened.get() {
             Some(Ok(opened)) => return Ok(opened.as_ref()),
             Some(Err(problem)) => return Err(Error::Usage(problem.clone())),
@@ -77,12 +77,24 @@ impl Keys {
         }
     }
 
+    /// Whether an identity at hand opens what this snapshot needs.
+    ///
+    /// # Errors
+    /// What reading the identities gives; that there is none, or only those of others, is an answer.
+    pub fn open(&self, head: &Head) -> Result<bool, Error> {
+        if head.recipients.is_empty() {
+            return Ok(true);
+        }
+        let Some(identities) = self.identities()? else { return Ok(false) };
+        Ok(identities.recipients().iter().any(|own| head.recipients.contains(own)))
+    }
+
     /// Whether what this snapshot needs can be opened; asked before anything is fetched, so that the answer can say who can.
     ///
     /// # Errors
     /// [`Error::Usage`] naming the recipients of the snapshot; what reading the identities gives.
     pub fn check_readable(&self, head: &Head) -> Result<(), Error> {
-        if head.recipients.is_empty() {
+        if self.open(head)? {
             return Ok(());
         }
         let (snapshot, sealed_to) = (format!("{}/{}", head.source, head.id), head.recipients.join(", "));
@@ -92,9 +104,6 @@ impl Keys {
             )));
         };
         let own = identities.recipients();
-        if own.iter().any(|own| head.recipients.contains(own)) {
-            return Ok(());
-        }
         Err(Error::Usage(format!(
             "{snapshot} is encrypted to {sealed_to}, and the identity file holds the identity of {}, which does not open it: use the \
              identity of one of its recipients",

@@ -5,12 +5,14 @@ use std::ops::ControlFlow;
 
 use serde::Serialize;
 
+use super::catalogue::Shipped;
 use super::error::chain;
 use super::name::SnapshotName;
 use super::node::Remote;
 use super::snapshots::Found;
 use super::{Context, Error};
 use crate::format::FormatError;
+use crate::format::head::Head;
 use crate::format::key::{Key, NodeKey};
 use crate::format::limits::{FORMAT_VERSION, SMALL_MAX};
 use crate::format::names::{NodeName, SourceName};
@@ -34,10 +36,23 @@ impl Pins {
     /// # Errors
     /// [`Error::Unreadable`] for one of another version; what the store gives.
     pub(super) fn read(ctx: &Context, remote: &Remote, node: &NodeName, source: Option<&SourceName>) -> Result<Self, Error> {
+        Self::read_some(ctx, remote, node, source, None)
+    }
+
+    /// The same; `only` = those of this snapshot.
+    fn read_some(
+        ctx: &Context,
+        remote: &Remote,
+        node: &NodeName,
+        source: Option<&SourceName>,
+        only: Option<SnapshotId>,
+    ) -> Result<Self, Error> {
         let prefix = source.map_or_else(|| format!("{node}/pins/"), |source| format!("{node}/pins/{source}/"));
         let mut highest: BTreeMap<(SourceName, SnapshotId), u32> = BTreeMap::new();
         remote.store.list(&prefix, &mut |object| {
-            if let Some(Key::Of(_, NodeKey::Pin(source, id, n))) = Key::parse(&object.key) {
+            if let Some(Key::Of(_, NodeKey::Pin(source, id, n))) = Key::parse(&object.key)
+                && only.is_none_or(|only| only == id)
+            {
                 let known = highest.entry((source, id)).or_insert(n);
                 *known = n.max(*known);
             }
@@ -73,6 +88,16 @@ impl Pins {
     fn highest(&self, id: &(SourceName, SnapshotId)) -> u32 {
         self.0.get(id).map_or(0, |(n, _)| *n)
     }
+}
+
+/// The pin of a snapshot that is pinned.
+///
+/// # Errors
+/// [`Error::Unreadable`] for a pin of another version; what the store gives.
+pub(super) fn of_snapshot(ctx: &Context, remote: &Remote, shipped: &Shipped) -> Result<Option<Pin>, Error> {
+    let Head { node, source, id, .. } = &shipped.head;
+    let pins = Pins::read_some(ctx, remote, node, Some(source), Some(*id))?;
+    Ok(pins.of(&(source.clone(), *id)).cloned())
 }
 
 /// What came of pinning.

@@ -9,7 +9,7 @@ use super::lists::read_body;
 use super::name::SnapshotName;
 use super::snapshots::{Found, Row, View};
 use super::standing::Standing;
-use super::{Context, Error, verify};
+use super::{Context, Error, pins, verify};
 use crate::format::line::Line;
 use crate::format::names::NodeName;
 use crate::format::snapshot_id::SnapshotId;
@@ -38,6 +38,10 @@ pub struct Outcome {
     pub recipients: Vec<String>,
     /// Entries of every kind.
     pub entries: u64,
+    /// Whether it stays whatever retention says.
+    pub pinned: bool,
+    /// Why it is pinned, as it was given.
+    pub pinned_why: Option<String>,
     /// Objects that it needs in the repository and that a verification has found to be damaged or missing, at most 20.
     pub known_damage: Vec<String>,
     /// What a fresh node needs to know of the source; null where only an identity that is not at hand could tell.
@@ -64,7 +68,7 @@ pub fn run(ctx: &Context, name: &SnapshotName, node: Option<&NodeName>) -> Resul
     let mut facts_damage = None;
     let facts = match (&found.local, &found.shipped, &body) {
         (Some(copy), _, _) => copy.record.facts.clone(),
-        (None, Some((remote, shipped)), Some(body)) if remote.keys.check_readable(&shipped.head).is_ok() => {
+        (None, Some((remote, shipped)), Some(body)) if remote.keys.open(&shipped.head)? => {
             match standing.judge(shipped_facts(ctx, remote, shipped, body, false)) {
                 Err(error) if error.is_damage() => {
                     facts_damage = Some(chain(&error));
@@ -82,9 +86,11 @@ pub fn run(ctx: &Context, name: &SnapshotName, node: Option<&NodeName>) -> Resul
         (None, Some(head)) => (head.agent.clone(), head.local_date),
         (None, None) => return Err(Error::Absent(format!("{} has just been removed", found.name()))),
     };
-    let known_damage = match &found.shipped {
-        Some((remote, shipped)) => standing.judge(verify::known_damage_of(ctx, remote, shipped))?,
-        None => Vec::new(),
+    let (known_damage, pin) = match &found.shipped {
+        Some((remote, shipped)) => {
+            (standing.judge(verify::known_damage_of(ctx, remote, shipped))?, pins::of_snapshot(ctx, remote, shipped)?)
+        }
+        None => (Vec::new(), None),
     };
     let counts = body.as_ref().map(|body| body.counts);
     Ok(Outcome {
@@ -97,6 +103,8 @@ pub fn run(ctx: &Context, name: &SnapshotName, node: Option<&NodeName>) -> Resul
         recipients: head.map(|head| head.recipients.clone()).unwrap_or_default(),
         packs: counts.map(|counts| counts.packs),
         entries: record.map(|record| record.entries).or(counts.map(|counts| counts.entries)).unwrap_or_default(),
+        pinned: pin.is_some(),
+        pinned_why: pin.map(|pin| pin.why),
         known_damage,
         facts,
         facts_damage,

@@ -7,11 +7,12 @@ use serde::Serialize;
 
 use super::catalogue::{Catalogue, Finding, Shipped};
 use super::copies::{Copies, Copy, FUTURE, sources_with_copies};
+use super::event::Event;
 use super::name::{SnapshotName, Which};
 use super::node::Remote;
 use super::origin::Origin;
 use super::undo::{self, Undo};
-use super::{Context, Error, verify};
+use super::{Context, Error, lost, verify};
 use crate::format::head::{Head, ProblemCount};
 use crate::format::names::{NodeName, SourceName};
 use crate::format::snapshot_id::SnapshotId;
@@ -291,14 +292,7 @@ impl Found {
         let view = View::read_with(ctx, node, source, if is_here { Remote::open_briefly } else { Remote::open })?;
         let row = choose(name, &view)?;
         if name.which == Which::Latest {
-            // The newest one may be hidden by damage; then what is taken for the latest is older than a person thinks.
-            let source = format!("{}/", row.source);
-            let is_newer = |snapshot: &str| snapshot.strip_prefix(&source).is_some_and(|id| *id > *row.id.to_string());
-            for finding in hidden(name, &view).filter(|finding| finding.snapshot.as_deref().is_some_and(is_newer)) {
-                let newer = finding.snapshot.as_deref().unwrap_or_default();
-                let problem = format!("{newer} is newer than {} and cannot be used: {}: {}", row.id, finding.object, finding.problem);
-                ctx.warn(Some(&row.source), problem);
-            }
+            tell_of_newer(ctx, node.unwrap_or(&ctx.node), name, &view, row)?;
         }
         let node = node.unwrap_or(&ctx.node).clone();
         let local = match row.place {
@@ -321,6 +315,36 @@ impl Found {
     pub fn name(&self) -> String {
         format!("{}/{}", self.source, self.id)
     }
+}
+
+/// Tells of snapshots that are newer than the one which is taken for the latest, because their manifests are damaged or gone: what is taken
+/// is older than a person thinks.
+fn tell_of_newer(ctx: &Context, node: &NodeName, name: &SnapshotName, view: &View, row: &Row) -> Result<(), Error> {
+    let tell = |newer: &str, object: &str, problem: &str| {
+        let message = format!("{newer} is newer than {} and cannot be used: {object}: {problem}", row.id);
+        ctx.tell(Event::Damage { source: row.source.clone(), object: object.to_owned(), message });
+    };
+    let source = format!("{}/", row.source);
+    let is_newer = |snapshot: &&str| snapshot.strip_prefix(&source).is_some_and(|id| *id > *row.id.to_string());
+    for finding in hidden(name, view) {
+        let Some(newer) = finding.snapshot.as_deref().filter(is_newer) else { continue };
+        if finding.unknown {
+            // A later version of this program has written it: no damage, but no latest either.
+            let problem = format!("{newer} is newer than {} and cannot be used: {}: {}", row.id, finding.object, finding.problem);
+            ctx.warn(Some(&row.source), problem);
+        } else {
+            tell(newer, &finding.object, &finding.problem);
+        }
+    }
+    let Some((remote, _)) = &view.read else { return Ok(()) };
+    // Heads of other sources remember the newest one of this source, so the whole node is looked at.
+    let catalogue = Catalogue::read(ctx, remote, node, None)?;
+    for lost in lost::find(ctx, remote, &catalogue, node)? {
+        if lost.id.0 == row.source && lost.id.1 > row.id {
+            tell(&format!("{}/{}", lost.id.0, lost.id.1), &lost.object, &lost.problem);
+        }
+    }
+    Ok(())
 }
 
 /// The rows that a name fits.

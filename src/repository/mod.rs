@@ -7,6 +7,7 @@
 mod clock;
 mod core;
 mod create;
+mod credentials;
 mod downloads;
 mod error;
 mod fault;
@@ -14,13 +15,17 @@ mod folder;
 mod listing;
 mod location;
 mod open;
+mod origins;
 mod patience;
 mod probe;
+mod rate;
 mod read;
 mod refusal;
+mod requester;
 mod s3;
 mod settings;
 mod top;
+mod upload;
 mod uploads;
 mod wire;
 
@@ -38,8 +43,9 @@ pub use clock::StoreClock;
 pub use downloads::{Downloads, Request};
 pub use error::{At, Cause, Error};
 pub use probe::{Finding, Probe, Verdict};
+pub use rate::RATE_MIN;
 pub use refusal::Refusal;
-pub use settings::{FLOOR_RATE, Settings, Tools};
+pub use settings::{FLOOR_RATE, Keeping, Settings, Tools};
 pub use uploads::Uploads;
 
 use self::core::Core;
@@ -194,7 +200,7 @@ impl Repository {
     }
 
     fn handle(&self) -> &Handle {
-        self.engine.0.as_ref().expect("the runtime is taken only on drop").handle()
+        self.engine.handle()
     }
 
     fn block_on<F: Future>(&self, future: F) -> F::Output {

@@ -12,25 +12,29 @@ use super::Error;
 /// # Errors
 /// [`Error::Io`], also when there is a file of this name: then it is untouched.
 pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    write_new_with_mode(path, bytes, 0o644)
-}
-
-/// As [`write_new`], readable by the owner alone.
-///
-/// # Errors
-/// As [`write_new`].
-pub fn write_new_private(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    write_new_with_mode(path, bytes, 0o600)
-}
-
-fn write_new_with_mode(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
     let temporary = beside(path);
-    write_temporary(&temporary, bytes, mode)?;
+    write_temporary(&temporary, bytes, 0o644)?;
     // A hard link, unlike a rename, refuses a name that is taken.
     let linked = fs::hard_link(&temporary, path);
     fs::remove_file(&temporary).map_err(Error::io("remove", &temporary))?;
     linked.map_err(Error::io("create", path))?;
     sync_folder(parent(path))
+}
+
+/// Writes a file that must not be there yet, readable by the owner alone, on any file system: a memory stick may know no hard links, which
+/// [`write_new`] needs. In exchange a kill may leave it incomplete; what fails leaves nothing.
+///
+/// # Errors
+/// [`Error::Io`], also when there is a file of this name: then it is untouched.
+pub fn write_new_private(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(Error::io("create", path))?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all()).map_err(Error::io("write", path));
+    let done = written.and_then(|()| sync_folder(parent(path)));
+    if done.is_err() {
+        // What failed before says more than this could.
+        let _ = fs::remove_file(path);
+    }
+    done
 }
 
 /// Writes a file in place of the one that may be there; a reader sees the old or the new one.
@@ -89,6 +93,17 @@ fn parent(path: &Path) -> &Path {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_new_private_file_never_replaces_one_and_is_its_owners_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        write_new_private(&path, b"one").unwrap();
+        assert!(write_new_private(&path, b"two").is_err());
+        assert_eq!(fs::read(&path).unwrap(), b"one");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
 
     #[test]
     fn a_new_file_never_replaces_one_and_leaves_nothing_beside_it() {

@@ -4,7 +4,7 @@
 //! What keeps memory bounded while the data grows: [`sorter`] (an external merge sort), [`table`] (a hash table on disk),
 //! [`ordered`] (parallel work whose results come in order, with a bound on what is in flight), [`buffer`].
 //! What touches files: [`file`] (atomic writes), [`folder`] (an open folder that no symbolic link leads out of), [`tree`],
-//! [`lock`]; and [`space`] says how much room there is. [`terminal`] asks a person for a secret.
+//! [`lock`]; and [`space`] says how much room there is. [`terminal`] asks a person for a secret, and [`secret_file`] reads one.
 
 pub mod buffer;
 pub mod clock;
@@ -18,6 +18,7 @@ pub mod meter;
 pub mod ordered;
 pub mod random;
 pub mod secret;
+pub mod secret_file;
 pub mod sorter;
 pub mod space;
 pub mod stop;

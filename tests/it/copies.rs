@@ -354,6 +354,30 @@ fn a_tight_disk_lets_the_oldest_copy_go_first_once_it_is_shipped() {
 }
 
 #[test]
+fn a_dry_run_on_a_tight_disk_says_what_the_run_would_do() {
+    let mut node = Node::new();
+    node.space = Arc::new(Disk { folder: node.path("local"), whole: (4 << 20) + (700 << 10) });
+    node.tight = true;
+    node.init();
+    let mut ids = Vec::new();
+    for n in 0..4 {
+        megabyte(&node, n);
+        ids.push(node.snapshot());
+    }
+    megabyte(&node, 4);
+    let dry = |node: &Node| ops::snapshot::run(&node.context(), &tree(), &ops::snapshot::Options { dry_run: true, ..Default::default() });
+    let error = dry(&node).unwrap_err().to_string();
+    assert!(error.contains("not sound in the repository"), "{error}");
+    ops::ship::run(&node.context(), &tree(), &ops::ship::Options::default()).unwrap();
+    dry(&node).unwrap();
+    node.write("b", vec![5; 1 << 20]);
+    for error in [dry(&node).unwrap_err(), snapshot(&node).unwrap_err()] {
+        assert!(error.to_string().contains("no room"), "{error}");
+    }
+    assert_eq!(node.copies(), ids, "the oldest does not go for nothing");
+}
+
+#[test]
 fn an_unchanged_file_takes_no_room_in_the_next_copy() {
     use std::os::unix::fs::MetadataExt;
     let mut node = Node::new();

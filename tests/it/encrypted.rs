@@ -142,6 +142,47 @@ fn a_wrong_identity_is_told_who_can_open_the_snapshot() {
 }
 
 #[test]
+fn known_damage_that_no_identity_at_hand_can_look_at_again_stays_damage() {
+    let mut node = Node::encrypted();
+    let mut forge = Forge::sealed(&node);
+    let wrong = Digest::of(b"other bytes");
+    let pack = forge.pack(&whole(&[frame(&member(&wrong.to_string(), b"the bytes"))]));
+    let unsound = Packed::of(&[b"sound bytes"]);
+    let other = forge.pack(&unsound.bytes);
+    forge.lines(&[folder(""), file("b", 11, &[unsound.piece(other, 0)]), file("a", 9, &[piece(wrong, 9, pack, (24, 99), 512)])]);
+    forge.commit();
+    let names = |outcome: &ops::verify::Outcome| outcome.damage.iter().map(|damage| damage.object.clone()).collect::<Vec<_>>();
+    let found = names(&verify(&node, Level::Full));
+    assert!(["/packs/", "/files/"].iter().all(|kind| found.iter().any(|object| object.contains(kind))), "{found:?}");
+    let own = node.identity.replace(identity().0);
+    for _ in 0..2 {
+        node.clock.advance(Duration::from_secs(1));
+        let closed = verify(&node, Level::Full);
+        assert_eq!(names(&closed), found, "it was not looked at again");
+        assert!(closed.damage.iter().all(|damage| damage.problem.starts_with("known since ")), "{:?}", closed.damage);
+    }
+    node.identity = own;
+    assert_eq!(names(&verify(&node, Level::Full)), found);
+}
+
+#[test]
+fn what_is_wrong_with_the_identity_is_said_by_show_too() {
+    let mut node = Node::encrypted();
+    node.write("a", b"x");
+    node.init();
+    let name = format!("tree/{}", node.backup()).parse().unwrap();
+    lose_copies(&node);
+    let own = node.identity.replace("no identity at all".into());
+    let error = ops::show::run(&node.context(), &name, None).unwrap_err();
+    assert!(error.to_string().contains("identity"), "{error}");
+    // Whose identity is that of somebody else is told all that needs none, as without one.
+    node.identity = Some(identity().0);
+    assert!(ops::show::run(&node.context(), &name, None).unwrap().facts.is_null());
+    node.identity = own;
+    assert!(!ops::show::run(&node.context(), &name, None).unwrap().facts.is_null());
+}
+
+#[test]
 fn each_of_several_recipients_opens_it_alone() {
     let mut node = Node::encrypted();
     let (spare, spare_recipient) = identity();

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::support::program::{Machine, Run};
@@ -139,6 +140,80 @@ fn a_protected_identity_opens_with_the_passphrase_of_the_configuration() {
     configured(&format!("identity_passphrase_file = \"{}\"", passphrase.display()));
     fetch(&machine, &[]).expect(0);
     assert_eq!(fs::read(machine.path("fetched/a")).unwrap(), b"the bytes");
+}
+
+#[test]
+fn the_file_that_made_a_protected_identity_opens_it_whatever_follows_its_first_line() {
+    let machine = Machine::new();
+    let (key, passphrase) = (machine.path("windlass.key"), machine.path("passphrase"));
+    fs::write(&passphrase, "correct horse battery\r\nof the office\n").unwrap();
+    fs::set_permissions(&passphrase, fs::Permissions::from_mode(0o644)).unwrap();
+    let make =
+        |to: &Path| machine.run(&["-q", "key", "new", "--passphrase-file", passphrase.to_str().unwrap(), "-o", to.to_str().unwrap()]);
+    let new = make(&key);
+    new.expect(0);
+    assert!(new.stderr.contains("can be read by every user"), "{}", new.stderr);
+    let with = format!("{}\nidentity_file = \"{}\"\nidentity_passphrase_file = \"{}\"", new.stdout, key.display(), passphrase.display());
+    configure(&machine, &with);
+    machine.write("a", b"the bytes");
+    machine.run(&["init"]).expect(0);
+    machine.run(&["backup", "tree"]).expect(0);
+    fetch(&machine, &[]).expect(0);
+    // What is wrong with the passphrase is said by whatever would have needed it.
+    configure(&machine, &format!("{}\nidentity_file = \"{}\"\nidentity_passphrase = \"wrong\"", new.stdout, key.display()));
+    let show = machine.run(&["show", "tree/latest"]);
+    show.expect(2);
+    assert!(show.stderr.contains("passphrase is not the one"), "{}", show.stderr);
+    fs::write(&passphrase, "x".repeat(1 << 20)).unwrap();
+    let refused = make(&machine.path("second.key"));
+    assert!(refused.code != Some(0) && refused.stderr.contains("too long"), "{refused:?}");
+    assert!(!machine.path("second.key").exists());
+}
+
+#[test]
+fn a_new_identity_needs_no_hard_links_and_is_whole_or_not_there() {
+    let machine = Machine::new();
+    let key = machine.path("windlass.key");
+    let new = ["key", "new", "-o", key.to_str().unwrap()];
+    // As on a memory stick with a file system of old.
+    machine.under_strace(&["-e", "trace=link,linkat", "-e", "inject=link,linkat:error=EPERM"], &new).expect(0);
+    assert!(fs::read_to_string(&key).unwrap().contains("AGE-SECRET-KEY-1"));
+    fs::remove_file(&key).unwrap();
+    for call in ["fsync", "write"] {
+        // Only what is written to this file fails, not what is said.
+        let (trace, inject) = (format!("trace={call}"), format!("inject={call}:error=ENOSPC"));
+        let run = machine.under_strace(&["-P", key.to_str().unwrap(), "-e", &trace, "-e", &inject], &new);
+        assert!(run.code != Some(0) && !key.exists(), "{call}: {run:?}");
+    }
+}
+
+#[test]
+fn key_check_names_a_newest_snapshot_that_damage_hides() {
+    let (machine, _) = encrypted();
+    let key = machine.path("windlass.key");
+    let check = ["--identity-file", key.to_str().unwrap(), "key", "check"];
+    let heads = || -> Vec<_> {
+        let folder = fs::read_dir(machine.path("bucket/node-1/manifests/tree")).unwrap().map(|entry| entry.unwrap().path());
+        let mut heads: Vec<_> = folder.filter(|path| path.to_str().unwrap().ends_with(".1.json")).collect();
+        heads.sort();
+        heads
+    };
+    let first = heads();
+    machine.write("a", b"later bytes");
+    machine.run(&["backup", "tree"]).expect(0);
+    let newest = heads().into_iter().find(|head| !first.contains(head)).unwrap();
+    fs::write(&newest, b"{}").unwrap();
+    fs::remove_dir_all(machine.path("local/.windlass/heads")).unwrap();
+    let rows = machine.json(&check, 4);
+    let rows = rows["snapshots"].as_array().unwrap();
+    assert_eq!((rows.len(), &rows[0]["problem"]), (2, &serde_json::Value::Null), "{rows:?}");
+    let name = newest.file_name().unwrap().to_str().unwrap();
+    assert!(rows[1]["problem"].as_str().unwrap().contains(name) && name.starts_with(rows[1]["id"].as_str().unwrap()), "{rows:?}");
+    // A source that nothing else is known of.
+    fs::write(&first[0], b"{}").unwrap();
+    let run = machine.run(&check);
+    run.expect(4);
+    assert!(run.stdout.contains(name), "{run:?}");
 }
 
 #[test]

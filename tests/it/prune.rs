@@ -144,6 +144,22 @@ fn what_is_pinned_is_kept_by_retention_and_refused_by_forget_until_it_is_unpinne
 }
 
 #[test]
+fn show_says_whether_and_why_a_snapshot_is_pinned() {
+    let machine = crate::support::program::Machine::initialised();
+    machine.run(&["backup", "tree"]).expect(0);
+    let show = || {
+        let shown = machine.json(&["show", "tree/latest"], 0);
+        (shown["pinned"].clone(), shown["pinned_why"].clone())
+    };
+    assert_eq!(show(), (false.into(), serde_json::Value::Null));
+    machine.run(&["pin", "tree/latest", "--why", "before the upgrade"]).expect(0);
+    assert_eq!(show(), (true.into(), "before the upgrade".into()));
+    assert!(machine.run(&["show", "tree/latest"]).stdout.contains("before the upgrade"));
+    machine.run(&["unpin", "tree/latest"]).expect(0);
+    assert_eq!(show(), (false.into(), serde_json::Value::Null));
+}
+
+#[test]
 fn a_damaged_pin_counts_as_one() {
     let (node, _) = node();
     let ids: Vec<SnapshotId> = (2..4).map(|seed| new_backup(&node, seed)).collect();

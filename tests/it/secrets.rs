@@ -15,8 +15,11 @@ use crate::support::servers::{ACCESS_KEY, Make, REGION, SECRET_KEY, Server};
 use crate::support::tools;
 use crate::support::tree::noise;
 
-/// A secret that no server takes.
+/// A secret that no server takes and that opens no identity.
 const WRONG: &str = "hunter2-is-not-the-secret";
+
+/// The passphrase of an identity.
+const PASSPHRASE: &str = "correct-horse-battery-staple";
 
 /// Watches what every user of the machine can see of all processes, until it is dropped.
 struct ProcessList<'a> {
@@ -30,7 +33,7 @@ impl Drop for ProcessList<'_> {
 }
 
 /// Command lines of all processes that hold one of the secrets; how often the program itself was seen is counted.
-fn watch_process_list(ends: &AtomicBool, sightings: &AtomicU64) -> Vec<String> {
+fn watch_process_list(secrets: &[&str], ends: &AtomicBool, sightings: &AtomicU64) -> Vec<String> {
     let mut found = Vec::new();
     while !ends.load(Ordering::SeqCst) {
         for process in fs::read_dir("/proc").unwrap().filter_map(Result::ok) {
@@ -39,7 +42,7 @@ fn watch_process_list(ends: &AtomicBool, sightings: &AtomicU64) -> Vec<String> {
             if line.contains("windlass.toml") {
                 sightings.fetch_add(1, Ordering::SeqCst);
             }
-            if [SECRET_KEY, WRONG].iter().any(|secret| line.contains(secret)) {
+            if secrets.iter().any(|secret| line.contains(secret)) {
                 found.push(line);
             }
         }
@@ -57,7 +60,7 @@ fn configure(machine: &Machine, server: &Server, bucket: &str, keys: &str) {
 
 fn run(machine: &Machine, arguments: &[&str]) -> Run {
     let mut command = machine.command(arguments);
-    command.env("A_SECRET", SECRET_KEY);
+    command.env("A_SECRET", SECRET_KEY).env("A_PASSPHRASE", PASSPHRASE);
     crate::support::program::finish(command.spawn().unwrap())
 }
 
@@ -104,38 +107,119 @@ fn no_secret_is_in_any_output_error_log_process_list_or_object() {
         format!("{access}\nsecret_access_key = \"{SECRET_KEY}"),
         format!("{access}\nsecret_access_key = \"{SECRET_KEY}\"\nsecret_access_key_env = \"A_SECRET\""),
     ];
-    let (ends, sightings) = (AtomicBool::new(false), AtomicU64::new(0));
-    let mut said = Vec::new();
-    let seen = std::thread::scope(|scope| {
-        let watcher = scope.spawn(|| watch_process_list(&ends, &sightings));
-        let list = ProcessList { ends: &ends };
+    let secrets = [SECRET_KEY, WRONG];
+    nobody_sees(&secrets, 100, |said| {
         for (n, keys) in ways.iter().enumerate() {
             configure(&machine, server, &bucket, keys);
             let before = said.len();
-            say_everything(&machine, &mut said);
+            say_everything(&machine, said);
             let worked = said[before..].iter().filter(|run| run.code == Some(0)).count();
             assert!(if n < 3 { worked == said.len() - before } else { worked < said.len() - before }, "{n}: {:#?}", &said[before..]);
         }
+    });
+    fs::remove_file(machine.path("key")).unwrap();
+    fs::remove_file(machine.path("windlass.toml")).unwrap();
+    let repository = Repository::open(&server.settings(&bucket), &FixedEnvironment::default(), tools()).unwrap();
+    nothing_written_holds_a_secret(&machine, &repository, &secrets);
+}
+
+/// Whether the secrets are neither in what these runs say nor in the process list meanwhile, where the program must be seen so often.
+fn nobody_sees(secrets: &[&str], sightings_min: u64, work: impl FnOnce(&mut Vec<Run>)) {
+    let (ends, sightings) = (AtomicBool::new(false), AtomicU64::new(0));
+    let mut said = Vec::new();
+    let seen = std::thread::scope(|scope| {
+        let watcher = scope.spawn(|| watch_process_list(secrets, &ends, &sightings));
+        let list = ProcessList { ends: &ends };
+        work(&mut said);
         drop(list);
         watcher.join().unwrap()
     });
-    assert!(sightings.into_inner() > 100, "the program was not seen in the process list, which proves nothing");
+    assert!(sightings.into_inner() > sightings_min, "the program was not seen in the process list, which proves nothing");
     assert!(seen.is_empty(), "{seen:?}");
     for run in said {
-        assert!(![SECRET_KEY, WRONG].iter().any(|secret| run.said().contains(secret)), "{run:#?}");
+        assert!(!secrets.iter().any(|secret| run.said().contains(secret)), "{run:#?}");
     }
-    fs::remove_file(machine.path("key")).unwrap();
-    fs::remove_file(machine.path("windlass.toml")).unwrap();
-    nothing_written_holds_a_secret(&machine, &Repository::open(&server.settings(&bucket), &FixedEnvironment::default(), tools()).unwrap());
+}
+
+/// Makes an identity that the passphrase protects, beside the plain one that is there; gives the line with the recipients of both.
+fn encrypted(machine: &Machine, said: &mut Vec<Run>) -> String {
+    fs::write(machine.path("passphrase"), format!("{PASSPHRASE}\n")).unwrap();
+    let [passphrase, plain, protected] = ["passphrase", "plain.key", "protected.key"].map(|name| machine.path(name).display().to_string());
+    // The second finds the file of the first.
+    for code in [0, 1] {
+        let made = machine.run(&["-v", "key", "new", "-o", &protected, "--passphrase-file", &passphrase]);
+        made.expect(code);
+        said.push(made);
+    }
+    let text = fs::read_to_string(plain).unwrap();
+    let first = text.lines().find_map(|line| line.strip_prefix("# public key: ")).unwrap();
+    let second = said[0].stdout.split('"').nth(1).unwrap();
+    format!("encrypt_to = [\"{first}\", \"{second}\"]")
+}
+
+#[test]
+fn no_identity_or_passphrase_is_in_any_output_error_log_process_list_or_object() {
+    let machine = Machine::new();
+    machine.write("a", noise(1, 200_000));
+    machine.run(&["key", "new", "-o", machine.path("plain.key").to_str().unwrap()]).expect(0);
+    let identity = fs::read_to_string(machine.path("plain.key")).unwrap();
+    let identity = identity.lines().find(|line| line.starts_with("AGE-SECRET-KEY-1")).unwrap();
+    let secrets = [identity, PASSPHRASE, WRONG];
+    let url = format!("file://{}", machine.path("bucket").display());
+    nobody_sees(&secrets, 50, |said| {
+        let to = encrypted(&machine, said);
+        let [plain, protected, passphrase] =
+            ["plain.key", "protected.key", "passphrase"].map(|name| machine.path(name).display().to_string());
+        let configure = |lines: &str| machine.configure(&format!("url = \"{url}\"\n{lines}"), "");
+        configure(&format!("{to}\nidentity_file = \"{plain}\""));
+        say_everything(&machine, said);
+        let unlike: Vec<&Run> = said.iter().skip(2).filter(|run| run.code != Some(0)).collect();
+        assert!(unlike.is_empty(), "{unlike:#?}");
+        // Opening a protected identity takes a second of work by design, so these are fewer runs.
+        let protected = format!("{to}\nidentity_file = \"{protected}\"");
+        for (lines, works) in [
+            (format!("{protected}\nidentity_passphrase = \"{PASSPHRASE}\""), true),
+            (format!("{protected}\nidentity_passphrase_file = \"{passphrase}\""), true),
+            (format!("{protected}\nidentity_passphrase_env = \"A_PASSPHRASE\""), true),
+            (format!("{protected}\nidentity_passphrase = \"{WRONG}\""), false),
+            // Nobody can be asked.
+            (protected.clone(), false),
+            // The one file in place of the other.
+            (format!("{to}\nidentity_file = \"{passphrase}\""), false),
+            (format!("{protected}\nidentity_passphrase_file = \"{plain}\""), false),
+            (format!("encrypt_to = [\"{identity}\"]"), false),
+            (format!("encrypt_to = \"{identity}\""), false),
+            (format!("{to}\nidentity_file = \"{identity}\""), false),
+            (format!("{to}\nidentity_passphrase = [\"{PASSPHRASE}\"]"), false),
+            (format!("{to}\nidentity_pasphrase = \"{PASSPHRASE}\""), false),
+            (format!("{to}\nidentity_passphrase = \"{PASSPHRASE}"), false),
+        ] {
+            configure(&lines);
+            for how in ["-v", "--json"] {
+                let check = run(&machine, &[how, "key", "check"]);
+                assert_eq!(check.code == Some(0), works, "{check:#?}");
+                said.push(check);
+                said.push(run(&machine, &[how, "config", "show"]));
+                said.push(run(&machine, &[how, "backup", "tree"]));
+            }
+            let _ = fs::remove_dir_all(machine.path("to"));
+            said.push(run(&machine, &["-v", "fetch", "tree/latest", "--from", "repository", "--to", machine.path("to").to_str().unwrap()]));
+        }
+    });
+    for file in ["plain.key", "protected.key", "passphrase", "windlass.toml"] {
+        fs::remove_file(machine.path(file)).unwrap();
+    }
+    let settings = windlass::repository::Settings::new(&url);
+    nothing_written_holds_a_secret(&machine, &Repository::open(&settings, &FixedEnvironment::default(), tools()).unwrap(), &secrets);
 }
 
 /// All files of the machine, and all objects, decoded where they are compressed.
-fn nothing_written_holds_a_secret(machine: &Machine, repository: &Repository) {
+fn nothing_written_holds_a_secret(machine: &Machine, repository: &Repository, secrets: &[&str]) {
     let mut looked = 0;
     let mut look = |name: &str, bytes: &[u8]| {
         looked += 1;
         let plain = if name.ends_with(".zst") { decoded(bytes) } else { bytes.to_vec() };
-        for secret in [SECRET_KEY, WRONG] {
+        for secret in secrets {
             assert!(!plain.windows(secret.len()).any(|window| window == secret.as_bytes()), "{name}");
         }
     };

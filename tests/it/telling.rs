@@ -86,7 +86,7 @@ fn status_says_in_which_order_a_damaged_copy_is_replaced() {
     let status = machine.run(&["status"]);
     let said = &status.expect(7).stdout;
     assert!(
-        said.contains(&format!("first `windlass backup tree`, which reads the source anew, then `windlass forget tree/{id}`")),
+        said.contains(&format!("first `windlass backup tree`, which reads the source anew, then `windlass forget --local tree/{id}`")),
         "{said}"
     );
 }

@@ -1,6 +1,8 @@
 //! Whether there is room for one more copy, before anything is written.
 
+use super::freed::freed_by;
 use super::survey::Survey;
+use crate::ops::catalogue::Catalogue;
 use crate::ops::copies::{self, Copies, Copy};
 use crate::ops::event::Event;
 use crate::ops::node::Remote;
@@ -49,7 +51,7 @@ pub(super) fn admit(ctx: &Context, spec: &SourceSpec, copies: &Copies) -> Result
     if fits(ctx, needed)? {
         return Ok(());
     }
-    if let Some(oldest) = may_go_first(ctx, copies)? {
+    if let Some(oldest) = may_go_first(ctx, copies, needed)? {
         make_room(ctx, spec, oldest)?;
         if fits(ctx, needed)? {
             return Ok(());
@@ -58,12 +60,21 @@ pub(super) fn admit(ctx: &Context, spec: &SourceSpec, copies: &Copies) -> Result
     Err(refusal(ctx, spec, needed)?)
 }
 
-/// The same of a copy that would take so many bytes and is not made: nothing is removed either.
+/// The same of a copy that would take so many bytes and is not made: nothing is removed, and nothing is written.
+///
+/// The run itself looks in the repository whether all is there that the oldest copy needs. Here it counts as sound if it is shipped and
+/// nothing is known to be wrong with it.
 pub(super) fn would_admit(ctx: &Context, spec: &SourceSpec, copies: &Copies, needed: u64) -> Result<(), Error> {
-    if fits(ctx, needed)? || may_go_first(ctx, copies)?.is_some() {
+    if fits(ctx, needed)? {
         return Ok(());
     }
-    Err(refusal(ctx, spec, needed)?)
+    let Some(oldest) = may_go_first(ctx, copies, needed)? else { return Err(refusal(ctx, spec, needed)?) };
+    let remote = Remote::open(ctx)?;
+    let catalogue = Catalogue::glance(ctx, &remote, &ctx.node, Some(&spec.name))?;
+    match catalogue.snapshots.get(&(spec.name.clone(), oldest.id())) {
+        Some(shipped) if verify::known_damage_of(ctx, &remote, shipped)?.is_empty() => Ok(()),
+        _ => Err(unsound(spec, oldest)),
+    }
 }
 
 fn fits(ctx: &Context, needed: u64) -> Result<bool, Error> {
@@ -71,10 +82,21 @@ fn fits(ctx: &Context, needed: u64) -> Result<bool, Error> {
     Ok(free >= needed.saturating_add(spare))
 }
 
-/// The oldest copy, where it may go before the new one is complete.
-fn may_go_first<'c>(ctx: &Context, copies: &'c Copies) -> Result<Option<&'c Copy>, Error> {
+/// The oldest copy, where it may go before the new one is complete and there is room then: no copy is removed for nothing.
+fn may_go_first<'c>(ctx: &Context, copies: &'c Copies, needed: u64) -> Result<Option<&'c Copy>, Error> {
     let tight = ctx.local()?.tight;
-    Ok(copies.complete.first().filter(|_| tight && copies.complete.len() > 1))
+    let Some(oldest) = copies.complete.first().filter(|_| tight && copies.complete.len() > 1) else { return Ok(None) };
+    let (free, spare) = room(ctx)?;
+    let is_enough = free.saturating_add(freed_by(ctx, oldest)?) >= needed.saturating_add(spare);
+    Ok(is_enough.then_some(oldest))
+}
+
+fn unsound(spec: &SourceSpec, oldest: &Copy) -> Error {
+    Error::Refused(format!(
+        "there is no room for a new copy of `{0}`, and the oldest copy {0}/{1} cannot go first: it is not sound in the repository",
+        spec.name,
+        oldest.id()
+    ))
 }
 
 fn refusal(ctx: &Context, spec: &SourceSpec, needed: u64) -> Result<Error, Error> {
@@ -104,13 +126,10 @@ fn make_room(ctx: &Context, spec: &SourceSpec, oldest: &Copy) -> Result<(), Erro
     let name = format!("{}/{}", spec.name, oldest.id());
     let options =
         verify::Options { level: crate::format::check::Level::Quick, snapshots: vec![name.parse()?], node: Some(ctx.node.clone()) };
-    let catalogue = crate::ops::catalogue::Catalogue::read(ctx, &remote, &ctx.node, Some(&spec.name))?;
+    let catalogue = Catalogue::read(ctx, &remote, &ctx.node, Some(&spec.name))?;
     let shipped = catalogue.snapshots.contains_key(&(spec.name.clone(), oldest.id()));
     if !shipped || !verify::run(ctx, &options)?.damage.is_empty() {
-        return Err(Error::Refused(format!(
-            "there is no room for a new copy of `{}`, and the oldest copy {name} cannot go first: it is not sound in the repository",
-            spec.name
-        )));
+        return Err(unsound(spec, oldest));
     }
     copies::remove(ctx, oldest)?;
     ctx.tell(Event::CopyRemoved {

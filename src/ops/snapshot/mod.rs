@@ -4,6 +4,7 @@
 //! copied; [`writer`] writes the lines of the copy.
 
 mod admission;
+mod freed;
 mod pieces;
 pub(crate) mod sqlite;
 mod survey;

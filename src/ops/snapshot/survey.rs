@@ -11,7 +11,7 @@ use crate::ops::lists::Beside;
 use crate::ops::spec::{SourceKind, SourceSpec};
 use crate::ops::{Context, Error};
 use crate::source;
-use crate::source::directory::{Found, FoundEntry, Walk};
+use crate::source::directory::{Found, FoundEntry, Walk, is_unchanged};
 
 /// What a look at a source has found.
 #[derive(Debug, Default)]
@@ -20,7 +20,7 @@ pub(super) struct Survey {
     pub(super) files: u64,
     /// Bytes of the files.
     pub(super) bytes: u64,
-    /// Bytes of files that are not as they were in the copy before.
+    /// Bytes of files that are not known to be as they were in the copy before: they are read.
     pub(super) changed: u64,
     /// Bytes that a new copy would take on the disk.
     pub(super) needed: u64,
@@ -73,7 +73,8 @@ impl Survey {
             Some(before) => before.find_entry(&entry.path)?,
             None => None,
         };
-        if !before.is_some_and(|before| before.size == entry.size && before.mtime == entry.mtime) {
+        // By the very rule of the copy: what is read again, for whatever reason, is written again.
+        if !before.is_some_and(|before| is_unchanged(&before, entry)) {
             self.changed = self.changed.saturating_add(entry.size);
             self.needed = self.needed.saturating_add(found.solid);
         }

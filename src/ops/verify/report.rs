@@ -97,10 +97,15 @@ impl Report {
         self.faults.entry(file.into()).or_insert(fault);
     }
 
-    /// An object's stored bytes match its name, and no identity at hand opens it: what is in it is not proven.
-    pub(super) fn is_closed(&mut self, object: &str) {
+    /// An object's stored bytes match its name, and no identity at hand opens it: what is in it is not proven, and what is known to be
+    /// wrong in there is not taken back.
+    pub(super) fn is_closed(&mut self, object: &str, snapshot: &str) {
         self.closed += 1;
-        if self.known.get(object).is_some() {
+        let Some(check) = self.known.get(object) else { return };
+        if check.level > Level::Stored {
+            self.looked_at_again.retain(|again| again != object);
+            self.still_known(object, Some(snapshot));
+        } else {
             self.closed_known.insert(object.to_owned());
         }
     }
@@ -120,8 +125,14 @@ impl Report {
         let Some(check) = self.known.get(object) else { return };
         if check.level <= self.level {
             self.looked_at_again.push(object.to_owned());
-            return;
+        } else {
+            self.still_known(object, snapshot);
         }
+    }
+
+    /// What is known of an object holds on: this look was not deep enough to say otherwise.
+    fn still_known(&mut self, object: &str, snapshot: Option<&str>) {
+        let Some(check) = self.known.get(object) else { return };
         let what = check.problem.clone().unwrap_or_else(|| check.verdict.word().to_owned());
         let text = format!("known since {}: {what}", check.time.strftime("%Y-%m-%dT%H:%M:%SZ"));
         let verdict = Some(check.verdict).filter(|verdict| *verdict != Verdict::Sound);

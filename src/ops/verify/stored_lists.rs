@@ -77,7 +77,7 @@ pub(super) fn check(
             Ok(Some(opened)) => opened,
             Ok(None) => {
                 if stored.1 {
-                    report.is_closed(&key);
+                    report.is_closed(&key, &item.list.snapshot);
                 }
                 order.give_up();
                 continue;

@@ -56,7 +56,7 @@ pub(super) fn check(
                     report.count(bytes);
                     ctx.meter.add_bytes(bytes);
                     if closed {
-                        report.is_closed(&key);
+                        report.is_closed(&key, &pack.snapshot);
                     }
                 }
                 Err(problem) => report.fault(key, Some(&pack.snapshot), problem),

@@ -68,7 +68,7 @@ pub(super) fn is_settled(stat: &Stat, now: jiff::Timestamp) -> bool {
 }
 
 /// Whether the file is still the one that `previous` was made from.
-pub(super) fn is_unchanged(previous: &Entry, found: &Entry) -> bool {
+pub fn is_unchanged(previous: &Entry, found: &Entry) -> bool {
     let (Some(then), Some(now)) = (previous.identity, found.identity) else { return false };
     previous.kind == Kind::File
         && then.trusted

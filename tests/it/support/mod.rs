@@ -9,7 +9,9 @@ pub mod listing;
 pub mod node;
 pub mod odd;
 pub mod program;
+pub mod recorder;
 pub mod servers;
+pub mod session;
 #[allow(dead_code, reason = "which faults are used changes with the tests")]
 pub mod store;
 pub mod tree;
