@@ -42,6 +42,13 @@ pub(super) fn write(plain: &[u8], stored: &mut Vec<u8>) {
 mod tests {
     use super::super::FrameDecoder;
     use super::*;
+    use crate::format::limits::{FRAME_MAX, FRAME_STORED_MAX};
+
+    #[test]
+    fn no_frame_of_ours_is_longer_than_a_list_may_say() {
+        assert!(length(FRAME_MAX) <= FRAME_STORED_MAX);
+        assert_eq!(zstd::zstd_safe::compress_bound(FRAME_MAX), FRAME_STORED_MAX);
+    }
 
     #[test]
     fn raw_frames_decode_to_what_they_were_made_from() {

@@ -94,7 +94,9 @@ fn tell_of_damage(output: &Output, outcome: &Outcome, to: &std::path::Path) {
         return;
     }
     let files = human::count(outcome.lost_files, "file");
-    output.warning(format!("{files} could not be given, because some of their bytes lie sound nowhere; {} holds the rest:", to.display()));
+    // What could not be asked has been told already.
+    let places = if outcome.unasked.is_empty() { "nowhere" } else { "in none of the places that could be asked" };
+    output.warning(format!("{files} could not be given, because some of their bytes lie sound {places}; {} holds the rest:", to.display()));
     for lost in &outcome.lost {
         output.warning(format!("not given: `{}`: {}: {}", lost.path, lost.object, lost.problem));
     }

@@ -55,7 +55,7 @@ impl Show {
         let reading = program.reading(self.node.node.as_ref())?;
         let output = &program.output;
         let outcome = show::run(&reading.ctx, &self.snapshot, reading.node.as_ref())?;
-        let exit = if outcome.known_damage.is_empty() { Exit::Done } else { Exit::Damage };
+        let exit = if outcome.known_damage.is_empty() && outcome.facts_damage.is_none() { Exit::Done } else { Exit::Damage };
         if output.json && self.files {
             return output.streamed(self.stream_json(&reading, output, &outcome)).map(|_| exit);
         }
@@ -189,6 +189,7 @@ fn lines(reading: &Reading, outcome: &Outcome) -> Vec<String> {
     ];
     let mut lines: Vec<String> = pairs.iter().map(|(name, value)| format!("{name:<12}{value}")).collect();
     lines.extend(outcome.known_damage.iter().map(|object| format!("{:<12}{object}", "damaged")));
+    lines.extend(outcome.facts_damage.iter().map(|problem| format!("{:<12}{problem}", "no facts")));
     let facts = serde_json::to_string_pretty(&outcome.facts).expect("facts are plain JSON");
     lines.push("facts".into());
     lines.extend(facts.lines().map(|line| format!("  {line}")));

@@ -9,6 +9,10 @@ pub const BLOB_MAX: usize = 1 << 20;
 /// Most plain bytes one frame may decode to, tar headers and padding included: bounds what a reader must hold.
 pub const FRAME_MAX: usize = 4 << 20;
 
+/// Most stored bytes of one frame: what zstd itself makes at most of [`FRAME_MAX`] plain bytes. A frame that is longer is none of ours, and a
+/// list that names one would have a reader download and hold more than it must.
+pub const FRAME_STORED_MAX: usize = FRAME_MAX + FRAME_MAX / 256;
+
 /// Largest zstd window a frame may ask for, as a power of two (8 MiB): what the `zstd` program accepts without options.
 pub const WINDOW_LOG_MAX: u32 = 23;
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::digest::Digest;
 use super::entry::{Entry, Identity, Kind, Location, More, Piece, Time, Xattr};
 use super::escape::{escape, unescape};
-use super::limits::{BLOB_MAX, FRAME_MAX, LINE_MAX, PACK_MAX, PIECES_PER_LINE};
+use super::limits::{BLOB_MAX, FRAME_MAX, FRAME_STORED_MAX, LINE_MAX, PACK_MAX, PIECES_PER_LINE};
 use super::path::RelPath;
 use super::{FormatError, number};
 
@@ -317,7 +317,7 @@ impl WirePiece {
             (Some(pack), Some((frame_offset, frame_length)), Some(offset)) => Some(Location {
                 pack,
                 frame_offset: u64::from(within(frame_offset, PACK_MAX, "a frame offset")?),
-                frame_length: within(frame_length, PACK_MAX, "a frame")?,
+                frame_length: within(frame_length, FRAME_STORED_MAX, "a frame")?,
                 offset: within(offset, FRAME_MAX, "an offset in a frame")?,
             }),
             _ => {

@@ -1,6 +1,7 @@
 //! Why a verb failed.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -50,6 +51,25 @@ pub enum Error {
         #[source]
         cause: FormatError,
     },
+    /// Stored bytes are damaged, and a place that may have them sound could not be asked: nothing is known to be lost.
+    #[error("{object} is damaged: {problem}; whether its bytes lie sound elsewhere is not known")]
+    Unasked {
+        /// The object's key, or the file.
+        object: String,
+        /// What is wrong with it.
+        problem: String,
+        /// Why the place could not be asked.
+        #[source]
+        cause: Arc<Error>,
+    },
+    /// Stored bytes could not be read, which says nothing of them.
+    #[error("{object}: {problem}")]
+    Unread {
+        /// The object's key.
+        object: String,
+        /// What stood in the way.
+        problem: String,
+    },
     /// What was asked for is not there.
     #[error("{0}")]
     Absent(String),
@@ -86,6 +106,15 @@ impl Error {
     /// A [`Error::Damaged`].
     pub fn damaged(object: impl ToString, problem: impl ToString) -> Self {
         Self::Damaged { object: object.to_string(), problem: problem.to_string() }
+    }
+
+    /// What damage becomes where another place could not be asked for the bytes; every other error stays what it is.
+    pub(crate) fn unasked(self, cause: Self) -> Self {
+        match self {
+            Self::Damaged { object, problem } => Self::Unasked { object, problem, cause: Arc::new(cause) },
+            Self::Unreadable { object, cause: problem } => Self::Unasked { object, problem: chain(&problem), cause: Arc::new(cause) },
+            other => other,
+        }
     }
 
     /// Whether stored bytes were found to be wrong or missing.

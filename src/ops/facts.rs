@@ -79,8 +79,14 @@ impl Lines for FactLines {
     }
 }
 
-/// Reads `facts.json` of a shipped snapshot; when its pack is damaged, from wherever else it lies.
-pub(crate) fn shipped_facts(ctx: &Context, remote: &Remote, shipped: &Shipped, body: &Body) -> Result<serde_json::Value, Error> {
+/// Reads `facts.json` of a shipped snapshot; when its pack is damaged, from wherever else it lies, if that is worth a `search` of all lists.
+pub(crate) fn shipped_facts(
+    ctx: &Context,
+    remote: &Remote,
+    shipped: &Shipped,
+    body: &Body,
+    search: bool,
+) -> Result<serde_json::Value, Error> {
     remote.keys.check_readable(&shipped.head)?;
     let node = &shipped.head.node;
     let path = RelPath::new(FACTS).expect("a plain name");
@@ -95,6 +101,7 @@ pub(crate) fn shipped_facts(ctx: &Context, remote: &Remote, shipped: &Shipped, b
     while let Some(part) = file.next_part()? {
         match part {
             Part::Bytes(bytes) => text.extend_from_slice(bytes),
+            Part::Damaged { error, .. } if !search => return Err(error),
             Part::Damaged { digest, error, .. } => {
                 let tiers = Tiers { copies: ctx.local.is_some(), repository: Some(node.clone()) };
                 text.extend(elsewhere::one(ctx, &tiers, &work_folder(ctx)?, &digest)?.ok_or(error)?);

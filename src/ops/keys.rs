@@ -6,6 +6,7 @@ use std::sync::{Mutex, OnceLock};
 use bytes::Bytes;
 
 use super::Error;
+use super::error::chain;
 use crate::archive;
 pub use crate::archive::{IDENTITY_FILE_MAX, Identities, NewIdentity, Recipients};
 use crate::format::head::Head;
@@ -21,7 +22,8 @@ const GIVE_ONE: &str = "say --identity-file FILE, or set identity_file in [repos
 pub struct Keys {
     recipients: Recipients,
     source: Mutex<OpenIdentities>,
-    opened: OnceLock<Option<Identities>>,
+    /// What came of it, failures too: a person who could not be asked, or mistook the passphrase, is not asked for every object.
+    opened: OnceLock<Result<Option<Identities>, String>>,
 }
 
 impl fmt::Debug for Keys {
@@ -55,15 +57,24 @@ impl Keys {
     /// The identities, read (and asked for a passphrase) at the first call; `None` when this run was given none.
     ///
     /// # Errors
-    /// What reading them gives.
+    /// What reading them gives; the same in words, as [`Error::Usage`], at every later call.
     pub fn identities(&self) -> Result<Option<&Identities>, Error> {
         // Held while they are read, so that a person is asked for a passphrase once.
         let open = self.source.lock().expect("nothing panics while it holds this lock");
-        if let Some(opened) = self.opened.get() {
-            return Ok(opened.as_ref());
+        match self.opened.get() {
+            Some(Ok(opened)) => return Ok(opened.as_ref()),
+            Some(Err(problem)) => return Err(Error::Usage(problem.clone())),
+            None => {}
         }
-        let identities = open()?;
-        Ok(self.opened.get_or_init(|| identities).as_ref())
+        match open() {
+            Ok(identities) => Ok(self.opened.get_or_init(|| Ok(identities)).as_ref().ok().and_then(Option::as_ref)),
+            Err(error) => {
+                if !error.is_stopped() {
+                    self.opened.get_or_init(|| Err(chain(&error)));
+                }
+                Err(error)
+            }
+        }
     }
 
     /// Whether an identity at hand opens what this snapshot needs.
@@ -136,5 +147,31 @@ impl Keys {
                     .into(),
             )),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn a_person_who_could_not_answer_is_not_asked_again() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let open = {
+            let asked = asked.clone();
+            move || match asked.fetch_add(1, Ordering::SeqCst) {
+                0 => Err(Error::Stopped),
+                _ => Err(Error::Refused("the passphrase is wrong".into())),
+            }
+        };
+        let keys = Keys::new(Recipients::default(), Box::new(open));
+        assert!(keys.identities().unwrap_err().is_stopped());
+        for _ in 0..3 {
+            assert!(keys.identities().unwrap_err().to_string().contains("the passphrase is wrong"));
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), 2, "only what was stopped is begun anew");
     }
 }

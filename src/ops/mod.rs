@@ -56,6 +56,7 @@ mod removals;
 pub mod restore;
 pub mod retention;
 pub mod retire;
+mod scratch;
 pub mod ship;
 pub mod show;
 pub mod size;

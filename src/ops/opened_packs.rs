@@ -11,7 +11,7 @@ use crate::format::limits::PACK_MAX;
 use crate::format::names::NodeName;
 
 /// What is said of a pack that was sealed to others.
-const CLOSED: &str = "it is sealed to recipients whose identities are not at hand";
+pub(crate) const CLOSED: &str = "it is sealed to recipients whose identities are not at hand";
 
 /// The encrypted pack that was opened last.
 pub(crate) struct OpenedPacks {

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::assemble::lines_of;
+use super::error::chain;
 use super::facts::shipped_facts;
 use super::lists::read_body;
 use super::name::SnapshotName;
@@ -45,6 +46,9 @@ pub struct Outcome {
     pub known_damage: Vec<String>,
     /// What a fresh node needs to know of the source; null where only an identity that is not at hand could tell.
     pub facts: serde_json::Value,
+    /// Why the facts cannot be read where they should lie: then they are null, although a restore may find them in another place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub facts_damage: Option<String>,
 }
 
 /// Tells what is known of a snapshot.
@@ -61,10 +65,17 @@ pub fn run(ctx: &Context, name: &SnapshotName, node: Option<&NodeName>) -> Resul
         Some((remote, shipped)) => Some(standing.judge(read_body(remote, shipped))?),
         None => None,
     };
+    let mut facts_damage = None;
     let facts = match (&found.local, &found.shipped, &body) {
         (Some(copy), _, _) => copy.record.facts.clone(),
         (None, Some((remote, shipped)), Some(body)) if remote.keys.open(&shipped.head)? => {
-            standing.judge(shipped_facts(ctx, remote, shipped, body))?
+            match standing.judge(shipped_facts(ctx, remote, shipped, body, false)) {
+                Err(error) if error.is_damage() => {
+                    facts_damage = Some(chain(&error));
+                    serde_json::Value::Null
+                }
+                facts => facts?,
+            }
         }
         _ => serde_json::Value::Null,
     };
@@ -76,7 +87,9 @@ pub fn run(ctx: &Context, name: &SnapshotName, node: Option<&NodeName>) -> Resul
         (None, None) => return Err(Error::Absent(format!("{} has just been removed", found.name()))),
     };
     let (known_damage, pin) = match &found.shipped {
-        Some((remote, shipped)) => (verify::known_damage_of(ctx, remote, shipped)?, pins::of_snapshot(ctx, remote, shipped)?),
+        Some((remote, shipped)) => {
+            (standing.judge(verify::known_damage_of(ctx, remote, shipped))?, pins::of_snapshot(ctx, remote, shipped)?)
+        }
         None => (Vec::new(), None),
     };
     let counts = body.as_ref().map(|body| body.counts);
@@ -94,6 +107,7 @@ pub fn run(ctx: &Context, name: &SnapshotName, node: Option<&NodeName>) -> Resul
         pinned_why: pin.map(|pin| pin.why),
         known_damage,
         facts,
+        facts_damage,
         row,
     })
 }
@@ -110,8 +124,9 @@ pub fn files(
 ) -> Result<(), Error> {
     let found = Found::look_up(ctx, node, name)?;
     let _held = found.local.as_ref().map(|copy| copy.hold(ctx)).transpose()?;
-    let mut lines = lines_of(ctx, &found)?;
-    while let Some(line) = lines.next_line()? {
+    let standing = Standing::of(&found);
+    let mut lines = standing.judge(lines_of(ctx, &found))?;
+    while let Some(line) = standing.judge(lines.next_line())? {
         ctx.stop.check()?;
         visit(line)?;
     }

@@ -12,6 +12,11 @@ pub(super) struct Standing {
 }
 
 impl Standing {
+    /// Of a snapshot that is known from a listing alone.
+    pub(super) fn of_shipped(remote: &Remote, shipped: &Shipped) -> Self {
+        Self { name: format!("{}/{}", shipped.head.source, shipped.head.id), shipped: Some((remote.clone(), shipped.clone())) }
+    }
+
     pub(super) fn of(found: &Found) -> Self {
         Self { name: found.name(), shipped: found.shipped.clone() }
     }
@@ -34,7 +39,10 @@ impl Standing {
     /// # Errors
     /// As [`Standing::check`], in place of damage.
     pub(super) fn judge<T>(&self, outcome: Result<T, Error>) -> Result<T, Error> {
-        let doubtful = |error: &Error| error.is_damage() || matches!(error, Error::Repository(error) if error.is_absent());
+        let doubtful = |error: &Error| match error {
+            Error::Repository(error) => error.is_absent(),
+            error => error.is_damage() || matches!(error, Error::Unasked { .. } | Error::Unread { .. }),
+        };
         if outcome.as_ref().is_err_and(doubtful) {
             self.check()?;
         }

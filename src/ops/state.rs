@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Error;
+use super::scratch::clear_left_overs;
 use crate::format::names::SourceName;
 use crate::format::snapshot_id::SnapshotId;
 
@@ -38,12 +39,14 @@ impl State {
         parts.iter().fold(self.root.clone(), |path, part| path.join(part))
     }
 
-    /// A folder for temporary files: sorted runs, scans.
+    /// A folder for temporary files: sorted runs, scans. What killed runs have left there goes.
     ///
     /// # Errors
     /// [`Error::File`].
     pub fn work(&self) -> Result<PathBuf, Error> {
-        self.folder(&["work"])
+        let work = self.folder(&["work"])?;
+        clear_left_overs(&work);
+        Ok(work)
     }
 
     /// The file that readers of a copy lock shared, and its remover exclusively.

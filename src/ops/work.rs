@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::scratch::clear_left_overs;
 use super::{Context, Error};
 use crate::sys::environment::temporary_folder;
 
@@ -12,6 +13,10 @@ use crate::sys::environment::temporary_folder;
 pub(crate) fn work_folder(ctx: &Context) -> Result<PathBuf, Error> {
     match &ctx.local {
         Some(_) => ctx.state()?.work(),
-        None => Ok(temporary_folder()),
+        None => {
+            let work = temporary_folder();
+            clear_left_overs(&work);
+            Ok(work)
+        }
     }
 }

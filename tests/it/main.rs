@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, reason = "seeds and counts are printed, and seen when a test fails")]
 #![allow(unreachable_pub, reason = "the modules of a test binary are not a library")]
 
+mod asked;
 mod by_hand;
 mod cli;
 mod contract;
@@ -20,9 +21,9 @@ mod hostile;
 mod house;
 mod keeping;
 mod key;
-mod latest;
 mod killed;
 mod killed_restore;
+mod latest;
 mod limits;
 mod living;
 mod many;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::lacks::{Lacks, NOWHERE};
 use super::planner::Planner;
 use super::readers::Readers;
-use super::record::Want;
+use super::record::{Want, Why};
 use super::{Assembly, Totals};
 use crate::format::entry::{Entry, Kind, Piece};
 use crate::format::line::Line;
@@ -44,7 +44,7 @@ pub(super) fn begin(assembly: &Assembly<'_>, planner: &mut Planner, lacks: &mut 
         &mut |missing| {
             missing?.iter().try_for_each(|want| match assembly.places.store {
                 Some(_) => planner.push(want),
-                None => lacks.push(want, NOWHERE),
+                None => lacks.push(want, &Why::damaged(NOWHERE)),
             })
         },
     )?;

@@ -1,7 +1,6 @@
 //! The second pass: packs are read in the order of the plan, frames decoded, and blobs written whose digest matches.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -9,13 +8,14 @@ use super::lacks::Lacks;
 use super::planner::Planned;
 use super::readers::Readers;
 use super::reads::{Read, Reads};
-use super::record::Want;
+use super::record::{Want, Why};
 use super::{Assembly, Store};
 use crate::archive::{FrameDecoder, member};
 use crate::format::digest::Digest;
 use crate::ops::Error;
 use crate::ops::budget;
 use crate::ops::damage::settle;
+use crate::ops::opened_packs::CLOSED;
 use crate::repository::{Downloads, Request};
 use crate::sys::ordered;
 use crate::sys::sorter::Sorted;
@@ -33,7 +33,7 @@ const JOB_BLOBS: usize = 1024;
 /// Bytes of one frame, and what is wanted from it.
 struct Job {
     /// The stored frame, or why it could not be had.
-    frame: Result<Bytes, Arc<str>>,
+    frame: Result<Bytes, Why>,
     wants: Vec<Want>,
 }
 
@@ -48,7 +48,7 @@ pub(super) fn download(assembly: &Assembly<'_>, store: &Store, planned: Planned,
         &mut || feed.next_job(),
         &|| (FrameDecoder::new(), Readers::new(&assembly.places.after, assembly.findings)),
         &|(decoder, readers), job| write_blobs(assembly, store, decoder, readers, job),
-        &mut |lacking: Result<Vec<(Want, Arc<str>)>, Error>| lacking?.iter().try_for_each(|(want, problem)| lacks.push(want, problem)),
+        &mut |lacking: Result<Vec<(Want, Why)>, Error>| lacking?.iter().try_for_each(|(want, why)| lacks.push(want, why)),
     )?;
     feed.finish()
 }
@@ -59,27 +59,26 @@ fn write_blobs(
     decoder: &mut FrameDecoder,
     readers: &mut Readers<'_>,
     job: Job,
-) -> Result<Vec<(Want, Arc<str>)>, Error> {
+) -> Result<Vec<(Want, Why)>, Error> {
     let mut lacking = Vec::new();
     let plain = match &job.frame {
-        Ok(stored) => decoder.decode(stored).map_err(|cause| Arc::from(cause.to_string())),
-        Err(problem) => Err(problem.clone()),
+        Ok(stored) => decoder.decode(stored).map_err(|cause| Why::damaged(cause.to_string())),
+        Err(why) => Err(why.clone()),
     };
     for want in job.wants {
         let at = want.at.expect("what is read from a pack has a place");
         let found = match &plain {
-            Ok(plain) => member(plain, at.offset, want.length, &want.digest).map_err(|cause| Arc::from(cause.to_string())),
-            Err(problem) => Err(problem.clone()),
+            Ok(plain) => member(plain, at.offset, want.length, &want.digest).map_err(|cause| Why::damaged(cause.to_string())),
+            Err(why) => Err(why.clone()),
         };
         let bytes = match &found {
             Ok(bytes) => *bytes,
-            Err(problem) => {
-                let problem: &Arc<str> = problem;
-                assembly.findings.add(store.pack_key(&at.pack), problem.as_ref());
+            Err(why) => {
+                assembly.findings.add(store.pack_key(&at.pack), why.text.as_ref());
                 match readers.read(&want) {
                     Some(bytes) => bytes,
                     None => {
-                        lacking.push((want, problem.clone()));
+                        lacking.push((want, why.clone()));
                         continue;
                     }
                 }
@@ -102,7 +101,7 @@ struct Feed<'a> {
     downloads: Downloads,
     sent: VecDeque<Read>,
     travelling: u64,
-    answer: Option<(Read, Result<Bytes, Arc<str>>)>,
+    answer: Option<(Read, Result<Bytes, Why>)>,
     downloaded: u64,
 }
 
@@ -175,7 +174,7 @@ impl<'a> Feed<'a> {
         }
         let (Some(read), Some(answer)) = (self.sent.pop_front(), self.downloads.next()) else { return Ok(false) };
         self.travelling -= read.at_most();
-        let mut answer = settle(answer)?.map_err(|problem| Arc::from(problem.text));
+        let mut answer = settle(answer)?.map_err(Why::from);
         if let Ok(bytes) = &answer {
             self.downloaded += bytes.len() as u64;
             if read.range.is_none() && Digest::of(bytes) != read.pack {
@@ -202,12 +201,12 @@ impl<'a> Feed<'a> {
     }
 }
 
-fn cut(answer: &Result<Bytes, Arc<str>>, start: u64, length: u32) -> Result<Bytes, Arc<str>> {
-    let bytes = answer.as_ref().map_err(Arc::clone)?;
+fn cut(answer: &Result<Bytes, Why>, start: u64, length: u32) -> Result<Bytes, Why> {
+    let bytes = answer.as_ref().map_err(Why::clone)?;
     let start = usize::try_from(start).unwrap_or(usize::MAX);
     let end = start.saturating_add(length as usize);
     if end > bytes.len() {
-        return Err(Arc::from(format!("it is cut short: a frame should end at byte {end} of {}", bytes.len())));
+        return Err(Why::damaged(format!("it is cut short: a frame should end at byte {end} of {}", bytes.len())));
     }
     Ok(bytes.slice(start..end))
 }
@@ -219,11 +218,9 @@ impl Store {
     }
 
     /// What a pack opens to, or why it does not.
-    fn opened(&self, pack: &Digest, stored: Bytes) -> Result<Result<Bytes, Arc<str>>, Error> {
-        match self.remote.opened(&self.pack_key(pack), stored) {
-            Ok(bytes) => Ok(Ok(bytes)),
-            Err(Error::Damaged { problem, .. }) => Ok(Err(problem.into())),
-            Err(error) => Err(error),
-        }
+    fn opened(&self, pack: &Digest, stored: Bytes) -> Result<Result<Bytes, Why>, Error> {
+        let opened = self.remote.opened_if_mine(&self.pack_key(pack), stored)?;
+        // That head and pack disagree about the recipients is the pack's own fault: the others may open.
+        Ok(opened.map_err(Why::from).and_then(|opened| opened.ok_or_else(|| Why::damaged(CLOSED))))
     }
 }

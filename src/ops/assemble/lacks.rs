@@ -5,7 +5,7 @@ use std::io::{BufReader, BufWriter, ErrorKind, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::record::Want;
+use super::record::{Want, Why};
 use super::{Assembly, Lost};
 use crate::format::digest::Digest;
 use crate::ops::Error;
@@ -32,9 +32,9 @@ impl Lacks {
     }
 
     /// Adds bytes that could not be had.
-    pub(super) fn push(&mut self, want: &Want, problem: &str) -> Result<(), Error> {
+    pub(super) fn push(&mut self, want: &Want, why: &Why) -> Result<(), Error> {
         self.is_empty = false;
-        Ok(self.sorter.push(&want.to_lacking(problem))?)
+        Ok(self.sorter.push(&want.to_lacking(why))?)
     }
 
     /// Looks for all of it elsewhere and writes what is found; a file that still lacks bytes is lost, and taken out of the target.
@@ -54,11 +54,11 @@ impl Lacks {
                 Ok(())
             })
         })?;
-        needs.each(&mut |want, problem| {
+        needs.each(&mut |want, why| {
             if wanted.found(&want.digest)? == Some(want.length) {
                 return Ok(());
             }
-            if lost.add(&want, assembly.object_of(&want), problem, &needs.work)? {
+            if lost.add(&want, assembly.object_of(&want), &why, &needs.work)? {
                 assembly.target.remove(&want.path)?;
             }
             Ok(())
@@ -115,10 +115,10 @@ impl Needs {
     }
 
     /// Everything, with the reasons.
-    fn each(&self, see: &mut dyn FnMut(Want, String) -> Result<(), Error>) -> Result<(), Error> {
+    fn each(&self, see: &mut dyn FnMut(Want, Why) -> Result<(), Error>) -> Result<(), Error> {
         let mut records = self.records(0);
-        while let Some((want, problem)) = records.next(&self.work)? {
-            see(want, problem)?;
+        while let Some((want, why)) = records.next(&self.work)? {
+            see(want, why)?;
         }
         Ok(())
     }
@@ -132,7 +132,7 @@ impl Needs {
 struct Records<'a>(BufReader<At<'a>>);
 
 impl Records<'_> {
-    fn next(&mut self, work: &Path) -> Result<Option<(Want, String)>, Error> {
+    fn next(&mut self, work: &Path) -> Result<Option<(Want, Why)>, Error> {
         let mut length = [0; 4];
         match self.0.read_exact(&mut length) {
             Err(cause) if cause.kind() == ErrorKind::UnexpectedEof => return Ok(None),

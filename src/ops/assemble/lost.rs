@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::record::Want;
+use super::record::{Want, Why};
 use crate::format::digest::Digest;
 use crate::format::entry::Entry;
 use crate::format::path::RelPath;
@@ -34,13 +35,18 @@ pub(crate) struct Lost {
     /// What is wrong, of the first files in path order.
     first: BTreeMap<RelPath, (String, String)>,
     named: Vec<LostFile>,
+    /// The first file of which bytes lie where they could not be read: it may be sound.
+    unread: Option<(String, String)>,
     files: u64,
     bytes: u64,
 }
 
 impl Lost {
     /// Adds the file that needs these bytes; false when it was added before.
-    pub(super) fn add(&mut self, want: &Want, object: String, problem: String, work: &Path) -> Result<bool, Error> {
+    pub(super) fn add(&mut self, want: &Want, object: String, why: &Why, work: &Path) -> Result<bool, Error> {
+        if why.is_unread && self.unread.is_none() {
+            self.unread = Some((object.clone(), format!("{}; `{}` needs it", why.text, want.path)));
+        }
         let paths = match &mut self.paths {
             Some(paths) => paths,
             none => none.insert(Table::new(work, 0)?),
@@ -50,7 +56,7 @@ impl Lost {
             return Ok(false);
         }
         paths.put(path.as_bytes(), &[])?;
-        self.first.insert((*want.path).clone(), (object, problem));
+        self.first.insert((*want.path).clone(), (object, why.text.to_string()));
         if self.first.len() > NAMED {
             self.first.pop_last();
         }
@@ -86,6 +92,23 @@ impl Lost {
     /// The first 20 of them in path order.
     pub(crate) fn named(self) -> Vec<LostFile> {
         self.named
+    }
+
+    /// Fails when there is any of which it is not known that it is lost, because what may have its bytes could not be asked.
+    ///
+    /// # Errors
+    /// [`Error::Unread`], or [`Error::Unasked`] where this is why the repository was not asked at all.
+    pub(super) fn known(&self, unreachable: Option<&Arc<Error>>) -> Result<(), Error> {
+        if let Some((object, problem)) = self.unread.clone() {
+            return Err(Error::Unread { object, problem });
+        }
+        match (self.first.first_key_value(), unreachable) {
+            (Some((path, (object, problem))), Some(cause)) => {
+                let problem = format!("{problem}; `{path}` needs it");
+                Err(Error::Unasked { object: object.clone(), problem, cause: cause.clone() })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Fails when there is any.

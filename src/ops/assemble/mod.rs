@@ -24,6 +24,7 @@ mod spool;
 mod stand_in;
 
 use std::path::Path;
+use std::sync::Arc;
 
 pub(crate) use findings::Findings;
 pub(crate) use lost::Lost;
@@ -68,6 +69,8 @@ pub(crate) struct Places {
     pub(crate) after: Vec<DataFolder>,
     /// Why the repository is none of the places although it has the snapshot: no identity at hand opens it.
     pub(crate) closed: Option<String>,
+    /// Why the repository is none of the places although it may have the snapshot: it could not be reached.
+    pub(crate) unreachable: Option<Arc<Error>>,
 }
 
 /// One snapshot, or part of it, that is being put into a folder.
@@ -119,6 +122,8 @@ pub(crate) struct Assembled {
     pub(crate) downloaded: u64,
     /// Places that bytes came from because they could not be read where they should lie.
     pub(crate) elsewhere: Vec<Place>,
+    /// Places that may have what is lost and could not be asked, each with the reason.
+    pub(crate) unasked: Vec<String>,
     /// What the target should hold and does not.
     pub(crate) lost: Lost,
 }
@@ -149,8 +154,8 @@ impl Assembly<'_> {
     /// Fills the target. When it fails, what is in the target is not to be used: the caller removes it.
     ///
     /// # Errors
-    /// [`Error::Damaged`] naming the object or file whose bytes are found nowhere, unless they may be left out; [`Error::Stopped`]; what the
-    /// target and the store give.
+    /// [`Error::Damaged`] naming the object or file whose bytes are found nowhere, unless they may be left out; [`Error::Unasked`] and
+    /// [`Error::Unread`] when they may lie where nobody could look; [`Error::Stopped`]; what the target and the store give.
     pub(crate) fn run(&self) -> Result<Assembled, Error> {
         let mut planner = Planner::new(self.work)?;
         let mut lacks = Lacks::new(self.work);
@@ -167,6 +172,7 @@ impl Assembly<'_> {
         if let Some(why) = self.places.closed.as_ref().filter(|_| lost.none().is_err()) {
             self.ctx.warn(None, format!("the repository was not asked for what is lacking: {why}"));
         }
+        lost.known(self.places.unreachable.as_ref())?;
         if self.gaps == Gaps::Refuse {
             lost.none()?;
         }
@@ -176,7 +182,8 @@ impl Assembly<'_> {
         }
         totals.files -= lost.files();
         totals.bytes -= lost.bytes();
-        Ok(Assembled { totals, downloaded, elsewhere: gains.places, lost })
+        let unasked = if lost.files() == 0 { Vec::new() } else { gains.unasked };
+        Ok(Assembled { totals, downloaded, elsewhere: gains.places, unasked, lost })
     }
 
     /// Writes what was wanted; its digest has matched.

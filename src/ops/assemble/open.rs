@@ -1,6 +1,7 @@
 //! Puts together what an assembly needs: where bytes may come from, and the lines that say which.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::select::select;
 use super::spool::Spool;
@@ -47,7 +48,11 @@ pub(crate) fn open(ctx: &Context, found: Found, from: &[Origin], paths: &[RelPat
     let findings = Findings::default();
     let mut places = Places::default();
     let mut held = None;
-    let tiers = Tiers::among(from, ctx, &found.node);
+    let mut tiers = Tiers::among(from, ctx, &found.node);
+    if found.unreachable.is_some() {
+        // It has just been given up, and is not waited for again.
+        tiers.repository = None;
+    }
     for origin in from {
         let folder = match (origin, &found.local, &found.shipped) {
             (Origin::Local, Some(copy), _) => {
@@ -58,8 +63,8 @@ pub(crate) fn open(ctx: &Context, found: Found, from: &[Origin], paths: &[RelPat
             (Origin::Repository, local, Some((remote, shipped))) => {
                 match remote.keys.check_readable(&shipped.head) {
                     // What is intact in the local copy needs no identity.
-                    Err(error @ Error::Usage(_)) if local.is_some() && from.first() == Some(&Origin::Local) => {
-                        places.closed = Some(error.to_string());
+                    Err(error) if !error.is_stopped() && local.is_some() && from.first() == Some(&Origin::Local) => {
+                        places.closed = Some(chain(&error));
                         continue;
                     }
                     readable => readable?,
@@ -76,13 +81,16 @@ pub(crate) fn open(ctx: &Context, found: Found, from: &[Origin], paths: &[RelPat
         };
         if places.store.is_some() { places.after.extend(folder) } else { places.before.extend(folder) }
     }
-    let lines = whole_lines(found, from, &findings, work)?;
+    let (lines, unreachable) = whole_lines(found, from, &findings, work)?;
+    // Where there is no repository yet, nothing lies in it.
+    let unreachable = unreachable.filter(|error| from.contains(&Origin::Repository) && !matches!(error, Error::Absent(_)));
+    places.unreachable = unreachable.map(Arc::new);
     let lines = if paths.is_empty() { lines } else { open_spool(select(&*lines, paths, work)?) };
     Ok(Opened { places, lines, tiers, findings, _held: held })
 }
 
-/// The lines of the first of these tiers that has them; when none of them is a tier with lines, of any.
-fn whole_lines(found: Found, from: &[Origin], findings: &Findings, work: &Path) -> Result<Box<OpenLines<'static>>, Error> {
+/// The lines of the first of these tiers that has them, and why the repository was not asked; when none of them is a tier with lines, of any.
+fn whole_lines(found: Found, from: &[Origin], findings: &Findings, work: &Path) -> Result<(Box<OpenLines<'static>>, Option<Error>), Error> {
     let only_folders = !from.iter().any(|origin| matches!(origin, Origin::Local | Origin::Repository));
     let both = [Origin::Local, Origin::Repository];
     let mut damaged = None;
@@ -99,16 +107,25 @@ fn whole_lines(found: Found, from: &[Origin], findings: &Findings, work: &Path) 
         };
         match lines {
             Err(error) if error.is_damage() && damaged.is_none() => damaged = Some(error),
+            Err(error) if !error.is_damage() && !error.is_stopped() => {
+                return Err(match damaged {
+                    Some(damaged) => damaged.unasked(error),
+                    None => error,
+                });
+            }
             outcome => {
                 if let Some(Error::Damaged { object, problem }) = damaged {
                     findings.add(object, problem);
                 }
-                return outcome;
+                return Ok((outcome?, found.unreachable));
             }
         }
     }
     let absent = || Error::Absent(format!("{}/{} is in none of the places that were named", found.source, found.id));
-    Err(damaged.or(found.unreachable).unwrap_or_else(absent))
+    Err(match (damaged, found.unreachable) {
+        (Some(damaged), Some(error)) if !matches!(error, Error::Absent(_)) => damaged.unasked(error),
+        (damaged, unreachable) => damaged.or(unreachable).unwrap_or_else(absent),
+    })
 }
 
 fn open_spool(spool: Spool) -> Box<OpenLines<'static>> {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::Store;
 use super::findings::Findings;
 use super::lacks::{Lacks, NOWHERE};
-use super::record::{Frame, Want};
+use super::record::{Frame, Want, Why};
 use crate::format::digest::Digest;
 use crate::format::entry::{Location, Piece};
 use crate::format::line::Line;
@@ -113,7 +113,7 @@ impl Planner {
                 };
                 let Some(piece) = piece else {
                     pieces = None;
-                    lacks.push(&want, NOWHERE)?;
+                    lacks.push(&want, &Why::damaged(NOWHERE))?;
                     continue;
                 };
                 want.at = match piece {
@@ -122,7 +122,7 @@ impl Planner {
                 };
                 match want.at {
                     Some(_) => self.push(&want)?,
-                    None => lacks.push(&want, NOWHERE)?,
+                    None => lacks.push(&want, &Why::damaged(NOWHERE))?,
                 }
             }
         }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::format::digest::Digest;
 use crate::format::entry::Location;
 use crate::format::path::RelPath;
+use crate::ops::damage::Problem;
 
 /// Bytes that a file of the target still lacks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +26,28 @@ pub(super) struct Want {
     pub(super) whole: bool,
     /// Where they lie in the repository, where that is known.
     pub(super) at: Option<Location>,
+}
+
+/// Why bytes could not be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Why {
+    /// In words.
+    pub(super) text: Arc<str>,
+    /// Whether what should have them could not be read, which says nothing of them.
+    pub(super) is_unread: bool,
+}
+
+impl Why {
+    /// What has them was read, and has other bytes.
+    pub(super) fn damaged(text: impl Into<Arc<str>>) -> Self {
+        Self { text: text.into(), is_unread: false }
+    }
+}
+
+impl From<Problem> for Why {
+    fn from(problem: Problem) -> Self {
+        Self { is_unread: problem.verdict.is_none(), text: problem.text.into() }
+    }
 }
 
 impl Want {
@@ -77,32 +100,33 @@ impl Want {
     }
 
     /// A record of a blob that could not be had, with the reason; it sorts by digest.
-    pub(super) fn to_lacking(&self, problem: &str) -> Vec<u8> {
+    pub(super) fn to_lacking(&self, why: &Why) -> Vec<u8> {
         let mut record = Vec::with_capacity(256);
         self.put_rest(&mut record);
         let rest = u32::try_from(record.len()).expect("a path is shorter than a line");
-        record.push(u8::from(self.at.is_some()));
+        record.extend_from_slice(&[u8::from(self.at.is_some()), u8::from(why.is_unread)]);
         if let Some(at) = &self.at {
             record.extend_from_slice(at.pack.as_bytes());
             record.extend_from_slice(&at.frame_offset.to_be_bytes());
             record.extend_from_slice(&at.frame_length.to_be_bytes());
             record.extend_from_slice(&at.offset.to_be_bytes());
         }
-        record.extend_from_slice(problem.as_bytes());
+        record.extend_from_slice(why.text.as_bytes());
         record.extend_from_slice(&rest.to_be_bytes());
         record
     }
 
     /// The blob and the reason of a record that [`Want::to_lacking`] made.
-    pub(super) fn from_lacking(record: &[u8]) -> (Self, String) {
+    pub(super) fn from_lacking(record: &[u8]) -> (Self, Why) {
         let (record, rest) = record.split_last_chunk::<4>().expect("a record ends with the length of its first part");
         let (rest, tail) = record.split_at(u32::from_be_bytes(*rest) as usize);
         let mut fields = Fields(tail);
-        let at = (fields.take() == [1]).then(|| {
+        let [is_placed, is_unread] = fields.take();
+        let at = (is_placed == 1).then(|| {
             let (pack, frame_offset) = (fields.digest(), fields.u64());
             Location { pack, frame_offset, frame_length: fields.u32(), offset: fields.u32() }
         });
-        (Self { at, ..Fields(rest).rest() }, String::from_utf8_lossy(fields.0).into_owned())
+        (Self { at, ..Fields(rest).rest() }, Why { text: String::from_utf8_lossy(fields.0).into(), is_unread: is_unread == 1 })
     }
 
     fn put_rest(&self, record: &mut Vec<u8>) {
@@ -206,7 +230,10 @@ mod tests {
             let unplaced = Want { at: None, ..want.clone() };
             assert_eq!(Want::from_unplaced(&unplaced.to_unplaced()), unplaced);
             for want in [want, unplaced] {
-                assert_eq!(Want::from_lacking(&want.to_lacking("it is missing")), (want, "it is missing".to_owned()));
+                for is_unread in [false, true] {
+                    let why = Why { text: "it is missing".into(), is_unread };
+                    assert_eq!(Want::from_lacking(&want.to_lacking(&why)), (want.clone(), why));
+                }
             }
         }
         let frame = Frame { ordinal: 3, pack: Digest::of(b"p"), offset: 24, length: 4 };

@@ -11,6 +11,7 @@ use super::copies::Copy;
 use super::damage::Damage;
 use super::data_folder::{DataFolder, Reader, problem_of};
 use super::entries::{Entries, kind_in_words};
+use super::error::chain;
 use super::name::SnapshotName;
 use super::node::Remote;
 use super::snapshots::Found;
@@ -40,7 +41,7 @@ pub struct Outcome {
 ///
 /// # Errors
 /// [`Error::Absent`] when there is no such file; [`Error::Refused`] when it is no file; [`Error::Damaged`] when bytes are found nowhere: what
-/// was written before is right.
+/// was written before is right; [`Error::Unasked`] and [`Error::Unread`] when they may lie where nobody could look.
 pub fn run(ctx: &Context, name: &SnapshotName, node: Option<&NodeName>, path: &RelPath, out: &mut dyn Write) -> Result<Outcome, Error> {
     let findings = Findings::default();
     let mut out = Output { ctx, out, written: 0 };
@@ -57,11 +58,19 @@ pub fn run(ctx: &Context, name: &SnapshotName, node: Option<&NodeName>, path: &R
     let snapshot = found.name();
     let _held = found.local.as_ref().map(|copy| copy.hold(ctx)).transpose()?;
     let standing = Standing::of(&found);
-    standing.judge(match write_nearest(&mut out, &found, path, from_copy, &findings) {
+    let source = found.source.clone();
+    let written = standing.judge(match write_nearest(&mut out, &found, path, from_copy, &findings) {
         Ok(true) => Ok(()),
         Ok(false) => rest::write(&mut out, found, path, &findings),
         Err(error) => Err(error),
-    })?;
+    });
+    if let Err(error) = written {
+        let text = chain(&error);
+        for (object, problem) in findings.take().into_iter().filter(|(object, _)| !text.contains(object)) {
+            ctx.warn(Some(&source), format!("{object}: {problem}"));
+        }
+        return Err(error);
+    }
     let damage =
         findings.take().into_iter().map(|(object, problem)| Damage { object, snapshot: Some(snapshot.clone()), problem }).collect();
     Ok(Outcome { bytes: out.written, damage })
@@ -80,6 +89,12 @@ fn write_nearest(out: &mut Output<'_>, found: &Found, path: &RelPath, from_copy:
         }
     }
     let Some((remote, shipped)) = &found.shipped else { return Ok(false) };
+    if found.local.is_some()
+        && let Err(error) = remote.keys.check_readable(&shipped.head)
+    {
+        // Other copies may have the bytes, which takes no identity.
+        return if error.is_stopped() { Err(error) } else { Ok(false) };
+    }
     let opened = find(path, &|| Ok(Entries::new(shipped_lines(remote, shipped)?)));
     let Some((entries, entry)) = findings.unless_damaged(opened)? else { return Ok(false) };
     if size.is_some_and(|size| size != entry.size) {

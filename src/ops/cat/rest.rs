@@ -1,20 +1,18 @@
 //! The rest of a file of which neither the local copy nor the repository has the next bytes where they should lie.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use super::Output;
 use crate::archive::Target;
 use crate::format::path::RelPath;
 use crate::ops::assemble::{self, Assembly, Findings, Gaps, Opened};
+use crate::ops::scratch::Scratch;
 use crate::ops::snapshots::Found;
 use crate::ops::work::work_folder;
 use crate::ops::{Context, Error, size};
 use crate::sys::folder::Folder;
-use crate::sys::random::hex;
-use crate::sys::tree::remove_tree;
 
 /// Bytes that are handed on at a time.
 const BUFFER: usize = 256 << 10;
@@ -34,12 +32,8 @@ pub(super) fn write(out: &mut Output<'_>, found: Found, path: &RelPath, findings
         let work = work.display();
         return Err(Error::Refused(format!("`{path}` has to be put together first, which takes {takes}; {work} has {free} free")));
     }
-    let folder = work.join(format!("cat-{}", hex(&*ctx.random, 8)));
-    fs::DirBuilder::new().mode(0o700).create(&folder).map_err(Error::file("create the folder", &folder))?;
-    let file = assembled(ctx, &opened, &folder, path, &work);
     // An open file outlives its name, so nothing stays behind when the run ends.
-    remove_tree(&folder)?;
-    let mut file = file?;
+    let mut file = assembled(ctx, &opened, Scratch::new(&work, &*ctx.random)?.path(), path, &work)?;
     for (object, problem) in opened.findings.take() {
         findings.add(object, problem);
     }

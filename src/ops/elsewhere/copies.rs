@@ -15,9 +15,15 @@ use crate::ops::lists::Lines;
 /// Looks through all copies, newest first: what is wanted of a snapshot is most likely in its neighbours.
 pub(super) fn search(finder: &mut Finder<'_>) -> Result<(), Error> {
     let mut copies = Vec::new();
-    for source in sources_with_copies(finder.ctx)? {
-        let found = Copies::read(finder.ctx, &source)?;
-        copies.extend(found.complete.into_iter().chain(found.future));
+    let sources = match sources_with_copies(finder.ctx) {
+        Ok(sources) => sources,
+        Err(error) => return finder.miss("the local copies", error),
+    };
+    for source in sources {
+        match Copies::read(finder.ctx, &source) {
+            Ok(found) => copies.extend(found.complete.into_iter().chain(found.future)),
+            Err(error) => finder.miss(&format!("the local copies of `{source}`"), error)?,
+        }
     }
     copies.sort_by_key(|copy| Reverse(copy.id()));
     for copy in &copies {
@@ -30,13 +36,16 @@ pub(super) fn search(finder: &mut Finder<'_>) -> Result<(), Error> {
 }
 
 fn search_copy(finder: &mut Finder<'_>, copy: &Copy) -> Result<(), Error> {
-    let _held = match copy.hold(finder.ctx) {
-        Err(Error::Absent(_)) => return Ok(()),
-        held => held?,
-    };
     let name = copy.dir.display().to_string();
-    let facts = Facts::new(&copy.record.facts)?;
-    if finder.wanted.is_open(&facts.digest)? {
+    let _held = match copy.hold(finder.ctx) {
+        Ok(held) => held,
+        Err(Error::Absent(_)) => return Ok(()),
+        Err(error) => return finder.miss(&name, error),
+    };
+    // Facts that are too long are those of no snapshot that was shipped.
+    if let Ok(facts) = Facts::new(&copy.record.facts)
+        && finder.wanted.is_open(&facts.digest)?
+    {
         finder.hand_on(&facts.digest, &facts.text, &name)?;
     }
     match DataFolder::of_copy(&copy.data()).and_then(|data| Ok((data, copy.lines()?))) {

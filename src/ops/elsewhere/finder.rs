@@ -6,6 +6,8 @@ use serde::Serialize;
 
 use super::{Gains, Take, Wanted};
 use crate::format::digest::Digest;
+use crate::ops::damage::Problem;
+use crate::ops::error::chain;
 use crate::ops::{Context, Error};
 
 /// Most places that are told one by one: enough to see where the bytes came from.
@@ -36,16 +38,18 @@ pub(super) struct Finder<'a> {
     take: &'a mut Take<'a>,
     gains: Gains,
     warned: usize,
+    /// Whether the repository answers no more, so that nothing is left to be asked: it comes last.
+    is_cut_off: bool,
 }
 
 impl<'a> Finder<'a> {
     pub(super) fn new<'t: 'a>(ctx: &'a Context, work: &Path, wanted: &'a mut Wanted, take: &'a mut Take<'t>) -> Self {
-        Self { ctx, work: work.to_owned(), wanted, take, gains: Gains::default(), warned: 0 }
+        Self { ctx, work: work.to_owned(), wanted, take, gains: Gains::default(), warned: 0, is_cut_off: false }
     }
 
-    /// Whether nothing is left to look for.
+    /// Whether nothing is left to look for, or nowhere to look.
     pub(super) fn is_done(&self) -> bool {
-        self.wanted.open() == 0
+        self.wanted.open() == 0 || self.is_cut_off
     }
 
     /// Hands on a blob that is still looked for, whose digest has matched.
@@ -68,6 +72,36 @@ impl<'a> Finder<'a> {
     /// Counts what was downloaded.
     pub(super) fn count(&mut self, downloaded: usize) {
         self.gains.downloaded += downloaded as u64;
+    }
+
+    /// Goes on without a place that cannot be asked, and says so. A store that cannot be reached ends the search.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] in any of its forms: nothing else ends the run.
+    pub(super) fn miss(&mut self, place: &str, error: Error) -> Result<(), Error> {
+        if error.is_stopped() {
+            return Err(error);
+        }
+        self.is_cut_off |= error.is_unreachable();
+        let problem = chain(&error);
+        self.pass_over(place, &problem);
+        self.note_unasked(place, &problem);
+        Ok(())
+    }
+
+    /// Remembers that a place may have what is wanted and does not say.
+    pub(super) fn note_unasked(&mut self, place: &str, problem: &str) {
+        if self.gains.unasked.len() < PLACES {
+            self.gains.unasked.push(format!("{place}: {problem}"));
+        }
+    }
+
+    /// Says what is wrong with an object that may hold wanted bytes.
+    pub(super) fn pass_over_object(&mut self, key: &str, problem: &Problem) {
+        self.pass_over(key, &problem.text);
+        if problem.verdict.is_none() {
+            self.note_unasked(key, &problem.text);
+        }
     }
 
     /// Says that something which may hold wanted bytes cannot be used.

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::VecDeque;
 
 use super::finder::Finder;
-use super::packs;
+use super::{REPOSITORY, packs};
 use crate::archive::ListReader;
 use crate::format::check::Known;
 use crate::format::digest::Digest;
@@ -20,6 +20,7 @@ use crate::ops::damage::{Problem, settle};
 use crate::ops::error::chain;
 use crate::ops::lists::read_body;
 use crate::ops::node::Remote;
+use crate::ops::standing::Standing;
 use crate::ops::{Error, verify};
 use crate::repository::Request;
 use crate::sys::sorter::{Sorted, Sorter};
@@ -32,19 +33,41 @@ const LISTS_AHEAD: usize = 2;
 const PLACES_BUDGET: usize = 1 << 20;
 
 /// Looks through the snapshots of a node, newest first, and takes what their packs hold; packs that are known to be damaged come last.
-/// In an encrypted repository nothing can be found without an identity.
+/// In an encrypted repository nothing can be found without an identity, and what is sealed to others is not asked for.
 pub(super) fn search(finder: &mut Finder<'_>, remote: &Remote, node: &NodeName) -> Result<(), Error> {
-    if remote.marker.encryption == Encryption::Age && remote.keys.identities()?.is_none() {
-        return Ok(());
+    if remote.marker.encryption == Encryption::Age {
+        match remote.keys.identities() {
+            Ok(Some(_)) => {}
+            Ok(None) => {
+                finder.note_unasked(REPOSITORY, "it is encrypted, and this run has no identity that opens it");
+                return Ok(());
+            }
+            Err(error) => return finder.miss(REPOSITORY, error),
+        }
     }
-    let catalogue = Catalogue::read(finder.ctx, remote, node, None)?;
-    let known = verify::known(finder.ctx, remote, node)?;
+    let catalogue = match Catalogue::read(finder.ctx, remote, node, None) {
+        Ok(catalogue) => catalogue,
+        Err(error) => return finder.miss(REPOSITORY, error),
+    };
+    let known = match verify::known(finder.ctx, remote, node) {
+        Ok(known) => known,
+        Err(error) if error.is_stopped() || error.is_unreachable() => return finder.miss(REPOSITORY, error),
+        // They only say what is to be asked last.
+        Err(error) => {
+            finder.pass_over("the verdicts of earlier verifications", &chain(&error));
+            Known::default()
+        }
+    };
     let mut snapshots: Vec<&Shipped> = catalogue.snapshots.values().collect();
     snapshots.sort_by_key(|shipped| Reverse(shipped.head.id));
     let objects = remote.objects(node);
     let mut search =
         Search { remote, objects, known, seen: Table::new(&finder.work, 0)?, doubtful: Sorter::new(&finder.work, PLACES_BUDGET) };
     for shipped in snapshots {
+        if remote.keys.check_readable(&shipped.head).is_err() {
+            finder.note_unasked(&shipped.head_key(), "its snapshot is sealed to recipients whose identities are not at hand");
+            continue;
+        }
         let places = search.places(finder, shipped)?;
         packs::read(finder, remote, node, places)?;
         if finder.is_done() {
@@ -70,12 +93,14 @@ impl Search<'_> {
         let mut places = Sorter::new(&finder.work, PLACES_BUDGET);
         let body = match read_body(self.remote, shipped) {
             Ok(body) => body,
-            Err(error) if concerns_one_object(&error) => {
-                finder.pass_over(&shipped.body_key(), &chain(&error));
+            Err(error) => {
+                if error.is_stopped() || self.stands(shipped) {
+                    finder.miss(&shipped.body_key(), error)?;
+                }
                 return Ok(places.sorted()?);
             }
-            Err(error) => return Err(error),
         };
+        finder.count(usize::try_from(shipped.head.body.length).expect("a body was held in memory"));
         let mut lists = VecDeque::new();
         for list in &body.lists {
             if !self.seen.get(list.list.as_bytes(), &mut [])? {
@@ -85,7 +110,7 @@ impl Search<'_> {
         }
         let mut downloads = self.remote.store.downloads(LISTS_AHEAD);
         let mut sent = VecDeque::new();
-        loop {
+        while !finder.is_done() {
             finder.ctx.stop.check()?;
             while sent.len() < LISTS_AHEAD
                 && let Some(list) = lists.pop_front()
@@ -94,20 +119,44 @@ impl Search<'_> {
                 downloads.request(Request { key: key.clone(), range: None, at_most: (FILE_LIST_MAX as u64) * 2 });
                 sent.push_back((list, key));
             }
-            let (Some((list, key)), Some(answer)) = (sent.pop_front(), downloads.next()) else { return Ok(places.sorted()?) };
-            let opened = match settle(answer)? {
-                Ok(stored) if Digest::of(&stored) == list => self.remote.opened_if_mine(&key, stored)?,
-                Ok(_) => Err(Problem::damaged("its bytes do not match its name")),
-                Err(problem) => Err(problem),
+            let (Some((list, key)), Some(answer)) = (sent.pop_front(), downloads.next()) else { break };
+            let opened = settle(answer).and_then(|answer| match answer {
+                Ok(stored) => {
+                    finder.count(stored.len());
+                    if Digest::of(&stored) == list {
+                        self.remote.opened_if_mine(&key, stored)
+                    } else {
+                        Ok(Err(Problem::damaged("its bytes do not match its name")))
+                    }
+                }
+                Err(problem) => Ok(Err(problem)),
+            });
+            let opened = match opened {
+                Ok(opened) => opened,
+                Err(error) => {
+                    finder.miss(&key, error)?;
+                    continue;
+                }
             };
             match opened.map(|plain| plain.map(ListReader::new).transpose()) {
                 Ok(Ok(Some(list))) => self.read_list(finder, list, &key, &mut places)?,
                 // It is sealed to others.
                 Ok(Ok(None)) => {}
                 Ok(Err(cause)) => finder.pass_over(&key, &chain(&cause)),
-                Err(problem) => finder.pass_over(&key, &problem.text),
+                // What is missing of a snapshot that was removed meanwhile is no damage.
+                Err(problem) => {
+                    if self.stands(shipped) {
+                        finder.pass_over_object(&key, &problem);
+                    }
+                }
             }
         }
+        Ok(places.sorted()?)
+    }
+
+    /// Whether the repository still has a snapshot.
+    fn stands(&self, shipped: &Shipped) -> bool {
+        Standing::of_shipped(self.remote, shipped).check().is_ok()
     }
 
     fn read_list(&mut self, finder: &mut Finder<'_>, mut list: ListReader, key: &str, places: &mut Sorter) -> Result<(), Error> {
@@ -136,15 +185,6 @@ impl Search<'_> {
                 }
             }
         }
-    }
-}
-
-/// Whether an error says something of one object only, so that the search goes on without it.
-fn concerns_one_object(error: &Error) -> bool {
-    match error {
-        Error::Repository(cause) => Problem::of(cause).is_some(),
-        Error::Unreadable { .. } => true,
-        error => error.is_damage(),
     }
 }
 

@@ -24,13 +24,18 @@ use std::path::Path;
 pub use finder::Place;
 pub(crate) use wanted::Wanted;
 
-use super::error::chain;
 use super::node::Remote;
 use super::origin::Origin;
 use super::{Context, Error};
 use crate::format::digest::Digest;
 use crate::format::names::NodeName;
 use finder::Finder;
+
+/// What the repository as a whole is called among the places.
+const REPOSITORY: &str = "the repository";
+
+/// What the progress display shows during a search.
+const PHASE: &str = "looking elsewhere";
 
 /// Where to look.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,10 +49,12 @@ pub(crate) struct Tiers {
 /// What a search gave.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Gains {
-    /// Bytes of the repository that were downloaded, file lists not counted.
+    /// Bytes of the repository that were downloaded, manifests and file lists counted.
     pub(crate) downloaded: u64,
     /// Where blobs were found, in the order of the search, at most 20 places; the last one stands for all that are too many.
     pub(crate) places: Vec<Place>,
+    /// Places that may have what was not found and could not be asked, each with the reason, at most 20.
+    pub(crate) unasked: Vec<String>,
 }
 
 /// Who takes what is found: a digest, and the bytes that it was compared with.
@@ -63,11 +70,13 @@ impl Tiers {
 
 /// Looks for all of `wanted` and gives each blob that is found to `take`; afterwards `wanted` knows which were. `work` takes temporary files.
 ///
-/// A repository that cannot be opened holds nothing, with a warning; the caller has its own error for what is not found.
+/// A place that cannot be asked is one place less, with a warning and in [`Gains::unasked`]; the caller has its own error for what is not
+/// found. To be called once the store has answered: it is waited for with full patience.
 ///
 /// # Errors
-/// [`Error::Stopped`]; what `take` gives; what concerns the local tier or the store as a whole. A damaged object or copy is no error.
+/// [`Error::Stopped`]; what `take` gives; what temporary files give.
 pub(crate) fn search(ctx: &Context, tiers: &Tiers, work: &Path, wanted: &mut Wanted, take: &mut Take<'_>) -> Result<Gains, Error> {
+    ctx.meter.set_phase(PHASE);
     let mut finder = Finder::new(ctx, work, wanted, take);
     if tiers.copies {
         copies::search(&mut finder)?;
@@ -75,8 +84,7 @@ pub(crate) fn search(ctx: &Context, tiers: &Tiers, work: &Path, wanted: &mut Wan
     if let Some(node) = tiers.repository.as_ref().filter(|_| !finder.is_done()) {
         match Remote::open(ctx) {
             Ok(remote) => lists::search(&mut finder, &remote, node)?,
-            Err(error) if error.is_stopped() => return Err(error),
-            Err(error) => ctx.warn(None, format!("the repository could not be searched for damaged bytes: {}", chain(&error))),
+            Err(error) => finder.miss(REPOSITORY, error)?,
         }
     }
     Ok(finder.finish())

@@ -11,7 +11,7 @@ use crate::format::key::Objects;
 use crate::format::marker::Encryption;
 use crate::format::names::NodeName;
 use crate::ops::Error;
-use crate::ops::damage::settle;
+use crate::ops::damage::{Problem, settle};
 use crate::ops::node::Remote;
 use crate::ops::opened_packs::OpenedPacks;
 use crate::repository::{Downloads, Request};
@@ -49,8 +49,18 @@ pub(super) fn read(finder: &mut Finder<'_>, remote: &Remote, node: &NodeName, pl
         }
         let (Some(frame), Some(answer)) = (sent.pop_front(), downloads.next()) else { break };
         let key = objects.pack(frame.first.pack).to_string();
-        let stored = settle(answer)?.map_err(|problem| problem.text);
+        let stored = match settle(answer) {
+            Ok(stored) => stored,
+            Err(error) => {
+                finder.miss(&key, error)?;
+                continue;
+            }
+        };
         finder.count(stored.as_ref().map_or(0, bytes::Bytes::len));
+        if let Err(problem @ Problem { verdict: None, .. }) = &stored {
+            finder.note_unasked(&key, &problem.text);
+        }
+        let stored = stored.map_err(|problem| problem.text);
         let plain = stored.and_then(|stored| decoder.decode(&stored).map_err(|cause| cause.to_string()));
         take_blobs(finder, &frame, &key, plain)?;
     }
@@ -64,10 +74,17 @@ fn read_sealed(finder: &mut Finder<'_>, remote: &Remote, node: &NodeName, mut fr
         && let Some(frame) = frames.next(finder)?
     {
         finder.ctx.stop.check()?;
-        let stored = packs.frame(&frame.first.pack, frame.first.frame_offset, frame.first.frame_length)?;
+        let key = objects.pack(frame.first.pack).to_string();
+        let stored = match packs.frame(&frame.first.pack, frame.first.frame_offset, frame.first.frame_length) {
+            Ok(stored) => stored,
+            Err(error) => {
+                finder.miss(&key, error)?;
+                continue;
+            }
+        };
         finder.count(packs.take_downloaded());
         let plain = stored.and_then(|stored| decoder.decode(&stored).map_err(|cause| cause.to_string()));
-        take_blobs(finder, &frame, &objects.pack(frame.first.pack).to_string(), plain)?;
+        take_blobs(finder, &frame, &key, plain)?;
     }
     Ok(())
 }

@@ -60,6 +60,8 @@ pub struct Outcome {
     pub damage: Vec<Damage>,
     /// Places that bytes came from because neither the snapshot's own copy nor its packs had them sound, at most 20.
     pub elsewhere: Vec<Place>,
+    /// Places that could not be asked for what is lost, each with the reason, at most 20: where there are any, what is lost may lie there.
+    pub unasked: Vec<String>,
     /// Files that are not in the folder because some of their bytes were found nowhere, at most the first 20 in path order.
     pub lost: Vec<LostFile>,
     /// How many such files there are in all, further names of a file counted.
@@ -75,10 +77,12 @@ const NOTES: usize = 20;
 /// a mount, or somebody may stand in it) and holds a file `.windlass-partial-…` until all is verified; a failure empties it again.
 ///
 /// Bytes that cannot be read where they should lie are taken from wherever else they lie sound ([`super::elsewhere`]). A file of which some
-/// lie nowhere is left out and named in the outcome; everything else is put in the folder as always.
+/// lie nowhere is left out and named in the outcome; everything else is put in the folder as always. Where the repository that may have
+/// them cannot be reached, nothing is known to be lost, and it is a failure.
 ///
 /// # Errors
-/// [`Error::Refused`] when the folder is not empty; [`Error::Damaged`] naming the object when lists are damaged or no file at all is whole.
+/// [`Error::Refused`] when the folder is not empty; [`Error::Damaged`] naming the object when lists are damaged or no file at all is whole;
+/// [`Error::Unasked`] and [`Error::Unread`] when damaged bytes may lie sound where nobody could look.
 pub fn run(ctx: &Context, name: &SnapshotName, options: &Options) -> Result<Outcome, Error> {
     if options.from.is_empty()
         && let Some(found) = Found::near(ctx, options.node.as_ref(), name)?
@@ -106,7 +110,7 @@ fn fetch(ctx: &Context, found: Found, options: &Options, gaps: Gaps) -> Result<O
     }
     let (assembled, notes, noted) = if options.dry_run {
         let totals = Totals::of(&mut *(opened.lines)()?)?;
-        let downloaded = if nearest { 0 } else { download_size(&opened, &work)? };
+        let downloaded = if nearest { 0 } else { standing.judge(download_size(&opened, &work))? };
         (Assembled { totals, downloaded, ..Assembled::default() }, Vec::new(), 0)
     } else {
         let destination = Destination::begin(&options.to, &*ctx.random)?;
@@ -118,9 +122,9 @@ fn fetch(ctx: &Context, found: Found, options: &Options, gaps: Gaps) -> Result<O
     let snapshot = format!("{source}/{id}");
     let damage = opened.findings.take().into_iter();
     let damage = damage.map(|(object, problem)| Damage { object, snapshot: Some(snapshot.clone()), problem }).collect();
-    let Assembled { totals: Totals { files, bytes, .. }, downloaded: downloaded_bytes, elsewhere, lost } = assembled;
+    let Assembled { totals: Totals { files, bytes, .. }, downloaded: downloaded_bytes, elsewhere, unasked, lost } = assembled;
     let lost_files = lost.files();
-    Ok(Outcome { source, id, files, bytes, downloaded_bytes, notes, noted, damage, elsewhere, lost: lost.named(), lost_files })
+    Ok(Outcome { source, id, files, bytes, downloaded_bytes, notes, noted, damage, elsewhere, unasked, lost: lost.named(), lost_files })
 }
 
 /// Whether a local copy is the first place that is asked: then, unless it is damaged, nothing travels.

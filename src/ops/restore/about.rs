@@ -24,8 +24,9 @@ pub(super) struct About {
 impl About {
     /// Reads it from the local copy's record, else from the repository.
     ///
-    /// Without facts, because they are found sound nowhere, the files can be restored all the same, and that is a warning.
-    pub(super) fn of(ctx: &Context, found: &Found) -> Result<Self, Error> {
+    /// Without facts, because they are found sound nowhere, the files can be restored all the same, and that is a warning. A mere plan does
+    /// not `search` other places for them.
+    pub(super) fn of(ctx: &Context, found: &Found, search: bool) -> Result<Self, Error> {
         let mut lost = None;
         let (kind, files, bytes, problems, facts) = match (&found.local, &found.shipped) {
             (Some(copy), _) => {
@@ -33,9 +34,12 @@ impl About {
                 (record.kind, record.files, record.bytes, record.problems, record.facts)
             }
             (None, Some((remote, shipped))) => {
-                let facts = match shipped_facts(ctx, remote, shipped, &read_body(remote, shipped)?) {
+                let facts = match shipped_facts(ctx, remote, shipped, &read_body(remote, shipped)?, search) {
                     Err(error) if error.is_damage() => {
-                        lost = Some(format!("the facts of the snapshot (path, journal mode) are lost: {}", chain(&error)));
+                        lost = Some(format!(
+                            "the facts of the snapshot (path, journal mode) cannot be read where they lie: {}",
+                            chain(&error)
+                        ));
                         serde_json::Value::Null
                     }
                     facts => facts?,

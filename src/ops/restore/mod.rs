@@ -119,7 +119,8 @@ pub fn plan(ctx: &Context, name: &SnapshotName, options: &Options) -> Result<Pla
     }
     let found = Found::look_up_in(ctx, options.node.as_ref(), name, &options.from)?;
     let spec = ctx.source(&found.source)?;
-    let facts = About::of(ctx, &found)?;
+    let standing = Standing::of(&found);
+    let facts = standing.judge(About::of(ctx, &found, false))?;
     if facts.kind != spec.kind.word() {
         let kind = spec.kind.word();
         return Err(Error::Refused(format!(
@@ -132,7 +133,7 @@ pub fn plan(ctx: &Context, name: &SnapshotName, options: &Options) -> Result<Pla
     let placement = site::placement(ctx, spec)?;
     let site = Site::of(&placement);
     let room = ctx.space.room(nearest_folder(site.target))?;
-    let download_bytes = staging::download_size(ctx, &found, options)?;
+    let download_bytes = standing.judge(staging::download_size(ctx, &found, options))?;
     let mut warnings = facts.warnings(&found, spec);
     if facts.bytes > room.free {
         warnings.push(format!(
@@ -174,7 +175,8 @@ pub fn run(ctx: &Context, plan: &Plan, wait: Waiting) -> Result<Outcome, Error> 
     recover(ctx, spec)?;
     let started = ctx.clock.monotonic();
     let found = Found::look_up_in(ctx, plan.options.node.as_ref(), &plan.name, &plan.options.from)?;
-    let about = About::of(ctx, &found)?;
+    let standing = Standing::of(&found);
+    let about = standing.judge(About::of(ctx, &found, true))?;
     let folder = site::folder(ctx, spec)?;
     let placement = site::placement(ctx, spec)?;
     let site = Site::of(&placement);
@@ -184,7 +186,6 @@ pub fn run(ctx: &Context, plan: &Plan, wait: Waiting) -> Result<Outcome, Error> 
     pending.write(Step::Staging, &folder)?;
 
     ctx.phase(&spec.name, Some(found.id), "fetching");
-    let standing = Standing::of(&found);
     let staged = standing.judge(staging::stage(ctx, found, &plan.options, &site, spec));
     let staged = match staged.and_then(|staged| ctx.stop.check().map(|()| staged).map_err(Error::from)) {
         Ok(staged) => staged,

@@ -24,9 +24,9 @@ use std::path::PathBuf;
 
 pub use copy::{CopySettings, copy};
 pub use exclude::{Exclude, OWN_NAMES};
+pub use metadata::is_unchanged;
 pub(in crate::source) use place::attributes;
 pub(super) use place::recover;
-pub use metadata::is_unchanged;
 pub use place::{Placed, Placement, Way, discard, place, plan, undo};
 pub use taker::{Content, Taker};
 pub use walk::{Found, FoundEntry, Walk};

@@ -5,6 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 use windlass::format::body::Role;
 use windlass::format::digest::Digest;
+use windlass::format::limits::FRAME_STORED_MAX;
 
 use super::{fetch, lines_are_refused, node, refused, text_of, verified, wide};
 use crate::support::forge::{self, Forge, Packed, file, folder, frame, hollow, pack_key};
@@ -55,7 +56,9 @@ fn blobs_that_are_not_what_the_list_says_are_refused() {
         refused(&node, case, &[&pack_key(pack), why]);
     }
     let piece = |length: usize, frame, offset| forge::piece(Digest::of(&large), length, Digest::of(b""), frame, offset);
-    for piece in [piece(large.len(), (24, 10), 512), piece(0, (24, 10), 512), piece(1, (24, 22 << 20), 512), piece(1, (24, 10), 5 << 20)] {
+    for piece in
+        [piece(large.len(), (24, 10), 512), piece(0, (24, 10), 512), piece(1, (24, FRAME_STORED_MAX + 1), 512), piece(1, (24, 10), 5 << 20)]
+    {
         let length: usize = piece["length"].as_str().unwrap().parse().unwrap();
         lines_are_refused("a piece above the limits", &[folder(""), file("a", length, &[piece])], "a");
     }

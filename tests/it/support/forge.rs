@@ -49,6 +49,11 @@ impl<'n> Forge<'n> {
         forge
     }
 
+    /// Seals what comes now to others; gives to whom it was sealed before.
+    pub fn seal_to(&mut self, recipients: Vec<String>) -> Vec<String> {
+        std::mem::replace(&mut self.recipients, recipients)
+    }
+
     /// Stores bytes under a key, whatever they are.
     pub fn put(&self, key: &str, bytes: &[u8]) {
         let path = self.node.path("bucket").join(key);
