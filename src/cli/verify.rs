@@ -63,15 +63,12 @@ fn advice(outcome: &Outcome) -> Vec<&'static str> {
     let mut lines = Vec::new();
     if !stored.is_empty() {
         lines.push(
-            "`windlass backup` stores what new snapshots need of this anew, so that they are sound; older ones stay damaged until it is put \
-             back",
+            "`windlass heal` makes these snapshots sound again where their bytes lie intact somewhere else; `windlass heal --dry-run` says \
+             which",
         );
     }
     if !local.is_empty() {
-        lines.push(
-            "first `windlass backup`: it shares nothing with copies from before this was found, and reads the source anew. Then `windlass \
-             forget` the damaged copies",
-        );
+        lines.push("`windlass heal` makes damaged local copies anew from the repository and from other copies");
     }
     lines
 }
@@ -122,6 +119,10 @@ fn looked_at(outcome: &Outcome) -> Vec<String> {
         some => human::count(some as u64, "damaged object"),
     };
     let mut lines = vec![format!("{verdict}: {}; level {level}", looked.join(", "))];
+    if !outcome.superseded.is_empty() {
+        let objects = human::count(outcome.superseded.len() as u64, "damaged object");
+        lines.push(format!("{objects} that no snapshot needs any more: no loss"));
+    }
     if outcome.unreferenced > 0 {
         let objects = human::count(outcome.unreferenced, "object");
         // A manifest or pack list that is damaged names nothing.
@@ -144,6 +145,7 @@ mod tests {
             local_copies: 1,
             damage: Vec::new(),
             unreferenced: 0,
+            superseded: Vec::new(),
             unexpected: Vec::new(),
             unreachable: None,
         }
@@ -163,8 +165,8 @@ mod tests {
         let damage = |object: &str| Damage { object: object.into(), snapshot: None, problem: "x".into() };
         let of = |objects: &[&str]| advice(&Outcome { damage: objects.iter().map(|object| damage(object)).collect(), ..outcome() });
         assert!(of(&[]).is_empty());
-        assert!(of(&["n/packs/x"])[0].contains("`windlass backup` stores"));
-        assert!(of(&["/var/lib/windlass/a/1/data/x"])[0].starts_with("first `windlass backup`"));
+        assert!(of(&["n/packs/x"])[0].contains("these snapshots sound again"));
+        assert!(of(&["/var/lib/windlass/a/1/data/x"])[0].contains("local copies anew"));
         assert_eq!(of(&["/x", "n/packs/x"]).len(), 2);
     }
 

@@ -20,6 +20,8 @@ use crate::format::snapshot_id::SnapshotId;
 pub struct Shipped {
     /// Its manifest head.
     pub head: Head,
+    /// Heads of lower numbers, highest first, whose bodies are there at the right length: they count where this one's body is damaged.
+    pub lower: Vec<Head>,
 }
 
 impl Shipped {
@@ -139,9 +141,10 @@ impl Catalogue {
                 continue;
             }
             match listed.bodies.get(n) {
-                Some(length) if *length == head.body.length => {
-                    self.snapshots.entry(key.clone()).or_insert(Shipped { head });
-                }
+                Some(length) if *length == head.body.length => match self.snapshots.get_mut(&key) {
+                    Some(shipped) => shipped.lower.push(head),
+                    None => drop(self.snapshots.insert(key.clone(), Shipped { head, lower: Vec::new() })),
+                },
                 found => {
                     let body = NodeKey::Body(key.0.clone(), key.1, *n).of(node).to_string();
                     let problem = match found {
@@ -273,6 +276,12 @@ pub fn nodes(remote: &Remote) -> Result<(BTreeSet<NodeName>, Vec<Finding>), Erro
         ControlFlow::Continue(())
     })?;
     Ok((nodes, findings))
+}
+
+/// A head that this node has stored or read before, also when the store has lost it since.
+pub(super) fn remembered(ctx: &Context, remote: &Remote, key: &str) -> Option<Head> {
+    let head = Head::from_text(&fs::read(cache_path(ctx, remote, key)?).ok()?).ok()?;
+    (NodeKey::Head(head.source.clone(), head.id, head.n).of(&head.node).to_string() == key).then_some(head)
 }
 
 /// Why a marker could not be read, as a finding.

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use super::finder::Finder;
 use super::packs;
 use crate::archive::ListReader;
+use crate::format::body::Body;
 use crate::format::check::Known;
 use crate::format::digest::Digest;
 use crate::format::entry::{Location, Piece};
@@ -20,7 +21,7 @@ use crate::ops::damage::{Problem, settle};
 use crate::ops::error::chain;
 use crate::ops::lists::read_body;
 use crate::ops::node::Remote;
-use crate::ops::{Error, verify};
+use crate::ops::{Error, bodies, verify};
 use crate::repository::Request;
 use crate::sys::sorter::{Sorted, Sorter};
 use crate::sys::table::Table;
@@ -51,6 +52,19 @@ pub(super) fn search(finder: &mut Finder<'_>, remote: &Remote, node: &NodeName) 
             return Ok(());
         }
     }
+    // Manifests that do not count: lower numbers of healed snapshots, and bodies whose heads were lost.
+    for id in bodies::list(remote, node, None)? {
+        if catalogue.snapshots.get(&(id.0.clone(), id.1)).is_some_and(|shipped| shipped.n() == id.2) {
+            continue;
+        }
+        if let Some(body) = bodies::read(remote, node, &id)? {
+            let places = search.places_in(finder, &body)?;
+            packs::read(finder, remote, node, places)?;
+        }
+        if finder.is_done() {
+            return Ok(());
+        }
+    }
     packs::read(finder, remote, node, search.doubtful.sorted()?)
 }
 
@@ -67,15 +81,18 @@ struct Search<'a> {
 impl Search<'_> {
     /// Where wanted blobs lie, as the lists of this snapshot say that no other had.
     fn places(&mut self, finder: &mut Finder<'_>, shipped: &Shipped) -> Result<Sorted, Error> {
-        let mut places = Sorter::new(&finder.work, PLACES_BUDGET);
-        let body = match read_body(self.remote, shipped) {
-            Ok(body) => body,
+        match read_body(self.remote, shipped) {
+            Ok(body) => self.places_in(finder, &body),
             Err(error) if concerns_one_object(&error) => {
                 finder.pass_over(&shipped.body_key(), &chain(&error));
-                return Ok(places.sorted()?);
+                Ok(Sorter::new(&finder.work, PLACES_BUDGET).sorted()?)
             }
-            Err(error) => return Err(error),
-        };
+            Err(error) => Err(error),
+        }
+    }
+
+    fn places_in(&mut self, finder: &mut Finder<'_>, body: &Body) -> Result<Sorted, Error> {
+        let mut places = Sorter::new(&finder.work, PLACES_BUDGET);
         let mut lists = VecDeque::new();
         for list in &body.lists {
             if !self.seen.get(list.list.as_bytes(), &mut [])? {

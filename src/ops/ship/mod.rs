@@ -2,8 +2,10 @@
 //!
 //! [`one`] ships one snapshot in two passes over its lines: [`packing`] puts blobs that the repository does not have into packs,
 //! [`listing`] writes file lists that say where each blob lies; [`commit`] writes the manifest.
+//! [`again`] does the same for a snapshot that is to be healed.
 //! [`known`] is where blobs lie already, [`presence`] which of those objects can be relied on, [`journal`] what a broken run had sent.
 
+mod again;
 mod commit;
 mod journal;
 mod known;
@@ -11,6 +13,11 @@ mod listing;
 mod one;
 mod packing;
 mod presence;
+
+pub(crate) use again::{Again, Facet, Found, ship_again};
+pub(crate) use listing::KnownLists;
+pub(crate) use packing::{CopySupply, local_damage};
+pub(crate) use presence::{Object, Presence, removed};
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -116,7 +123,7 @@ pub fn run(ctx: &Context, source: &SourceName, options: &Options) -> Result<Outc
                     added_bytes: head.added_bytes,
                     stored_bytes: head.stored_bytes,
                 });
-                catalogue.snapshots.insert((source.clone(), copy.id()), Shipped { head });
+                catalogue.snapshots.insert((source.clone(), copy.id()), Shipped { head, lower: Vec::new() });
             }
             Err(error) if error.is_stopped() || matches!(error, Error::Repository(_)) => return Err(error),
             Err(error) => {

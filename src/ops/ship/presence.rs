@@ -16,7 +16,7 @@ use crate::ops::{Context, Error, verify};
 
 /// A pack, a file list or a pack list of this node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Object {
+pub(crate) enum Object {
     /// A pack.
     Pack(Digest),
     /// A file list.
@@ -27,7 +27,7 @@ pub(super) enum Object {
 
 impl Object {
     /// Where it lies: a run that ships agrees with the marker about encryption.
-    pub(super) fn key(self, ctx: &Context) -> String {
+    pub(crate) fn key(self, ctx: &Context) -> String {
         let objects = Objects { node: ctx.node.clone(), encryption: ctx.keys.encryption() };
         match self {
             Self::Pack(name) => objects.pack(name),
@@ -37,7 +37,7 @@ impl Object {
         .to_string()
     }
 
-    fn parse(key: &str) -> Option<Self> {
+    pub(crate) fn parse(key: &str) -> Option<Self> {
         match Key::parse(key) {
             Some(Key::Of(_, NodeKey::Pack { name, .. })) => Some(Self::Pack(name)),
             Some(Key::Of(_, NodeKey::FileList { name, .. })) => Some(Self::List(name)),
@@ -47,14 +47,14 @@ impl Object {
     }
 
     /// A file list and the pack list beside it, with their sizes.
-    pub(super) fn of_list(list: &ListRef) -> [(Self, u64); 2] {
+    pub(crate) fn of_list(list: &ListRef) -> [(Self, u64); 2] {
         [(Self::List(list.list), list.stored), (Self::PackList(list.list), list.packs_length)]
     }
 }
 
 /// What a writer must not refer to, whatever the listing says: marked for deletion, or known as damaged.
 #[derive(Debug, Default)]
-pub(super) struct Presence {
+pub(crate) struct Presence {
     unreliable: HashSet<Object>,
 }
 
@@ -65,7 +65,7 @@ struct Mark {
 
 impl Presence {
     /// Reads the marks and the verdicts.
-    pub(super) fn read(ctx: &Context, remote: &Remote) -> Result<Self, Error> {
+    pub(crate) fn read(ctx: &Context, remote: &Remote) -> Result<Self, Error> {
         let known = verify::known(ctx, remote, &ctx.node)?;
         let mut unreliable: HashSet<Object> = known.iter().filter_map(|check| Object::parse(&check.object)).collect();
         for key in keys(remote, &format!("{}/prune/", ctx.node))? {
@@ -81,6 +81,11 @@ impl Presence {
             }
         }
         Ok(Self { unreliable })
+    }
+
+    /// Whether nothing new may refer to it.
+    pub(crate) fn is_unreliable(&self, object: &Object) -> bool {
+        self.unreliable.contains(object)
     }
 
     /// Lists the node's packs and file lists, and gives those of `wanted`, each with its size, that cannot be relied on.
@@ -117,7 +122,7 @@ pub(super) fn keys(remote: &Remote, prefix: &str) -> Result<Vec<String>, Error> 
 }
 
 /// Ids of a source that were removed on purpose: they never come back.
-pub(super) fn removed(ctx: &Context, remote: &Remote, source: &SourceName) -> Result<BTreeSet<SnapshotId>, Error> {
+pub(crate) fn removed(ctx: &Context, remote: &Remote, source: &SourceName) -> Result<BTreeSet<SnapshotId>, Error> {
     let keys = keys(remote, &format!("{}/removed/{source}/", ctx.node))?;
     Ok(keys
         .iter()

@@ -108,7 +108,8 @@ fn told_by_manifests(store: &Repository, node: &NodeName) -> Result<Option<(Head
     Ok(first.filter(|first| heads.iter().all(|head| head.repository == first.repository)).map(|first| (first, witnesses)))
 }
 
-/// Checks the node files; `numbers` are the ones that were listed. Numbers are given out one by one from 1.
+/// Checks the node files; `numbers` are the ones that were listed. Numbers are given out one by one from 1, and the highest counts: below a
+/// sound one, the bytes of the others matter to nobody.
 pub(super) fn check_node_files(store: &Repository, node: &NodeName, numbers: &BTreeSet<u32>, report: &mut Report) -> Result<(), Error> {
     let highest = numbers.last().copied().unwrap_or(1);
     for n in 1..=highest {

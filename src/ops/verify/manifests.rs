@@ -9,13 +9,13 @@ use crate::format::FormatError;
 use crate::format::body::Body;
 use crate::format::head::Head;
 use crate::format::key::{Key, NodeKey};
-use crate::format::limits::{BODY_MAX, HEAD_MAX};
+use crate::format::limits::HEAD_MAX;
 use crate::format::names::{NodeName, SourceName};
 use crate::format::snapshot_id::SnapshotId;
 use crate::ops::catalogue::{Catalogue, Shipped};
 use crate::ops::damage::{Problem, settle};
 use crate::ops::error::chain;
-use crate::ops::lists::read_body;
+use crate::ops::lists::read_own_body;
 use crate::ops::node::Remote;
 use crate::ops::{Context, Error};
 
@@ -54,7 +54,7 @@ pub(super) fn check(remote: &Remote, shipped: &Shipped, report: &mut Report) -> 
         Some(problem) => report.fault(shipped.head_key(), Some(&name), problem),
         None => report.is_there(&shipped.head_key(), Some(&name)),
     }
-    let body = match read_body(remote, shipped) {
+    let body = match read_own_body(remote, &shipped.head) {
         Ok(body) => body,
         Err(Error::Repository(error)) => {
             let problem = Problem::of(&error).ok_or(error)?;
@@ -79,13 +79,6 @@ pub(super) fn check(remote: &Remote, shipped: &Shipped, report: &mut Report) -> 
 fn read_counted(text: &[u8], report: &mut Report) -> Result<Head, FormatError> {
     report.count(text.len() as u64);
     Head::from_text(text)
-}
-
-/// The body of a lower number than the one that counts, which protects what it names; `None` when it is not complete.
-pub(super) fn superseded_body(remote: &Remote, node: &NodeName, id: &Id, n: u32) -> Result<Option<Body>, Error> {
-    let key = NodeKey::Body(id.0.clone(), id.1, n).of(node).to_string();
-    let text = settle(remote.store.get(&key, BODY_MAX as u64))?;
-    Ok(text.ok().and_then(|text| Body::from_text(&text).ok()))
 }
 
 /// Takes over what the catalogue found, except of numbers that a higher complete one has made good.
