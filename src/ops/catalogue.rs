@@ -158,6 +158,14 @@ impl Catalogue {
         Ok(())
     }
 
+    /// Whether a finding is about a number below the one that counts, which has taken its place: it is no loss.
+    pub fn is_superseded(&self, finding: &Finding) -> bool {
+        let Some(Key::Of(_, NodeKey::Head(source, id, n) | NodeKey::Body(source, id, n))) = Key::parse(&finding.object) else {
+            return false;
+        };
+        self.snapshots.get(&(source, id)).is_some_and(|shipped| shipped.n() > n)
+    }
+
     /// The newest snapshot of a source.
     pub fn newest(&self, source: &SourceName) -> Option<&Shipped> {
         self.snapshots.iter().rev().find(|((name, _), _)| name == source).map(|(_, shipped)| shipped)

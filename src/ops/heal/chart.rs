@@ -18,16 +18,13 @@ use crate::ops::copies::{Copies, Copy, Record};
 use crate::ops::damage::settle;
 use crate::ops::error::chain;
 use crate::ops::facts::Facts;
-use crate::ops::lists::{Lines, ShippedLines};
+use crate::ops::lists::{Lines, ShippedLines, read_own_body};
 use crate::ops::node::Remote;
 use crate::ops::ship::{Facet, KnownLists, Object};
-use crate::ops::{Context, Error, bodies};
+use crate::ops::{Context, Error};
 
 /// zstd level where the configuration no longer has the source: what `[SOURCE] level` is by default.
 const LEVEL: i32 = 3;
-
-/// Most numbers of one snapshot that are read: heal writes one each time something was damaged.
-const NUMBERS_MAX: usize = 16;
 
 /// All that is known of a damaged snapshot and can be used.
 #[derive(Debug)]
@@ -70,21 +67,23 @@ impl Chart {
     pub(super) fn of(ctx: &Context, remote: &Remote, stock: &mut Stock<'_>, patient: &Patient) -> Result<Result<Self, String>, Error> {
         let copy = Copies::read(ctx, &patient.source)?.find(patient.id).cloned();
         let copy = copy.filter(|copy| crate::ops::assemble::copy_lines(copy).is_ok());
-        let head = patient.head(ctx, remote);
+        let heads = patient.heads(ctx, remote);
+        let head = heads.first();
         let mut chart = Reading { ctx, remote, stock, lists: KnownLists::new(), packs: BTreeMap::new(), why: None };
         let mut files = Part::default();
         let mut own_facts = Part::default();
         let mut counts = None;
         let own = ctx.keys.recipients().texts();
         // What is sealed to others than today's recipients is not referred to.
-        let is_own = head.as_ref().map_or(own.is_empty(), |head| head.recipients == own);
-        let all = bodies::list(remote, &ctx.node, Some(&patient.source))?;
-        let numbers = all.into_iter().rev().filter(|(_, id, _)| *id == patient.id).take(NUMBERS_MAX);
-        for id in numbers {
-            let Some(body) = bodies::read(remote, &ctx.node, &id)? else { continue };
+        let is_own = head.is_none_or(|head| head.recipients == own);
+        for head in &heads {
+            let body = match read_own_body(remote, head) {
+                Err(error) if error.is_damage() => continue,
+                body => body?,
+            };
             for (part, role) in [(&mut files, Role::Files), (&mut own_facts, Role::Facts)] {
                 let read = chart.role(&body, role)?;
-                if part.readable.lists.is_empty() && is_own {
+                if part.readable.lists.is_empty() && head.recipients == own {
                     part.readable = Body { lists: read.lists, counts: body.counts };
                 }
                 if read.is_whole && part.whole.is_none() {
@@ -96,13 +95,13 @@ impl Chart {
         let Reading { lists, packs, why, .. } = chart;
         let (lists, packs) = if is_own { (lists, packs) } else { Default::default() };
         let spec = ctx.sources.iter().find(|spec| spec.name == patient.source);
-        let record = match (&copy, &head) {
+        let record = match (&copy, head) {
             (Some(copy), _) => copy.record.clone(),
             (None, Some(head)) if files.whole.is_some() && own_facts.whole.is_some() => record_of(head, counts.unwrap_or_default().entries),
             (None, Some(_)) => return Ok(Err(why.unwrap_or_else(|| "no body of its manifest is left".to_owned()))),
             (None, None) => return Ok(Err("the head of its manifest is lost, and this node remembers none".to_owned())),
         };
-        let objective = match (spec, &head) {
+        let objective = match (spec, head) {
             (_, Some(head)) => Duration::from_secs(head.objective_seconds),
             (Some(spec), None) => spec.objective,
             (None, None) => return Ok(Err("the configuration no longer has the source".to_owned())),

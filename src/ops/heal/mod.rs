@@ -243,7 +243,7 @@ impl Run<'_> {
             };
             remedy.know_fact(&chart)?;
             let lost = remedy.lost(self.ctx, self.remote, &chart)?;
-            if lost.files > 0 {
+            if lost.is_any() {
                 self.outcome.unhealed.push(Unhealed::without_blobs(&patient, lost));
                 continue;
             }

@@ -93,7 +93,12 @@ impl Unhealed {
     }
 
     pub(super) fn without_blobs(patient: &Patient, lost: Lost) -> Self {
-        let why = "some of its bytes lie sound nowhere".to_owned();
+        let why = match (lost.files, lost.facts) {
+            (0, _) => "the facts of its source lie sound nowhere; its files can be fetched all the same",
+            (_, false) => "some of its bytes lie sound nowhere",
+            (_, true) => "some of its bytes, and the facts of its source, lie sound nowhere",
+        };
+        let why = why.to_owned();
         Self { lost: lost.named, lost_files: lost.files, ..Self::without_lists(patient, why) }
     }
 }

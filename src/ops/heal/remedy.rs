@@ -44,6 +44,15 @@ pub(super) struct Lost {
     pub(super) named: Vec<String>,
     /// How many there are.
     pub(super) files: u64,
+    /// Whether the facts of the source are lost, too.
+    pub(super) facts: bool,
+}
+
+impl Lost {
+    /// Whether anything is.
+    pub(super) fn is_any(&self) -> bool {
+        self.files > 0 || self.facts
+    }
 }
 
 impl Remedy {
@@ -113,7 +122,8 @@ impl Remedy {
     /// The files of a snapshot that need what was found nowhere.
     pub(super) fn lost(&self, ctx: &Context, remote: &Remote, chart: &Chart) -> Result<Lost, Error> {
         let (mut lost, mut last) = (Lost::default(), None);
-        each_lacking(ctx, remote, chart, &mut |path, digest, _| {
+        lost.facts = !lies_sound(chart) && self.wanted.found(&chart.fact.1)?.is_none();
+        each_lacking_of_files(ctx, remote, chart, &mut |path, digest, _| {
             if self.wanted.found(digest)?.is_none() && last.as_ref() != Some(path) {
                 lost.files += 1;
                 if lost.named.len() < NAMED {
@@ -141,11 +151,20 @@ type See<'s> = dyn FnMut(&crate::format::path::RelPath, &Digest, u32) -> Result<
 
 /// Calls `see` with each blob of a snapshot that does not lie in a pack which can be referred to; one that is needed twice comes twice.
 pub(super) fn each_lacking(ctx: &Context, remote: &Remote, chart: &Chart, see: &mut See<'_>) -> Result<(), Error> {
-    let usable = |at: &Location| chart.packs.contains_key(&at.pack);
     let (path, digest, length) = &chart.fact;
-    if !chart.fact_at.as_ref().is_some_and(usable) {
+    if !lies_sound(chart) {
         see(path, digest, *length)?;
     }
+    each_lacking_of_files(ctx, remote, chart, see)
+}
+
+/// Whether the facts lie where they can be referred to.
+fn lies_sound(chart: &Chart) -> bool {
+    chart.fact_at.is_some_and(|at| chart.packs.contains_key(&at.pack))
+}
+
+fn each_lacking_of_files(ctx: &Context, remote: &Remote, chart: &Chart, see: &mut See<'_>) -> Result<(), Error> {
+    let usable = |at: &Location| chart.packs.contains_key(&at.pack);
     let files = chart.files(ctx, remote);
     let mut located = Beside::new((files.located)()?);
     let mut lines = (files.lines)()?;

@@ -22,6 +22,9 @@ use crate::ops::{Context, Error, verify};
 /// Most damaged objects that are named of one snapshot.
 const NAMED: usize = 20;
 
+/// Most numbers of one snapshot that are looked at: heal writes one each time something was damaged.
+const NUMBERS_MAX: usize = 16;
+
 /// An object that is not what a snapshot needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Ill {
@@ -52,13 +55,18 @@ impl Patient {
         }
     }
 
-    /// The head that says what the snapshot is: of the manifest that counts, or as this node remembers it.
-    pub(super) fn head(&self, ctx: &Context, remote: &Remote) -> Option<Head> {
-        if let Some(shipped) = &self.shipped {
-            return Some(shipped.head.clone());
+    /// The heads that say what the snapshot is, highest number first: those that are stored, and those that this node remembers. A body
+    /// that none of them names may be anybody's.
+    pub(super) fn heads(&self, ctx: &Context, remote: &Remote) -> Vec<Head> {
+        let stored = self.shipped.iter().flat_map(|shipped| std::iter::once(&shipped.head).chain(&shipped.lower));
+        let mut heads: BTreeMap<u32, Head> = stored.map(|head| (head.n, head.clone())).collect();
+        for n in (1..=self.used).rev().take(NUMBERS_MAX) {
+            let key = NodeKey::Head(self.source.clone(), self.id, n).of(&ctx.node).to_string();
+            if let (false, Some(head)) = (heads.contains_key(&n), catalogue::remembered(ctx, remote, &key)) {
+                heads.insert(n, head);
+            }
         }
-        let key = |n| NodeKey::Head(self.source.clone(), self.id, n).of(&ctx.node).to_string();
-        (1..=self.used).rev().find_map(|n| catalogue::remembered(ctx, remote, &key(n)))
+        heads.into_values().rev().take(NUMBERS_MAX).collect()
     }
 }
 
@@ -196,17 +204,13 @@ type Patients = BTreeMap<(SourceName, SnapshotId), Patient>;
 /// Snapshots with a manifest that cannot be used, or whose manifest is lost; not those that were removed on purpose.
 fn unread(ctx: &Context, remote: &Remote, catalogue: &Catalogue) -> Result<Patients, Error> {
     let lost = verify::lost_manifests(ctx, remote, catalogue, &ctx.node)?;
-    let found = catalogue.findings.iter().filter(|finding| !finding.unknown);
+    let found = catalogue.findings.iter().filter(|finding| !finding.unknown && !catalogue.is_superseded(finding));
     let found = found.map(|finding| (finding.object.clone(), finding.problem.clone()));
     let all = found.chain(lost.into_iter().map(|damage| (damage.object, damage.problem)));
     let (mut patients, mut gone) = (Patients::new(), BTreeMap::new());
     for (object, problem) in all {
         let Some(Key::Of(_, NodeKey::Head(source, id, n) | NodeKey::Body(source, id, n))) = Key::parse(&object) else { continue };
         let key = (source.clone(), id);
-        // A lower number than the one that counts is superseded.
-        if catalogue.snapshots.get(&key).is_some_and(|shipped| shipped.n() > n) {
-            continue;
-        }
         if !gone.contains_key(&source) {
             gone.insert(source.clone(), removed(ctx, remote, &source)?);
         }

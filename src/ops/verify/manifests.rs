@@ -84,11 +84,7 @@ fn read_counted(text: &[u8], report: &mut Report) -> Result<Head, FormatError> {
 /// Takes over what the catalogue found, except of numbers that a higher complete one has made good.
 pub(super) fn take_findings(catalogue: &Catalogue, wanted: &dyn Fn(&str) -> bool, report: &mut Report) {
     for finding in &catalogue.findings {
-        let number = match Key::parse(&finding.object) {
-            Some(Key::Of(_, NodeKey::Head(source, id, n) | NodeKey::Body(source, id, n))) => Some(((source, id), n)),
-            _ => None,
-        };
-        let superseded = number.is_some_and(|(id, n)| catalogue.snapshots.get(&id).is_some_and(|shipped| shipped.n() > n));
+        let superseded = catalogue.is_superseded(finding);
         let Some(snapshot) = finding.snapshot.as_deref().filter(|snapshot| !superseded && wanted(snapshot)) else { continue };
         if finding.unknown {
             report.unexpected(format!("{}: {}", finding.object, finding.problem));
