@@ -7,7 +7,8 @@ use super::context::Program;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::human;
-use crate::ops::heal::{self, Healed, HealedCopy, Options, Outcome, Unhealed, What};
+pub(super) use crate::ops::heal::Options;
+use crate::ops::heal::{self, Healed, HealedCopy, Outcome, Unhealed, What};
 
 /// Make damaged snapshots and local copies sound again from wherever their bytes lie intact.
 #[derive(Args, Debug)]

@@ -2,12 +2,14 @@
 
 use clap::Args;
 
-use super::args::Node;
+use super::args::{Node, Wait};
 use super::context::Program;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::heal;
 use super::human;
 use crate::format::check::Level;
+use crate::ops::heal::What;
 use crate::ops::name::SnapshotName;
 use crate::ops::verify::{self, Options, Outcome};
 
@@ -25,6 +27,11 @@ pub(super) struct Verify {
     full: bool,
     #[command(flatten)]
     node: Node,
+    /// Then heal what was found, as `windlass heal` does; the exit code is what that gives.
+    #[arg(long, conflicts_with = "node")]
+    heal: bool,
+    #[command(flatten)]
+    wait: Wait,
 }
 
 impl Verify {
@@ -51,6 +58,10 @@ impl Verify {
         }
         if outcome.checked.level == Level::Quick {
             program.output.note("no stored byte was read: --full reads and compares them all");
+        }
+        if self.heal && !outcome.damage.is_empty() {
+            let what = self.snapshots.iter().cloned().map(What::Snapshot).collect();
+            return heal::run(program, &heal::Options { what, wait: self.wait.wait, dry_run: false });
         }
         advice(&outcome).iter().for_each(|line| program.output.note(line));
         Ok(exit(&outcome))

@@ -147,7 +147,7 @@ impl Remote {
     ///
     /// # Errors
     /// What the store gives.
-    pub fn highest_node_file(&self, ctx: &Context) -> Result<Option<(u32, Result<NodeFile, Error>)>, Error> {
+    pub fn highest_node_file(&self, ctx: &Context) -> Result<Option<NumberedNodeFile>, Error> {
         // Numbers are given out one by one, so the first gap is the end; no listing of the whole node is needed.
         let mut last = None;
         for n in 1..=NODE_FILES_MAX {
@@ -210,6 +210,9 @@ impl Remote {
         Ok(key)
     }
 }
+
+/// The number of a node file, and what it says unless it is damaged.
+pub type NumberedNodeFile = (u32, Result<NodeFile, Error>);
 
 /// Most nodes that a message names: enough to find a slip among, and not a screen full.
 const NODES_NAMED: usize = 20;

@@ -292,7 +292,7 @@ fn damage_that_was_put_back_is_seen_and_nothing_is_written_for_it() {
         assert!(!verify(&node, Level::Full).damage.is_empty());
         spoil(path);
         let outcome = heal(&node);
-        assert_eq!(outcome.sound_again, [object.clone()], "{outcome:?}");
+        assert_eq!(outcome.sound_again, std::slice::from_ref(&object), "{outcome:?}");
         assert!(outcome.healed.is_empty() && outcome.unhealed.is_empty(), "{object}: {outcome:?}");
         assert!(ops::status::run(&node.context()).unwrap().wrong.is_empty());
     }
@@ -419,7 +419,8 @@ fn heal_that_dies_at_any_request(death: Death, with_copies: bool) {
         assert_eq!(shipped(&node), listed, "{death:?} {k}");
         let outcome = heal(&node);
         assert!(outcome.unhealed.is_empty(), "{death:?} {k}: {outcome:?}");
-        assert_sound(&node, &format!("{death:?} {k}"));
+        let outcome = verify(&node, Level::Quick);
+        assert!(outcome.damage.is_empty(), "{death:?} {k}: {:?}", outcome.damage);
         let fetched = node.fetch(first).unwrap();
         assert_same(&listing, &Listing::of(&fetched));
         assert!(ops::status::run(&node.context()).unwrap().wrong.is_empty(), "{death:?} {k}");
@@ -441,4 +442,34 @@ fn a_heal_from_copies_that_dies_at_any_request_leaves_nothing_worse_and_the_next
 fn a_heal_from_elsewhere_that_dies_at_any_request_leaves_nothing_worse_and_the_next_one_finishes() {
     heal_that_dies_at_any_request(Death::AtRequest, false);
     heal_that_dies_at_any_request(Death::AfterCreate, false);
+}
+
+#[test]
+fn an_encrypted_snapshot_is_healed_from_its_copy_and_without_one_needs_the_identity() {
+    let mut node = Node::encrypted();
+    node.write("large", noise(1, 3 << 20));
+    node.init();
+    let first = node.backup();
+    node.write("later", b"later");
+    let second = node.backup();
+    let tree = Listing::of(&node.path("tree"));
+    let largest = |node: &Node| packs(node).into_iter().max_by_key(|pack| fs::metadata(pack).unwrap().len()).unwrap();
+    let identity = node.identity.take();
+    spoil(largest(&node));
+    assert!(!verify(&node, Level::Full).damage.is_empty());
+    let outcome = heal(&node);
+    assert!(outcome.unhealed.is_empty() && outcome.healed.len() == 2, "{outcome:?}");
+    assert!(verify(&node, Level::Full).damage.is_empty());
+    fs::remove_dir_all(node.path(format!("local/tree/{first}"))).unwrap();
+    let newest = packs(&node).into_iter().max_by_key(|pack| fs::metadata(pack).unwrap().modified().unwrap()).unwrap();
+    spoil(newest);
+    verify(&node, Level::Full);
+    let outcome = heal(&node);
+    assert!(outcome.unhealed.iter().any(|unhealed| unhealed.id == first && unhealed.why.contains("identity")), "{outcome:?}");
+    node.identity = identity;
+    let outcome = heal(&node);
+    assert!(outcome.unhealed.is_empty(), "{outcome:?}");
+    assert_sound(&node, "healed");
+    lose_copies(&node);
+    assert_same(&tree, &Listing::of(&node.fetch(second).unwrap()));
 }

@@ -170,8 +170,11 @@ fn record_of(head: &Head, entries: u64) -> Record {
     }
 }
 
+/// The blob of the facts: path, digest, length, place.
+type Fact = (RelPath, Digest, u32, Option<Location>);
+
 /// The blob of the facts, and where it lies.
-fn fact_of(lines: &mut dyn Lines) -> Result<Option<(RelPath, Digest, u32, Option<Location>)>, Error> {
+fn fact_of(lines: &mut dyn Lines) -> Result<Option<Fact>, Error> {
     let mut found = None;
     while let Some(line) = lines.next_line()? {
         if let [Piece::Blob { digest, length, at }] = line.content() {

@@ -86,7 +86,8 @@ impl Scan {
     pub(super) fn of(ctx: &Context, remote: &Remote, stock: &mut Stock<'_>, dry_run: bool) -> Result<Self, Error> {
         let read = if dry_run { Catalogue::glance } else { Catalogue::read };
         let catalogue = read(ctx, remote, &ctx.node, None)?;
-        let mut patients = unread(ctx, remote, &catalogue)?;
+        let mut gone = Gone::default();
+        let mut patients = unread(ctx, remote, &catalogue, &mut gone)?;
         let mut scan = Self { catalogue: Catalogue::default(), patients: Vec::new(), needed: BTreeSet::new(), complete: true };
         for (key, shipped) in &catalogue.snapshots {
             ctx.stop.check()?;
@@ -96,7 +97,8 @@ impl Scan {
             let mut patient = known.unwrap_or_else(new);
             patient.shipped = Some(shipped.clone());
             scan.look_at(remote, stock, shipped, &mut patient, ctx)?;
-            if !patient.ill.is_empty() {
+            // What is being removed is not written again.
+            if !patient.ill.is_empty() && !gone.has(ctx, remote, &key.0, key.1)? {
                 patients.insert(key.clone(), patient);
             }
         }
@@ -202,19 +204,16 @@ impl Scan {
 type Patients = BTreeMap<(SourceName, SnapshotId), Patient>;
 
 /// Snapshots with a manifest that cannot be used, or whose manifest is lost; not those that were removed on purpose.
-fn unread(ctx: &Context, remote: &Remote, catalogue: &Catalogue) -> Result<Patients, Error> {
+fn unread(ctx: &Context, remote: &Remote, catalogue: &Catalogue, gone: &mut Gone) -> Result<Patients, Error> {
     let lost = verify::lost_manifests(ctx, remote, catalogue, &ctx.node)?;
     let found = catalogue.findings.iter().filter(|finding| !finding.unknown && !catalogue.is_superseded(finding));
     let found = found.map(|finding| (finding.object.clone(), finding.problem.clone()));
     let all = found.chain(lost.into_iter().map(|damage| (damage.object, damage.problem)));
-    let (mut patients, mut gone) = (Patients::new(), BTreeMap::new());
+    let mut patients = Patients::new();
     for (object, problem) in all {
         let Some(Key::Of(_, NodeKey::Head(source, id, n) | NodeKey::Body(source, id, n))) = Key::parse(&object) else { continue };
         let key = (source.clone(), id);
-        if !gone.contains_key(&source) {
-            gone.insert(source.clone(), removed(ctx, remote, &source)?);
-        }
-        if gone[&source].contains(&id) {
+        if gone.has(ctx, remote, &source, id)? {
             continue;
         }
         let used = catalogue.numbers.get(&key).copied().unwrap_or(n);
@@ -222,6 +221,19 @@ fn unread(ctx: &Context, remote: &Remote, catalogue: &Catalogue) -> Result<Patie
         patients.entry(key).or_insert(new).add(object, problem);
     }
     Ok(patients)
+}
+
+/// Snapshots that were removed on purpose, by source, listed when first asked for.
+#[derive(Default)]
+struct Gone(BTreeMap<SourceName, BTreeSet<SnapshotId>>);
+
+impl Gone {
+    fn has(&mut self, ctx: &Context, remote: &Remote, source: &SourceName, id: SnapshotId) -> Result<bool, Error> {
+        if !self.0.contains_key(source) {
+            self.0.insert(source.clone(), removed(ctx, remote, source)?);
+        }
+        Ok(self.0[source].contains(&id))
+    }
 }
 
 /// What is wrong, without the name of the object.
