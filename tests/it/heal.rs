@@ -473,3 +473,16 @@ fn an_encrypted_snapshot_is_healed_from_its_copy_and_without_one_needs_the_ident
     lose_copies(&node);
     assert_same(&tree, &Listing::of(&node.fetch(second).unwrap()));
 }
+
+#[test]
+fn a_damaged_node_file_no_longer_counts_once_the_machine_is_adopted_again() {
+    let (node, _) = three();
+    fs::write(node.path("bucket/node-1/node.1.json"), b"{}").unwrap();
+    assert_eq!(verify(&node, Level::Quick).damage.len(), 1);
+    let refused = ops::init::run(&node.context(), &ops::init::Options::default()).unwrap_err();
+    assert!(refused.is_damage(), "{refused}");
+    let adopted = ops::init::run(&node.context(), &ops::init::Options { adopt: true, ..Default::default() }).unwrap();
+    assert_eq!(adopted.claimed, Some(2));
+    node.backup();
+    assert_sound(&node, "adopted");
+}

@@ -109,8 +109,11 @@ impl Report {
         }
     }
 
-    /// Adds an object that this program does not know.
+    /// Adds an object that this program does not know, once.
     pub(super) fn unexpected(&mut self, object: String) {
+        if self.unexpected.contains(&object) {
+            return;
+        }
         if self.unexpected.len() < UNEXPECTED_MAX {
             self.unexpected.push(object);
         } else {
