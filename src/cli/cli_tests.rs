@@ -61,6 +61,10 @@ fn the_commands_are_those_of_the_documentation() {
         "verify",
         "status",
         "forget",
+        "pin",
+        "unpin",
+        "prune",
+        "stats",
         "key",
         "config",
         "demo",
@@ -78,7 +82,7 @@ fn the_commands_are_those_of_the_documentation() {
 
 #[test]
 fn what_changes_something_can_be_tried_without_changing_it() {
-    for name in ["init", "snapshot", "ship", "backup", "fetch", "restore", "forget"] {
+    for name in ["init", "snapshot", "ship", "backup", "fetch", "restore", "forget", "prune"] {
         let definition = definition();
         let command = definition.find_subcommand(name).unwrap();
         assert!(command.get_arguments().any(|argument| argument.get_long() == Some("dry-run")), "{name}");

@@ -13,6 +13,7 @@ use crate::config::{Config, Machine, find};
 use crate::format::names::NodeName;
 use crate::ops::context::{OpenRepository, Parts};
 use crate::ops::keys::{Keys, Recipients};
+use crate::ops::retention::Retention;
 use crate::ops::{self, Context};
 use crate::repository::{Repository, Settings, Tools};
 use crate::sys::clock::{Clock, SystemClock};
@@ -75,11 +76,26 @@ impl Program {
 
     /// A context of the configuration, for commands that need one.
     pub(super) fn context(&self) -> Result<Context, Failure> {
-        if self.globals.repository.is_some() {
-            let readers = "--repository stands in for a configuration only where something is read: list, show, fetch, cat, diff, verify";
-            return Err(Failure::Usage(readers.into()));
-        }
+        self.refuse_without_config()?;
         Ok(self.context_of(self.config()?))
+    }
+
+    /// A context of the configuration, and which shipped snapshots are to stay.
+    pub(super) fn context_and_retention(&self) -> Result<(Context, Option<Retention>), Failure> {
+        self.refuse_without_config()?;
+        let config = self.config()?;
+        let retention = config.retention;
+        Ok((self.context_of(config), retention))
+    }
+
+    /// Ends commands that change something where `--repository` stands in for a configuration.
+    fn refuse_without_config(&self) -> Result<(), Failure> {
+        if self.globals.repository.is_none() {
+            return Ok(());
+        }
+        let readers =
+            "--repository stands in for a configuration only where something is read: list, show, fetch, cat, diff, verify, stats";
+        Err(Failure::Usage(readers.into()))
     }
 
     /// A context of this configuration.

@@ -51,6 +51,7 @@ fn sentence(event: &Event) -> String {
             format!("{source}/{snapshot}: written again as number {n}, {} added", human::bytes(*added_bytes))
         }
         Event::CopyHealed { source, snapshot } => format!("{source}/{snapshot}: the local copy is sound again"),
+        Event::Removed { source, snapshot, why } => format!("{source}/{snapshot}: removed from the repository: {why}"),
         Event::Restored { source, snapshot: Some(snapshot) } => format!("{source}: holds {snapshot} again"),
         Event::Restored { source, snapshot: None } => format!("{source}: what was there before is back"),
         Event::Warning { message, .. } => message.clone(),

@@ -71,7 +71,7 @@ pub(super) fn hint(error: &ops::Error) -> Option<&'static str> {
         error => match io_kind(error)? {
             io::ErrorKind::PermissionDenied => Some("run it as the user who may, usually root"),
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                Some("make room, or remove a local copy with `windlass forget SNAPSHOT`")
+                Some("make room, or remove a local copy with `windlass forget --local SNAPSHOT`")
             }
             io::ErrorKind::ReadOnlyFilesystem => Some("the filesystem is mounted read-only"),
             _ => None,

@@ -26,11 +26,14 @@ mod key;
 mod list;
 mod man;
 mod output;
+mod pin;
 mod progress;
+mod prune;
 mod restore;
 mod ship;
 mod show;
 mod snapshot;
+mod stats;
 mod status;
 mod table;
 mod verify;
@@ -78,6 +81,10 @@ enum Command {
     Heal(heal::Heal),
     Status(status::Status),
     Forget(forget::Forget),
+    Pin(pin::Pin),
+    Unpin(pin::Unpin),
+    Prune(prune::Prune),
+    Stats(stats::Stats),
     Key(key::Key),
     Config(config::Config),
     Demo(demo::Demo),
@@ -102,6 +109,10 @@ impl Command {
             Self::Heal(command) => command.run(program),
             Self::Status(command) => command.run(program),
             Self::Forget(command) => command.run(program),
+            Self::Pin(command) => command.run(program),
+            Self::Unpin(command) => command.run(program),
+            Self::Prune(command) => command.run(program),
+            Self::Stats(command) => command.run(program),
             Self::Key(command) => command.run(program),
             Self::Config(command) => command.run(program),
             Self::Demo(command) => command.run(program),

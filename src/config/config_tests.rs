@@ -214,6 +214,24 @@ fn the_example_holds_every_key_and_loads_with_all_of_them() {
 }
 
 #[test]
+fn what_a_bucket_cannot_keep_is_told() {
+    for (line, says) in [
+        ("storage_class = \"DEEP_ARCHIVE\"", "cannot be read for hours"),
+        ("storage_class = \"standard\"", "STANDARD_IA"),
+        ("sse = \"aes\"", "AES256"),
+        ("sse = \"AES256\"\nsse_kms_key_id = \"key\"", "goes with sse"),
+        ("tags = { a = 1 }", "texts by name"),
+        ("tags = { \"\" = \"x\" }", "10 tags"),
+        ("tags = { a = \"x & y\" }", "letters, digits"),
+        ("upload_limit = \"1KiB/s\"", "at least 8KiB/s"),
+    ] {
+        let text = SMALL.replace("[repository]\n", &format!("[repository]\n{line}\n"));
+        let found = mistakes(&text);
+        assert!(found.contains(says), "{line}: {found}");
+    }
+}
+
+#[test]
 fn what_is_shown_is_a_configuration_that_says_the_same() {
     let text = format!(
         "{SMALL}[retention]\ndaily = 3\nwithin = \"30d\"\n[directory.a]\npath = \"/a\"\nexclude = [\"*.tmp\"]\n[sqlite.b]\npath = \"/b\"\n"

@@ -52,6 +52,7 @@ pub(super) struct Repository {
     pub(super) allow_http: Option<Written<bool>>,
     pub(super) virtual_host: Option<Written<bool>>,
     pub(super) ca_file: Option<Written<PathBuf>>,
+    pub(super) profile: Option<Written<String>>,
     pub(super) access_key_id: Option<WrittenSecret>,
     pub(super) secret_access_key: Option<WrittenSecret>,
     pub(super) session_token: Option<WrittenSecret>,
@@ -60,6 +61,11 @@ pub(super) struct Repository {
     pub(super) identity_passphrase: Option<WrittenSecret>,
     pub(super) upload_limit: Option<Written<u64>>,
     pub(super) download_limit: Option<Written<u64>>,
+    pub(super) storage_class: Option<Written<String>>,
+    pub(super) sse: Option<Written<String>>,
+    pub(super) sse_kms_key_id: Option<Written<String>>,
+    pub(super) tags: Option<Written<Vec<(String, String)>>>,
+    pub(super) request_payer: Option<Written<bool>>,
 }
 
 #[derive(Debug)]
@@ -163,6 +169,7 @@ impl Repository {
             allow_http: section.flag("allow_http"),
             virtual_host: section.flag("virtual_host"),
             ca_file: section.path("ca_file"),
+            profile: section.text("profile"),
             access_key_id: secret("access_key_id", "access_key_id_file", "access_key_id_env"),
             secret_access_key: secret("secret_access_key", "secret_access_key_file", "secret_access_key_env"),
             session_token: secret("session_token", "session_token_file", "session_token_env"),
@@ -171,6 +178,11 @@ impl Repository {
             identity_passphrase: secret("identity_passphrase", "identity_passphrase_file", "identity_passphrase_env"),
             upload_limit: section.rate("upload_limit"),
             download_limit: section.rate("download_limit"),
+            storage_class: section.text("storage_class"),
+            sse: section.text("sse"),
+            sse_kms_key_id: section.text("sse_kms_key_id"),
+            tags: section.named_texts("tags"),
+            request_payer: section.flag("request_payer"),
         };
         section.finish();
         repository

@@ -7,6 +7,7 @@
 mod encryption;
 mod file;
 pub mod find;
+mod keeping;
 mod mistake;
 mod places;
 mod repository;
@@ -24,10 +25,10 @@ use thiserror::Error;
 
 pub use encryption::Encryption;
 pub use mistake::{Mistake, Mistakes};
-pub use retention::Retention;
 
 use crate::format::names::NodeName;
 use crate::ops::context::LocalSettings;
+use crate::ops::retention::Retention;
 use crate::ops::spec::SourceSpec;
 use crate::repository::Settings;
 use crate::sys::environment::Environment;
@@ -55,7 +56,7 @@ pub struct Config {
     pub repository: Settings,
     /// To whom it is encrypted, and what opens it.
     pub encryption: Encryption,
-    /// Which shipped snapshots are to stay; `None` = all. A later version applies it.
+    /// Which shipped snapshots are to stay; `None` = all.
     pub retention: Option<Retention>,
     /// Most resident bytes of the program.
     pub memory: u64,

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::file;
 use super::mistake::Gatherer;
 use super::secret::WrittenSecret;
 use super::section::Written;
-use crate::repository::{FLOOR_RATE, Settings};
+use super::units::size_text;
+use super::{file, keeping};
+use crate::repository::{FLOOR_RATE, RATE_MIN, Settings};
 use crate::sys::environment::Environment;
 use crate::sys::secret::Secret;
 
@@ -17,8 +18,8 @@ pub(super) fn resolve(written: &file::Repository, environment: &dyn Environment,
         [&written.access_key_id, &written.secret_access_key, &written.session_token].map(look_up);
     check_pairs(written, gather);
     check_endpoint(written, gather);
-    for limit in [&written.upload_limit, &written.download_limit].into_iter().flatten() {
-        gather.warning(format!("{}: this version does not limit its rate yet", limit.key));
+    for limit in [&written.upload_limit, &written.download_limit].into_iter().flatten().filter(|limit| limit.value < RATE_MIN) {
+        gather.mistake(limit.at, &limit.key, format!("a pack would take most of an hour: give at least {}/s", size_text(RATE_MIN)));
     }
     let Some(url) = &written.url else {
         gather.missing(
@@ -39,10 +40,14 @@ pub(super) fn resolve(written: &file::Repository, environment: &dyn Environment,
         allow_http: written.allow_http.as_ref().is_some_and(|allow| allow.value),
         virtual_host: written.virtual_host.as_ref().is_some_and(|host| host.value),
         ca_file: written.ca_file.as_ref().map(|file| file.value.clone()),
+        profile: text(&written.profile),
         access_key_id,
         secret_access_key,
         session_token,
         floor_rate: FLOOR_RATE,
+        upload_limit: written.upload_limit.as_ref().map(|limit| limit.value),
+        download_limit: written.download_limit.as_ref().map(|limit| limit.value),
+        keeping: keeping::resolve(written, gather),
     })
 }
 
@@ -61,6 +66,9 @@ fn text(written: &Option<Written<String>>) -> Option<String> {
 }
 
 fn check_pairs(written: &file::Repository, gather: &Gatherer<'_>) {
+    if let (Some(profile), Some(_)) = (&written.profile, written.access_key_id.as_ref().or(written.secret_access_key.as_ref())) {
+        gather.warning(format!("{}: access_key_id is set, so the profile is not used", profile.key));
+    }
     match (&written.access_key_id, &written.secret_access_key) {
         (Some(id), None) => gather.missing(id.place().0, id.place().1, "this goes with secret_access_key, which is missing"),
         (None, Some(key)) => gather.missing(key.place().0, key.place().1, "this goes with access_key_id, which is missing"),

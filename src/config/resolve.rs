@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::mistake::Gatherer;
 use super::section::Written;
-use super::{Config, Encryption, Machine, Retention, file, places, repository};
+use super::{Config, Encryption, Machine, file, places, repository, retention};
 use crate::format::names::{NodeName, SourceName};
 use crate::ops::context::LocalSettings;
 use crate::ops::spec::{SourceKind, SourceSpec, check_exclude};
@@ -45,7 +45,7 @@ pub(super) fn resolve(
     let sources = sources(&file.sources, keep, gather);
     let repository = repository::resolve(&file.repository, environment, gather);
     let encryption = Encryption::resolve(&file.repository, environment, gather);
-    let retention = file.retention.as_ref().map(|retention| Retention::resolve(retention, gather));
+    let retention = file.retention.as_ref().map(|written| retention::resolve(written, gather));
     let memory = value_or(file.limits.memory.as_ref(), MEMORY);
     if let Some(written) = file.limits.memory.as_ref().filter(|written| written.value < MEMORY_MIN) {
         gather.mistake(written.at, &written.key, "this is too little to work with: give at least 64MiB");

@@ -152,6 +152,17 @@ impl<'a, 'i> Section<'a, 'i> {
         })
     }
 
+    /// Texts by name, in the order of their names.
+    pub(super) fn named_texts(&self, key: &'static str) -> Option<Written<Vec<(String, String)>>> {
+        self.take(key, "texts by name, such as { team = \"storage\" }", |value| {
+            let table = value.as_table()?;
+            let texts = table.iter().map(|(name, text)| Some((name.get_ref().to_string(), text.get_ref().as_str()?.to_owned())));
+            let mut texts = texts.collect::<Option<Vec<_>>>()?;
+            texts.sort();
+            Some(Ok(texts))
+        })
+    }
+
     /// A key that a later version will know: having it is a mistake with this explanation.
     pub(super) fn later(&self, key: &'static str, message: &str) {
         self.later.borrow_mut().push(key);

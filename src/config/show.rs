@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::units::{duration_text, size_text};
-use super::{Config, Retention, repository};
+use super::{Config, repository};
+use crate::ops::retention::Retention;
 use crate::ops::spec::{SourceKind, SourceSpec};
 
 /// What `config show` prints; the same tables and keys as in the file.
@@ -102,8 +103,25 @@ fn shown_repository(config: &Config) -> BTreeMap<&'static str, toml::Value> {
     shown.insert("url", settings.url.clone().into());
     shown.insert("allow_http", settings.allow_http.into());
     shown.insert("virtual_host", settings.virtual_host.into());
+    shown.insert("request_payer", settings.keeping.request_payer.into());
+    if !settings.keeping.tags.is_empty() {
+        let tags = settings.keeping.tags.iter().map(|(name, value)| (name.clone(), value.clone().into()));
+        shown.insert("tags", toml::Value::Table(tags.collect()));
+    }
     let ca_file = settings.ca_file.as_ref().map(|path| path.display().to_string());
-    for (key, value) in [("endpoint", settings.endpoint.clone()), ("region", settings.region.clone()), ("ca_file", ca_file)] {
+    let rate = |limit: Option<u64>| limit.map(|limit| format!("{}/s", size_text(limit)));
+    let given = [
+        ("endpoint", settings.endpoint.clone()),
+        ("region", settings.region.clone()),
+        ("ca_file", ca_file),
+        ("profile", settings.profile.clone()),
+        ("upload_limit", rate(settings.upload_limit)),
+        ("download_limit", rate(settings.download_limit)),
+        ("storage_class", settings.keeping.storage_class.clone()),
+        ("sse", settings.keeping.sse.clone()),
+        ("sse_kms_key_id", settings.keeping.sse_kms_key_id.clone()),
+    ];
+    for (key, value) in given {
         if let Some(value) = value {
             shown.insert(key, value.into());
         }

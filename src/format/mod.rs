@@ -4,7 +4,8 @@
 //! `docs/FORMAT.md` is the same thing in prose, for a person who must restore without this program; the two change together.
 //!
 //! Reading order: [`limits`], [`digest`], [`snapshot_id`], [`names`], [`path`] (and [`escape`]), [`entry`] and its text form [`line`],
-//! [`file_list`] (where lists are cut), [`pack_list`], [`body`] and [`head`] (the manifest), [`marker`], [`node_file`] (these and heads end with a SHA-256 of themselves: `self_digest`), [`check`], [`key`].
+//! [`file_list`] (where lists are cut), [`pack_list`], [`body`] and [`head`] (the manifest), [`marker`], [`node_file`], [`removal`], [`pin`] (these and heads end with a SHA-256 of
+//! themselves: `self_digest`), [`check`], [`mark`], [`key`].
 
 pub mod body;
 pub mod check;
@@ -17,12 +18,15 @@ pub mod head;
 pub mod key;
 pub mod limits;
 pub mod line;
+pub mod mark;
 pub mod marker;
 pub mod names;
 pub mod node_file;
 mod number;
 pub mod pack_list;
 pub mod path;
+pub mod pin;
+pub mod removal;
 mod self_digest;
 pub mod snapshot_id;
 

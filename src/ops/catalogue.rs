@@ -5,7 +5,7 @@ use std::fs;
 use std::ops::ControlFlow;
 
 use super::context::Context;
-use super::damage::Problem;
+use super::damage::{MISSING, Problem};
 use super::node::Remote;
 use super::{Error, state::State};
 use crate::format::FormatError;
@@ -59,17 +59,39 @@ pub struct Finding {
 pub struct Catalogue {
     /// Snapshots that exist.
     pub snapshots: BTreeMap<(SourceName, SnapshotId), Shipped>,
-    /// The highest manifest number in use for each id, complete or not.
-    pub numbers: BTreeMap<(SourceName, SnapshotId), u32>,
+    /// All manifests that are listed, complete or not.
+    pub listed: BTreeMap<(SourceName, SnapshotId), Numbers>,
     /// Manifests that are damaged or cannot be read, and objects of unknown names.
     pub findings: Vec<Finding>,
 }
 
-#[derive(Default)]
-struct Listed {
-    heads: BTreeMap<u32, u64>,
-    bodies: BTreeMap<u32, u64>,
+/// What a listing tells of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Its stored length in bytes.
+    pub size: u64,
+    /// When it was stored, by the store's clock.
+    pub modified: jiff::Timestamp,
 }
+
+/// The listed manifests of one snapshot, by number.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Numbers {
+    /// Heads.
+    pub heads: BTreeMap<u32, Stored>,
+    /// Bodies.
+    pub bodies: BTreeMap<u32, Stored>,
+}
+
+impl Numbers {
+    /// All numbers, from the lowest.
+    pub fn all(&self) -> BTreeSet<u32> {
+        self.heads.keys().chain(self.bodies.keys()).copied().collect()
+    }
+}
+
+/// Manifests by snapshot.
+type Listed = BTreeMap<(SourceName, SnapshotId), Numbers>;
 
 impl Catalogue {
     /// Lists the manifests of a node, and reads the heads that are not cached yet.
@@ -94,68 +116,98 @@ impl Catalogue {
             None => format!("{node}/manifests/"),
         };
         let mut catalogue = Self::default();
-        let mut listed: BTreeMap<(SourceName, SnapshotId), Listed> = BTreeMap::new();
-        remote.store.list(&prefix, &mut |object| {
-            match Key::parse(&object.key) {
-                Some(Key::Of(_, NodeKey::Head(source, id, n))) => {
-                    listed.entry((source, id)).or_default().heads.insert(n, object.size);
-                }
-                Some(Key::Of(_, NodeKey::Body(source, id, n))) => {
-                    listed.entry((source, id)).or_default().bodies.insert(n, object.size);
-                }
-                _ => catalogue.findings.push(Finding::unknown(object.key)),
+        let listed = list(remote, &prefix, &mut |key| catalogue.findings.push(Finding::unknown(key)))?;
+        let mut doubtful = Vec::new();
+        for (key, numbers) in &listed {
+            if !catalogue.take(ctx, remote, node, key, numbers, keeps)? {
+                doubtful.push(key.clone());
             }
-            ControlFlow::Continue(())
-        })?;
-        for (key, listed) in listed {
-            catalogue.take(ctx, remote, node, key, &listed, keeps)?;
+        }
+        catalogue.listed = listed;
+        // A listing is no instant: a manifest may have been written or removed while it went on. Only what a fresh one still shows counts.
+        while !doubtful.is_empty() {
+            ctx.stop.check()?;
+            let mut fresh = list(remote, &prefix, &mut |_| ())?;
+            let mut still = Vec::new();
+            for key in doubtful {
+                let numbers = fresh.remove(&key);
+                if catalogue.listed.get(&key) == numbers.as_ref() {
+                    continue;
+                }
+                catalogue.drop(&key);
+                let Some(numbers) = numbers else { continue };
+                if !catalogue.take(ctx, remote, node, &key, &numbers, keeps)? {
+                    still.push(key.clone());
+                }
+                catalogue.listed.insert(key, numbers);
+            }
+            doubtful = still;
         }
         Ok(catalogue)
     }
 
+    /// Forgets what was taken of a snapshot.
+    fn drop(&mut self, key: &(SourceName, SnapshotId)) {
+        let name = format!("{}/{}", key.0, key.1);
+        self.findings.retain(|finding| finding.snapshot.as_ref() != Some(&name));
+        self.snapshots.remove(key);
+        self.listed.remove(key);
+    }
+
+    /// The highest manifest number in use for an id, complete or not; 0 where there is none.
+    pub fn highest_number(&self, key: &(SourceName, SnapshotId)) -> u32 {
+        self.listed.get(key).and_then(|numbers| numbers.all().last().copied()).unwrap_or(0)
+    }
+
     /// Takes the manifests of one id: the highest complete number counts; a lower one does not hide that a higher one is damaged.
+    /// Gives whether all that was listed, and what it needs, is there.
     fn take(
         &mut self,
         ctx: &Context,
         remote: &Remote,
         node: &NodeName,
-        key: (SourceName, SnapshotId),
-        listed: &Listed,
+        key: &(SourceName, SnapshotId),
+        listed: &Numbers,
         keeps: bool,
-    ) -> Result<(), Error> {
-        let highest = listed.heads.keys().chain(listed.bodies.keys()).max().copied().unwrap_or(0);
-        self.numbers.insert(key.clone(), highest);
-        for (n, size) in listed.heads.iter().rev() {
+    ) -> Result<bool, Error> {
+        let mut all_there = true;
+        for (n, stored) in listed.heads.iter().rev() {
             let object = NodeKey::Head(key.0.clone(), key.1, *n).of(node).to_string();
-            let head = match read_head(ctx, remote, &object, *size, keeps) {
+            let head = match read_head(ctx, remote, &object, stored.size, keeps) {
                 Ok(head) => head,
+                Err(Error::Repository(error)) if error.is_absent() => {
+                    all_there = false;
+                    self.findings.push(Finding::damaged(object, key, MISSING.into()));
+                    continue;
+                }
                 Err(error) if error.is_damage() || matches!(error, Error::Unreadable { .. }) => {
                     let unknown = !error.is_damage();
-                    self.findings.push(Finding { unknown, ..Finding::damaged(object, &key, problem_of(&error)) });
+                    self.findings.push(Finding { unknown, ..Finding::damaged(object, key, problem_of(&error)) });
                     continue;
                 }
                 Err(error) => return Err(error),
             };
             if (&head.node, &head.source, head.id, head.n) != (node, &key.0, key.1, *n) || head.repository != remote.marker.repository {
-                self.findings.push(Finding::damaged(object, &key, "it speaks of another snapshot than its key".into()));
+                self.findings.push(Finding::damaged(object, key, "it speaks of another snapshot than its key".into()));
                 continue;
             }
             match listed.bodies.get(n) {
-                Some(length) if *length == head.body.length => match self.snapshots.get_mut(&key) {
+                Some(body) if body.size == head.body.length => match self.snapshots.get_mut(key) {
                     Some(shipped) => shipped.lower.push(head),
                     None => drop(self.snapshots.insert(key.clone(), Shipped { head, lower: Vec::new() })),
                 },
                 found => {
                     let body = NodeKey::Body(key.0.clone(), key.1, *n).of(node).to_string();
                     let problem = match found {
-                        Some(length) => format!("it has {length} bytes and should have {}", head.body.length),
-                        None => "it is missing".to_owned(),
+                        Some(body) => format!("it has {} bytes and should have {}", body.size, head.body.length),
+                        None => MISSING.to_owned(),
                     };
-                    self.findings.push(Finding::damaged(body, &key, problem));
+                    all_there &= found.is_some();
+                    self.findings.push(Finding::damaged(body, key, problem));
                 }
             }
         }
-        Ok(())
+        Ok(all_there)
     }
 
     /// Whether a finding is about a number below the one that counts, which has taken its place: it is no loss.
@@ -176,6 +228,40 @@ impl Catalogue {
         // Ids ascend within a source, so the last one of each name stays.
         self.snapshots.keys().filter(|(name, _)| name != source).cloned().collect()
     }
+}
+
+/// Lists the manifests below a prefix; `unknown` is told of keys that are none.
+fn list(remote: &Remote, prefix: &str, unknown: &mut dyn FnMut(String)) -> Result<Listed, Error> {
+    let mut listed = Listed::new();
+    remote.store.list(prefix, &mut |object| {
+        let stored = Stored { size: object.size, modified: object.modified };
+        match Key::parse(&object.key) {
+            Some(Key::Of(_, NodeKey::Head(source, id, n))) => {
+                listed.entry((source, id)).or_default().heads.insert(n, stored);
+            }
+            Some(Key::Of(_, NodeKey::Body(source, id, n))) => {
+                listed.entry((source, id)).or_default().bodies.insert(n, stored);
+            }
+            _ => unknown(object.key),
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(listed)
+}
+
+/// Numbers of the heads that are listed for each snapshot.
+pub(super) type Heads = BTreeMap<(SourceName, SnapshotId), BTreeSet<u32>>;
+
+/// The heads that the store lists now.
+pub(super) fn list_heads(remote: &Remote, node: &NodeName) -> Result<Heads, Error> {
+    let mut heads = Heads::new();
+    remote.store.list(&format!("{node}/manifests/"), &mut |object| {
+        if let Some(Key::Of(_, NodeKey::Head(source, id, n))) = Key::parse(&object.key) {
+            heads.entry((source, id)).or_default().insert(n);
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(heads)
 }
 
 /// What is wrong, from an error that names the object too.
@@ -231,7 +317,6 @@ fn read_head(ctx: &Context, remote: &Remote, key: &str, size: u64, keeps: bool) 
     }
     let text = match remote.store.get(key, HEAD_MAX as u64) {
         Ok(text) => text,
-        Err(error) if error.is_absent() => return Err(Error::damaged(key, "it vanished after it was listed")),
         Err(crate::repository::Error::TooLarge { .. }) => return Err(Error::damaged(key, "it is longer than a head can be")),
         Err(error) => return Err(error.into()),
     };
@@ -249,6 +334,17 @@ fn read_head(ctx: &Context, remote: &Remote, key: &str, size: u64, keeps: bool) 
 pub(super) fn remember(ctx: &Context, remote: &Remote, key: &str, text: &[u8]) {
     if let Some(path) = cache_path(ctx, remote, key) {
         keep(&path, text);
+    }
+}
+
+/// Forgets a head that was removed on purpose, unless it is the newest one known of its source: new ids must be above it.
+pub(super) fn forget(ctx: &Context, remote: &Remote, key: &str) {
+    let Some(path) = cache_path(ctx, remote, key) else { return };
+    let id = |name: &str| name.split('.').next().and_then(|id| id.parse::<SnapshotId>().ok());
+    let own = path.file_name().and_then(|name| id(name.to_str()?));
+    let known = path.parent().and_then(|folder| names_in(folder).ok()).unwrap_or_default();
+    if known.iter().filter_map(|name| id(name)).any(|other| own.is_some_and(|own| own < other)) {
+        let _ = fs::remove_file(path);
     }
 }
 

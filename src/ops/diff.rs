@@ -8,6 +8,7 @@ use super::assemble::lines_of;
 use super::entries::Entries;
 use super::name::SnapshotName;
 use super::snapshots::Found;
+use super::standing::Standing;
 use super::{Context, Error};
 use crate::format::entry::{self, Entry, Piece};
 use crate::format::names::NodeName;
@@ -62,6 +63,7 @@ pub struct Pair {
     pub after: String,
     old: Entries,
     new: Entries,
+    standing: [Standing; 2],
     /// Keep the local copies from being removed meanwhile.
     _held: [Option<Lock>; 2],
 }
@@ -72,9 +74,9 @@ impl Pair {
     /// # Errors
     /// [`Error::Absent`]; [`Error::Damaged`].
     pub fn open(ctx: &Context, node: Option<&NodeName>, before: &SnapshotName, after: &SnapshotName) -> Result<Self, Error> {
-        let (before, held_before, old) = entries_of(ctx, node, before)?;
-        let (after, held_after, new) = entries_of(ctx, node, after)?;
-        Ok(Self { before, after, old, new, _held: [held_before, held_after] })
+        let (before, first, held_before, old) = entries_of(ctx, node, before)?;
+        let (after, second, held_after, new) = entries_of(ctx, node, after)?;
+        Ok(Self { before, after, old, new, standing: [first, second], _held: [held_before, held_after] })
     }
 
     /// Compares them and calls `visit` with each difference, in path order.
@@ -85,7 +87,8 @@ impl Pair {
     /// # Errors
     /// [`Error::Damaged`]; what `visit` gives.
     pub fn compare(self, ctx: &Context, visit: &mut dyn FnMut(Change) -> Result<(), Error>) -> Result<Summary, Error> {
-        compare(ctx, self.old, self.new, visit)
+        let [first, second] = self.standing;
+        first.judge(second.judge(compare(ctx, self.old, self.new, visit)))
     }
 }
 
@@ -103,12 +106,14 @@ pub fn run(
     Pair::open(ctx, node, before, after)?.compare(ctx, visit)
 }
 
-fn entries_of(ctx: &Context, node: Option<&NodeName>, name: &SnapshotName) -> Result<(String, Option<Lock>, Entries), Error> {
+fn entries_of(ctx: &Context, node: Option<&NodeName>, name: &SnapshotName) -> Result<(String, Standing, Option<Lock>, Entries), Error> {
     // A damaged local copy is no reason to give up before the repository was asked.
     let near = Found::near(ctx, node, name)?.filter(|found| found.local.as_ref().is_some_and(|copy| copy.lines().is_ok()));
     let found = near.map_or_else(|| Found::look_up(ctx, node, name), Ok)?;
     let held = found.local.as_ref().map(|copy| copy.hold(ctx)).transpose()?;
-    Ok((found.name(), held, Entries::new(lines_of(ctx, &found)?)))
+    let standing = Standing::of(&found);
+    let lines = standing.judge(lines_of(ctx, &found))?;
+    Ok((found.name(), standing, held, Entries::new(lines)))
 }
 
 fn compare(

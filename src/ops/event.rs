@@ -67,6 +67,15 @@ pub enum Event {
         /// Stored bytes it needs.
         stored_bytes: u64,
     },
+    /// A snapshot was removed from the repository.
+    Removed {
+        /// The source.
+        source: SourceName,
+        /// Its id.
+        snapshot: SnapshotId,
+        /// Why.
+        why: String,
+    },
     /// A damaged snapshot was written again.
     Healed {
         /// The source.

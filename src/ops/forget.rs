@@ -1,65 +1,184 @@
-//! `forget`: removes one local copy that a person named.
+//! `forget`: removes one snapshot that a person named, from the node, from the repository, or from both.
 
 use serde::Serialize;
 
+use super::catalogue::{Catalogue, Numbers};
 use super::copies::{self, Copies};
 use super::event::Event;
 use super::locks::{self, Waiting};
-use super::name::SnapshotName;
+use super::name::{SnapshotName, Which};
+use super::node::Remote;
+use super::pins::Pins;
 use super::snapshots::{Found, Place, Row, View};
-use super::{Context, Error, verify};
-use crate::format::names::SourceName;
+use super::{Context, Error, removals, verify};
+use crate::format::names::{NodeName, SourceName};
 use crate::format::snapshot_id::SnapshotId;
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Whether the local copy goes.
+    pub local: bool,
+    /// Whether the shipped snapshot goes.
+    pub shipped: bool,
+    /// Another node's snapshot.
+    pub node: Option<NodeName>,
+    /// Go on although no other sound snapshot of the source is known.
+    pub even_the_last: bool,
+}
+
+impl Default for Options {
+    /// Both tiers, this node, and never the last one.
+    fn default() -> Self {
+        Self { local: true, shipped: true, node: None, even_the_last: false }
+    }
+}
 
 /// What would be removed.
 #[derive(Debug, Serialize)]
 pub struct Plan {
+    /// The node that took it.
+    pub node: NodeName,
     /// The source.
     pub source: SourceName,
     /// The snapshot.
     pub id: SnapshotId,
-    /// The folder of the local copy.
-    pub folder: std::path::PathBuf,
+    /// The folder of the local copy, when that goes.
+    pub folder: Option<std::path::PathBuf>,
     /// Bytes of its files.
     pub bytes: u64,
-    /// Whether it is in the repository too; `None` when the repository could not be asked.
+    /// Whether the shipped snapshot goes. Its id never comes back, and what only it needs is deleted by `prune`, later.
+    pub remove_shipped: bool,
+    /// Whether it is in the repository at all; `None` when the repository could not be asked.
     pub shipped: Option<bool>,
     /// An object of the shipped snapshot that is known to be damaged or missing.
     pub shipped_damage: Option<String>,
-    /// Whether it is the only sound snapshot of the source that is known.
+    /// Whether no sound snapshot of the source that is known stays.
     pub last_sound: bool,
 }
 
 /// Says what `forget` would remove.
 ///
 /// # Errors
-/// [`Error::Absent`] when there is no such local copy.
-pub fn plan(ctx: &Context, name: &SnapshotName) -> Result<Plan, Error> {
-    let view = View::read(ctx, None, name.source.as_ref())?;
-    let found = Found::look_up(ctx, None, name)?;
-    let Some(copy) = found.local else {
-        return Err(Error::Absent(format!("{}/{} has no local copy; `forget` removes local copies", found.source, found.id)));
+/// [`Error::Absent`] when there is nothing of it to remove; [`Error::Refused`] when it is pinned, when it is the last sound snapshot of the
+/// source, or when the repository was meant too and cannot be asked.
+pub fn plan(ctx: &Context, name: &SnapshotName, options: &Options) -> Result<Plan, Error> {
+    let found = match Found::look_up(ctx, options.node.as_ref(), name) {
+        Err(error @ Error::Damaged { .. }) if options.shipped => return damaged(ctx, name, options, error),
+        found => found?,
     };
+    let view = View::read(ctx, options.node.as_ref(), Some(&found.source))?;
+    if options.shipped && found.unreachable.is_some() {
+        let local = "`--local` removes the local copy alone";
+        return Err(Error::Refused(format!("the repository cannot be asked whether {} is there too: {local}", found.name())));
+    }
+    let local = found.local.as_ref().filter(|_| options.local);
+    let shipped = found.shipped.as_ref().filter(|_| options.shipped);
+    if local.is_none() && shipped.is_none() {
+        let place = if options.local { "has no local copy" } else { "is not in the repository" };
+        return Err(Error::Absent(format!("{} {place}", found.name())));
+    }
+    if let Some((remote, _)) = shipped {
+        refuse_pinned(ctx, remote, &found.node, &(found.source.clone(), found.id))?;
+    }
     let shipped_damage = match &found.shipped {
         Some((remote, shipped)) => verify::known_damage_of(ctx, remote, shipped)?.into_iter().next(),
         None => None,
     };
-    let is_elsewhere = |row: &&Row| row.id != found.id || (row.place == Place::Both && shipped_damage.is_none());
-    let others = view.rows.iter().filter(|row| row.source == found.source).filter(is_elsewhere);
-    let shipped = if view.unreachable.is_some() { None } else { Some(found.shipped.is_some()) };
-    let last_sound = copy.is_sound() && !others.into_iter().any(|row| row.problems.is_empty() && !row.future);
-    Ok(Plan { source: found.source, id: found.id, folder: copy.dir, bytes: copy.record.bytes, shipped, shipped_damage, last_sound })
+    let stays_here = found.local.as_ref().is_some_and(|copy| copy.is_sound() && local.is_none());
+    let stays_there = found.shipped.as_ref().is_some_and(|(_, there)| there.head.problems.is_empty()) && shipped.is_none();
+    let stays = stays_here || (stays_there && shipped_damage.is_none());
+    let being_removed = match &found.shipped {
+        Some((remote, _)) => removals::of_source(remote, &found.node, &found.source)?,
+        None => std::collections::BTreeSet::new(),
+    };
+    let gone = |row: &Row| row.place == Place::Shipped && being_removed.contains(&row.id);
+    let others = view.rows.iter().filter(|row| row.id != found.id && !row.future && !gone(row));
+    let last_sound = !stays && !others.into_iter().any(|row| row.problems.is_empty());
+    let plan = Plan {
+        bytes: found
+            .local
+            .as_ref()
+            .map(|copy| copy.record.bytes)
+            .or(found.shipped.as_ref().map(|(_, there)| there.head.bytes))
+            .unwrap_or(0),
+        folder: local.map(|copy| copy.dir.clone()),
+        remove_shipped: shipped.is_some(),
+        shipped: if found.unreachable.is_some() { None } else { Some(found.shipped.is_some()) },
+        node: found.node,
+        source: found.source,
+        id: found.id,
+        shipped_damage,
+        last_sound,
+    };
+    refuse_last(plan, options)
 }
 
-/// Removes the local copy.
+fn refuse_last(plan: Plan, options: &Options) -> Result<Plan, Error> {
+    if plan.last_sound && !options.even_the_last {
+        let why = "no other sound snapshot of the source is known: make one first, or say --even-the-last";
+        return Err(Error::Refused(format!("{}/{} stays: {why}", plan.source, plan.id)));
+    }
+    Ok(plan)
+}
+
+fn refuse_pinned(ctx: &Context, remote: &Remote, node: &NodeName, id: &(SourceName, SnapshotId)) -> Result<(), Error> {
+    match Pins::read(ctx, remote, node, Some(&id.0))?.of(id) {
+        Some(pin) if pin.why.is_empty() => Err(Error::Refused(format!("{}/{} is pinned: `windlass unpin` it first", id.0, id.1))),
+        Some(pin) => Err(Error::Refused(format!("{}/{} is pinned ({}): `windlass unpin` it first", id.0, id.1, pin.why))),
+        None => Ok(()),
+    }
+}
+
+/// The plan for a shipped snapshot whose manifest is damaged, and that is named in full: it is in the way of `prune` until it goes or is
+/// made good. That there is another sound one is not asked: this one is none.
+fn damaged(ctx: &Context, name: &SnapshotName, options: &Options, error: Error) -> Result<Plan, Error> {
+    let (Some(source), Which::Prefix(id)) = (&name.source, &name.which) else { return Err(error) };
+    let Ok(id) = id.parse::<SnapshotId>() else { return Err(error) };
+    let remote = Remote::open(ctx)?;
+    let node = options.node.as_ref().unwrap_or(&ctx.node);
+    refuse_pinned(ctx, &remote, node, &(source.clone(), id))?;
+    let problem = Some(super::error::chain(&error));
+    let (source, node) = (source.clone(), node.clone());
+    let plan = Plan {
+        node,
+        source,
+        id,
+        folder: None,
+        bytes: 0,
+        remove_shipped: true,
+        shipped: Some(true),
+        shipped_damage: problem,
+        last_sound: false,
+    };
+    Ok(plan)
+}
+
+/// Removes it. The repository goes first: if that fails, the local copy is still there.
 ///
 /// # Errors
-/// [`Error::Refused`] while somebody reads it.
+/// [`Error::Refused`] while somebody reads the local copy; what the store gives. When the credential may not delete, the snapshot is recorded
+/// as removed, and a `prune` that may delete ends it.
 pub fn run(ctx: &Context, plan: &Plan, wait: Waiting) -> Result<(), Error> {
-    let _lock = locks::source(ctx, &plan.source, "forget a copy of", wait)?;
-    let copies = Copies::read(ctx, &plan.source)?;
-    let copy = copies.find(plan.id).ok_or_else(|| Error::Absent(format!("{}/{} has gone meanwhile", plan.source, plan.id)))?;
-    copies::remove(ctx, copy)?;
-    ctx.tell(Event::CopyRemoved { source: plan.source.clone(), snapshot: plan.id, why: "it was forgotten on request".into() });
+    // The copy that is shipped at this moment must not lose its manifest between the two.
+    let _lock = match plan.folder {
+        Some(_) => Some(locks::source(ctx, &plan.source, "forget a snapshot of", wait)?),
+        None => None,
+    };
+    if plan.remove_shipped {
+        let remote = Remote::open(ctx)?;
+        let id = (plan.source.clone(), plan.id);
+        removals::record(ctx, &remote, &plan.node, &id, "it was forgotten on request")?;
+        let catalogue = Catalogue::read(ctx, &remote, &plan.node, Some(&plan.source))?;
+        let numbers = catalogue.listed.get(&id).cloned().unwrap_or_else(Numbers::default);
+        removals::delete(ctx, &remote, &plan.node, &id, &numbers)?;
+        ctx.tell(Event::Removed { source: id.0, snapshot: id.1, why: "it was forgotten on request".into() });
+    }
+    if plan.folder.is_some() {
+        let copies = Copies::read(ctx, &plan.source)?;
+        let copy = copies.find(plan.id).ok_or_else(|| Error::Absent(format!("{}/{} has gone meanwhile", plan.source, plan.id)))?;
+        copies::remove(ctx, copy)?;
+        ctx.tell(Event::CopyRemoved { source: plan.source.clone(), snapshot: plan.id, why: "it was forgotten on request".into() });
+    }
     Ok(())
 }

@@ -15,6 +15,7 @@
 //! [`undo`] (what a restore leaves), [`retire`] (four copies), [`locks`], [`state`] and [`work`] (where
 //! things lie), [`budget`] (memory), [`size`] (bytes in words), [`damage`], [`error`], [`event`].
 
+mod ahead;
 pub(crate) mod assemble;
 pub mod backup;
 mod bodies;
@@ -37,16 +38,25 @@ pub mod fetch;
 pub mod forget;
 pub mod heal;
 pub mod init;
+mod inventory;
 pub mod key_check;
 pub mod keys;
 pub mod lists;
 pub mod locks;
+mod lost;
+mod marks;
 pub mod name;
 pub mod node;
+mod obstacle;
 mod opened_packs;
 pub mod origin;
+mod pack_lists;
+pub mod pins;
+pub mod prune;
 mod remembered;
+mod removals;
 pub mod restore;
+pub mod retention;
 pub mod retire;
 pub mod ship;
 pub mod show;
@@ -54,7 +64,9 @@ pub mod size;
 pub mod snapshot;
 pub mod snapshots;
 pub mod spec;
+mod standing;
 pub mod state;
+pub mod stats;
 pub mod status;
 pub mod undo;
 pub mod verify;

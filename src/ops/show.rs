@@ -7,6 +7,7 @@ use super::facts::shipped_facts;
 use super::lists::read_body;
 use super::name::SnapshotName;
 use super::snapshots::{Found, Row, View};
+use super::standing::Standing;
 use super::{Context, Error, verify};
 use crate::format::line::Line;
 use crate::format::names::NodeName;
@@ -48,17 +49,18 @@ pub struct Outcome {
 /// [`Error::Absent`]; [`Error::Damaged`].
 pub fn run(ctx: &Context, name: &SnapshotName, node: Option<&NodeName>) -> Result<Outcome, Error> {
     let found = Found::look_up(ctx, node, name)?;
+    let standing = Standing::of(&found);
     let view = View::read(ctx, node, Some(&found.source))?;
     let row = view.rows.into_iter().find(|row| row.id == found.id);
     let row = row.ok_or_else(|| Error::Absent(format!("{} has just been removed", found.name())))?;
     let body = match &found.shipped {
-        Some((remote, shipped)) => Some(read_body(remote, shipped)?),
+        Some((remote, shipped)) => Some(standing.judge(read_body(remote, shipped))?),
         None => None,
     };
     let facts = match (&found.local, &found.shipped, &body) {
         (Some(copy), _, _) => copy.record.facts.clone(),
         (None, Some((remote, shipped)), Some(body)) if remote.keys.check_readable(&shipped.head).is_ok() => {
-            shipped_facts(ctx, remote, shipped, body)?
+            standing.judge(shipped_facts(ctx, remote, shipped, body))?
         }
         _ => serde_json::Value::Null,
     };

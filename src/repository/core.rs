@@ -14,6 +14,8 @@ use super::error::{At, Error};
 use super::fault::Fault;
 use super::folder::Folder;
 use super::patience::{ANSWER, FIRST_TRIES, Patience, TRIES, within};
+use super::rate::Rates;
+use super::settings::Keeping;
 use crate::sys::meter::Meter;
 
 /// Longest part of a key between slashes, in bytes: file systems take 255, and stores that keep files add endings of their own.
@@ -29,6 +31,8 @@ pub(super) struct Core {
     pub(super) prefix: Path,
     pub(super) description: Arc<str>,
     pub(super) patience: Patience,
+    pub(super) rates: Arc<Rates>,
+    pub(super) keeping: Keeping,
     pub(super) meter: Arc<Meter>,
     /// Whether the store has ever answered.
     pub(super) answered: AtomicBool,

@@ -1,14 +1,19 @@
 //! Creating an object: never over another, and settled by what the store holds rather than by what it said.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use object_store::path::Path;
-use object_store::{ObjectStore, PutMode, PutOptions, PutPayload};
+use object_store::{Attribute, ObjectStore, PutMode, PutOptions, PutPayload, TagSet};
 
 use super::core::Core;
 use super::error::Error;
 use super::fault::Fault;
-use super::patience::within;
-use super::wire::Damaged;
+use super::patience::within_besides;
+use super::rate::Waited;
+use super::settings::Keeping;
+use super::wire::{Damaged, Paced};
+use crate::format::key::{Key, NodeKey};
 
 /// What lies under a key after a create that did not answer "done".
 enum Lies {
@@ -49,12 +54,37 @@ impl Core {
     /// Puts an object unless the key is taken; `damaged` is sent in place of the signed bytes.
     pub(super) async fn put_new(&self, path: &Path, bytes: &Bytes, damaged: Option<Bytes>) -> Result<(), Fault> {
         self.check_folder()?;
-        let mut options = PutOptions::from(PutMode::Create);
+        let mut options = self.options(path);
+        let waited = Arc::new(Waited::default());
+        if self.rates.upload.is_some() {
+            options.extensions.insert(Paced { bytes: bytes.clone(), waited: Arc::clone(&waited) });
+        }
         if let Some(damaged) = damaged {
             options.extensions.insert(Damaged(damaged));
         }
         let limit = self.patience.transfer(bytes.len() as u64);
-        within(limit, self.store.put_opts(path, PutPayload::from(bytes.clone()), options)).await.map(|_| ())
+        let put = async {
+            // A folder takes an object in one go, so the time that it costs comes first.
+            if let (Some(rate), true) = (&self.rates.upload, self.folder.is_some()) {
+                rate.take(bytes.len() as u64, &waited).await;
+            }
+            self.store.put_opts(path, PutPayload::from(bytes.clone()), options).await.map_err(Fault::from)
+        };
+        within_besides(limit, &waited, put).await.map(|_| ())
+    }
+
+    /// What the bucket is asked of an object besides not to write over another.
+    fn options(&self, path: &Path) -> PutOptions {
+        let mut options = PutOptions::from(PutMode::Create);
+        let Keeping { storage_class, tags, .. } = &self.keeping;
+        let key = path.as_ref().strip_prefix(self.prefix.as_ref()).unwrap_or_default().trim_start_matches('/');
+        let is_pack = matches!(Key::parse(key), Some(Key::Of(_, NodeKey::Pack { .. })));
+        if let Some(class) = storage_class.as_ref().filter(|_| is_pack) {
+            options.attributes.insert(Attribute::StorageClass, class.clone().into());
+        }
+        let mut set = TagSet::default();
+        tags.iter().for_each(|(name, value)| set.push(name, value));
+        PutOptions { tags: set, ..options }
     }
 
     async fn lies(&self, path: &Path, bytes: &Bytes) -> Lies {

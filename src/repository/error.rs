@@ -129,13 +129,13 @@ pub enum Error {
     },
     /// No credential could be had.
     #[error(
-        "cannot {at}: no credential: set access_key_id and secret_access_key, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (profiles are \
-         not read); without them the node's role was asked for, in vain"
+        "cannot {at}: no credential for the store: set access_key_id and secret_access_key, or profile, or AWS_ACCESS_KEY_ID and \
+         AWS_SECRET_ACCESS_KEY, or mend what was tried"
     )]
     Credentials {
         /// What was being done.
         at: At,
-        /// What the last source of credentials gave.
+        /// What each place that was asked for one gave.
         #[source]
         cause: Cause,
     },

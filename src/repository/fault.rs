@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use object_store::client::{HttpError, HttpErrorKind};
 
+use super::credentials::NoCredential;
 use super::error::{At, Cause, Error};
 use super::refusal::Refusal;
-use super::wire::NoCredential;
 
 /// What went wrong in one try.
 #[derive(Debug)]
@@ -27,10 +27,10 @@ pub(super) enum Fault {
     TooShort { expected: u64, found: u64 },
     /// Another number of bytes came than was announced.
     Cut { expected: u64, found: u64 },
-    /// The store, or a source of credentials, answered.
+    /// The store answered.
     Refused(Refusal),
-    /// A source of credentials could not be reached.
-    NoCredential(Cause),
+    /// No credential could be had.
+    NoCredential(NoCredential),
     /// The certificate is not trusted.
     Certificate(Cause),
     /// The connection could not be made or broke, or no answer came in time. `sent`: the request may have arrived.
@@ -50,11 +50,11 @@ impl From<object_store::Error> for Fault {
             if let Some(refusal) = link.downcast_ref::<Refusal>() {
                 return Self::of_refusal(refusal.clone());
             }
-            if link.is::<NoCredential>() {
-                return Self::NoCredential(cause_below(link));
+            if let Some(none) = link.downcast_ref::<NoCredential>() {
+                return Self::NoCredential(none.clone());
             }
             if let Some(http) = link.downcast_ref::<HttpError>()
-                && !links(http).any(|deeper| deeper.is::<Refusal>() || deeper.is::<NoCredential>())
+                && !links(http).any(|deeper| deeper.is::<Refusal>())
             {
                 return Self::of_transport(http);
             }
@@ -83,7 +83,6 @@ impl Fault {
 
     fn of_refusal(refusal: Refusal) -> Self {
         match refusal.status {
-            _ if refusal.of_credentials => Self::Refused(refusal),
             404 if refusal.code == "NoSuchKey" => Self::Absent,
             304 | 412 => Self::Exists,
             _ => Self::Refused(refusal),
@@ -111,7 +110,8 @@ impl Fault {
     pub(super) fn is_passing(&self) -> bool {
         match self {
             Self::Refused(refusal) => refusal.is_passing(),
-            Self::Wavering | Self::Cut { .. } | Self::NoCredential(_) | Self::Broken { .. } => true,
+            Self::NoCredential(none) => none.passing,
+            Self::Wavering | Self::Cut { .. } | Self::Broken { .. } => true,
             _ => false,
         }
     }
@@ -126,7 +126,7 @@ impl Fault {
             Self::TooShort { expected, found } => Error::TooShort { at, expected, found },
             Self::Cut { expected, found } => Error::Cut { at, expected, found, tries },
             Self::Refused(refusal) => refusal_error(refusal, at, tries),
-            Self::NoCredential(cause) => Error::Credentials { at, cause },
+            Self::NoCredential(none) => Error::Credentials { at, cause: Cause(none.text) },
             Self::Certificate(cause) => Error::Certificate { at, cause },
             Self::Broken { cause, .. } => Error::Unreachable { help: connection_help(&cause.0), at, tries, cause },
             Self::Io(kind, cause) => io_error(kind, cause, at),
@@ -137,9 +137,6 @@ impl Fault {
 }
 
 fn refusal_error(refusal: Refusal, at: At, tries: u32) -> Error {
-    if refusal.of_credentials {
-        return Error::Credentials { at, cause: Cause(refusal.to_string()) };
-    }
     if refusal.is_passing() {
         return Error::Busy { at, tries, answer: Box::new(refusal) };
     }
@@ -207,7 +204,7 @@ fn is_of_connection(error: &HttpError) -> bool {
 }
 
 /// The texts of an error and all below it on one line, without those that another one already holds.
-fn cause_below(error: &(dyn StdError + 'static)) -> Cause {
+pub(super) fn cause_below(error: &(dyn StdError + 'static)) -> Cause {
     let mut texts: Vec<String> = Vec::new();
     for link in links(error) {
         let text = link.to_string();

@@ -4,8 +4,10 @@
 //! within an asynchronous runtime. Nothing is ever written over another object, a failed request is tried again with growing waits, and
 //! what a create left behind is decided by reading it back, not by what the store said.
 
+mod clock;
 mod core;
 mod create;
+mod credentials;
 mod downloads;
 mod error;
 mod fault;
@@ -13,13 +15,17 @@ mod folder;
 mod listing;
 mod location;
 mod open;
+mod origins;
 mod patience;
 mod probe;
+mod rate;
 mod read;
 mod refusal;
+mod requester;
 mod s3;
 mod settings;
 mod top;
+mod upload;
 mod uploads;
 mod wire;
 
@@ -33,11 +39,13 @@ use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::task::{JoinError, JoinHandle};
 
+pub use clock::StoreClock;
 pub use downloads::{Downloads, Request};
 pub use error::{At, Cause, Error};
 pub use probe::{Finding, Probe, Verdict};
+pub use rate::RATE_MIN;
 pub use refusal::Refusal;
-pub use settings::{FLOOR_RATE, Settings, Tools};
+pub use settings::{FLOOR_RATE, Keeping, Settings, Tools};
 pub use uploads::Uploads;
 
 use self::core::Core;
@@ -178,12 +186,21 @@ impl Repository {
         self.block_on(probe::run(&self.core))
     }
 
+    /// What the store's own clock says, and whether it keeps what is deleted. Writes a key under `probe/` and deletes it again; where the
+    /// credential may not delete, the next probe that may does.
+    ///
+    /// # Errors
+    /// What the store gives.
+    pub fn clock(&self) -> Result<StoreClock, Error> {
+        self.block_on(clock::read(&self.core))
+    }
+
     fn core(&self) -> Arc<Core> {
         Arc::clone(&self.core)
     }
 
     fn handle(&self) -> &Handle {
-        self.engine.0.as_ref().expect("the runtime is taken only on drop").handle()
+        self.engine.handle()
     }
 
     fn block_on<F: Future>(&self, future: F) -> F::Output {

@@ -6,13 +6,14 @@ use std::sync::atomic::AtomicBool;
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use object_store::path::Path;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 
 use super::core::{Core, Pages};
 use super::folder::Folder;
 use super::location::Location;
 use super::patience::Patience;
-use super::{Error, FLOOR_RATE, Repository, Settings, Tools, s3};
+use super::rate::Rates;
+use super::{Error, FLOOR_RATE, Keeping, Repository, Settings, Tools, s3};
 use crate::sys::environment::Environment;
 
 /// Threads that drive requests: enough to encrypt and hash for a fast line, few enough to leave the cores to compression.
@@ -40,22 +41,27 @@ impl Repository {
     /// [`Error::Settings`], [`Error::CaFile`], [`Error::FolderMissing`].
     pub fn open(settings: &Settings, environment: &dyn Environment, tools: Tools) -> Result<Self, Error> {
         let floor_rate = if settings.floor_rate == 0 { FLOOR_RATE } else { settings.floor_rate };
+        let rates = Arc::new(Rates::new(settings.upload_limit, settings.download_limit));
         match Location::parse(&settings.url)? {
             Location::Memory => Ok(Self::memory(tools)),
             Location::Folder(path) => {
                 let (folder, store) = Folder::open(&path)?;
-                let parts = Parts { folder: Some(folder), ..Parts::of(Arc::new(store)) };
-                Self::build(parts, format!("file://{}", path.display()), tools, floor_rate)
+                let parts = Parts { folder: Some(folder), rates, floor_rate, ..Parts::of(Arc::new(store)) };
+                Ok(Self::build(parts, format!("file://{}", path.display()), tools, engine()?))
             }
             Location::S3 { bucket, prefix } => {
-                let (store, endpoint) = s3::open(settings, &bucket, environment)?;
+                let engine = engine()?;
+                let surroundings = s3::Surroundings { environment, clock: &tools.clock, rates: &rates };
+                let (store, endpoint) = engine.handle().block_on(s3::open(settings, &bucket, &surroundings))?;
                 let store = Arc::new(store);
                 let pages: Arc<dyn Pages> = Arc::clone(&store) as _;
                 let description = match prefix.as_ref() {
                     "" => format!("s3://{bucket} at {endpoint}"),
                     prefix => format!("s3://{bucket}/{prefix} at {endpoint}"),
                 };
-                Self::build(Parts { pages: Some(pages), prefix, ..Parts::of(store) }, description, tools, floor_rate)
+                let keeping = settings.keeping.clone();
+                let parts = Parts { pages: Some(pages), prefix, rates, keeping, floor_rate, ..Parts::of(store) };
+                Ok(Self::build(parts, description, tools, engine))
             }
         }
     }
@@ -66,7 +72,8 @@ impl Repository {
     /// When the prefix cannot be one, or the system gives no threads.
     pub fn over(store: Arc<dyn ObjectStore>, prefix: &str, description: String, tools: Tools) -> Self {
         let prefix = Path::parse(prefix).expect("a prefix is made of parts that keys may have");
-        Self::build(Parts { prefix, ..Parts::of(store) }, description, tools, FLOOR_RATE).expect("the system gives two threads")
+        let engine = engine().expect("the system gives two threads");
+        Self::build(Parts { prefix, ..Parts::of(store) }, description, tools, engine)
     }
 
     /// A repository in memory, which goes with its last clone.
@@ -74,14 +81,7 @@ impl Repository {
         Self::over(Arc::new(InMemory::new()), "", "memory://".into(), tools)
     }
 
-    fn build(parts: Parts, description: String, tools: Tools, floor_rate: u64) -> Result<Self, Error> {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(WORKERS)
-            .max_blocking_threads(BLOCKING_THREADS)
-            .thread_name("repository")
-            .enable_all()
-            .build()
-            .map_err(|cause| Error::Settings(format!("the repository's threads cannot be started: {cause}")))?;
+    fn build(parts: Parts, description: String, tools: Tools, engine: Engine) -> Self {
         let Tools { clock, random, stop, meter } = tools;
         let core = Core {
             store: parts.store,
@@ -89,12 +89,32 @@ impl Repository {
             folder: parts.folder,
             prefix: parts.prefix,
             description: description.into(),
-            patience: Patience { clock, random, stop, floor_rate },
+            patience: Patience { clock, random, stop, floor_rate: parts.floor_rate },
+            rates: parts.rates,
+            keeping: parts.keeping,
             meter,
             answered: AtomicBool::new(false),
             served: AtomicBool::new(false),
         };
-        Ok(Self { core: Arc::new(core), engine: Arc::new(Engine(Some(runtime))), limit: None })
+        Self { core: Arc::new(core), engine: Arc::new(engine), limit: None }
+    }
+}
+
+fn engine() -> Result<Engine, Error> {
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .max_blocking_threads(BLOCKING_THREADS)
+        .thread_name("repository")
+        .enable_all()
+        .build()
+        .map_err(|cause| Error::Settings(format!("the repository's threads cannot be started: {cause}")))?;
+    Ok(Engine(Some(runtime)))
+}
+
+impl Engine {
+    /// For work on these threads.
+    pub(super) fn handle(&self) -> &Handle {
+        self.0.as_ref().expect("the runtime is taken only on drop").handle()
     }
 }
 
@@ -104,10 +124,21 @@ struct Parts {
     pages: Option<Arc<dyn Pages>>,
     folder: Option<Folder>,
     prefix: Path,
+    rates: Arc<Rates>,
+    keeping: Keeping,
+    floor_rate: u64,
 }
 
 impl Parts {
     fn of(store: Arc<dyn ObjectStore>) -> Self {
-        Self { store, pages: None, folder: None, prefix: Path::default() }
+        Self {
+            store,
+            pages: None,
+            folder: None,
+            prefix: Path::default(),
+            rates: Arc::default(),
+            keeping: Keeping::default(),
+            floor_rate: FLOOR_RATE,
+        }
     }
 }

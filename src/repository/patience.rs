@@ -1,14 +1,18 @@
 //! How long and how often is tried: limits of time, tries, and the waits between them.
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::sys::clock::Clock;
 use crate::sys::random::Random;
 use crate::sys::stop::{Stop, Stopped};
 
 use super::fault::Fault;
+use super::rate::Waited;
 
 /// Longest time to make a connection: a reachable host answers within a second or two.
 pub(super) const CONNECT: Duration = Duration::from_secs(10);
@@ -99,9 +103,31 @@ pub(super) async fn within<T, E: Into<Fault>>(limit: Duration, request: impl Fut
     }
 }
 
+/// Runs a request for at most `limit`, not counting the time that the limit of the rate has held it up.
+pub(super) async fn within_besides<T>(
+    limit: Duration,
+    waited: &Waited,
+    request: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, Fault> {
+    let mut request = pin!(request);
+    let began = Instant::now();
+    let mut due = began + limit;
+    loop {
+        if let Ok(outcome) = tokio::time::timeout_at(due, &mut request).await {
+            return outcome;
+        }
+        let later = began + limit + waited.total();
+        if later <= due {
+            return Err(Fault::timeout(limit));
+        }
+        due = later;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::repository::rate::Rate;
     use crate::sys::clock::FixedClock;
     use crate::sys::random::SeededRandom;
 
@@ -127,5 +153,27 @@ mod tests {
     #[test]
     fn a_transfer_may_take_as_long_as_the_floor_rate_needs() {
         assert_eq!(patience().transfer(10 << 20), ANSWER + Duration::from_secs(10));
+    }
+
+    #[test]
+    fn time_that_the_limit_of_the_rate_takes_is_not_held_against_a_transfer() {
+        let limit = Duration::from_millis(100);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (slow, waited) = (Rate::new(1 << 10), Waited::default());
+        let held_up = within_besides(limit, &waited, async {
+            for _ in 0..8 {
+                slow.take(64, &waited).await;
+            }
+            Ok(())
+        });
+        assert!(runtime.block_on(held_up).is_ok());
+        assert!(waited.total() > 3 * limit, "{waited:?}");
+        let waited = Waited::default();
+        let hangs = within_besides(limit, &waited, async {
+            slow.take(64, &waited).await;
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            Ok(())
+        });
+        assert!(matches!(runtime.block_on(hangs), Err(Fault::Broken { sent: true, .. })));
     }
 }

@@ -14,7 +14,8 @@ use super::Request;
 use super::core::Core;
 use super::error::Error;
 use super::fault::Fault;
-use super::patience::{ANSWER, within};
+use super::patience::{ANSWER, within, within_besides};
+use super::rate::{Rate, Waited};
 use crate::sys::buffer::Buffer;
 
 impl Core {
@@ -72,7 +73,24 @@ impl Core {
         if length > at_most {
             return Err(Fault::TooLarge { at_most, found: length });
         }
-        within(self.patience.transfer(length), body(result, length)).await
+        let waited = Waited::default();
+        let pace = Pace { rate: self.rates.download.as_deref(), waited: &waited };
+        within_besides(self.patience.transfer(length), &waited, body(result, length, &pace)).await
+    }
+}
+
+/// Keeps a download to the limit of the rate.
+struct Pace<'a> {
+    rate: Option<&'a Rate>,
+    waited: &'a Waited,
+}
+
+impl Pace<'_> {
+    /// Waits until so many bytes more may have come.
+    async fn keep(&self, bytes: u64) {
+        if let Some(rate) = self.rate {
+            rate.take(bytes, self.waited).await;
+        }
     }
 }
 
@@ -80,9 +98,12 @@ impl Core {
 const LARGE: usize = 1 << 20;
 
 /// Reads a body that must have exactly so many bytes.
-async fn body(result: GetResult, expected: u64) -> Result<Bytes, Fault> {
+async fn body(result: GetResult, expected: u64, pace: &Pace<'_>) -> Result<Bytes, Fault> {
     // The length was compared with the limit before.
     let length = usize::try_from(expected).map_err(|_| Fault::TooLarge { at_most: usize::MAX as u64, found: expected })?;
+    if matches!(result.payload, GetResultPayload::File(..)) {
+        pace.keep(expected).await;
+    }
     let result = match result {
         GetResult { payload: GetResultPayload::File(file, _), range, .. } if length >= LARGE => {
             let read = tokio::task::spawn_blocking(move || read_file(&file, range.start, length)).await;
@@ -102,6 +123,7 @@ async fn body(result: GetResult, expected: u64) -> Result<Bytes, Fault> {
         if found > expected {
             return Err(Fault::Cut { expected, found });
         }
+        pace.keep(chunk.len() as u64).await;
         if first.is_empty() && rest.is_none() {
             first = chunk;
             continue;

@@ -18,14 +18,12 @@ pub struct Refusal {
     pub message: String,
     /// The region that the bucket lies in, when the store told it.
     pub region: Option<String>,
-    /// Whether a source of credentials answered, not the store.
-    pub of_credentials: bool,
 }
 
 impl Refusal {
     /// A store's answer with this status and code.
     pub fn new(status: u16, code: &str) -> Self {
-        Self { status, code: code.to_owned(), message: String::new(), region: None, of_credentials: false }
+        Self { status, code: code.to_owned(), message: String::new(), region: None }
     }
 
     /// Reads code and message from the body of an answer, XML as S3 writes it.

@@ -1,6 +1,7 @@
 //! The HTTP layer under `object_store`: makes refusals tellable, bounds what is read of them, and can damage a body for the probe.
 
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -9,10 +10,12 @@ use object_store::ClientOptions;
 use object_store::client::{HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpRequestBody, HttpResponse};
 use object_store::client::{HttpResponseBody, HttpService, ReqwestConnector};
 
+use super::rate::{Rates, Waited};
 use super::refusal::Refusal;
+use super::upload;
 
 /// Most bytes that are read of an answer that says why something was refused: such documents have a few hundred.
-const REFUSAL_MAX: usize = 64 << 10;
+pub(super) const REFUSAL_MAX: usize = 64 << 10;
 
 /// Most bytes of one page of a listing: 1,000 keys of 1,024 bytes, escaped, with their metadata, have less.
 const PAGE_MAX: usize = 16 << 20;
@@ -21,20 +24,12 @@ const PAGE_MAX: usize = 16 << 20;
 #[derive(Clone, Debug)]
 pub(super) struct Damaged(pub(super) Bytes);
 
-/// No credential could be had; the source of credentials, not the store, is to blame.
-#[derive(Debug)]
-pub(super) struct NoCredential(HttpError);
-
-impl fmt::Display for NoCredential {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the source of credentials cannot be reached")
-    }
-}
-
-impl std::error::Error for NoCredential {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0.source()
-    }
+/// An extension of a PUT: it is sent as fast as the limit allows, and the time that it is held up is counted.
+#[derive(Clone, Debug)]
+pub(super) struct Paced {
+    /// The body, which an `object_store` request does not give out.
+    pub(super) bytes: Bytes,
+    pub(super) waited: Arc<Waited>,
 }
 
 /// A page of a listing that has no end.
@@ -49,41 +44,49 @@ impl fmt::Display for LongPage {
 
 impl std::error::Error for LongPage {}
 
-/// Connects to one store. Requests to any other host ask for credentials.
+/// Connects to one store.
 #[derive(Debug)]
 pub(super) struct Wire {
-    /// Host and port of the store.
-    pub(super) authority: String,
+    /// Where an upload is limited: the client that can send a body bit by bit.
+    pub(super) bit_by_bit: Option<reqwest::Client>,
+    /// The limits of the rate.
+    pub(super) rates: Arc<Rates>,
 }
 
 #[derive(Debug)]
 struct Service {
     inner: HttpClient,
-    authority: String,
+    bit_by_bit: Option<reqwest::Client>,
+    rates: Arc<Rates>,
 }
 
 impl HttpConnector for Wire {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
         let inner = ReqwestConnector::default().connect(options)?;
-        Ok(HttpClient::new(Service { inner, authority: self.authority.clone() }))
+        Ok(HttpClient::new(Service { inner, bit_by_bit: self.bit_by_bit.clone(), rates: Arc::clone(&self.rates) }))
     }
 }
 
 #[async_trait]
 impl HttpService for Service {
     async fn call(&self, mut request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        if let Some(Damaged(bytes)) = request.extensions_mut().remove() {
-            *request.body_mut() = HttpRequestBody::from(bytes);
+        let damaged = request.extensions_mut().remove().map(|Damaged(bytes)| bytes);
+        if let Some(bytes) = &damaged {
+            *request.body_mut() = HttpRequestBody::from(bytes.clone());
         }
-        let of_credentials = request.uri().authority().is_none_or(|authority| !authority.as_str().eq_ignore_ascii_case(&self.authority));
+        let paced = request.extensions_mut().remove::<Paced>();
         let is_look = request.method() == reqwest::Method::HEAD;
         let is_listing = request.uri().query().is_some_and(|query| query.contains("list-type="));
-        let response = self.inner.execute(request).await;
-        let response = response.map_err(|error| if of_credentials { unreachable_source(error) } else { error })?;
+        let response = match (paced, &self.bit_by_bit, &self.rates.upload) {
+            (Some(Paced { bytes, waited }), Some(client), Some(rate)) => {
+                upload::send(client, request, damaged.unwrap_or(bytes), Arc::clone(rate), waited).await?
+            }
+            _ => self.inner.execute(request).await?,
+        };
         if !response.status().is_success() {
-            let mut refusal = refused(response, of_credentials).await;
-            // An answer to HEAD has no body, so its status is all there is. Any other 404 must say that it means the object: a credential, a
-            // bucket or a path that a wrong endpoint does not know gives one too.
+            let mut refusal = refused(response).await;
+            // An answer to HEAD has no body, so its status is all there is. Any other 404 must say that it means the object: a bucket or a
+            // path that a wrong endpoint does not know gives one too.
             if is_look && refusal.status == 404 && refusal.code.is_empty() {
                 refusal.code = "NoSuchKey".into();
             }
@@ -97,21 +100,21 @@ impl HttpService for Service {
         if page.len() > PAGE_MAX {
             return Err(HttpError::new(HttpErrorKind::Decode, LongPage));
         }
+        // A page is not held up, so that its limit of time stands; what comes after it waits for it.
+        if let Some(rate) = &self.rates.download {
+            rate.charge(page.len() as u64);
+        }
         Ok(HttpResponse::from_parts(parts, page.into()))
     }
 }
 
-fn unreachable_source(error: HttpError) -> HttpError {
-    HttpError::new(error.kind(), NoCredential(error))
-}
-
 /// What an answer other than success says.
-async fn refused(response: HttpResponse, of_credentials: bool) -> Refusal {
+async fn refused(response: HttpResponse) -> Refusal {
     let (parts, body) = response.into_parts();
     let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(|text| text.chars().take(100).collect());
     // MinIO says in a header, also in answer to HEAD, what went wrong.
     let code: String = header("x-minio-error-code").unwrap_or_default();
-    let mut refusal = Refusal { region: header("x-amz-bucket-region"), of_credentials, ..Refusal::new(parts.status.as_u16(), &code) };
+    let mut refusal = Refusal { region: header("x-amz-bucket-region"), ..Refusal::new(parts.status.as_u16(), &code) };
     if let Ok(text) = read(body, REFUSAL_MAX).await {
         refusal = refusal.with_body(&text);
     }
@@ -119,7 +122,7 @@ async fn refused(response: HttpResponse, of_credentials: bool) -> Refusal {
 }
 
 /// Reads a body until its end or until it has more than `at_most` bytes.
-async fn read(body: HttpResponseBody, at_most: usize) -> Result<Bytes, HttpError> {
+pub(super) async fn read(body: HttpResponseBody, at_most: usize) -> Result<Bytes, HttpError> {
     let mut stream = body.bytes_stream();
     let mut bytes = BytesMut::new();
     while let Some(chunk) = stream.next().await {

@@ -52,7 +52,11 @@ fn what_is_done_exits_0() {
         &["diff", "tree/latest", "tree/latest"],
         &["restore", "tree", "--yes"],
         &["restore", "tree", "--undo", "--yes"],
-        &["forget", "tree/latest", "--yes"],
+        &["pin", "tree/latest", "--why", "w"],
+        &["unpin", "tree/latest"],
+        &["prune", "--yes"],
+        &["stats"],
+        &["forget", "tree/latest", "--local", "--yes"],
         &["config", "check"],
         &["config", "show"],
         &["config", "example"],
@@ -210,6 +214,9 @@ fn what_is_not_there_exits_6() {
         &["restore", "tree/2001", "--yes"],
         &["restore", "tree", "--undo", "--yes"],
         &["forget", "tree/2001", "--yes"],
+        &["pin", "tree/2001"],
+        &["prune", "nobody", "--yes"],
+        &["stats", "nobody"],
         &["list", "nobody"],
     ] {
         machine.run(command).expect(6);
@@ -249,6 +256,10 @@ fn every_document_has_its_schema_and_every_snapshot_its_fields() {
         ("init", &["init"]),
         ("restore", &["restore", "tree", "--yes"]),
         ("restore", &["restore", "tree", "--undo", "--yes"]),
+        ("pin", &["pin", "tree/latest", "--why", "w"]),
+        ("unpin", &["unpin", "tree/latest"]),
+        ("prune", &["prune", "--yes"]),
+        ("stats", &["stats"]),
         ("forget", &["forget", "tree/latest", "--yes"]),
         ("config", &["config", "show"]),
     ];
@@ -326,7 +337,7 @@ fn without_a_terminal_nothing_is_destroyed_unless_it_was_confirmed() {
     machine.write("a", b"changed since");
     machine.run(&["restore", "tree", "--yes"]).expect(0);
     let before = everything(&machine);
-    for command in [&["restore", "tree"][..], &["restore", "tree", "--undo"], &["forget", "tree/latest"]] {
+    for command in [&["restore", "tree"][..], &["restore", "tree", "--undo"], &["forget", "tree/latest", "--local"], &["prune"]] {
         let run = machine.run(command);
         run.expect(2);
         assert!(run.stderr.contains("--yes"), "{run:#?}");
@@ -352,6 +363,7 @@ fn a_dry_run_changes_nothing() {
         &["restore", "tree", "--from", "repository"],
         &["restore", "tree", "--undo"],
         &["forget", "tree/latest"],
+        &["prune"],
     ] {
         machine.run(&[command, &["--dry-run"]].concat()).expect(0);
         assert_same(&before, &everything(&machine));

@@ -178,7 +178,7 @@ fn an_id_from_the_future_is_no_floor_and_not_latest_and_stays() {
     assert_eq!(latest.id, ids[4]);
     let status = ops::status::run(&node.context()).unwrap();
     assert!(status.sources[0].wrong.iter().any(|wrong| wrong.contains("from the future")), "{status:?}");
-    let plan = ops::forget::plan(&node.context(), &format!("tree/{future}").parse().unwrap()).unwrap();
+    let plan = ops::forget::plan(&node.context(), &format!("tree/{future}").parse().unwrap(), &ops::forget::Options::default()).unwrap();
     ops::forget::run(&node.context(), &plan, None).unwrap();
     assert!(!node.path("local/tree").join(future.to_string()).exists());
 }
@@ -257,7 +257,7 @@ fn a_damaged_copy_takes_no_sound_ones_place() {
 }
 
 #[test]
-fn forgetting_the_last_copy_whose_bytes_are_sound_is_warned_of() {
+fn the_last_copy_whose_bytes_are_sound_is_not_forgotten_unless_that_is_meant() {
     let node = Node::with_folder();
     node.write("a", b"1");
     let id = node.init().backup();
@@ -265,7 +265,12 @@ fn forgetting_the_last_copy_whose_bytes_are_sound_is_warned_of() {
     fs::write(node.path("bucket").join(&pack), b"rot").unwrap();
     let options = ops::verify::Options { level: windlass::format::check::Level::Full, snapshots: Vec::new(), node: None };
     assert_eq!(ops::verify::run(&node.context(), &options).unwrap().damage.len(), 1);
-    let plan = ops::forget::plan(&node.context(), &format!("tree/{id}").parse().unwrap()).unwrap();
+    let name = format!("tree/{id}").parse().unwrap();
+    let options = ops::forget::Options { shipped: false, ..Default::default() };
+    let refused = ops::forget::plan(&node.context(), &name, &options).unwrap_err();
+    assert!(refused.to_string().contains("--even-the-last"), "{refused}");
+    let options = ops::forget::Options { even_the_last: true, ..options };
+    let plan = ops::forget::plan(&node.context(), &name, &options).unwrap();
     assert!(plan.last_sound && plan.shipped_damage == Some(pack), "{plan:?}");
 }
 
@@ -382,7 +387,7 @@ fn a_copy_that_is_being_read_stays_until_the_reader_is_done() {
 }
 
 /// A device: something that a snapshot cannot hold, so that it has a problem. As a user who may not make one, an unreadable file.
-fn rustix_mknod(path: &std::path::Path) {
+pub fn rustix_mknod(path: &std::path::Path) {
     use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
     if mknodat(CWD, path, FileType::CharacterDevice, Mode::RUSR, makedev(1, 3)).is_err() {
         use std::os::unix::fs::PermissionsExt;

@@ -19,7 +19,7 @@ use crate::support::node::Node;
 
 /// Every case, so that none can get lost.
 const CASES: [(&str, &[&str]); 2] = [
-    ("v1", &["encrypted", "everything", "numbers", "records", "two-sources"]),
+    ("v1", &["encrypted", "everything", "numbers", "pruned", "records", "two-sources"]),
     (
         "damaged",
         &[

@@ -8,9 +8,13 @@ use std::path::Path;
 const LINES_MAX: usize = 500;
 
 /// Crates that one room alone may name.
-const OWNED: [(&str, &str); 12] = [
+const OWNED: [(&str, &str); 16] = [
     ("object_store", "repository"),
     ("reqwest", "repository"),
+    ("aws_config", "repository"),
+    ("aws_credential_types", "repository"),
+    ("aws_smithy_runtime_api", "repository"),
+    ("aws_smithy_types", "repository"),
     ("zstd", "archive"),
     ("tar", "archive"),
     ("fastcdc", "archive"),

@@ -14,6 +14,7 @@ use super::entries::{Entries, kind_in_words};
 use super::name::SnapshotName;
 use super::node::Remote;
 use super::snapshots::Found;
+use super::standing::Standing;
 use super::{Context, Error};
 use crate::format::entry::{Entry, Kind, Piece};
 use crate::format::escape::escape;
@@ -55,9 +56,12 @@ pub fn run(ctx: &Context, name: &SnapshotName, node: Option<&NodeName>, path: &R
     let found = Found::look_up(ctx, node, name)?;
     let snapshot = found.name();
     let _held = found.local.as_ref().map(|copy| copy.hold(ctx)).transpose()?;
-    if !write_nearest(&mut out, &found, path, from_copy, &findings)? {
-        rest::write(&mut out, found, path, &findings)?;
-    }
+    let standing = Standing::of(&found);
+    standing.judge(match write_nearest(&mut out, &found, path, from_copy, &findings) {
+        Ok(true) => Ok(()),
+        Ok(false) => rest::write(&mut out, found, path, &findings),
+        Err(error) => Err(error),
+    })?;
     let damage =
         findings.take().into_iter().map(|(object, problem)| Damage { object, snapshot: Some(snapshot.clone()), problem }).collect();
     Ok(Outcome { bytes: out.written, damage })

@@ -14,6 +14,7 @@ use super::elsewhere::Tiers;
 use super::name::SnapshotName;
 use super::origin::Origin;
 use super::snapshots::Found;
+use super::standing::Standing;
 use super::work::work_folder;
 use super::{Context, Error, size};
 use crate::archive::Target;
@@ -94,11 +95,12 @@ pub fn run(ctx: &Context, name: &SnapshotName, options: &Options) -> Result<Outc
 /// `gaps`: where the whole is wanted, nothing is looked for elsewhere either, so that the caller can name more places first.
 fn fetch(ctx: &Context, found: Found, options: &Options, gaps: Gaps) -> Result<Outcome, Error> {
     let (source, id) = (found.source.clone(), found.id);
+    let standing = Standing::of(&found);
     ctx.phase(&source, Some(id), "fetching");
     let work = work_folder(ctx)?;
     Destination::check(&options.to)?;
     let nearest = nearest(&found, &options.from);
-    let mut opened = assemble::open(ctx, found, &options.from, &options.paths, &work)?;
+    let mut opened = standing.judge(assemble::open(ctx, found, &options.from, &options.paths, &work))?;
     if gaps == Gaps::Refuse {
         opened.tiers = Tiers { copies: false, repository: None };
     }
@@ -108,7 +110,9 @@ fn fetch(ctx: &Context, found: Found, options: &Options, gaps: Gaps) -> Result<O
         (Assembled { totals, downloaded, ..Assembled::default() }, Vec::new(), 0)
     } else {
         let destination = Destination::begin(&options.to, &*ctx.random)?;
-        let filled = fill(ctx, &opened, gaps, &destination, &work);
+        let filled = standing.judge(fill(ctx, &opened, gaps, &destination, &work));
+        // What is found nowhere any more because the snapshot was removed is not lost.
+        let filled = filled.and_then(|filled| if filled.0.lost.files() > 0 { standing.check().map(|()| filled) } else { Ok(filled) });
         destination.end(filled)?
     };
     let snapshot = format!("{source}/{id}");

@@ -16,8 +16,8 @@ use crate::ops::catalogue::{self, Catalogue, Shipped};
 use crate::ops::error::chain;
 use crate::ops::lists::read_own_body;
 use crate::ops::node::Remote;
-use crate::ops::ship::{Object, removed};
-use crate::ops::{Context, Error, verify};
+use crate::ops::ship::{Object, UsedNumbers};
+use crate::ops::{Context, Error, lost, removals, verify};
 
 /// Most damaged objects that are named of one snapshot.
 const NAMED: usize = 20;
@@ -92,7 +92,7 @@ impl Scan {
         for (key, shipped) in &catalogue.snapshots {
             ctx.stop.check()?;
             let known = patients.remove(key);
-            let used = catalogue.numbers.get(key).copied().unwrap_or(shipped.n());
+            let used = used_number(ctx, remote, &catalogue, key)?;
             let new = || Patient { source: key.0.clone(), id: key.1, shipped: None, ill: Vec::new(), used };
             let mut patient = known.unwrap_or_else(new);
             patient.shipped = Some(shipped.clone());
@@ -205,10 +205,10 @@ type Patients = BTreeMap<(SourceName, SnapshotId), Patient>;
 
 /// Snapshots with a manifest that cannot be used, or whose manifest is lost; not those that were removed on purpose.
 fn unread(ctx: &Context, remote: &Remote, catalogue: &Catalogue, gone: &mut Gone) -> Result<Patients, Error> {
-    let lost = verify::lost_manifests(ctx, remote, catalogue, &ctx.node)?;
+    let lost = lost::find(ctx, remote, catalogue, &ctx.node)?;
     let found = catalogue.findings.iter().filter(|finding| !finding.unknown && !catalogue.is_superseded(finding));
     let found = found.map(|finding| (finding.object.clone(), finding.problem.clone()));
-    let all = found.chain(lost.into_iter().map(|damage| (damage.object, damage.problem)));
+    let all = found.chain(lost.into_iter().map(|lost| (lost.object, lost.problem)));
     let mut patients = Patients::new();
     for (object, problem) in all {
         let Some(Key::Of(_, NodeKey::Head(source, id, n) | NodeKey::Body(source, id, n))) = Key::parse(&object) else { continue };
@@ -216,11 +216,16 @@ fn unread(ctx: &Context, remote: &Remote, catalogue: &Catalogue, gone: &mut Gone
         if gone.has(ctx, remote, &source, id)? {
             continue;
         }
-        let used = catalogue.numbers.get(&key).copied().unwrap_or(n);
+        let used = used_number(ctx, remote, catalogue, &key)?;
         let new = Patient { source, id, shipped: None, ill: Vec::new(), used: used.max(n) };
         patients.entry(key).or_insert(new).add(object, problem);
     }
     Ok(patients)
+}
+
+/// The highest number that is used for a snapshot, also when what lay under it is gone.
+fn used_number(ctx: &Context, remote: &Remote, catalogue: &Catalogue, key: &(SourceName, SnapshotId)) -> Result<u32, Error> {
+    Ok(catalogue.highest_number(key).max(UsedNumbers::highest_known(ctx, remote, &key.0, key.1)?))
 }
 
 /// Snapshots that were removed on purpose, by source, listed when first asked for.
@@ -230,7 +235,7 @@ struct Gone(BTreeMap<SourceName, BTreeSet<SnapshotId>>);
 impl Gone {
     fn has(&mut self, ctx: &Context, remote: &Remote, source: &SourceName, id: SnapshotId) -> Result<bool, Error> {
         if !self.0.contains_key(source) {
-            self.0.insert(source.clone(), removed(ctx, remote, source)?);
+            self.0.insert(source.clone(), removals::of_source(remote, &ctx.node, source)?);
         }
         Ok(self.0[source].contains(&id))
     }

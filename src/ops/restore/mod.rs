@@ -19,6 +19,7 @@ use super::locks::{self, Waiting};
 use super::name::{SnapshotName, Which};
 use super::origin::Origin;
 use super::snapshots::Found;
+use super::standing::Standing;
 use super::undo::{JOURNAL, Pending, Site, Step, UndoRecord, recover, site};
 use super::{Context, Error, size};
 use crate::format::names::{NodeName, SourceName};
@@ -183,7 +184,8 @@ pub fn run(ctx: &Context, plan: &Plan, wait: Waiting) -> Result<Outcome, Error> 
     pending.write(Step::Staging, &folder)?;
 
     ctx.phase(&spec.name, Some(found.id), "fetching");
-    let staged = staging::stage(ctx, found, &plan.options, &site, spec);
+    let standing = Standing::of(&found);
+    let staged = standing.judge(staging::stage(ctx, found, &plan.options, &site, spec));
     let staged = match staged.and_then(|staged| ctx.stop.check().map(|()| staged).map_err(Error::from)) {
         Ok(staged) => staged,
         Err(error) => {

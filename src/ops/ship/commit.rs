@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::numbers::UsedNumbers;
 use super::presence::{Object, Presence};
 use crate::format::body::{Body, Counts, ListRef};
 use crate::format::digest::Digest;
@@ -56,6 +57,7 @@ impl Manifest<'_> {
             )));
         }
         let reference = BodyRef { length: text.len() as u64, sha256: Digest::of(&text) };
+        UsedNumbers::of(self.ctx, self.remote, source)?.note(id, self.n)?;
         self.put(NodeKey::Body(source.clone(), id, self.n), text, BODY_MAX)?;
 
         // From here on the body protects what it names; what was deleted or marked before shows now.

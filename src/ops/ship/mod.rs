@@ -3,21 +3,24 @@
 //! [`one`] ships one snapshot in two passes over its lines: [`packing`] puts blobs that the repository does not have into packs,
 //! [`listing`] writes file lists that say where each blob lies; [`commit`] writes the manifest.
 //! [`again`] does the same for a snapshot that is to be healed.
-//! [`known`] is where blobs lie already, [`presence`] which of those objects can be relied on, [`journal`] what a broken run had sent.
+//! [`known`] is where blobs lie already, [`presence`] which of those objects can be relied on, [`journal`] what a broken run had
+//! sent, [`numbers`] the manifest numbers that are used up.
 
 mod again;
 mod commit;
 mod journal;
 mod known;
 mod listing;
+mod numbers;
 mod one;
 mod packing;
 mod presence;
 
 pub(crate) use again::{Again, Facet, Found, ship_again};
 pub(crate) use listing::KnownLists;
+pub(crate) use numbers::UsedNumbers;
 pub(crate) use packing::{CopySupply, local_damage};
-pub(crate) use presence::{Object, Presence, removed};
+pub(crate) use presence::{Object, Presence};
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -30,7 +33,7 @@ use super::event::Event;
 use super::locks::{self, Waiting};
 use super::node::Remote;
 use super::spec::SourceSpec;
-use super::{Context, Error, retire};
+use super::{Context, Error, removals, retire};
 use crate::format::names::SourceName;
 use crate::format::snapshot_id::SnapshotId;
 
@@ -99,7 +102,10 @@ pub fn run(ctx: &Context, source: &SourceName, options: &Options) -> Result<Outc
     let copies = Copies::read(ctx, source)?;
     let mut catalogue =
         if options.dry_run { Catalogue::glance(ctx, &remote, &ctx.node, None)? } else { Catalogue::read(ctx, &remote, &ctx.node, None)? };
-    let removed = presence::removed(ctx, &remote, source)?;
+    let removed = removals::of_source(&remote, &ctx.node, source)?;
+    if !options.dry_run {
+        numbers::UsedNumbers::of(ctx, &remote, source)?.tidy(&copies, &catalogue, source)?;
+    }
     let mut outcome = Outcome::default();
     for copy in choose(&copies, &catalogue, &removed, spec, options)? {
         if options.dry_run {

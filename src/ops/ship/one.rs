@@ -6,6 +6,7 @@ use super::commit::{Committed, Manifest, closed};
 use super::journal::{Journal, Record};
 use super::known::Known;
 use super::listing::{KnownLists, Listing};
+use super::numbers::UsedNumbers;
 use super::packing::{CopySupply, Packing, local_damage};
 use super::presence::{Object, Presence};
 use crate::archive;
@@ -27,7 +28,8 @@ pub(super) const ATTEMPTS: u32 = 3;
 
 /// Ships one snapshot.
 pub(super) fn ship(ctx: &Context, remote: &Remote, spec: &SourceSpec, copy: &Copy, catalogue: &Catalogue) -> Result<Head, Error> {
-    let used = catalogue.numbers.get(&(spec.name.clone(), copy.id())).copied().unwrap_or(0);
+    let numbers = UsedNumbers::of(ctx, remote, &spec.name)?;
+    let used = catalogue.highest_number(&(spec.name.clone(), copy.id())).max(numbers.highest(copy.id())?);
     for attempt in 1..=ATTEMPTS {
         let manifest = Manifest { ctx, remote, record: &copy.record, objective: spec.objective, catalogue, n: used + attempt, added: 0 };
         if let Committed::Done(head) = attempt_to(manifest, spec, copy)? {

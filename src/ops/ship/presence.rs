@@ -1,18 +1,13 @@
 //! Which objects of this node can be relied on: there, at their recorded size, not marked for deletion, not known as damaged.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::ops::ControlFlow;
-
-use serde::Deserialize;
 
 use crate::format::body::ListRef;
 use crate::format::digest::Digest;
 use crate::format::key::{Key, NodeKey, Objects};
-use crate::format::limits::RECORDS_MAX;
-use crate::format::names::SourceName;
-use crate::format::snapshot_id::SnapshotId;
 use crate::ops::node::Remote;
-use crate::ops::{Context, Error, verify};
+use crate::ops::{Context, Error, marks, verify};
 
 /// A pack, a file list or a pack list of this node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -58,27 +53,17 @@ pub(crate) struct Presence {
     unreliable: HashSet<Object>,
 }
 
-#[derive(Deserialize)]
-struct Mark {
-    object: String,
-}
-
 impl Presence {
     /// Reads the marks and the verdicts.
     pub(crate) fn read(ctx: &Context, remote: &Remote) -> Result<Self, Error> {
         let known = verify::known(ctx, remote, &ctx.node)?;
         let mut unreliable: HashSet<Object> = known.iter().filter_map(|check| Object::parse(&check.object)).collect();
-        for key in keys(remote, &format!("{}/prune/", ctx.node))? {
-            let text = match remote.store.get(&key, RECORDS_MAX as u64) {
-                Ok(text) => text,
-                // Its deletions are done; what they deleted is missing from the listing that follows.
-                Err(error) if error.is_absent() => continue,
-                Err(error) => return Err(error.into()),
-            };
-            for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-                let mark: Mark = serde_json::from_slice(line).map_err(|cause| Error::unreadable(&key)(cause.into()))?;
+        // Where a file of marks vanishes meanwhile, its deletions are done, and what they deleted is missing from the listing that follows.
+        for file in marks::list(remote, &ctx.node)? {
+            file.read(remote, &mut |mark| {
                 unreliable.extend(Object::parse(&mark.object));
-            }
+                Ok(())
+            })?;
         }
         Ok(Self { unreliable })
     }
@@ -109,26 +94,4 @@ impl Presence {
         let missing = wanted.iter().zip(&seen).filter(|((object, _), seen)| !**seen || self.unreliable.contains(object));
         Ok(missing.map(|((object, _), _)| *object).collect())
     }
-}
-
-/// All keys below a prefix.
-pub(super) fn keys(remote: &Remote, prefix: &str) -> Result<Vec<String>, Error> {
-    let mut keys = Vec::new();
-    remote.store.list(prefix, &mut |object| {
-        keys.push(object.key);
-        ControlFlow::Continue(())
-    })?;
-    Ok(keys)
-}
-
-/// Ids of a source that were removed on purpose: they never come back.
-pub(crate) fn removed(ctx: &Context, remote: &Remote, source: &SourceName) -> Result<BTreeSet<SnapshotId>, Error> {
-    let keys = keys(remote, &format!("{}/removed/{source}/", ctx.node))?;
-    Ok(keys
-        .iter()
-        .filter_map(|key| match Key::parse(key) {
-            Some(Key::Of(_, NodeKey::Removed(_, id))) => Some(id),
-            _ => None,
-        })
-        .collect())
 }

@@ -1,14 +1,9 @@
 //! The manifests of a node: heads and bodies as they are stored, and heads that should be there.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::ops::ControlFlow;
-
 use super::report::Report;
 use crate::format::FormatError;
 use crate::format::body::Body;
 use crate::format::head::Head;
-use crate::format::key::{Key, NodeKey};
 use crate::format::limits::HEAD_MAX;
 use crate::format::names::{NodeName, SourceName};
 use crate::format::snapshot_id::SnapshotId;
@@ -16,26 +11,12 @@ use crate::ops::catalogue::{Catalogue, Shipped};
 use crate::ops::damage::{Problem, settle};
 use crate::ops::error::chain;
 use crate::ops::lists::read_own_body;
+use crate::ops::lost;
 use crate::ops::node::Remote;
 use crate::ops::{Context, Error};
 
 /// A snapshot of a node.
 pub(super) type Id = (SourceName, SnapshotId);
-
-/// Numbers of the heads that are listed for each snapshot.
-pub(super) type Heads = BTreeMap<Id, BTreeSet<u32>>;
-
-/// The heads that the store lists now.
-pub(super) fn list_heads(remote: &Remote, node: &NodeName) -> Result<Heads, Error> {
-    let mut heads = Heads::new();
-    remote.store.list(&format!("{node}/manifests/"), &mut |object| {
-        if let Some(Key::Of(_, NodeKey::Head(source, id, n))) = Key::parse(&object.key) {
-            heads.entry((source, id)).or_default().insert(n);
-        }
-        ControlFlow::Continue(())
-    })?;
-    Ok(heads)
-}
 
 /// Reads head and body of a snapshot anew; the body, if both are what they were.
 ///
@@ -96,53 +77,12 @@ pub(super) fn take_findings(catalogue: &Catalogue, wanted: &dyn Fn(&str) -> bool
     }
 }
 
-/// Finds heads that other heads or this node remember, and that are neither listed nor recorded as removed.
+/// Reports heads that other heads or this node remember, and that are neither listed nor recorded as removed.
 pub(super) fn find_lost(ctx: &Context, remote: &Remote, catalogue: &Catalogue, node: &NodeName, report: &mut Report) -> Result<(), Error> {
-    let heads = list_heads(remote, node)?;
-    let mut remembered: BTreeMap<Id, String> = cached(ctx, remote, node);
-    for shipped in catalogue.snapshots.values() {
-        let head = &shipped.head;
-        let previous = head.previous.map(|id| (head.source.clone(), id));
-        let others = head.newest.iter().map(|(source, id)| (source.clone(), *id));
-        remembered.extend(previous.into_iter().chain(others).map(|id| (id, shipped.head_key())));
-    }
-    remembered.retain(|id, _| !heads.contains_key(id));
-    if remembered.is_empty() {
-        return Ok(());
-    }
-    remote.store.list(&format!("{node}/removed/"), &mut |object| {
-        if let Some(Key::Of(_, NodeKey::Removed(source, id))) = Key::parse(&object.key) {
-            remembered.remove(&(source, id));
-        }
-        ControlFlow::Continue(())
-    })?;
-    // What was shipped or removed since the first listing is no loss.
-    let now = list_heads(remote, node)?;
-    for (id, by) in remembered.into_iter().filter(|(id, _)| !now.contains_key(id)) {
-        let n = catalogue.numbers.get(&id).copied().unwrap_or(1);
-        let name = name_of(&id);
-        let problem =
-            Problem { text: format!("it is missing: {by} knows of it, and no record says that it was removed"), ..Problem::missing() };
-        report.firm_fault(NodeKey::Head(id.0, id.1, n).of(node).to_string(), Some(&name), problem);
+    for lost in lost::find(ctx, remote, catalogue, node)? {
+        report.firm_fault(lost.object, Some(&name_of(&lost.id)), Problem { text: lost.problem, ..Problem::missing() });
     }
     Ok(())
-}
-
-/// Snapshots whose heads this node has read in this very repository before.
-fn cached(ctx: &Context, remote: &Remote, node: &NodeName) -> BTreeMap<Id, String> {
-    let mut known = BTreeMap::new();
-    let Ok(state) = ctx.state() else { return known };
-    let folder = state.path(&["heads", &remote.marker.repository, node.as_str(), "manifests"]);
-    for source in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let Some(name) = source.file_name().to_str().and_then(|name| name.parse::<SourceName>().ok()) else { continue };
-        for head in fs::read_dir(source.path()).into_iter().flatten().flatten() {
-            let id = head.file_name().to_str().and_then(|file| file.split('.').next()?.parse().ok());
-            if let Some(id) = id {
-                known.insert((name.clone(), id), "this node".to_owned());
-            }
-        }
-    }
-    known
 }
 
 /// A snapshot as people name it.

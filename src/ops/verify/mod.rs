@@ -5,7 +5,6 @@
 //! stored byte), [`places`] (what lists say of packs, against what packs hold). Then [`local`] copies.
 //! [`verdicts`] is what is remembered of it.
 
-mod ahead;
 mod identity;
 mod local;
 mod manifests;
@@ -23,7 +22,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::catalogue::Catalogue;
+use super::catalogue::{Catalogue, list_heads};
 pub use super::damage::Damage;
 use super::error::chain;
 use super::name::SnapshotName;
@@ -39,7 +38,7 @@ use places::Places;
 use report::{Fault, Report};
 use scope::Scope;
 pub(crate) use verdicts::{INSIDE, superseded, write as record_verdicts};
-pub use verdicts::{damaged_manifests, known, known_damage_of};
+pub use verdicts::{damaged_manifests, known, known_damage_in, known_damage_of};
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -127,7 +126,7 @@ fn verify_repository(ctx: &Context, node: &NodeName, scope: &Scope, report: &mut
     lower_without_identity(&remote, report)?;
     let catalogue = Catalogue::read(ctx, &remote, node, None)?;
     manifests::take_findings(&catalogue, &|snapshot| scope.wants(snapshot), report);
-    let heads = manifests::list_heads(&remote, node)?;
+    let heads = list_heads(&remote, node)?;
     if scope.is_all() {
         manifests::find_lost(ctx, &remote, &catalogue, node, report)?;
     }
@@ -144,7 +143,7 @@ fn verify_repository(ctx: &Context, node: &NodeName, scope: &Scope, report: &mut
             }
         }
     }
-    needs.read_pack_lists(&remote, report)?;
+    needs.read_pack_lists(ctx, &remote, report)?;
     let needs_are_known = report.names_all_needs();
     // The manifests were read first, so what they name is in the listing unless it is lost.
     let node_files = presence::list(ctx, &remote, node, &mut needs, scope.is_all(), report)?;
@@ -167,18 +166,6 @@ fn verify_repository(ctx: &Context, node: &NodeName, scope: &Scope, report: &mut
     Ok(())
 }
 
-/// Manifests that other heads or this node remember, and that are neither listed nor recorded as removed: their heads' keys, each with its
-/// snapshot as `source/id`, and what is known of it.
-///
-/// # Errors
-/// What the store gives.
-pub(crate) fn lost_manifests(ctx: &Context, remote: &Remote, catalogue: &Catalogue, node: &NodeName) -> Result<Vec<Damage>, Error> {
-    let mut report = Report::new(Level::Quick);
-    manifests::find_lost(ctx, remote, catalogue, node, &mut report)?;
-    let lost = report.faults.into_iter();
-    Ok(lost.map(|(object, fault)| Damage { object, snapshot: fault.snapshot, problem: fault.problem.text }).collect())
-}
-
 /// Who has no identity at all proves stored bytes: they need no key.
 fn lower_without_identity(remote: &Remote, report: &mut Report) -> Result<(), Error> {
     if remote.marker.encryption == Encryption::Age && report.level > Level::Stored && remote.keys.identities()?.is_none() {
@@ -192,7 +179,7 @@ fn lower_without_identity(remote: &Remote, report: &mut Report) -> Result<(), Er
 fn forget_removed(remote: &Remote, node: &NodeName, report: &mut Report) -> Result<(), Error> {
     let doubtful = |fault: &Fault| !fault.firm && fault.snapshot.is_some() && fault.problem.verdict == Some(Verdict::Missing);
     if report.faults.values().any(doubtful) {
-        let heads = manifests::list_heads(remote, node)?;
+        let heads = list_heads(remote, node)?;
         let there: BTreeSet<String> = heads.keys().map(manifests::name_of).collect();
         report.faults.retain(|_, fault| !doubtful(fault) || fault.snapshot.as_ref().is_some_and(|snapshot| there.contains(snapshot)));
     }

@@ -2,28 +2,17 @@
 
 use std::path::Path;
 
-use bytes::Bytes;
-
-use super::ahead::Ahead;
 use super::report::Report;
-use crate::format::body::{Body, ListRef, Role};
+use crate::format::body::{Body, Role};
 use crate::format::digest::Digest;
-use crate::format::key::Objects;
-use crate::format::limits::PACK_LIST_MAX;
 use crate::format::names::NodeName;
-use crate::format::pack_list;
-use crate::ops::Error;
-use crate::ops::damage::Problem;
-use crate::ops::error::chain;
 use crate::ops::node::Remote;
-use crate::repository::Request;
-use crate::sys::sorter::{Sorted, Sorter};
+use crate::ops::pack_lists::PackLists;
+use crate::ops::{Context, Error};
+use crate::sys::sorter::Sorter;
 
 /// Memory of each sorter; what is more goes to the disk. 15,000 objects fit.
 const SORT_BUDGET: usize = 2 << 20;
-
-/// Pack lists that travel at once; nearly all of them are a few kilobytes.
-const PACK_LISTS_AHEAD: usize = 8;
 
 /// How an object of the repository came to be known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,7 +30,7 @@ pub(super) struct Needs {
     /// Objects by key: NUL, how seen, size, snapshot.
     objects: Sorter,
     /// Lists by name, each with what its bodies say of it.
-    lists: Sorter,
+    lists: Option<PackLists>,
     /// Lists of each snapshot and role, in order.
     sequence: Sorter,
     /// Packs by name, with size and snapshot.
@@ -101,7 +90,8 @@ impl Named {
 impl Needs {
     pub(super) fn new(work: &Path, node: &NodeName) -> Self {
         let sorter = || Sorter::new(work, SORT_BUDGET);
-        Self { objects: sorter(), lists: sorter(), sequence: sorter(), packs: sorter(), snapshots: 0, node: node.clone() }
+        let lists = Some(PackLists::new(work));
+        Self { objects: sorter(), lists, sequence: sorter(), packs: sorter(), snapshots: 0, node: node.clone() }
     }
 
     /// The objects that were gathered.
@@ -127,7 +117,9 @@ impl Needs {
     /// Adds the lists of a body.
     pub(super) fn body(&mut self, body: &Body, seen: Seen, snapshot: &str) -> Result<(), Error> {
         for (position, list) in body.lists.iter().enumerate() {
-            self.lists.push(&list_record(list, seen, snapshot))?;
+            // The least tag is that of a snapshot that needs the list, if there is one.
+            let tag = [&[seen as u8], snapshot.as_bytes()].concat();
+            self.lists.as_mut().expect("nothing is added once the lists are read").add(list, &tag)?;
             if seen == Seen::Needed {
                 let role = u8::from(list.role == Role::Facts);
                 let position = u32::try_from(position).expect("a body has at most 64 MiB");
@@ -141,17 +133,17 @@ impl Needs {
     }
 
     /// Reads the pack list of every list, each once, and adds lists, pack lists and packs as objects.
-    pub(super) fn read_pack_lists(&mut self, remote: &Remote, report: &mut Report) -> Result<(), Error> {
-        let mut lists = taken(&mut self.lists).sorted()?;
-        let (mut last, objects) = (Vec::new(), remote.objects(&self.node));
-        let mut ahead = Ahead::new(&remote.store, PACK_LISTS_AHEAD);
-        loop {
-            let mut more = || next_list(&mut lists, &mut last, &objects);
-            let Some(((list, seen, snapshot), answer)) = ahead.next(&mut more)? else { return Ok(()) };
+    pub(super) fn read_pack_lists(&mut self, ctx: &Context, remote: &Remote, report: &mut Report) -> Result<(), Error> {
+        let (lists, node) = (self.lists.take().expect("they are read once"), self.node.clone());
+        let objects = remote.objects(&node);
+        lists.read(ctx, remote, &node, &mut |named, packs| {
+            let list = named.list;
+            let seen = if named.first[0] == Seen::Needed as u8 { Seen::Needed } else { Seen::Named };
+            let snapshot = String::from_utf8_lossy(&named.first[1..]).into_owned();
             let key = objects.pack_list(list.list).to_string();
             self.object(objects.file_list(list.list).to_string(), seen, list.stored, &snapshot)?;
             self.object(key.clone(), seen, list.packs_length, &snapshot)?;
-            match read_pack_list(&list, answer) {
+            match packs {
                 Ok(packs) => {
                     for pack in packs {
                         self.object(objects.pack(pack.pack).to_string(), seen, pack.stored, &snapshot)?;
@@ -164,51 +156,14 @@ impl Needs {
                 Err(problem) if seen == Seen::Needed => report.fault(key, Some(&snapshot), problem),
                 Err(_) => {}
             }
-        }
+            Ok(())
+        })
     }
 }
 
 /// What was gathered; nothing is gathered after that.
 fn taken(sorter: &mut Sorter) -> Sorter {
     std::mem::replace(sorter, Sorter::new(Path::new(""), 0))
-}
-
-/// Sorts by what the bodies say of a list, so that each statement is looked at once, for a snapshot that needs it if there is one.
-fn list_record(list: &ListRef, seen: Seen, snapshot: &str) -> Vec<u8> {
-    let statement = [&list.list.as_bytes()[..], &list.stored.to_be_bytes(), list.packs_sha256.as_bytes(), &list.packs_length.to_be_bytes()];
-    [&statement.concat()[..], &[seen as u8], snapshot.as_bytes()].concat()
-}
-
-/// Length of the statement in a record of [`list_record`].
-const STATEMENT: usize = 32 + 8 + 32 + 8;
-
-type Listed = (ListRef, Seen, String);
-
-fn next_list(lists: &mut Sorted, last: &mut Vec<u8>, objects: &Objects) -> Result<Option<(Listed, Request)>, Error> {
-    while let Some(record) = lists.next()? {
-        let (statement, rest) = record.split_at(STATEMENT);
-        if statement == last.as_slice() {
-            continue;
-        }
-        statement.clone_into(last);
-        let digest = |at: usize| Digest::from_bytes(*statement[at..].first_chunk().expect("a statement has all its fields"));
-        let number = |at: usize| u64::from_be_bytes(*statement[at..].first_chunk().expect("a statement has all its fields"));
-        let list = ListRef { role: Role::Files, list: digest(0), stored: number(32), packs_sha256: digest(40), packs_length: number(72) };
-        let seen = if rest[0] == Seen::Needed as u8 { Seen::Needed } else { Seen::Named };
-        let key = objects.pack_list(list.list).to_string();
-        let at_most = list.packs_length.min(PACK_LIST_MAX as u64);
-        let snapshot = String::from_utf8_lossy(&rest[1..]).into_owned();
-        return Ok(Some(((list, seen, snapshot), Request { key, range: None, at_most })));
-    }
-    Ok(None)
-}
-
-fn read_pack_list(list: &ListRef, answer: Result<Bytes, Problem>) -> Result<Vec<pack_list::PackRef>, Problem> {
-    let text = answer?;
-    if text.len() as u64 != list.packs_length || Digest::of(&text) != list.packs_sha256 {
-        return Err(Problem::damaged("its bytes are not those that the manifest names"));
-    }
-    pack_list::read(&text).map_err(|cause| Problem::damaged(chain(&cause)))
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 
-use super::ahead::Ahead;
 use super::needs::{Named, Needs};
 use super::places::Places;
 use super::report::Report;
@@ -13,6 +12,7 @@ use crate::format::entry::Location;
 use crate::format::key::Objects;
 use crate::format::limits::PACK_MAX;
 use crate::format::names::NodeName;
+use crate::ops::ahead::Ahead;
 use crate::ops::budget::checking_threads;
 use crate::ops::damage::Problem;
 use crate::ops::error::chain;

@@ -67,8 +67,15 @@ pub fn damaged_manifests(remote: &Remote, node: &NodeName) -> Result<BTreeSet<(S
 /// # Errors
 /// What the store gives.
 pub fn known_damage_of(ctx: &Context, remote: &Remote, shipped: &Shipped) -> Result<Vec<String>, Error> {
+    known_damage_in(&known(ctx, remote, &shipped.head.node)?, remote, shipped)
+}
+
+/// The same, of verdicts that have been read.
+///
+/// # Errors
+/// What the store gives.
+pub fn known_damage_in(known: &Known, remote: &Remote, shipped: &Shipped) -> Result<Vec<String>, Error> {
     let node = &shipped.head.node;
-    let known = known(ctx, remote, node)?;
     if known.iter().next().is_none() {
         return Ok(Vec::new());
     }

@@ -93,15 +93,18 @@ fn frames_above_the_limits_are_refused() {
 
 #[test]
 fn file_lists_above_the_limits_are_refused() {
-    let line = |length: usize| format!("{}{}\n", folder(""), " ".repeat(length - folder("").to_string().len())).into_bytes();
-    let long_line = line((1 << 20) + 1);
-    let long_list: Vec<u8> = std::iter::repeat_n(line(1 << 20), 9).flatten().collect();
+    let padded = |path: &str, length: usize| {
+        let line = folder(path).to_string();
+        format!("{line}{}\n", " ".repeat(length - line.len())).into_bytes()
+    };
+    let long_line = padded("", (1 << 20) + 1);
+    let long_list: Vec<u8> = ["", "a", "b", "c", "d", "e", "f", "g", "h"].into_iter().flat_map(|path| padded(path, 1 << 20)).collect();
     let torn = folder("").to_string().into_bytes();
     let cases = [
         ("a line above 1 MiB", vec![frame(&long_line)], "a line of more than 1048576 bytes"),
         ("more than 8 MiB", long_list.chunks(4 << 20).map(frame).collect(), "more than 8388608 plain bytes"),
         ("a frame above 4 MiB", vec![frame(&long_list)], "4194304 are allowed"),
-        ("a window of 16 MiB", vec![wide(&line(1 << 20))], "a window above 8 MiB"),
+        ("a window of 16 MiB", vec![wide(&padded("", 1 << 20))], "a window above 8 MiB"),
         ("an end inside a line", vec![frame(&torn)], "ends inside a line"),
         ("no lines", Vec::new(), "hold no root directory"),
         ("no JSON", vec![frame(b"path\n")], "not the expected JSON"),

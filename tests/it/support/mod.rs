@@ -1,6 +1,7 @@
 //! What the tests share.
 
 pub mod authority;
+pub mod clocked;
 pub mod dying;
 pub mod forge;
 pub mod kill;
@@ -8,10 +9,13 @@ pub mod listing;
 pub mod node;
 pub mod odd;
 pub mod program;
+pub mod recorder;
 pub mod servers;
+pub mod session;
 #[allow(dead_code, reason = "which faults are used changes with the tests")]
 pub mod store;
 pub mod tree;
+pub mod world;
 
 use std::sync::Arc;
 

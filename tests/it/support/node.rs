@@ -66,7 +66,16 @@ impl Node {
 
     /// A node over a repository that is there already.
     pub fn over(repository: Repository, clock: Arc<FixedClock>, stop: Stop) -> Self {
-        let temp = tempfile::tempdir().unwrap();
+        Self::at(tempfile::tempdir().unwrap(), repository, clock, stop)
+    }
+
+    /// The same in memory, where the system has a folder for that: for tests that flush very often and care for nothing else of a disk.
+    pub fn in_memory(repository: Repository, clock: Arc<FixedClock>, stop: Stop) -> Self {
+        let temp = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        Self::at(temp, repository, clock, stop)
+    }
+
+    fn at(temp: TempDir, repository: Repository, clock: Arc<FixedClock>, stop: Stop) -> Self {
         let tree = temp.path().join("tree");
         std::fs::create_dir(&tree).unwrap();
         let kind = SourceKind::Directory { path: tree, exclude: Vec::new(), cross_filesystems: false };
@@ -103,7 +112,16 @@ impl Node {
 
     /// As [`Node::context`], and somebody else hears of each event as well.
     pub fn context_that_tells(&self, tell: impl Fn(&Event) + Send + Sync + 'static) -> Context {
-        let (repository, events) = (self.repository.clone(), self.events.clone());
+        self.context_of(self.repository.clone(), tell)
+    }
+
+    /// As [`Node::context`], of a process that reaches the repository in a way of its own.
+    pub fn context_over(&self, repository: Repository) -> Context {
+        self.context_of(repository, |_| ())
+    }
+
+    fn context_of(&self, repository: Repository, tell: impl Fn(&Event) + Send + Sync + 'static) -> Context {
+        let events = self.events.clone();
         let mut sources = self.sources.clone();
         for source in &mut sources {
             source.keep = self.keep;
@@ -157,6 +175,11 @@ impl Node {
         let path = self.path("tree").join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, bytes).unwrap();
+    }
+
+    /// Stores a text under any key.
+    pub fn put_text(&self, key: &str, text: &str) {
+        self.repository.create(key, text.to_owned().into()).unwrap();
     }
 
     /// Creates the repository.

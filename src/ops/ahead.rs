@@ -9,7 +9,7 @@ use crate::ops::damage::{Problem, settle};
 use crate::repository::{Downloads, Repository, Request};
 
 /// A queue of objects to be read, each with what is known of it.
-pub(super) struct Ahead<T> {
+pub(crate) struct Ahead<T> {
     downloads: Downloads,
     waiting: VecDeque<T>,
     ahead: usize,
@@ -17,7 +17,7 @@ pub(super) struct Ahead<T> {
 
 impl<T> Ahead<T> {
     /// A queue with so many downloads under way.
-    pub(super) fn new(store: &Repository, ahead: usize) -> Self {
+    pub(crate) fn new(store: &Repository, ahead: usize) -> Self {
         Self { downloads: store.downloads(ahead), waiting: VecDeque::new(), ahead }
     }
 
@@ -26,7 +26,7 @@ impl<T> Ahead<T> {
     /// # Errors
     /// What `more` gives, and what concerns the store as a whole.
     #[expect(clippy::type_complexity, reason = "an item and its answer")]
-    pub(super) fn next(
+    pub(crate) fn next(
         &mut self,
         more: &mut dyn FnMut() -> Result<Option<(T, Request)>, Error>,
     ) -> Result<Option<(T, Result<Bytes, Problem>)>, Error> {

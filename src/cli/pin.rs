@@ -1,0 +1,62 @@
+//! `windlass pin` and `windlass unpin`.
+
+use clap::Args;
+
+use super::args::Node;
+use super::context::Program;
+use super::exit::Exit;
+use super::failure::Failure;
+use crate::ops::name::SnapshotName;
+use crate::ops::pins;
+
+/// Keep a snapshot in the repository, whatever retention says, until it is unpinned.
+#[derive(Args, Debug)]
+pub(super) struct Pin {
+    /// The snapshot: SOURCE/ID, SOURCE/latest, or the beginning of an id.
+    #[arg(value_name = "SNAPSHOT")]
+    snapshot: SnapshotName,
+    /// Why, for whoever wonders later.
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    why: String,
+    #[command(flatten)]
+    node: Node,
+}
+
+/// Leave a pinned snapshot to retention again.
+#[derive(Args, Debug)]
+pub(super) struct Unpin {
+    /// The snapshot: SOURCE/ID, SOURCE/latest, or the beginning of an id.
+    #[arg(value_name = "SNAPSHOT")]
+    snapshot: SnapshotName,
+    #[command(flatten)]
+    node: Node,
+}
+
+impl Pin {
+    pub(super) fn run(&self, program: &Program) -> Result<Exit, Failure> {
+        set(program, &self.snapshot, &self.node, true, &self.why)
+    }
+}
+
+impl Unpin {
+    pub(super) fn run(&self, program: &Program) -> Result<Exit, Failure> {
+        set(program, &self.snapshot, &self.node, false, "")
+    }
+}
+
+fn set(program: &Program, snapshot: &SnapshotName, node: &Node, pinned: bool, why: &str) -> Result<Exit, Failure> {
+    let ctx = program.context()?;
+    let outcome = pins::set(&ctx, node.node.as_ref(), snapshot, pinned, why)?;
+    if program.output.json {
+        program.output.document(if pinned { "pin" } else { "unpin" }, &outcome);
+    } else {
+        let state = match (pinned, outcome.changed) {
+            (true, true) => "pinned: it stays in the repository until it is unpinned",
+            (true, false) => "was pinned already",
+            (false, true) => "not pinned any more: retention decides",
+            (false, false) => "was not pinned",
+        };
+        program.output.line(format!("{}/{}  {state}", outcome.source, outcome.id));
+    }
+    Ok(Exit::Done)
+}

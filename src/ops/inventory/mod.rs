@@ -1,0 +1,167 @@
+//! All packs, file lists and pack lists of a node beside what is said of them: which bodies name them, which are marked, which are there.
+//!
+//! Everything is sorted on disk by object. The order of reading is what makes it safe for whoever deletes by it, see [`Inventory::list`]
+//! and [`Inventory::name`]. [`record`] is the form on the disk, [`group`] what comes out.
+
+mod bodies;
+mod group;
+mod record;
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use super::catalogue::Catalogue;
+use super::marks::MarkFile;
+use super::node::Remote;
+use super::obstacle::Obstacle;
+use super::pack_lists::PackLists;
+use super::{Context, Error};
+use crate::format::key::{Key, NodeKey};
+use crate::format::names::{NodeName, SourceName};
+use crate::format::snapshot_id::SnapshotId;
+use crate::sys::sorter::Sorter;
+pub(super) use group::{Group, Groups};
+pub(super) use record::Owner;
+use record::{Item, Record};
+
+/// Memory of the sorter; what is more goes to the disk. 80,000 records fit.
+const SORT_BUDGET: usize = 4 << 20;
+
+/// Most unknown keys that are named; a bucket that is shared by mistake may hold any number.
+const UNKNOWN_MAX: usize = 20;
+
+/// Everything of a node, still to be brought together.
+pub(super) struct Inventory {
+    records: Sorter,
+    lists: PackLists,
+    /// Numbers of the node files.
+    pub(super) node_files: Vec<u32>,
+    /// Objects that are no packs or lists, and their bytes.
+    pub(super) others: (u64, u64),
+    /// Keys that this program does not know, at most a few of them.
+    pub(super) unknown: Vec<String>,
+}
+
+impl Inventory {
+    pub(super) fn new(work: &Path) -> Self {
+        let (records, lists) = (Sorter::new(work, SORT_BUDGET), PackLists::new(work));
+        Self { records, lists, node_files: Vec::new(), others: (0, 0), unknown: Vec::new() }
+    }
+
+    /// Lists everything below the node's folder. `marks` were listed before, so what they name and this listing does not have is gone.
+    ///
+    /// # Errors
+    /// What the store gives.
+    pub(super) fn list(&mut self, ctx: &Context, remote: &Remote, node: &NodeName) -> Result<(), Error> {
+        let mut failed = None;
+        remote.store.list(&format!("{node}/"), &mut |object| {
+            let taken = ctx.stop.check().map_err(Error::from).and_then(|()| match Key::parse(&object.key) {
+                Some(Key::Of(_, key)) => match Item::of(&key) {
+                    Some((item, sealed)) => {
+                        Ok(self.records.push(&Record::Listed { item, size: object.size, modified: object.modified, sealed }.to_bytes())?)
+                    }
+                    None => {
+                        if let NodeKey::Node(n) = key {
+                            self.node_files.push(n);
+                        }
+                        self.others = (self.others.0 + 1, self.others.1 + object.size);
+                        Ok(())
+                    }
+                },
+                _ => {
+                    if self.unknown.len() < UNKNOWN_MAX {
+                        self.unknown.push(object.key);
+                    }
+                    Ok(())
+                }
+            });
+            match taken {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(error) => {
+                    failed = Some(error);
+                    ControlFlow::Break(())
+                }
+            }
+        })?;
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Reads the marks; a file that has gone meanwhile named nothing that is still there.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`] when a line is no mark, [`Error::Refused`] when it names what is never marked; what the store gives.
+    pub(super) fn mark(&mut self, ctx: &Context, remote: &Remote, node: &NodeName, marks: &[MarkFile]) -> Result<(), Error> {
+        for (file, marks) in marks.iter().enumerate() {
+            ctx.stop.check()?;
+            let file = u32::try_from(file).expect("files of marks are far fewer");
+            marks.read(remote, &mut |mark| {
+                let item = match Key::parse(&mark.object) {
+                    Some(Key::Of(of, key)) if of == *node => Item::of(&key),
+                    _ => None,
+                };
+                let refused = || Error::Refused(format!("{} marks `{}`, which is never deleted", marks.key, mark.object));
+                let (item, _) = item.ok_or_else(refused)?;
+                Ok(self.records.push(&Record::Marked { item, file }.to_bytes())?)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Reads every body that is listed, but for those that `skip` names, and all they name: each protects that.
+    /// Gives what stands in the way of deleting anything.
+    ///
+    /// # Errors
+    /// What the store gives.
+    pub(super) fn name(
+        &mut self,
+        ctx: &Context,
+        remote: &Remote,
+        node: &NodeName,
+        catalogue: &Catalogue,
+        skip: &dyn Fn(&(SourceName, SnapshotId), u32) -> bool,
+    ) -> Result<Vec<Obstacle>, Error> {
+        let mut obstacles = Vec::new();
+        let mut sources: Vec<&SourceName> = catalogue.listed.keys().map(|(source, _)| source).collect();
+        sources.dedup();
+        for (snapshot, (id, numbers)) in catalogue.listed.iter().enumerate() {
+            let source = sources.binary_search(&&id.0).expect("it is among them");
+            let owner = Owner::of(source, snapshot);
+            for n in numbers.bodies.keys().filter(|n| !skip(id, **n)) {
+                ctx.stop.check()?;
+                match bodies::read(remote, node, catalogue, id, *n)? {
+                    bodies::Read::Body(body) => {
+                        for list in &body.lists {
+                            self.lists.add(list, &owner.to_bytes())?;
+                        }
+                    }
+                    bodies::Read::Obstacle(obstacle) => obstacles.push(obstacle),
+                    bodies::Read::Nothing => {}
+                }
+            }
+        }
+        let (lists, records) = (std::mem::replace(&mut self.lists, PackLists::new(Path::new(""))), &mut self.records);
+        lists.read(ctx, remote, node, &mut |named, packs| {
+            let owners = Owner::range(&named.first, &named.last);
+            let mut push = |item| -> Result<(), Error> { Ok(records.push(&Record::Named { item, owners }.to_bytes())?) };
+            push(Item::List(named.list.list))?;
+            push(Item::PackList(named.list.list))?;
+            match packs {
+                Ok(packs) => packs.iter().try_for_each(|pack| push(Item::Pack(pack.pack))),
+                Err(problem) => {
+                    let key = NodeKey::PackList(named.list.list).of(node).to_string();
+                    obstacles.push(Obstacle::damaged(key, problem.text));
+                    Ok(())
+                }
+            }
+        })?;
+        Ok(obstacles)
+    }
+
+    /// All of it, object by object.
+    ///
+    /// # Errors
+    /// What the disk gives.
+    pub(super) fn groups(self) -> Result<Groups, Error> {
+        Ok(Groups::new(self.records.sorted()?))
+    }
+}

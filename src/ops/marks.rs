@@ -1,0 +1,54 @@
+//! Marks of a node: what prune will delete, as it is listed and read.
+
+use std::ops::ControlFlow;
+
+use jiff::Timestamp;
+
+use super::Error;
+use super::node::Remote;
+use crate::format::key::{Key, NodeKey};
+use crate::format::limits::RECORDS_MAX;
+use crate::format::mark::{self, Mark};
+use crate::format::names::NodeName;
+
+/// A listed file of marks.
+#[derive(Clone, Debug)]
+pub(super) struct MarkFile {
+    /// Its key.
+    pub(super) key: String,
+    /// When it was stored, by the store's clock: from then on what it names counts as absent.
+    pub(super) since: Timestamp,
+}
+
+/// The files of marks that the store lists now.
+///
+/// # Errors
+/// What the store gives.
+pub(super) fn list(remote: &Remote, node: &NodeName) -> Result<Vec<MarkFile>, Error> {
+    let mut files = Vec::new();
+    remote.store.list(&format!("{node}/prune/"), &mut |object| {
+        if matches!(Key::parse(&object.key), Some(Key::Of(_, NodeKey::Prune(_)))) {
+            files.push(MarkFile { key: object.key, since: object.modified });
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(files)
+}
+
+impl MarkFile {
+    /// Hands on each mark; gives whether the file is still there.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`] when a line is no mark; what the store and `visit` give.
+    pub(super) fn read(&self, remote: &Remote, visit: &mut dyn FnMut(Mark) -> Result<(), Error>) -> Result<bool, Error> {
+        let text = match remote.store.get(&self.key, RECORDS_MAX as u64) {
+            Ok(text) => text,
+            Err(error) if error.is_absent() => return Ok(false),
+            Err(error) => return Err(error.into()),
+        };
+        for mark in mark::read(&text) {
+            visit(mark.map_err(Error::unreadable(&self.key))?)?;
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,225 @@
+//! `prune`: applies retention to the repository, and deletes what no manifest names, in two phases at least [`MARK_AGE`] apart.
+//!
+//! [`plan`] decides which snapshots go; [`sweep`] finds what nothing names, marks it, and deletes what was marked long enough ago.
+//! Safe without any lock while ships, fetches and other prunes run: `docs/FORMAT.md`, "Removing and pruning", says why.
+
+mod plan;
+mod sweep;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use super::catalogue::Catalogue;
+use super::event::Event;
+use super::inventory::Inventory;
+use super::node::Remote;
+use super::retention::Retention;
+use super::work::work_folder;
+use super::{Context, Error, marks, obstacle, removals};
+use crate::format::key::NodeKey;
+use crate::format::names::{NodeName, SourceName};
+use crate::format::snapshot_id::SnapshotId;
+use crate::repository::{self, StoreClock};
+pub use plan::{Plan, SourcePlan, plan};
+use sweep::Sweep;
+
+/// How old a mark must be, by the store's clock, before what it names is deleted: longer than any store takes to show what was written, and
+/// long enough for a person to notice.
+pub const MARK_AGE: SignedDuration = SignedDuration::from_hours(72);
+
+/// What is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Retention of these sources only; empty = all that the repository holds. Waste is always looked for in the whole node's part.
+    pub sources: Vec<SourceName>,
+    /// Another node's part of the repository.
+    pub node: Option<NodeName>,
+    /// The rules; `None` = no snapshot goes.
+    pub retention: Option<Retention>,
+    /// Only say what would be done.
+    pub dry_run: bool,
+}
+
+impl Options {
+    /// The catalogue; a dry run keeps nothing of what it reads.
+    fn read(&self, ctx: &Context, remote: &Remote, node: &NodeName) -> Result<Catalogue, Error> {
+        let read = if self.dry_run { Catalogue::glance } else { Catalogue::read };
+        read(ctx, remote, node, None)
+    }
+}
+
+/// Objects and their stored bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Tally {
+    /// How many.
+    pub objects: u64,
+    /// Their stored bytes.
+    pub bytes: u64,
+}
+
+impl Tally {
+    /// Counts an object of this size.
+    pub(super) fn add(&mut self, bytes: u64) {
+        self.objects += 1;
+        self.bytes += bytes;
+    }
+}
+
+/// A snapshot that was removed, or in a dry run would be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Removed {
+    /// The source.
+    pub source: SourceName,
+    /// Its id.
+    pub id: SnapshotId,
+    /// Why.
+    pub why: String,
+}
+
+/// What was done, or in a dry run would be.
+#[derive(Debug, Default, Serialize)]
+pub struct Outcome {
+    /// Snapshots.
+    pub removed: Vec<Removed>,
+    /// Manifest bodies of shipments that were broken off.
+    pub bodies: u64,
+    /// Packs and lists that snapshots need.
+    pub live: Tally,
+    /// Packs and lists that nothing names, newly marked.
+    pub marked: Tally,
+    /// Marked ones whose time has not come.
+    pub waiting: Tally,
+    /// When the time of the first of these comes, by the store's clock.
+    pub next_deletion: Option<Timestamp>,
+    /// Marked ones that were deleted.
+    pub deleted: Tally,
+    /// Packs and lists that nothing names, but that are newer than the newest manifest: a shipment may be under way.
+    pub unsettled: Tally,
+    /// Why deleting stopped: the credential may not.
+    pub denied: Option<String>,
+    /// Whether the store keeps what is deleted as old versions.
+    pub keeps_versions: bool,
+}
+
+/// Carries a plan out, then sweeps. Of the plan only what still holds is done.
+///
+/// # Errors
+/// [`Error::Damaged`] or [`Error::Refused`] when something stands in the way of deleting, as `docs/FORMAT.md` lists it; what the store gives.
+/// A denied delete is in the outcome, not an error.
+pub fn run(ctx: &Context, options: &Options, planned: &Plan) -> Result<Outcome, Error> {
+    let remote = Remote::open(ctx)?;
+    let node = options.node.as_ref().unwrap_or(&ctx.node);
+    let clock = match options.dry_run {
+        // Nothing is written, so this machine's clock has to do.
+        true => StoreClock { now: ctx.clock.now(), keeps_versions: false },
+        false => remote.store.clock()?,
+    };
+    let mut outcome = Outcome { keeps_versions: clock.keeps_versions, ..Outcome::default() };
+    ctx.meter.set_phase("pruning");
+
+    // The order matters. Marks are listed before the objects, so a mark whose objects are not listed has done its work. Objects are listed
+    // before the bodies are read, and the newest head is taken from a listing that ended before the one that the bodies come from began:
+    // so whatever is older than that head and needed by a snapshot has its body in the second listing.
+    let files = marks::list(&remote, node)?;
+    let first = options.read(ctx, &remote, node)?;
+    let newest_head = first.listed.values().flat_map(|numbers| numbers.heads.values()).map(|head| head.modified).max();
+    let mut inventory = Inventory::new(&work_folder(ctx)?);
+    inventory.list(ctx, &remote, node)?;
+    let recorded = removals::of_node(&remote, node)?;
+    let mut obstacles = obstacle::of_manifests(ctx, &remote, node, &first, &recorded)?;
+    obstacles.extend(obstacle::of_listing(&remote, node, &inventory.unknown, &inventory.node_files)?);
+    obstacle::check(ctx, obstacles)?;
+
+    let going = still_going(ctx, &remote, options, planned, &first)?;
+    remove(ctx, &remote, node, going, options.dry_run, &mut outcome)?;
+
+    let second = match options.dry_run {
+        true => first,
+        false => {
+            let second = Catalogue::read(ctx, &remote, node, None)?;
+            let recorded = removals::of_node(&remote, node)?;
+            obstacle::check(ctx, obstacle::of_manifests(ctx, &remote, node, &second, &recorded)?)?;
+            second
+        }
+    };
+    let broken_off = broken_off(&second, newest_head);
+    remove_bodies(ctx, &remote, node, &broken_off, options.dry_run, &mut outcome)?;
+    inventory.mark(ctx, &remote, node, &files)?;
+    let gone = |id: &(SourceName, SnapshotId)| outcome.removed.iter().any(|removed| removed.source == id.0 && removed.id == id.1);
+    let would_go = |id: &(SourceName, SnapshotId), n| options.dry_run && (gone(id) || broken_off.contains(&(id.clone(), n)));
+    obstacle::check(ctx, inventory.name(ctx, &remote, node, &second, &would_go)?)?;
+    let sweep = Sweep { ctx, remote: &remote, node, now: clock.now, newest_head, files, dry_run: options.dry_run };
+    sweep.run(inventory.groups()?, &mut outcome)?;
+    Ok(outcome)
+}
+
+type Going = Vec<(Removed, super::catalogue::Numbers)>;
+
+/// What of a plan still holds, with the manifests that are listed, and what earlier runs have begun to remove.
+fn still_going(ctx: &Context, remote: &Remote, options: &Options, planned: &Plan, catalogue: &Catalogue) -> Result<Going, Error> {
+    let now = plan::of_catalogue(ctx, remote, options, catalogue)?;
+    let holds = |removed: &Removed| planned.removals().any(|one| one.source == removed.source && one.id == removed.id);
+    let going = now.removals().filter(|removed| now.is_begun(removed) || holds(removed));
+    Ok(going.filter_map(|removed| Some((removed.clone(), catalogue.listed.get(&(removed.source.clone(), removed.id))?.clone()))).collect())
+}
+
+fn remove(ctx: &Context, remote: &Remote, node: &NodeName, going: Going, dry_run: bool, outcome: &mut Outcome) -> Result<(), Error> {
+    for (removed, numbers) in going {
+        ctx.stop.check()?;
+        if !dry_run && outcome.denied.is_none() {
+            let id = (removed.source.clone(), removed.id);
+            removals::record(ctx, remote, node, &id, &removed.why)?;
+            if !allowed(removals::delete(ctx, remote, node, &id, &numbers), outcome)? {
+                continue;
+            }
+            ctx.tell(Event::Removed { source: id.0, snapshot: id.1, why: removed.why.clone() });
+        }
+        if outcome.denied.is_none() {
+            outcome.removed.push(removed);
+        }
+    }
+    Ok(())
+}
+
+type BrokenOff = std::collections::BTreeSet<((SourceName, SnapshotId), u32)>;
+
+/// Bodies without a head whose writers are long gone: a node ships under one lock, so whoever wrote a body before a head that is later was
+/// done with it, and a head of its own would be listed.
+fn broken_off(catalogue: &Catalogue, newest_head: Option<Timestamp>) -> BrokenOff {
+    let bodies = catalogue.listed.iter().flat_map(|(id, numbers)| {
+        let headless = numbers.bodies.iter().filter(|(n, _)| !numbers.heads.contains_key(n));
+        headless.map(move |(n, body)| (id, *n, body.modified))
+    });
+    let older = bodies.filter(|(_, _, modified)| newest_head.is_some_and(|newest| *modified < newest));
+    older.map(|(id, n, _)| (id.clone(), n)).collect()
+}
+
+fn remove_bodies(
+    ctx: &Context,
+    remote: &Remote,
+    node: &NodeName,
+    bodies: &BrokenOff,
+    dry_run: bool,
+    outcome: &mut Outcome,
+) -> Result<(), Error> {
+    for ((source, id), n) in bodies {
+        ctx.stop.check()?;
+        let key = NodeKey::Body(source.clone(), *id, *n).of(node).to_string();
+        if outcome.denied.is_none() && (dry_run || allowed(remote.store.delete(&key), outcome)?) {
+            outcome.bodies += 1;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a delete took place; one that is denied ends all deleting, not the run.
+fn allowed(deleted: Result<(), repository::Error>, outcome: &mut Outcome) -> Result<bool, Error> {
+    match deleted {
+        Ok(()) => Ok(true),
+        Err(error) if error.is_denied() => {
+            outcome.denied = Some(super::error::chain(&error));
+            Ok(false)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
