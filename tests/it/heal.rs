@@ -335,6 +335,8 @@ fn a_damaged_copy_is_made_anew_and_shares_what_is_sound_with_the_others_still() 
     let shares = inode(first, "large") == inode(third, "large");
     spoil(data(second, "second"));
     fs::write(data(third, "third"), b"other bytes").unwrap();
+    // What a killed run has left.
+    fs::create_dir_all(node.path(format!("local/tree/{third}.partial/data"))).unwrap();
     assert!(!verify(&node, Level::Full).damage.is_empty());
     let outcome = heal(&node);
     assert!(outcome.unhealed.is_empty() && outcome.postponed.is_empty(), "{outcome:?}");
