@@ -51,6 +51,10 @@ fn sentence(event: &Event) -> String {
             let (added, stored) = (human::bytes(*added_bytes), human::bytes(*stored_bytes));
             format!("{source}/{snapshot}: shipped, {added} added, {stored} in all")
         }
+        Event::Healed { source, snapshot, n, added_bytes } => {
+            format!("{source}/{snapshot}: written again as number {n}, {} added", human::bytes(*added_bytes))
+        }
+        Event::CopyHealed { source, snapshot } => format!("{source}/{snapshot}: the local copy is sound again"),
         Event::Removed { source, snapshot, why } => format!("{source}/{snapshot}: removed from the repository: {why}"),
         Event::Restored { source, snapshot: Some(snapshot) } => format!("{source}: holds {snapshot} again"),
         Event::Restored { source, snapshot: None } => format!("{source}: what was there before is back"),

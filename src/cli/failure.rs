@@ -65,7 +65,7 @@ pub(super) fn hint(error: &ops::Error) -> Option<&'static str> {
     match error {
         ops::Error::Unreadable { cause: FormatError::Version(_), .. } => Some("a newer version of windlass wrote it: use that one"),
         error if error.is_damage() => Some(
-            "`windlass verify --full` names all that is damaged; what new snapshots need of it is then stored anew by `windlass backup`",
+            "`windlass verify --full` names all that is damaged; `windlass heal` then makes sound again what lies intact somewhere else",
         ),
         error if error.is_unreachable() => Some("what is local still works: `windlass list`, `windlass restore SOURCE --from local`"),
         error => match io_kind(error)? {

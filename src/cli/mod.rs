@@ -18,6 +18,7 @@ pub mod exit;
 mod failure;
 mod fetch;
 mod forget;
+mod heal;
 mod human;
 mod identity;
 mod init;
@@ -77,6 +78,7 @@ enum Command {
     Diff(diff::Diff),
     Restore(restore::Restore),
     Verify(verify::Verify),
+    Heal(heal::Heal),
     Status(status::Status),
     Forget(forget::Forget),
     Pin(pin::Pin),
@@ -104,6 +106,7 @@ impl Command {
             Self::Diff(command) => command.run(program),
             Self::Restore(command) => command.run(program),
             Self::Verify(command) => command.run(program),
+            Self::Heal(command) => command.run(program),
             Self::Status(command) => command.run(program),
             Self::Forget(command) => command.run(program),
             Self::Pin(command) => command.run(program),

@@ -2,12 +2,14 @@
 
 use clap::Args;
 
-use super::args::Node;
+use super::args::{Node, Wait};
 use super::context::Program;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::heal;
 use super::human;
 use crate::format::check::Level;
+use crate::ops::heal::What;
 use crate::ops::name::SnapshotName;
 use crate::ops::verify::{self, Options, Outcome};
 
@@ -25,6 +27,11 @@ pub(super) struct Verify {
     full: bool,
     #[command(flatten)]
     node: Node,
+    /// Then heal what was found, as `windlass heal` does; the exit code is what that gives.
+    #[arg(long, conflicts_with = "node")]
+    heal: bool,
+    #[command(flatten)]
+    wait: Wait,
 }
 
 impl Verify {
@@ -52,6 +59,10 @@ impl Verify {
         if outcome.checked.level == Level::Quick {
             program.output.note("no stored byte was read: --full reads and compares them all");
         }
+        if self.heal && !outcome.damage.is_empty() {
+            let what = self.snapshots.iter().cloned().map(What::Snapshot).collect();
+            return heal::run(program, &heal::Options { what, wait: self.wait.wait, dry_run: false });
+        }
         advice(&outcome).iter().for_each(|line| program.output.note(line));
         Ok(exit(&outcome))
     }
@@ -63,15 +74,12 @@ fn advice(outcome: &Outcome) -> Vec<&'static str> {
     let mut lines = Vec::new();
     if !stored.is_empty() {
         lines.push(
-            "`windlass backup` stores what new snapshots need of this anew, so that they are sound; older ones stay damaged until it is put \
-             back",
+            "`windlass heal` makes these snapshots sound again where their bytes lie intact somewhere else; `windlass heal --dry-run` says \
+             which",
         );
     }
     if !local.is_empty() {
-        lines.push(
-            "first `windlass backup`: it shares nothing with copies from before this was found, and reads the source anew. Then `windlass \
-             forget --local` the damaged copies",
-        );
+        lines.push("`windlass heal` makes damaged local copies anew from the repository and from other copies");
     }
     lines
 }
@@ -122,6 +130,10 @@ fn looked_at(outcome: &Outcome) -> Vec<String> {
         some => human::count(some as u64, "damaged object"),
     };
     let mut lines = vec![format!("{verdict}: {}; level {level}", looked.join(", "))];
+    if !outcome.superseded.is_empty() {
+        let objects = human::count(outcome.superseded.len() as u64, "damaged object");
+        lines.push(format!("{objects} that no snapshot needs any more: no loss"));
+    }
     if outcome.unreferenced > 0 {
         let objects = human::count(outcome.unreferenced, "object");
         // A manifest or pack list that is damaged names nothing.
@@ -144,6 +156,7 @@ mod tests {
             local_copies: 1,
             damage: Vec::new(),
             unreferenced: 0,
+            superseded: Vec::new(),
             unexpected: Vec::new(),
             unreachable: None,
         }
@@ -163,8 +176,8 @@ mod tests {
         let damage = |object: &str| Damage { object: object.into(), snapshot: None, problem: "x".into() };
         let of = |objects: &[&str]| advice(&Outcome { damage: objects.iter().map(|object| damage(object)).collect(), ..outcome() });
         assert!(of(&[]).is_empty());
-        assert!(of(&["n/packs/x"])[0].contains("`windlass backup` stores"));
-        assert!(of(&["/var/lib/windlass/a/1/data/x"])[0].starts_with("first `windlass backup`"));
+        assert!(of(&["n/packs/x"])[0].contains("these snapshots sound again"));
+        assert!(of(&["/var/lib/windlass/a/1/data/x"])[0].contains("local copies anew"));
         assert_eq!(of(&["/x", "n/packs/x"]).len(), 2);
     }
 

@@ -56,6 +56,9 @@ pub struct Check {
     /// What was wrong, for a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+    /// Whether no manifest that counts needs the object any more: it is as damaged as before, and nothing is lost by it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub superseded: bool,
 }
 
 /// The text of a check file: a line for each verdict.
@@ -115,7 +118,8 @@ mod tests {
 
     #[test]
     fn a_quick_look_takes_back_nothing_that_a_full_one_found_whatever_came_between() {
-        let check = |verdict, level| Check { object: "x".into(), verdict, level, time: Timestamp::UNIX_EPOCH, problem: None };
+        let check =
+            |verdict, level| Check { object: "x".into(), verdict, level, time: Timestamp::UNIX_EPOCH, problem: None, superseded: false };
         let mut known = Known::default();
         known.take(check(Verdict::Damaged, Level::Full));
         known.take(check(Verdict::Missing, Level::Quick));

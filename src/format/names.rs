@@ -73,7 +73,9 @@ impl NodeName {
     fn admit(text: &str) -> Result<Self, FormatError> {
         match text {
             "probe" => return Err(FormatError::invalid("a node cannot be called `probe`: the store probe uses that folder")),
-            "windlass.json" => return Err(FormatError::invalid("a node cannot be called `windlass.json`: that is the repository's marker")),
+            "windlass.json" => {
+                return Err(FormatError::invalid("a node cannot be called `windlass.json`: that is the repository's marker"));
+            }
             _ => {}
         }
         Ok(Self(text.to_owned()))

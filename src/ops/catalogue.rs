@@ -20,6 +20,8 @@ use crate::format::snapshot_id::SnapshotId;
 pub struct Shipped {
     /// Its manifest head.
     pub head: Head,
+    /// Heads of lower numbers, highest first, whose bodies are there at the right length: they count where this one's body is damaged.
+    pub lower: Vec<Head>,
 }
 
 impl Shipped {
@@ -190,9 +192,10 @@ impl Catalogue {
                 continue;
             }
             match listed.bodies.get(n) {
-                Some(body) if body.size == head.body.length => {
-                    self.snapshots.entry(key.clone()).or_insert(Shipped { head });
-                }
+                Some(body) if body.size == head.body.length => match self.snapshots.get_mut(key) {
+                    Some(shipped) => shipped.lower.push(head),
+                    None => drop(self.snapshots.insert(key.clone(), Shipped { head, lower: Vec::new() })),
+                },
                 found => {
                     let body = NodeKey::Body(key.0.clone(), key.1, *n).of(node).to_string();
                     let problem = match found {
@@ -205,6 +208,14 @@ impl Catalogue {
             }
         }
         Ok(all_there)
+    }
+
+    /// Whether a finding is about a number below the one that counts, which has taken its place: it is no loss.
+    pub fn is_superseded(&self, finding: &Finding) -> bool {
+        let Some(Key::Of(_, NodeKey::Head(source, id, n) | NodeKey::Body(source, id, n))) = Key::parse(&finding.object) else {
+            return false;
+        };
+        self.snapshots.get(&(source, id)).is_some_and(|shipped| shipped.n() > n)
     }
 
     /// The newest snapshot of a source.
@@ -369,6 +380,12 @@ pub fn nodes(remote: &Remote) -> Result<(BTreeSet<NodeName>, Vec<Finding>), Erro
         ControlFlow::Continue(())
     })?;
     Ok((nodes, findings))
+}
+
+/// A head that this node has stored or read before, also when the store has lost it since.
+pub(super) fn remembered(ctx: &Context, remote: &Remote, key: &str) -> Option<Head> {
+    let head = Head::from_text(&fs::read(cache_path(ctx, remote, key)?).ok()?).ok()?;
+    (NodeKey::Head(head.source.clone(), head.id, head.n).of(&head.node).to_string() == key).then_some(head)
 }
 
 /// Why a marker could not be read, as a finding.

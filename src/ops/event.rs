@@ -85,6 +85,24 @@ pub enum Event {
         /// Why.
         why: String,
     },
+    /// A damaged snapshot was written again.
+    Healed {
+        /// The source.
+        source: SourceName,
+        /// Its id.
+        snapshot: SnapshotId,
+        /// The number of the new manifest.
+        n: u32,
+        /// Stored bytes it added.
+        added_bytes: u64,
+    },
+    /// A damaged local copy was made anew.
+    CopyHealed {
+        /// The source.
+        source: SourceName,
+        /// Its id.
+        snapshot: SnapshotId,
+    },
     /// A restore is in place, or was undone.
     Restored {
         /// The source.

@@ -117,9 +117,12 @@ fn create_marker(ctx: &Context) -> Result<Marker, Error> {
 
 /// The number of the node file that must be written for this machine, or `None` when the repository knows it.
 fn claim_number(ctx: &Context, remote: &Remote, options: &Options) -> Result<Option<u32>, Error> {
-    match remote.owner(ctx)? {
+    match remote.highest_node_file(ctx)? {
         None => Ok(Some(1)),
-        Some((_, file)) if Some(&file.uuid) == known_uuid(ctx)?.as_ref() => Ok(None),
+        // Who says that this machine is the node now need not be told by a damaged file who was.
+        Some((n, Err(error))) if options.adopt && error.is_damage() => Ok(Some(n + 1)),
+        Some((_, Err(error))) => Err(error),
+        Some((_, Ok(file))) if Some(&file.uuid) == known_uuid(ctx)?.as_ref() => Ok(None),
         Some((n, _)) if options.adopt => Ok(Some(n + 1)),
         Some(_) => {
             Remote::open_for_shipping(ctx)?;

@@ -14,7 +14,8 @@ use crate::format::body::{Body, ListRef, Role};
 use crate::format::digest::{Digest, Hasher};
 use crate::format::entry::{Entry, More};
 use crate::format::file_list::{OrderCheck, check_located};
-use crate::format::key::Objects;
+use crate::format::head::Head;
+use crate::format::key::{NodeKey, Objects};
 use crate::format::limits::{BODY_MAX, FILE_LIST_MAX};
 use crate::format::line::Line;
 use crate::format::names::NodeName;
@@ -167,18 +168,36 @@ pub struct ShippedLines {
     order: Option<OrderCheck>,
 }
 
-/// Reads the body of a shipped snapshot and compares it with what its head says.
+/// Reads the body of a shipped snapshot. The highest *complete* number counts: where the body is not the one that its head names, the next
+/// lower number takes its place.
+///
+/// # Errors
+/// [`Error::Damaged`] or [`Error::Unreadable`] naming the highest number's body, when that of no number is whole.
+pub fn read_body(remote: &Remote, shipped: &Shipped) -> Result<Body, Error> {
+    let own = read_own_body(remote, &shipped.head);
+    if own.as_ref().is_err_and(Error::is_damage) {
+        for head in &shipped.lower {
+            match read_own_body(remote, head) {
+                Err(error) if error.is_damage() => {}
+                lower => return lower,
+            }
+        }
+    }
+    own
+}
+
+/// Reads the body of this very head and compares it with what that says.
 ///
 /// # Errors
 /// [`Error::Damaged`] or [`Error::Unreadable`] naming the object.
-pub fn read_body(remote: &Remote, shipped: &Shipped) -> Result<Body, Error> {
-    let key = shipped.body_key();
+pub(super) fn read_own_body(remote: &Remote, head: &Head) -> Result<Body, Error> {
+    let key = NodeKey::Body(head.source.clone(), head.id, head.n).of(&head.node).to_string();
     let text = match remote.store.get(&key, BODY_MAX as u64) {
         Ok(text) => text,
         Err(error) if error.is_absent() => return Err(Error::damaged(key, "it is missing")),
         Err(error) => return Err(error.into()),
     };
-    if text.len() as u64 != shipped.head.body.length || Digest::of(&text) != shipped.head.body.sha256 {
+    if text.len() as u64 != head.body.length || Digest::of(&text) != head.body.sha256 {
         return Err(Error::damaged(key, "its SHA-256 is not the one in the manifest head"));
     }
     Body::from_text(&text).map_err(Error::unreadable(key))
@@ -197,6 +216,11 @@ impl ShippedLines {
             name: String::new(),
             order: Some(OrderCheck::new()),
         }
+    }
+
+    /// The lines of some lists of a snapshot, in order: what lies between them is missing, and may be.
+    pub(super) fn open_some(remote: &Remote, node: &NodeName, body: &Body, role: Role) -> Self {
+        Self { order: None, ..Self::open(remote, node, body, role) }
     }
 
     fn fetch_next_list(&mut self) -> Result<bool, Error> {

@@ -6,10 +6,10 @@
 //! The two tiers: [`copies`] are the snapshots on the node's disk, [`catalogue`] is what a repository holds; [`snapshots`] is both together.
 //! The way out: [`snapshot`] takes a local copy, [`ship`] brings it into the repository, [`backup`] does both.
 //! The way back: [`fetch`] puts files in a folder, [`restore`] makes the source hold the snapshot.
-//! Proof: [`verify`], and [`key_check`] of an identity; [`status`] says what is late or wrong.
+//! Proof: [`verify`], and [`key_check`] of an identity; [`heal`] makes damaged snapshots and copies sound again; [`status`] says what is late or wrong.
 //!
 //! What several verbs share: [`context`] (the world around them), [`spec`] and [`directory`] (the sources), [`name`] and [`origin`] (what a
-//! person asks for), [`lists`] and [`entries`] (streams of lines), [`assemble`] (lines' bytes brought together),
+//! person asks for), [`lists`], [`bodies`] and [`entries`] (manifests and streams of lines), [`assemble`] (lines' bytes brought together),
 //! [`elsewhere`] (bytes that are unreadable where they should lie), [`data_folder`], [`facts`], [`cache`],
 //! [`node`] (this machine's identity), [`keys`] and [`opened_packs`] (of an encrypted repository), [`remembered`] (the repositories it has used),
 //! [`undo`] (what a restore leaves), [`retire`] (four copies), [`locks`], [`state`] and [`work`] (where
@@ -18,6 +18,7 @@
 mod ahead;
 pub(crate) mod assemble;
 pub mod backup;
+mod bodies;
 pub mod budget;
 pub mod cache;
 pub mod cat;
@@ -35,6 +36,7 @@ pub mod event;
 mod facts;
 pub mod fetch;
 pub mod forget;
+pub mod heal;
 pub mod init;
 mod inventory;
 pub mod key_check;

@@ -140,12 +140,20 @@ impl Remote {
     /// # Errors
     /// [`Error::Unreadable`] when it is damaged.
     pub fn owner(&self, ctx: &Context) -> Result<Option<(u32, NodeFile)>, Error> {
+        self.highest_node_file(ctx)?.map(|(n, file)| Ok((n, file?))).transpose()
+    }
+
+    /// The same, where a damaged one has its number all the same.
+    ///
+    /// # Errors
+    /// What the store gives.
+    pub fn highest_node_file(&self, ctx: &Context) -> Result<Option<NumberedNodeFile>, Error> {
         // Numbers are given out one by one, so the first gap is the end; no listing of the whole node is needed.
         let mut last = None;
         for n in 1..=NODE_FILES_MAX {
             let key = NodeKey::Node(n).of(&ctx.node);
             match self.store.get(&key.to_string(), SMALL_MAX as u64) {
-                Ok(bytes) => last = Some((n, NodeFile::from_text(&bytes).map_err(Error::unreadable(&key))?)),
+                Ok(bytes) => last = Some((n, NodeFile::from_text(&bytes).map_err(Error::unreadable(&key)))),
                 Err(error) if error.is_absent() => break,
                 Err(error) => return Err(error.into()),
             }
@@ -202,6 +210,9 @@ impl Remote {
         Ok(key)
     }
 }
+
+/// The number of a node file, and what it says unless it is damaged.
+pub type NumberedNodeFile = (u32, Result<NodeFile, Error>);
 
 /// Most nodes that a message names: enough to find a slip among, and not a screen full.
 const NODES_NAMED: usize = 20;

@@ -132,10 +132,10 @@ impl View {
             Ok((catalogue, remote)) => {
                 let numbers = catalogue.snapshots.iter().map(|(key, shipped)| (key.clone(), shipped.n())).collect();
                 view.read = Some((remote, numbers));
+                view.findings = catalogue.findings.iter().filter(|finding| !catalogue.is_superseded(finding)).cloned().collect();
                 for (key, shipped) in catalogue.snapshots {
                     add_shipped(ctx, &mut rows, key, &shipped.head);
                 }
-                view.findings = catalogue.findings;
             }
             Err(error) if error.is_stopped() || !is_local => return Err(error),
             Err(error) => view.unreachable = Some(error),

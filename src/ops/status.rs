@@ -15,8 +15,8 @@ use crate::repository;
 use crate::sys::space;
 
 /// What becomes of damage that is known, said once however much there is.
-const MENDING: &str = "`windlass backup --all` makes the newest snapshots sound: it stores what they need of this anew. Older ones stay damaged \
-                       until it is put back; `windlass show SNAPSHOT` names what each needs of it";
+const MENDING: &str = "`windlass heal` makes snapshots sound again whose bytes lie intact somewhere else; `windlass show SNAPSHOT` names what \
+                       each needs of it";
 
 /// One source at a glance.
 #[derive(Clone, Debug, Serialize)]
@@ -109,7 +109,7 @@ fn known_damage(ctx: &Context, told: &BTreeSet<&str>) -> Result<Vec<String>, Err
     }
     let before = wrong.len();
     let known = verify::known(ctx, &remote, &ctx.node)?;
-    let known = known.iter().filter(|check| !told.contains(check.object.as_str()));
+    let known = known.iter().filter(|check| !check.superseded && !told.contains(check.object.as_str()));
     wrong.extend(known.map(|check| {
         let found = check.time.strftime("%Y-%m-%dT%H:%M:%SZ");
         format!("{} is {} (found {found})", check.object, check.verdict.word())
@@ -142,8 +142,7 @@ fn source_status(spec: &SourceSpec, view: &View, now: Timestamp) -> SourceStatus
     let is_damaged = |row: &&&Row| row.problems.iter().any(|problem| problem.kind == DAMAGED_COPY);
     for row in rows.iter().filter(is_damaged) {
         wrong.push(format!(
-            "the local copy of {id} is damaged: first `windlass backup {source}`, which reads the source anew, then `windlass forget \
-             --local {source}/{id}`",
+            "the local copy of {id} is damaged: `windlass heal {source}/{id}` makes it anew",
             id = row.id,
             source = spec.name
         ));

@@ -61,6 +61,19 @@ pub fn sync_folder(path: &Path) -> Result<(), Error> {
     File::open(path).and_then(|folder| folder.sync_all()).map_err(Error::io("sync the folder", path))
 }
 
+/// Lets two files or folders of one filesystem change places in one step; false where the filesystem cannot.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn exchange(one: &Path, other: &Path) -> Result<bool, Error> {
+    use rustix::io::Errno;
+    match rustix::fs::renameat_with(rustix::fs::CWD, one, rustix::fs::CWD, other, rustix::fs::RenameFlags::EXCHANGE) {
+        Ok(()) => Ok(true),
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(false),
+        Err(cause) => Err(Error::io("exchange", one)(cause.into())),
+    }
+}
+
 fn replace_with_mode(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
     let temporary = beside(path);
     write_temporary(&temporary, bytes, mode)?;

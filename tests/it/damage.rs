@@ -13,7 +13,7 @@ use crate::support::listing::{Listing, assert_same};
 use crate::support::node::Node;
 use crate::support::odd::text;
 
-const HARMS: [&str; 6] = ["delete", "truncate", "empty", "flip", "append", "swap"];
+pub(super) const HARMS: [&str; 6] = ["delete", "truncate", "empty", "flip", "append", "swap"];
 
 /// What becomes of each harm (columns) to each kind of object (rows), in three signs:
 ///
@@ -34,15 +34,15 @@ const TABLE: [(&str, [&str; 6]); 7] = [
 ];
 
 /// A node with two shipped snapshots that share a pack.
-struct Sound {
-    node: Node,
-    first: SnapshotId,
-    second: SnapshotId,
-    listing: Listing,
+pub(super) struct Sound {
+    pub(super) node: Node,
+    pub(super) first: SnapshotId,
+    pub(super) second: SnapshotId,
+    pub(super) listing: Listing,
 }
 
 impl Sound {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let node = Node::with_folder();
         node.write("kept", text(200_000));
         node.write("folder/b", b"b");
@@ -58,13 +58,13 @@ impl Sound {
     }
 
     /// Undoes everything since.
-    fn put_back(&mut self) {
+    pub(super) fn put_back(&mut self) {
         copy(&self.node, "saved", "");
         self.node.repository = self.node.open(&format!("file://{}", self.node.path("bucket").display()));
     }
 
     /// The object of this kind that the second snapshot needs, and one that it can change places with.
-    fn objects(&self, kind: &str) -> (String, String) {
+    pub(super) fn objects(&self, kind: &str) -> (String, String) {
         let head = |id| format!("node-1/manifests/tree/{id}.1.json");
         let body = |id| format!("node-1/manifests/tree/{id}.1.body.jsonl");
         // The list of files comes first in a body.
@@ -89,7 +89,7 @@ impl Sound {
         }
     }
 
-    fn harm(&self, harm: &str, object: &str, other: &str) {
+    pub(super) fn harm(&self, harm: &str, object: &str, other: &str) {
         let (path, other) = (self.node.path("bucket").join(object), self.node.path("bucket").join(other));
         let mut bytes = fs::read(&path).unwrap();
         let middle = bytes.len() / 2;
@@ -109,14 +109,14 @@ impl Sound {
     }
 
     /// Verifies what there is; gives the names of what is damaged, or what the error names.
-    fn verify(&self, level: Level, snapshot: Option<SnapshotId>) -> Vec<String> {
+    pub(super) fn verify(&self, level: Level, snapshot: Option<SnapshotId>) -> Vec<String> {
         let snapshots = snapshot.iter().map(|id| format!("tree/{id}").parse().unwrap()).collect();
         let outcome = ops::verify::run(&self.node.context(), &ops::verify::Options { level, snapshots, node: None }).unwrap();
         outcome.damage.into_iter().map(|damage| damage.object).collect()
     }
 
     /// As on a machine that has never seen this repository.
-    fn fetch(&self, id: SnapshotId, expected: &Listing, objects: &[String]) -> char {
+    pub(super) fn fetch(&self, id: SnapshotId, expected: &Listing, objects: &[String]) -> char {
         let elsewhere = Node { name: "node-1".into(), repository: self.node.repository.clone(), ..Node::new() };
         match elsewhere.fetch_what_is_whole(id) {
             Ok((to, fetched)) => {

@@ -17,6 +17,7 @@ mod elsewhere;
 mod encrypted;
 mod fetch;
 mod golden;
+mod heal;
 mod hostile;
 mod house;
 mod keeping;

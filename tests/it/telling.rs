@@ -75,20 +75,25 @@ fn status_names_a_repository_that_is_gone_once() {
 }
 
 #[test]
-fn status_says_in_which_order_a_damaged_copy_is_replaced() {
+fn status_says_what_mends_a_damaged_copy_and_it_does() {
     let machine = Machine::initialised();
     machine.write("a", noise(1, 3000));
     machine.run(&["backup", "tree"]).expect(0);
     let id = machine.listed().remove(0).0;
     fs::write(machine.path(format!("local/tree/{id}/data/a")), noise(2, 3000)).unwrap();
     let verify = machine.run(&["verify"]);
-    assert!(verify.expect(4).stderr.contains("first `windlass backup`"), "{verify:#?}");
+    assert!(verify.expect(4).stderr.contains("`windlass heal`"), "{verify:#?}");
     let status = machine.run(&["status"]);
     let said = &status.expect(7).stdout;
-    assert!(
-        said.contains(&format!("first `windlass backup tree`, which reads the source anew, then `windlass forget --local tree/{id}`")),
-        "{said}"
-    );
+    assert!(said.contains(&format!("`windlass heal tree/{id}` makes it anew")), "{said}");
+    let heal = machine.run(&["heal", &format!("tree/{id}"), "--json"]);
+    assert!(heal.expect(0).stdout.contains("\"schema\":\"windlass.heal/1\""), "{heal:#?}");
+    machine.run(&["verify"]).expect(0);
+    machine.run(&["status"]).expect(0);
+    fs::write(machine.path(format!("local/tree/{id}/data/a")), noise(2, 3000)).unwrap();
+    let both = machine.run(&["verify", "--heal"]);
+    assert!(both.expect(0).stdout.contains("1 file, 2.9 KiB written anew"), "{both:#?}");
+    assert!(machine.run(&["heal"]).expect(0).stderr.contains("no damage is known"));
 }
 
 #[test]

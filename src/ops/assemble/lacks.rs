@@ -45,7 +45,7 @@ impl Lacks {
         }
         let mut wanted = Wanted::new(&self.work)?;
         let needs = Needs::write(self, &mut wanted)?;
-        let gains = elsewhere::search(assembly.ctx, assembly.tiers, &needs.work, &mut wanted, &mut |digest, bytes| {
+        let gains = elsewhere::search(assembly.ctx, assembly.tiers, &needs.work, &mut wanted, &mut |digest, bytes, _| {
             needs.each_of(digest, &mut |want| {
                 if want.length as usize == bytes.len() {
                     assembly.put(&want, bytes)?;

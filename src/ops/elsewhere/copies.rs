@@ -46,7 +46,7 @@ fn search_copy(finder: &mut Finder<'_>, copy: &Copy) -> Result<(), Error> {
     if let Ok(facts) = Facts::new(&copy.record.facts)
         && finder.wanted.is_open(&facts.digest)?
     {
-        finder.hand_on(&facts.digest, &facts.text, &name)?;
+        finder.hand_on(&facts.digest, &facts.text, None, &name)?;
     }
     match DataFolder::of_copy(&copy.data()).and_then(|data| Ok((data, copy.lines()?))) {
         Ok((data, mut lines)) => search_lines(finder, &mut lines, &data, &name),
@@ -73,7 +73,7 @@ fn search_lines(finder: &mut Finder<'_>, lines: &mut dyn Lines, data: &DataFolde
             {
                 buffer.resize(*length as usize, 0);
                 if matches!(reader.read(line.path(), offset, &mut buffer, digest), Ok(true)) {
-                    finder.hand_on(digest, &buffer, name)?;
+                    finder.hand_on(digest, &buffer, None, name)?;
                 }
             }
             offset += piece.length();

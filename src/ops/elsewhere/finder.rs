@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{Gains, Take, Wanted};
 use crate::format::digest::Digest;
+use crate::format::entry::Location;
 use crate::ops::damage::Problem;
 use crate::ops::error::chain;
 use crate::ops::{Context, Error};
@@ -53,8 +54,8 @@ impl<'a> Finder<'a> {
     }
 
     /// Hands on a blob that is still looked for, whose digest has matched.
-    pub(super) fn hand_on(&mut self, digest: &Digest, bytes: &[u8], place: &str) -> Result<(), Error> {
-        (self.take)(digest, bytes)?;
+    pub(super) fn hand_on(&mut self, digest: &Digest, bytes: &[u8], at: Option<&Location>, place: &str) -> Result<(), Error> {
+        (self.take)(digest, bytes, at)?;
         self.wanted.close(digest, u32::try_from(bytes.len()).expect("a blob has at most 1 MiB"))?;
         let places = &mut self.gains.places;
         let at = places.iter().position(|known| known.place == place).unwrap_or_else(|| {

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use super::finder::Finder;
 use super::{REPOSITORY, packs};
 use crate::archive::ListReader;
+use crate::format::body::Body;
 use crate::format::check::Known;
 use crate::format::digest::Digest;
 use crate::format::entry::{Location, Piece};
@@ -21,7 +22,7 @@ use crate::ops::error::chain;
 use crate::ops::lists::read_body;
 use crate::ops::node::Remote;
 use crate::ops::standing::Standing;
-use crate::ops::{Error, verify};
+use crate::ops::{Error, bodies, verify};
 use crate::repository::Request;
 use crate::sys::sorter::{Sorted, Sorter};
 use crate::sys::table::Table;
@@ -74,6 +75,10 @@ pub(super) fn search(finder: &mut Finder<'_>, remote: &Remote, node: &NodeName) 
             return Ok(());
         }
     }
+    search.beside(finder, node, &catalogue)?;
+    if finder.is_done() {
+        return Ok(());
+    }
     packs::read(finder, remote, node, search.doubtful.sorted()?)
 }
 
@@ -90,17 +95,23 @@ struct Search<'a> {
 impl Search<'_> {
     /// Where wanted blobs lie, as the lists of this snapshot say that no other had.
     fn places(&mut self, finder: &mut Finder<'_>, shipped: &Shipped) -> Result<Sorted, Error> {
-        let mut places = Sorter::new(&finder.work, PLACES_BUDGET);
-        let body = match read_body(self.remote, shipped) {
-            Ok(body) => body,
+        match read_body(self.remote, shipped) {
+            Ok(body) => {
+                finder.count(usize::try_from(shipped.head.body.length).expect("a body was held in memory"));
+                self.places_in(finder, &body, Some(shipped))
+            }
             Err(error) => {
                 if error.is_stopped() || self.stands(shipped) {
                     finder.miss(&shipped.body_key(), error)?;
                 }
-                return Ok(places.sorted()?);
+                Ok(Sorter::new(&finder.work, PLACES_BUDGET).sorted()?)
             }
-        };
-        finder.count(usize::try_from(shipped.head.body.length).expect("a body was held in memory"));
+        }
+    }
+
+    /// The same of a body; `shipped` is its snapshot, if the body is the one that counts.
+    fn places_in(&mut self, finder: &mut Finder<'_>, body: &Body, shipped: Option<&Shipped>) -> Result<Sorted, Error> {
+        let mut places = Sorter::new(&finder.work, PLACES_BUDGET);
         let mut lists = VecDeque::new();
         for list in &body.lists {
             if !self.seen.get(list.list.as_bytes(), &mut [])? {
@@ -143,15 +154,38 @@ impl Search<'_> {
                 // It is sealed to others.
                 Ok(Ok(None)) => {}
                 Ok(Err(cause)) => finder.pass_over(&key, &chain(&cause)),
-                // What is missing of a snapshot that was removed meanwhile is no damage.
+                // What is missing of a snapshot that was removed meanwhile, or of a manifest that does not count, is no damage.
                 Err(problem) => {
-                    if self.stands(shipped) {
+                    if shipped.is_some_and(|shipped| self.stands(shipped)) {
                         finder.pass_over_object(&key, &problem);
                     }
                 }
             }
         }
         Ok(places.sorted()?)
+    }
+
+    /// Takes what manifests name that do not count: lower numbers of healed snapshots, and bodies whose heads were lost.
+    fn beside(&mut self, finder: &mut Finder<'_>, node: &NodeName, catalogue: &Catalogue) -> Result<(), Error> {
+        let listed = match bodies::list(self.remote, node, None) {
+            Ok(listed) => listed,
+            Err(error) => return finder.miss(REPOSITORY, error),
+        };
+        let counts = |id: &bodies::BodyId| catalogue.snapshots.get(&(id.0.clone(), id.1)).is_some_and(|shipped| shipped.n() == id.2);
+        for id in listed.iter().filter(|id| !counts(id)) {
+            match bodies::read(self.remote, node, id) {
+                Ok(None) => {}
+                Ok(Some(body)) => {
+                    let places = self.places_in(finder, &body, None)?;
+                    packs::read(finder, self.remote, node, places)?;
+                }
+                Err(error) => finder.miss(REPOSITORY, error)?,
+            }
+            if finder.is_done() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Whether the repository still has a snapshot.

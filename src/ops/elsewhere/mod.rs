@@ -6,8 +6,8 @@
 //!
 //! 1. the data of every local copy on this node, of any source, newest first ([`copies`]). A copy that is known to be damaged is looked
 //!    at like any other: the digest decides;
-//! 2. the packs of one node's part of the repository, found through the file lists of all its snapshots, newest first, each list read
-//!    once ([`lists`]); packs that are known to be damaged come last. Only the frames in question are downloaded ([`packs`]).
+//! 2. the packs of one node's part of the repository, found through the file lists of all its snapshots, newest first, then of manifests
+//!    that do not count, each list read once ([`lists`]); packs that are known to be damaged come last. Only the frames in question are downloaded ([`packs`]).
 //!
 //! Bytes are handed on only after their digest has matched, each blob once, in no particular order. Nothing that grows with the number of
 //! wanted blobs, of files or of lists sits in memory: the digests lie in a table on disk and places are sorted there.
@@ -28,6 +28,7 @@ use super::node::Remote;
 use super::origin::Origin;
 use super::{Context, Error};
 use crate::format::digest::Digest;
+use crate::format::entry::Location;
 use crate::format::names::NodeName;
 use finder::Finder;
 
@@ -57,8 +58,8 @@ pub(crate) struct Gains {
     pub(crate) unasked: Vec<String>,
 }
 
-/// Who takes what is found: a digest, and the bytes that it was compared with.
-pub(crate) type Take<'a> = dyn FnMut(&Digest, &[u8]) -> Result<(), Error> + 'a;
+/// Who takes what is found: a digest, the bytes that it was compared with, and where in the repository they lie, if that is where.
+pub(crate) type Take<'a> = dyn FnMut(&Digest, &[u8], Option<&Location>) -> Result<(), Error> + 'a;
 
 impl Tiers {
     /// The tiers among these origins; `node` = whose part of the repository.
@@ -97,7 +98,7 @@ pub(crate) fn search(ctx: &Context, tiers: &Tiers, work: &Path, wanted: &mut Wan
 pub(crate) fn one(ctx: &Context, tiers: &Tiers, work: &Path, digest: &Digest) -> Result<Option<Vec<u8>>, Error> {
     let (mut wanted, mut found) = (Wanted::new(work)?, None);
     wanted.add(digest, None)?;
-    search(ctx, tiers, work, &mut wanted, &mut |_, bytes| {
+    search(ctx, tiers, work, &mut wanted, &mut |_, bytes, _| {
         found = Some(bytes.to_vec());
         Ok(())
     })?;

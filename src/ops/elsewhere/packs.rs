@@ -101,7 +101,7 @@ fn take_blobs(finder: &mut Finder<'_>, frame: &Frame, key: &str, plain: Result<&
         let found = plain.as_ref().ok().map(|plain| member(plain, at.offset, *length, digest));
         match found {
             // Another frame may have had it meanwhile.
-            Some(Ok(bytes)) if finder.wanted.is_open(digest)? => finder.hand_on(digest, bytes, key)?,
+            Some(Ok(bytes)) if finder.wanted.is_open(digest)? => finder.hand_on(digest, bytes, Some(at), key)?,
             Some(Ok(_)) => {}
             Some(Err(cause)) => {
                 finder.wanted.give_up(digest, at)?;

@@ -1,5 +1,7 @@
 //! The manifest: body, a last look at what it names, head.
 
+use std::time::Duration;
+
 use super::numbers::UsedNumbers;
 use super::presence::{Object, Presence};
 use crate::format::body::{Body, Counts, ListRef};
@@ -8,9 +10,8 @@ use crate::format::head::{BodyRef, Head};
 use crate::format::key::NodeKey;
 use crate::format::limits::{BODY_MAX, FORMAT_VERSION, HEAD_MAX, OTHERS_MAX};
 use crate::ops::catalogue::{self, Catalogue};
-use crate::ops::copies::Copy;
+use crate::ops::copies::Record;
 use crate::ops::node::Remote;
-use crate::ops::spec::SourceSpec;
 use crate::ops::{AGENT, Context, Error, size};
 
 /// What came of an attempt to commit.
@@ -25,8 +26,10 @@ pub(super) enum Committed {
 pub(super) struct Manifest<'a> {
     pub(super) ctx: &'a Context,
     pub(super) remote: &'a Remote,
-    pub(super) spec: &'a SourceSpec,
-    pub(super) copy: &'a Copy,
+    /// What the snapshot is.
+    pub(super) record: &'a Record,
+    /// How old it may get before its successor is late.
+    pub(super) objective: Duration,
     pub(super) catalogue: &'a Catalogue,
     /// The number of this attempt.
     pub(super) n: u32,
@@ -35,9 +38,8 @@ pub(super) struct Manifest<'a> {
 }
 
 /// A body of these lists, which refer to so many packs of so many stored bytes.
-pub(super) fn closed(lists: Vec<ListRef>, packs: u64, pack_bytes: u64, copy: &Copy) -> Body {
+pub(super) fn closed(lists: Vec<ListRef>, packs: u64, pack_bytes: u64, record: &Record) -> Body {
     let list_bytes: u64 = lists.iter().map(|list| list.stored + list.packs_length).sum();
-    let record = &copy.record;
     let stored_bytes = list_bytes + pack_bytes;
     Body { lists, counts: Counts { files: record.files, entries: record.entries, bytes: record.bytes, packs, stored_bytes } }
 }
@@ -45,7 +47,7 @@ pub(super) fn closed(lists: Vec<ListRef>, packs: u64, pack_bytes: u64, copy: &Co
 impl Manifest<'_> {
     /// Writes body and head.
     pub(super) fn commit(&self, body: &Body, packs: impl Iterator<Item = (Digest, u64)>) -> Result<Committed, Error> {
-        let (source, id) = (&self.spec.name, self.copy.id());
+        let (source, id) = (&self.record.source, self.record.id);
         let text = body.to_text();
         if text.len() > BODY_MAX {
             return Err(Error::Refused(format!(
@@ -85,9 +87,9 @@ impl Manifest<'_> {
     }
 
     fn head(&self, body: &Body, reference: BodyRef) -> Head {
-        let record = &self.copy.record;
-        let before = self.catalogue.snapshots.keys().filter(|(source, id)| *source == self.spec.name && *id < record.id);
-        let mut newest = self.catalogue.newest_of_others(&self.spec.name);
+        let record = self.record;
+        let before = self.catalogue.snapshots.keys().filter(|(source, id)| *source == record.source && *id < record.id);
+        let mut newest = self.catalogue.newest_of_others(&record.source);
         while newest.len() > OTHERS_MAX {
             // The oldest of them protects least.
             let oldest = newest.iter().min_by_key(|(_, id)| **id).map(|(source, _)| source.clone()).expect("it is not empty");
@@ -97,7 +99,7 @@ impl Manifest<'_> {
             format: FORMAT_VERSION,
             repository: self.remote.marker.repository.clone(),
             node: self.ctx.node.clone(),
-            source: self.spec.name.clone(),
+            source: record.source.clone(),
             kind: record.kind.clone(),
             id: record.id,
             n: self.n,
@@ -109,7 +111,7 @@ impl Manifest<'_> {
             added_bytes: self.added,
             stored_bytes: body.counts.stored_bytes,
             problems: record.problems.clone(),
-            objective_seconds: self.spec.objective.as_secs(),
+            objective_seconds: self.objective.as_secs(),
             previous: before.map(|(_, id)| *id).max(),
             newest,
             recipients: self.ctx.keys.recipients().texts().to_vec(),

@@ -36,6 +36,17 @@ pub(super) enum Record {
 pub(super) struct Journal {
     path: PathBuf,
     file: File,
+    /// What was added since it was opened, where somebody wants to know.
+    heard: Option<Vec<Stored>>,
+}
+
+/// An object that this run has stored.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Stored {
+    /// A pack.
+    Pack(Digest),
+    /// A file list with its pack list.
+    List(ListRef),
 }
 
 impl Journal {
@@ -63,15 +74,30 @@ impl Journal {
             }
         }
         file.set_len(sound).and_then(|()| file.seek(SeekFrom::Start(sound))).map_err(Error::file("cut the journal", &path))?;
-        let mut journal = Self { path, file };
+        let mut journal = Self { path, file, heard: None };
         if sealed_to != own {
             journal.add(&Record::Recipients(own.to_vec()))?;
         }
         Ok(journal)
     }
 
+    /// From now on what is added is kept for [`Journal::heard`]: at most 120 bytes for each object.
+    pub(super) fn listen(&mut self) {
+        self.heard = Some(Vec::new());
+    }
+
+    /// What was added since [`Journal::listen`].
+    pub(super) fn heard(&self) -> &[Stored] {
+        self.heard.as_deref().unwrap_or_default()
+    }
+
     /// Adds a record and flushes it.
     pub(super) fn add(&mut self, record: &Record) -> Result<(), Error> {
+        match (&mut self.heard, record) {
+            (Some(heard), Record::Pack(pack)) => heard.push(Stored::Pack(pack.name)),
+            (Some(heard), Record::List(_, list)) => heard.push(Stored::List(*list)),
+            _ => {}
+        }
         let text = record.to_text();
         let mut bytes = Vec::with_capacity(36 + text.len());
         bytes.extend_from_slice(&u32::try_from(text.len()).expect("a record is far below 4 GiB").to_le_bytes());

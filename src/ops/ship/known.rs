@@ -1,6 +1,7 @@
 //! Where blobs already lie: in the parent's packs, in packs of a run that was broken off, in packs of this run.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use crate::archive::SealedPack;
 use crate::format::digest::Digest;
@@ -20,12 +21,48 @@ pub(super) struct Known<'a> {
     parent: Option<&'a Parent>,
     loaded: bool,
     packs: BTreeMap<Digest, CachedPack>,
+    also: Option<&'a Found>,
+}
+
+/// Places of blobs that are known from somewhere else than a parent or a journal: each was read there, and its digest matched.
+#[derive(Debug)]
+pub(crate) struct Found {
+    table: Table,
+    /// The packs, with their stored sizes.
+    pub(super) packs: BTreeMap<Digest, u64>,
+}
+
+impl Found {
+    /// None yet; the table lies in `work`.
+    pub(crate) fn new(work: &Path) -> Result<Self, Error> {
+        Ok(Self { table: Table::new(work, WIDTH)?, packs: BTreeMap::new() })
+    }
+
+    /// Adds a place in a pack of this stored size.
+    pub(crate) fn put(&mut self, digest: &Digest, at: &Location, stored: u64) -> Result<(), Error> {
+        self.packs.insert(at.pack, stored);
+        Ok(self.table.put(digest.as_bytes(), &encode(at))?)
+    }
+
+    /// Where a blob was found.
+    pub(crate) fn get(&self, digest: &Digest) -> Result<Option<Location>, Error> {
+        let mut value = [0; WIDTH];
+        Ok(self.table.get(digest.as_bytes(), &mut value)?.then(|| decode(&value)))
+    }
 }
 
 impl<'a> Known<'a> {
     /// What the parent holds in `packs`, the ones of it that can be used.
     pub(super) fn new(ctx: &Context, parent: Option<&'a Parent>, packs: BTreeMap<Digest, CachedPack>) -> Result<Self, Error> {
-        Ok(Self { table: Table::new(&ctx.state()?.work()?, WIDTH)?, parent, loaded: false, packs })
+        Ok(Self { table: Table::new(&ctx.state()?.work()?, WIDTH)?, parent, loaded: false, packs, also: None })
+    }
+
+    /// Adds places that were found elsewhere, and their packs.
+    pub(super) fn look_also_in(&mut self, found: &'a Found) {
+        for (pack, stored) in &found.packs {
+            self.packs.entry(*pack).or_insert(CachedPack { pack: *pack, stored: *stored, plain: 0, live: 0 });
+        }
+        self.also = Some(found);
     }
 
     /// Forgets a pack that cannot be relied on: what lies there counts as not stored.
@@ -83,7 +120,11 @@ impl<'a> Known<'a> {
         }
         let mut value = [0; WIDTH];
         let found = self.table.get(digest.as_bytes(), &mut value)?.then(|| decode(&value));
-        Ok(found.filter(|at| at.frame_length == 0 || self.packs.contains_key(&at.pack)))
+        if let Some(at) = found.filter(|at| at.frame_length == 0 || self.packs.contains_key(&at.pack)) {
+            return Ok(Some(at));
+        }
+        let also = self.also.map_or(Ok(None), |found| found.get(digest))?;
+        Ok(also.filter(|at| self.packs.contains_key(&at.pack)))
     }
 
     fn load(&mut self) -> Result<(), Error> {

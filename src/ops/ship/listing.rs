@@ -18,7 +18,7 @@ use crate::ops::{Context, Error};
 use crate::repository::Uploads;
 
 /// File lists that lie in the repository, by the digest of their plain text.
-pub(super) type KnownLists = BTreeMap<Digest, ListRef>;
+pub(crate) type KnownLists = BTreeMap<Digest, ListRef>;
 
 /// What an upload of this pass was: a list with its plain digest, or the pack list beside one.
 pub(super) type Sent = Option<(Digest, ListRef)>;
@@ -30,7 +30,8 @@ pub(super) struct Listing<'p, 'k> {
     pub(super) lists: &'p KnownLists,
     pub(super) uploads: &'p mut Uploads<Sent>,
     pub(super) journal: &'p mut Journal,
-    pub(super) cache: &'p mut cache::Writer,
+    /// Takes the lists as the index of the next shipment, where this is to be one.
+    pub(super) cache: Option<&'p mut cache::Writer>,
     /// The lists written so far.
     pub(super) body_lists: Vec<ListRef>,
     /// The packs that they refer to.
@@ -97,7 +98,9 @@ impl Listing<'_, '_> {
             Some(known) => ListRef { role, ..*known },
             None => self.send(role, plain, digest, &packs)?,
         };
-        self.cache.list(plain, list)?;
+        if let Some(cache) = &mut self.cache {
+            cache.list(plain, list)?;
+        }
         self.body_lists.push(list);
         Ok(())
     }

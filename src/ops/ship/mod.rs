@@ -2,9 +2,11 @@
 //!
 //! [`one`] ships one snapshot in two passes over its lines: [`packing`] puts blobs that the repository does not have into packs,
 //! [`listing`] writes file lists that say where each blob lies; [`commit`] writes the manifest.
+//! [`again`] does the same for a snapshot that is to be healed.
 //! [`known`] is where blobs lie already, [`presence`] which of those objects can be relied on, [`journal`] what a broken run had
 //! sent, [`numbers`] the manifest numbers that are used up.
 
+mod again;
 mod commit;
 mod journal;
 mod known;
@@ -13,6 +15,12 @@ mod numbers;
 mod one;
 mod packing;
 mod presence;
+
+pub(crate) use again::{Again, Facet, Found, ship_again};
+pub(crate) use listing::KnownLists;
+pub(crate) use numbers::UsedNumbers;
+pub(crate) use packing::{CopySupply, local_damage};
+pub(crate) use presence::{Object, Presence};
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -96,7 +104,7 @@ pub fn run(ctx: &Context, source: &SourceName, options: &Options) -> Result<Outc
         if options.dry_run { Catalogue::glance(ctx, &remote, &ctx.node, None)? } else { Catalogue::read(ctx, &remote, &ctx.node, None)? };
     let removed = removals::of_source(&remote, &ctx.node, source)?;
     if !options.dry_run {
-        numbers::UsedNumbers::of(ctx, &remote, source)?.tidy(&copies)?;
+        numbers::UsedNumbers::of(ctx, &remote, source)?.tidy(&copies, &catalogue, source)?;
     }
     let mut outcome = Outcome::default();
     for copy in choose(&copies, &catalogue, &removed, spec, options)? {
@@ -121,7 +129,7 @@ pub fn run(ctx: &Context, source: &SourceName, options: &Options) -> Result<Outc
                     added_bytes: head.added_bytes,
                     stored_bytes: head.stored_bytes,
                 });
-                catalogue.snapshots.insert((source.clone(), copy.id()), Shipped { head });
+                catalogue.snapshots.insert((source.clone(), copy.id()), Shipped { head, lower: Vec::new() });
             }
             Err(error) if error.is_stopped() || matches!(error, Error::Repository(_)) => return Err(error),
             Err(error) => {

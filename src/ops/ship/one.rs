@@ -24,15 +24,15 @@ use crate::ops::{Context, Error, budget};
 
 /// How often a manifest is tried when objects that it names vanish meanwhile. Prune deletes days after it marks, so once is enough in
 /// honest use; more says that somebody else deletes there.
-const ATTEMPTS: u32 = 3;
+pub(super) const ATTEMPTS: u32 = 3;
 
 /// Ships one snapshot.
 pub(super) fn ship(ctx: &Context, remote: &Remote, spec: &SourceSpec, copy: &Copy, catalogue: &Catalogue) -> Result<Head, Error> {
     let numbers = UsedNumbers::of(ctx, remote, &spec.name)?;
     let used = catalogue.highest_number(&(spec.name.clone(), copy.id())).max(numbers.highest(copy.id())?);
     for attempt in 1..=ATTEMPTS {
-        let manifest = Manifest { ctx, remote, spec, copy, catalogue, n: used + attempt, added: 0 };
-        if let Committed::Done(head) = attempt_to(manifest)? {
+        let manifest = Manifest { ctx, remote, record: &copy.record, objective: spec.objective, catalogue, n: used + attempt, added: 0 };
+        if let Committed::Done(head) = attempt_to(manifest, spec, copy)? {
             return Ok(*head);
         }
         ctx.warn(Some(&spec.name), "objects that the new manifest names have vanished from the repository; they are stored anew");
@@ -45,8 +45,8 @@ pub(super) fn ship(ctx: &Context, remote: &Remote, spec: &SourceSpec, copy: &Cop
     )))
 }
 
-fn attempt_to(mut manifest: Manifest<'_>) -> Result<Committed, Error> {
-    let (ctx, remote, spec, copy) = (manifest.ctx, manifest.remote, manifest.spec, manifest.copy);
+fn attempt_to(mut manifest: Manifest<'_>, spec: &SourceSpec, copy: &Copy) -> Result<Committed, Error> {
+    let (ctx, remote) = (manifest.ctx, manifest.remote);
     let cache = Cache::of(ctx, remote, &spec.name)?;
     // What is sealed to others than today's recipients counts as not there.
     let parent = cache.parent()?.filter(|parent| parent.index.recipients == ctx.keys.recipients().texts());
@@ -90,7 +90,7 @@ fn attempt_to(mut manifest: Manifest<'_>) -> Result<Committed, Error> {
         lists: &lists,
         uploads: &mut uploads,
         journal: &mut journal,
-        cache: &mut writer,
+        cache: Some(&mut writer),
         body_lists: Vec::new(),
         packs: BTreeMap::new(),
     };
@@ -98,7 +98,7 @@ fn attempt_to(mut manifest: Manifest<'_>) -> Result<Committed, Error> {
     listing.role(Role::Facts, &mut facts.lines(), beside(parent.as_ref().map(Parent::facts))?)?;
     listing.finish()?;
     let (lists, packs) = (listing.body_lists, listing.packs);
-    let body = closed(lists, packs.len() as u64, packs.values().map(|pack| pack.stored).sum(), copy);
+    let body = closed(lists, packs.len() as u64, packs.values().map(|pack| pack.stored).sum(), &copy.record);
 
     ctx.phase(&spec.name, Some(copy.id()), "committing");
     ctx.stop.check()?;
@@ -122,7 +122,7 @@ fn same_again(copy: &Copy, facts: &Facts, parent: Option<&Parent>, known: &Known
     }
     let lists: Vec<ListRef> = index.lists.iter().map(|(_, list)| *list).collect();
     let packs = index.packs.iter().map(|pack| pack.stored);
-    Ok(Some(closed(lists, index.packs.len() as u64, packs.sum(), copy)))
+    Ok(Some(closed(lists, index.packs.len() as u64, packs.sum(), &copy.record)))
 }
 
 #[expect(clippy::too_many_arguments, reason = "the first pass needs all of a shipment")]
@@ -151,12 +151,12 @@ fn pack(
 }
 
 /// A stream of the parent's lines, where there is one.
-fn beside<L: Lines + 'static>(lines: Option<Result<L, Error>>) -> Result<Option<Beside>, Error> {
+pub(super) fn beside<L: Lines + 'static>(lines: Option<Result<L, Error>>) -> Result<Option<Beside>, Error> {
     Ok(lines.transpose()?.map(|lines| Beside::new(Box::new(lines))))
 }
 
 /// Drops what a fresh listing, the marks and the verdicts say cannot be relied on.
-fn forget_unreliable(ctx: &Context, remote: &Remote, known: &mut Known<'_>, lists: &mut KnownLists) -> Result<(), Error> {
+pub(super) fn forget_unreliable(ctx: &Context, remote: &Remote, known: &mut Known<'_>, lists: &mut KnownLists) -> Result<(), Error> {
     let packs = known.packs().map(|pack| (Object::Pack(pack.pack), pack.stored));
     let wanted = packs.chain(lists.values().flat_map(Object::of_list)).collect();
     let missing = Presence::read(ctx, remote)?.missing(ctx, remote, wanted)?;

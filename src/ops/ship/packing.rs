@@ -19,7 +19,7 @@ use crate::repository::Uploads;
 use crate::sys::folder::Folder;
 
 /// Where the bytes of members come from: the data of the local copy, and the facts, which are in memory.
-pub(super) struct CopySupply {
+pub(crate) struct CopySupply {
     data: Folder,
     facts: Vec<u8>,
     facts_digest: Digest,
@@ -27,7 +27,7 @@ pub(super) struct CopySupply {
 
 impl CopySupply {
     /// The bytes of a local copy with this data folder and these facts.
-    pub(super) fn new(data: &std::path::Path, facts: Vec<u8>) -> Result<Self, Error> {
+    pub(crate) fn new(data: &std::path::Path, facts: Vec<u8>) -> Result<Self, Error> {
         Ok(Self { data: Folder::open(data)?, facts_digest: Digest::of(&facts), facts })
     }
 }
@@ -176,7 +176,7 @@ impl PackPlan for Packing<'_, '_> {
 }
 
 /// Bytes that are missing or others while packing mean that the local copy is no longer what it was when it was made.
-pub(super) fn local_damage(error: Error, copy: &std::path::Path) -> Error {
+pub(crate) fn local_damage(error: Error, copy: &std::path::Path) -> Error {
     let (path, problem) = match error {
         Error::Archive(archive::Error::Mismatch { path }) => (path, "its bytes are not those that were recorded".to_owned()),
         Error::Archive(archive::Error::Supply { path, cause }) if is_lost(&cause) => (path, format!("it cannot be read: {cause}")),

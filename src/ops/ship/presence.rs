@@ -11,7 +11,7 @@ use crate::ops::{Context, Error, marks, verify};
 
 /// A pack, a file list or a pack list of this node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Object {
+pub(crate) enum Object {
     /// A pack.
     Pack(Digest),
     /// A file list.
@@ -22,7 +22,7 @@ pub(super) enum Object {
 
 impl Object {
     /// Where it lies: a run that ships agrees with the marker about encryption.
-    pub(super) fn key(self, ctx: &Context) -> String {
+    pub(crate) fn key(self, ctx: &Context) -> String {
         let objects = Objects { node: ctx.node.clone(), encryption: ctx.keys.encryption() };
         match self {
             Self::Pack(name) => objects.pack(name),
@@ -32,7 +32,7 @@ impl Object {
         .to_string()
     }
 
-    fn parse(key: &str) -> Option<Self> {
+    pub(crate) fn parse(key: &str) -> Option<Self> {
         match Key::parse(key) {
             Some(Key::Of(_, NodeKey::Pack { name, .. })) => Some(Self::Pack(name)),
             Some(Key::Of(_, NodeKey::FileList { name, .. })) => Some(Self::List(name)),
@@ -42,20 +42,20 @@ impl Object {
     }
 
     /// A file list and the pack list beside it, with their sizes.
-    pub(super) fn of_list(list: &ListRef) -> [(Self, u64); 2] {
+    pub(crate) fn of_list(list: &ListRef) -> [(Self, u64); 2] {
         [(Self::List(list.list), list.stored), (Self::PackList(list.list), list.packs_length)]
     }
 }
 
 /// What a writer must not refer to, whatever the listing says: marked for deletion, or known as damaged.
 #[derive(Debug, Default)]
-pub(super) struct Presence {
+pub(crate) struct Presence {
     unreliable: HashSet<Object>,
 }
 
 impl Presence {
     /// Reads the marks and the verdicts.
-    pub(super) fn read(ctx: &Context, remote: &Remote) -> Result<Self, Error> {
+    pub(crate) fn read(ctx: &Context, remote: &Remote) -> Result<Self, Error> {
         let known = verify::known(ctx, remote, &ctx.node)?;
         let mut unreliable: HashSet<Object> = known.iter().filter_map(|check| Object::parse(&check.object)).collect();
         // Where a file of marks vanishes meanwhile, its deletions are done, and what they deleted is missing from the listing that follows.
@@ -66,6 +66,11 @@ impl Presence {
             })?;
         }
         Ok(Self { unreliable })
+    }
+
+    /// Whether nothing new may refer to it.
+    pub(crate) fn is_unreliable(&self, object: &Object) -> bool {
+        self.unreliable.contains(object)
     }
 
     /// Lists the node's packs and file lists, and gives those of `wanted`, each with its size, that cannot be relied on.

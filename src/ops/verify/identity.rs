@@ -108,9 +108,11 @@ fn told_by_manifests(store: &Repository, node: &NodeName) -> Result<Option<(Head
     Ok(first.filter(|first| heads.iter().all(|head| head.repository == first.repository)).map(|first| (first, witnesses)))
 }
 
-/// Checks the node files; `numbers` are the ones that were listed. Numbers are given out one by one from 1.
+/// Checks the node files; `numbers` are the ones that were listed. Numbers are given out one by one from 1, and the highest counts: below a
+/// sound one, the bytes of the others matter to nobody.
 pub(super) fn check_node_files(store: &Repository, node: &NodeName, numbers: &BTreeSet<u32>, report: &mut Report) -> Result<(), Error> {
     let highest = numbers.last().copied().unwrap_or(1);
+    let highest_is_sound = numbers.contains(&highest) && node_file_problem(store, node, highest, report)?.is_none();
     for n in 1..=highest {
         let key = NodeKey::Node(n).of(node).to_string();
         if !numbers.contains(&n) {
@@ -121,22 +123,29 @@ pub(super) fn check_node_files(store: &Repository, node: &NodeName, numbers: &BT
             }
             continue;
         }
-        let problem = match settle(store.get(&key, SMALL_MAX as u64))? {
-            Err(problem) => Some(problem),
-            Ok(text) => match NodeFile::from_text(&text) {
-                Ok(file) if file.node == *node => Problem::of_one_line(&text),
-                Ok(file) => Some(Problem::damaged(format!("it speaks of the node `{}`", file.node))),
-                Err(cause @ FormatError::Version(_)) => {
-                    report.unexpected(format!("{key}: {cause}"));
-                    None
-                }
-                Err(cause) => Some(Problem::damaged(chain(&cause))),
-            },
-        };
-        match problem {
+        match node_file_problem(store, node, n, report)? {
+            Some(_) if n < highest && highest_is_sound => {}
             Some(problem) => report.fault(key, None, problem),
             None => report.is_there(&key, None),
         }
     }
     Ok(())
+}
+
+/// What is wrong with a node file that is listed; one of an unknown version is reported, and not wrong.
+fn node_file_problem(store: &Repository, node: &NodeName, n: u32, report: &mut Report) -> Result<Option<Problem>, Error> {
+    let key = NodeKey::Node(n).of(node).to_string();
+    let text = match settle(store.get(&key, SMALL_MAX as u64))? {
+        Err(problem) => return Ok(Some(problem)),
+        Ok(text) => text,
+    };
+    Ok(match NodeFile::from_text(&text) {
+        Ok(file) if file.node == *node => Problem::of_one_line(&text),
+        Ok(file) => Some(Problem::damaged(format!("it speaks of the node `{}`", file.node))),
+        Err(cause @ FormatError::Version(_)) => {
+            report.unexpected(format!("{key}: {cause}"));
+            None
+        }
+        Err(cause) => Some(Problem::damaged(chain(&cause))),
+    })
 }

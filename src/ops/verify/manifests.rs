@@ -4,14 +4,13 @@ use super::report::Report;
 use crate::format::FormatError;
 use crate::format::body::Body;
 use crate::format::head::Head;
-use crate::format::key::{Key, NodeKey};
-use crate::format::limits::{BODY_MAX, HEAD_MAX};
+use crate::format::limits::HEAD_MAX;
 use crate::format::names::{NodeName, SourceName};
 use crate::format::snapshot_id::SnapshotId;
 use crate::ops::catalogue::{Catalogue, Shipped};
 use crate::ops::damage::{Problem, settle};
 use crate::ops::error::chain;
-use crate::ops::lists::read_body;
+use crate::ops::lists::read_own_body;
 use crate::ops::lost;
 use crate::ops::node::Remote;
 use crate::ops::{Context, Error};
@@ -36,7 +35,7 @@ pub(super) fn check(remote: &Remote, shipped: &Shipped, report: &mut Report) -> 
         Some(problem) => report.fault(shipped.head_key(), Some(&name), problem),
         None => report.is_there(&shipped.head_key(), Some(&name)),
     }
-    let body = match read_body(remote, shipped) {
+    let body = match read_own_body(remote, &shipped.head) {
         Ok(body) => body,
         Err(Error::Repository(error)) => {
             let problem = Problem::of(&error).ok_or(error)?;
@@ -63,21 +62,10 @@ fn read_counted(text: &[u8], report: &mut Report) -> Result<Head, FormatError> {
     Head::from_text(text)
 }
 
-/// The body of a lower number than the one that counts, which protects what it names; `None` when it is not complete.
-pub(super) fn superseded_body(remote: &Remote, node: &NodeName, id: &Id, n: u32) -> Result<Option<Body>, Error> {
-    let key = NodeKey::Body(id.0.clone(), id.1, n).of(node).to_string();
-    let text = settle(remote.store.get(&key, BODY_MAX as u64))?;
-    Ok(text.ok().and_then(|text| Body::from_text(&text).ok()))
-}
-
 /// Takes over what the catalogue found, except of numbers that a higher complete one has made good.
 pub(super) fn take_findings(catalogue: &Catalogue, wanted: &dyn Fn(&str) -> bool, report: &mut Report) {
     for finding in &catalogue.findings {
-        let number = match Key::parse(&finding.object) {
-            Some(Key::Of(_, NodeKey::Head(source, id, n) | NodeKey::Body(source, id, n))) => Some(((source, id), n)),
-            _ => None,
-        };
-        let superseded = number.is_some_and(|(id, n)| catalogue.snapshots.get(&id).is_some_and(|shipped| shipped.n() > n));
+        let superseded = catalogue.is_superseded(finding);
         let Some(snapshot) = finding.snapshot.as_deref().filter(|snapshot| !superseded && wanted(snapshot)) else { continue };
         if finding.unknown {
             report.unexpected(format!("{}: {}", finding.object, finding.problem));

@@ -28,14 +28,16 @@ use super::error::chain;
 use super::name::SnapshotName;
 use super::node::Remote;
 use super::work::work_folder;
-use super::{Context, Error};
+use super::{Context, Error, bodies};
 use crate::format::check::{Level, Verdict};
 use crate::format::marker::Encryption;
 use crate::format::names::NodeName;
 use needs::{Needs, Seen};
+pub(crate) use places::PLACE_NOT_HELD;
 use places::Places;
 use report::{Fault, Report};
 use scope::Scope;
+pub(crate) use verdicts::{INSIDE, superseded, write as record_verdicts};
 pub use verdicts::{damaged_manifests, known, known_damage_in, known_damage_of};
 
 /// What is asked for.
@@ -73,6 +75,9 @@ pub struct Outcome {
     pub local_copies: u64,
     /// What is damaged or missing.
     pub damage: Vec<Damage>,
+    /// What is known to be damaged, and no manifest that counts needs any more: a higher number has taken its place, or its snapshots were
+    /// removed. It is no loss.
+    pub superseded: Vec<Damage>,
     /// Objects that no manifest names (left by a broken run; prune removes them).
     pub unreferenced: u64,
     /// Objects whose names or versions this program does not know; they are no damage, and nobody deletes them.
@@ -133,12 +138,13 @@ fn verify_repository(ctx: &Context, node: &NodeName, scope: &Scope, report: &mut
             needs.body(&body, Seen::Needed, &manifests::name_of(id))?;
         }
         for n in heads.get(id).into_iter().flat_map(|numbers| numbers.range(..shipped.n())) {
-            if let Some(body) = manifests::superseded_body(&remote, node, id, *n)? {
+            if let Some(body) = bodies::read(&remote, node, &(id.0.clone(), id.1, *n))? {
                 needs.body(&body, Seen::Named, &manifests::name_of(id))?;
             }
         }
     }
     needs.read_pack_lists(ctx, &remote, report)?;
+    let needs_are_known = report.names_all_needs();
     // The manifests were read first, so what they name is in the listing unless it is lost.
     let node_files = presence::list(ctx, &remote, node, &mut needs, scope.is_all(), report)?;
     if scope.is_all() {
@@ -153,6 +159,9 @@ fn verify_repository(ctx: &Context, node: &NodeName, scope: &Scope, report: &mut
         places.compare(&remote.objects(node), report)?;
     }
     forget_removed(&remote, node, report)?;
+    if scope.is_all() && needs_are_known {
+        report.find_superseded();
+    }
     verdicts::record(ctx, &remote, node, report);
     Ok(())
 }

@@ -18,6 +18,9 @@ use crate::sys::sorter::Sorter;
 /// Memory of the sorter; about 75,000 places fit, more go to the disk.
 const SORT_BUDGET: usize = 8 << 20;
 
+/// How the words end that are said of a list which names a blob where a sound pack does not hold it.
+pub(crate) const PLACE_NOT_HELD: &str = "which does not hold it there";
+
 /// Length of what says where a blob lies: pack, kind, frame offset, frame length, offset, digest, length.
 const PLACE: usize = 32 + 1 + 8 + 4 + 4 + 32 + 4;
 
@@ -100,7 +103,7 @@ impl Places {
                 let (list, snapshot) = list.split_first_chunk::<32>().expect("a record has the name of its list");
                 let key = objects.file_list(Digest::from_bytes(*list)).to_string();
                 let pack = objects.pack(Digest::from_bytes(*pack));
-                let text = format!("it says that a blob lies in {pack}, which does not hold it there");
+                let text = format!("it says that a blob lies in {pack}, {PLACE_NOT_HELD}");
                 report.fault(key, Some(&String::from_utf8_lossy(snapshot)), Problem::inside(text));
             }
         }

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Checked, Damage, Outcome};
-use crate::format::check::{Known, Level, Verdict};
+use crate::format::check::{Check, Known, Level, Verdict};
+use crate::format::key::{Key, NodeKey};
 use crate::ops::damage::Problem;
 
 /// Most unexpected objects that are named; a bucket that is shared by mistake may hold any number.
@@ -43,6 +44,8 @@ pub(super) struct Report {
     pub(super) known: Known,
     /// Objects of `known` that were looked at.
     pub(super) looked_at_again: Vec<String>,
+    /// What is known to be damaged and no manifest that counts needs any more, by object.
+    pub(super) superseded: BTreeMap<String, String>,
     /// Snapshots that were looked at in the repository.
     pub(super) snapshots: u64,
     /// Local copies that were looked at.
@@ -65,6 +68,7 @@ impl Report {
             faults: BTreeMap::new(),
             known: Known::default(),
             looked_at_again: Vec::new(),
+            superseded: BTreeMap::new(),
             snapshots: 0,
             local_copies: 0,
             unreferenced: 0,
@@ -110,8 +114,11 @@ impl Report {
         }
     }
 
-    /// Adds an object that this program does not know.
+    /// Adds an object that this program does not know, once.
     pub(super) fn unexpected(&mut self, object: String) {
+        if self.unexpected.contains(&object) {
+            return;
+        }
         if self.unexpected.len() < UNEXPECTED_MAX {
             self.unexpected.push(object);
         } else {
@@ -139,6 +146,20 @@ impl Report {
         self.fault(object, snapshot, Problem { text, verdict, inside: false });
     }
 
+    /// Whether all bodies and pack lists that count could be read, once they were: else nobody knows what is needed.
+    pub(super) fn names_all_needs(&self) -> bool {
+        let names = |key: &String| matches!(Key::parse(key), Some(Key::Of(_, NodeKey::Body(..) | NodeKey::PackList(_))));
+        !self.faults.keys().any(names)
+    }
+
+    /// After a look at everything: what is known not to be sound, and nothing that counts needs.
+    pub(super) fn find_superseded(&mut self) {
+        let again: BTreeSet<&String> = self.looked_at_again.iter().collect();
+        let unneeded = self.known.iter().filter(|check| !self.faults.contains_key(&check.object) && !again.contains(&check.object));
+        let problem = |check: &Check| check.problem.clone().unwrap_or_else(|| check.verdict.word().to_owned());
+        self.superseded = unneeded.map(|check| (check.object.clone(), problem(check))).collect();
+    }
+
     /// The outcome, objects in order of their keys.
     pub(super) fn into_outcome(mut self, unreachable: Option<String>) -> Outcome {
         self.unexpected.sort();
@@ -158,6 +179,7 @@ impl Report {
             snapshots: self.snapshots,
             local_copies: self.local_copies,
             damage: damage.collect(),
+            superseded: self.superseded.into_iter().map(|(object, problem)| Damage { object, snapshot: None, problem }).collect(),
             unreferenced: self.unreferenced,
             unexpected: self.unexpected,
             unreachable,

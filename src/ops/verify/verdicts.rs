@@ -107,6 +107,11 @@ pub fn known_damage_in(known: &Known, remote: &Remote, shipped: &Shipped) -> Res
     Ok(damaged)
 }
 
+/// The instant in the name of a file of verdicts.
+fn id_of(key: &str) -> Option<SnapshotId> {
+    key.rsplit('/').next()?.split('-').next()?.parse().ok()
+}
+
 /// The fold, and the files that could not be read.
 pub(super) fn fold(store: &Repository, node: &NodeName) -> Result<(Known, Vec<(String, Problem)>), Error> {
     fold_of(store, check_files(store, node, usize::MAX)?)
@@ -142,33 +147,54 @@ fn fold_of(store: &Repository, keys: Vec<String>) -> Result<(Known, Vec<(String,
     Ok((known, damaged))
 }
 
+/// What is kept of a problem inside an object of an encrypted repository.
+pub(crate) const INSIDE: &str = "what is in it is damaged; `windlass verify --full` with the identity says more";
+
 /// The words that are kept of a problem: in an encrypted repository none that come from what is inside an object.
 fn told_problem<'p>(remote: &Remote, problem: &'p Problem) -> &'p str {
     match (remote.marker.encryption, problem.inside) {
-        (Encryption::Age, true) => "what is in it is damaged; `windlass verify --full` with the identity says more",
+        (Encryption::Age, true) => INSIDE,
         _ => &problem.text,
     }
 }
 
-/// Records what was found: verdicts of what is not sound, and of what was known not to be and is sound.
-/// Where this machine may not write, that is a warning.
+/// Records what was found: verdicts of what is not sound, and of what was known not to be and is sound or
+/// no longer needed.
 pub(super) fn record(ctx: &Context, remote: &Remote, node: &NodeName, report: &Report) {
     let (time, level) = (ctx.clock.now(), report.level);
     let mut checks = Vec::new();
     for (object, fault) in report.faults.iter().filter(|(_, fault)| !fault.local) {
         let Some(verdict) = fault.problem.verdict else { continue };
-        let told = report.known.get(object).is_some_and(|known| known.verdict == verdict && known.level >= level);
+        let told = report.known.get(object).is_some_and(|known| known.verdict == verdict && known.level >= level && !known.superseded);
         if !told {
             let problem = Some(told_problem(remote, &fault.problem).to_owned());
-            checks.push(Check { object: object.clone(), verdict, level, time, problem });
+            checks.push(Check { object: object.clone(), verdict, level, time, problem, superseded: false });
         }
     }
     for object in report.looked_at_again.iter().filter(|object| !report.faults.contains_key(*object)) {
         let level = if report.closed_known.contains(object) { level.min(Level::Stored) } else { level };
-        checks.push(Check { object: object.clone(), verdict: Verdict::Sound, level, time, problem: None });
+        checks.push(Check { object: object.clone(), verdict: Verdict::Sound, level, time, problem: None, superseded: false });
     }
+    checks.extend(report.known.iter().filter(|check| report.superseded.contains_key(&check.object)).filter_map(superseded));
+    write(ctx, remote, node, &checks);
+}
+
+/// The verdict on a damaged object that nothing needs any more; `None` when that is known.
+pub(crate) fn superseded(check: &Check) -> Option<Check> {
+    (!check.superseded).then(|| Check { superseded: true, ..check.clone() })
+}
+
+/// Keeps verdicts in the repository. Where this machine may not write, that is a warning.
+pub(crate) fn write(ctx: &Context, remote: &Remote, node: &NodeName, checks: &[Check]) {
+    if checks.is_empty() {
+        return;
+    }
+    // They are folded in the order of their names: these come after what is there, whatever the clocks of the machines say.
+    let after = check_files(&remote.store, node, usize::MAX).ok().and_then(|keys| id_of(keys.last()?));
+    let now = SnapshotId::from_timestamp(ctx.clock.now());
+    let id = after.map_or(now, |after| now.max(after.next()));
     for some in checks.chunks(PER_FILE) {
-        let name = format!("{}-{}", SnapshotId::from_timestamp(time), hex(&*ctx.random, 8));
+        let name = format!("{id}-{}", hex(&*ctx.random, 8));
         let key = NodeKey::Check(name).of(node).to_string();
         if let Err(error) = remote.store.create(&key, check::write(some).into()) {
             let what = "what was found could not be recorded, so the next backup does not know of it";
