@@ -193,14 +193,36 @@ fn local_copies_inside_a_source_are_not_part_of_it() {
     assert_eq!(snapshot(&node).unwrap().files, first.files);
 }
 
-#[test]
-fn damage_that_was_found_in_a_copy_does_not_spread_to_the_next_one() {
+/// A node with an old file, which copies share.
+fn with_an_old_file() -> Node {
     let node = Node::new();
     node.write("a", vec![7; 3000]);
     let old = fs::File::open(node.path("tree/a")).unwrap();
     old.set_modified(std::time::UNIX_EPOCH + Duration::from_secs(1_000_000_000)).unwrap();
     node.clock.set(jiff::Timestamp::now().checked_add(jiff::SignedDuration::from_hours(1)).unwrap());
     node.init();
+    node
+}
+
+#[test]
+fn damage_that_a_fetch_has_met_does_not_spread_to_the_next_copy() {
+    let node = with_an_old_file();
+    let first = node.backup();
+    let data = |id: SnapshotId| node.path("local/tree").join(id.to_string()).join("data/a");
+    let mut bytes = fs::read(data(first)).unwrap();
+    bytes[9] ^= 1;
+    fs::write(data(first), &bytes).unwrap();
+    let (to, fetched) = node.fetch_what_is_whole(first).unwrap();
+    assert_eq!((fetched.damage.len(), fetched.lost_files), (1, 0));
+    assert_eq!(fs::read(to.join("a")).unwrap(), vec![7; 3000]);
+    let status = ops::status::run(&node.context()).unwrap();
+    assert!(status.sources[0].wrong.iter().any(|wrong| wrong.contains("damaged")), "{status:?}");
+    assert_eq!(fs::read(data(node.backup())).unwrap(), vec![7; 3000], "it was read anew");
+}
+
+#[test]
+fn damage_that_was_found_in_a_copy_does_not_spread_to_the_next_one() {
+    let node = with_an_old_file();
     let (first, second) = (node.backup(), node.backup());
     let data = |id: SnapshotId| node.path("local/tree").join(id.to_string()).join("data/a");
     let mut bytes = fs::read(data(first)).unwrap();

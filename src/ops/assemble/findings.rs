@@ -1,9 +1,11 @@
 //! What was found to be damaged on the way.
 
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use crate::ops::Error;
+use crate::ops::copies::Copy;
 use crate::ops::error::chain;
+use crate::ops::{Context, Error};
 
 /// Most findings that are kept word for word: enough to see what is wrong, few enough to hold whatever is.
 const KEPT: usize = 100;
@@ -32,6 +34,16 @@ impl Findings {
             outcome => return outcome.map(Some),
         }
         Ok(None)
+    }
+
+    /// Remembers beside a local copy what was found of its files, so that no new copy shares them and nobody calls it sound.
+    pub(crate) fn note(&self, ctx: &Context, copy: &Copy) {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((object, problem)) = kept.iter().find(|(object, _)| Path::new(object).starts_with(&copy.dir)) else { return };
+        if let Err(error) = copy.note_damage(ctx, format!("{object}: {problem}")) {
+            let name = &copy.record.source;
+            ctx.warn(Some(name), format!("that the copy {} is damaged could not be written down: {}", copy.id(), chain(&error)));
+        }
     }
 
     /// The first of them: object or file, and what is wrong with it.

@@ -31,8 +31,18 @@ pub(crate) struct Opened {
     pub(crate) tiers: Tiers,
     /// What was found to be damaged already.
     pub(crate) findings: Findings,
-    /// Keeps the local copy from being removed meanwhile.
-    _held: Option<Lock>,
+    /// The local copy, and what keeps it from being removed meanwhile.
+    held: Option<(Copy, Lock)>,
+}
+
+impl Opened {
+    /// What was found to be damaged until now: object or file, and what is wrong with it. What the local copy has of it is remembered there.
+    pub(crate) fn take_findings(&self, ctx: &Context) -> Vec<(String, String)> {
+        if let Some((copy, _)) = &self.held {
+            self.findings.note(ctx, copy);
+        }
+        self.findings.take()
+    }
 }
 
 /// Opens a snapshot, taking bytes from these tiers, best first (none = the local copy, then the repository).
@@ -56,7 +66,7 @@ pub(crate) fn open(ctx: &Context, found: Found, from: &[Origin], paths: &[RelPat
     for origin in from {
         let folder = match (origin, &found.local, &found.shipped) {
             (Origin::Local, Some(copy), _) => {
-                held = Some(copy.hold(ctx)?);
+                held = Some((copy.clone(), copy.hold(ctx)?));
                 DataFolder::of_copy(&copy.data()).inspect_err(|cause| findings.add(copy.data().display().to_string(), chain(cause))).ok()
             }
             (Origin::Folder(path), _, _) => Some(DataFolder::of_live_files(path)?),
@@ -86,7 +96,7 @@ pub(crate) fn open(ctx: &Context, found: Found, from: &[Origin], paths: &[RelPat
     let unreachable = unreachable.filter(|error| from.contains(&Origin::Repository) && !matches!(error, Error::Absent(_)));
     places.unreachable = unreachable.map(Arc::new);
     let lines = if paths.is_empty() { lines } else { open_spool(select(&*lines, paths, work)?) };
-    Ok(Opened { places, lines, tiers, findings, _held: held })
+    Ok(Opened { places, lines, tiers, findings, held })
 }
 
 /// The lines of the first of these tiers that has them, and why the repository was not asked; when none of them is a tier with lines, of any.

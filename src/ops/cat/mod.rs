@@ -87,6 +87,7 @@ fn write_nearest(out: &mut Output<'_>, found: &Found, path: &RelPath, from_copy:
                 return Ok(true);
             }
         }
+        findings.note(out.ctx, copy);
     }
     let Some((remote, shipped)) = &found.shipped else { return Ok(false) };
     if found.local.is_some()

@@ -34,7 +34,7 @@ pub(super) fn write(out: &mut Output<'_>, found: Found, path: &RelPath, findings
     }
     // An open file outlives its name, so nothing stays behind when the run ends.
     let mut file = assembled(ctx, &opened, Scratch::new(&work, &*ctx.random)?.path(), path, &work)?;
-    for (object, problem) in opened.findings.take() {
+    for (object, problem) in opened.take_findings(ctx) {
         findings.add(object, problem);
     }
     let failed = || Error::file("read a temporary file in", &work);

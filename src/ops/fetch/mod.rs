@@ -120,7 +120,7 @@ fn fetch(ctx: &Context, found: Found, options: &Options, gaps: Gaps) -> Result<O
         destination.end(filled)?
     };
     let snapshot = format!("{source}/{id}");
-    let damage = opened.findings.take().into_iter();
+    let damage = opened.take_findings(ctx).into_iter();
     let damage = damage.map(|(object, problem)| Damage { object, snapshot: Some(snapshot.clone()), problem }).collect();
     let Assembled { totals: Totals { files, bytes, .. }, downloaded: downloaded_bytes, elsewhere, unasked, lost } = assembled;
     let lost_files = lost.files();

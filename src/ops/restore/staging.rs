@@ -65,7 +65,7 @@ pub(super) fn stage(ctx: &Context, found: Found, options: &Options, site: &Site<
     let target = Target::new(&filling, rustix::process::geteuid().is_root())?;
     let Opened { lines, places, tiers, findings, .. } = &opened;
     let assembled = Assembly { ctx, lines, places, tiers, gaps: Gaps::Refuse, target: &target, work: &work, findings }.run()?;
-    let damage = opened.findings.take();
+    let damage = opened.take_findings(ctx);
     for (object, problem) in &damage {
         ctx.warn(Some(&spec.name), format!("{object}: {problem}; the bytes were taken from elsewhere"));
     }
