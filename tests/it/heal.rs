@@ -101,6 +101,11 @@ fn cell(sound: &Sound, kind: &str, harm: &str, with_copies: bool) -> char {
     }
     assert!(!outcome.healed.is_empty(), "{kind}, {harm}: {outcome:?}");
     assert_sound(&sound.node, &format!("{kind}, {harm}"));
+    // What a higher number supersedes no longer stands in the way of deleting.
+    let options = ops::prune::Options::default();
+    let ctx = sound.node.context();
+    let pruned = ops::prune::plan(&ctx, &options).and_then(|plan| ops::prune::run(&ctx, &options, &plan));
+    assert!(pruned.is_ok(), "{kind}, {harm}: {pruned:?}");
     // What the old head said of the bytes is what the new one says, and another machine gets the very same tree.
     assert_eq!(sound.fetch(sound.second, &sound.listing, &[]), '=', "{kind}, {harm}");
     assert!(

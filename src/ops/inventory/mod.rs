@@ -7,15 +7,17 @@ mod bodies;
 mod group;
 mod record;
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use super::catalogue::Catalogue;
+use super::catalogue::{Catalogue, Shipped};
 use super::marks::MarkFile;
 use super::node::Remote;
 use super::obstacle::Obstacle;
 use super::pack_lists::PackLists;
 use super::{Context, Error};
+use crate::format::digest::Digest;
 use crate::format::key::{Key, NodeKey};
 use crate::format::names::{NodeName, SourceName};
 use crate::format::snapshot_id::SnapshotId;
@@ -139,6 +141,7 @@ impl Inventory {
                 }
             }
         }
+        let mut faults = Vec::new();
         let (lists, records) = (std::mem::replace(&mut self.lists, PackLists::new(Path::new(""))), &mut self.records);
         lists.read(ctx, remote, node, &mut |named, packs| {
             let owners = Owner::range(&named.first, &named.last);
@@ -148,12 +151,16 @@ impl Inventory {
             match packs {
                 Ok(packs) => packs.iter().try_for_each(|pack| push(Item::Pack(pack.pack))),
                 Err(problem) => {
-                    let key = NodeKey::PackList(named.list.list).of(node).to_string();
-                    obstacles.push(Obstacle::damaged(key, problem.text));
+                    faults.push((named.list.list, problem.text));
                     Ok(())
                 }
             }
         })?;
+        if !faults.is_empty() {
+            let counting = counting_lists(remote, node, catalogue, &faults)?;
+            let faults = faults.into_iter().filter(|(list, _)| counting.contains(list));
+            obstacles.extend(faults.map(|(list, problem)| Obstacle::damaged(NodeKey::PackList(list).of(node).to_string(), problem)));
+        }
         Ok(obstacles)
     }
 
@@ -164,4 +171,20 @@ impl Inventory {
     pub(super) fn groups(self) -> Result<Groups, Error> {
         Ok(Groups::new(self.records.sorted()?))
     }
+}
+
+/// Which of these lists are named by bodies that no complete manifest of a higher number supersedes: a pack list that only superseded ones
+/// name protects nothing that anybody will read, as little as a superseded body that cannot be read.
+fn counting_lists(remote: &Remote, node: &NodeName, catalogue: &Catalogue, faults: &[(Digest, String)]) -> Result<BTreeSet<Digest>, Error> {
+    let mut counting = BTreeSet::new();
+    for (id, numbers) in &catalogue.listed {
+        let complete = catalogue.snapshots.get(id).map_or(0, Shipped::n);
+        for n in numbers.bodies.keys().filter(|n| **n >= complete) {
+            if let bodies::Read::Body(body) = bodies::read(remote, node, catalogue, id, *n)? {
+                let named: BTreeSet<Digest> = body.lists.iter().map(|list| list.list).collect();
+                counting.extend(faults.iter().map(|(list, _)| *list).filter(|list| named.contains(list)));
+            }
+        }
+    }
+    Ok(counting)
 }
