@@ -212,7 +212,9 @@ fn damage_that_a_fetch_has_met_does_not_spread_to_the_next_copy() {
     let mut bytes = fs::read(data(first)).unwrap();
     bytes[9] ^= 1;
     fs::write(data(first), &bytes).unwrap();
-    let (to, fetched) = node.fetch_what_is_whole(first).unwrap();
+    let to = node.path("fetched");
+    let options = ops::fetch::Options { to: to.clone(), ..Default::default() };
+    let fetched = ops::fetch::run(&node.context(), &format!("tree/{first}").parse().unwrap(), &options).unwrap();
     assert_eq!((fetched.damage.len(), fetched.lost_files), (1, 0));
     assert_eq!(fs::read(to.join("a")).unwrap(), vec![7; 3000]);
     let status = ops::status::run(&node.context()).unwrap();

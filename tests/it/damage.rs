@@ -256,7 +256,7 @@ fn the_latest_snapshot_is_not_an_older_one_without_a_word() {
     let fetched = ops::fetch::run(&sound.node.context(), &"tree/latest".parse().unwrap(), &options).unwrap();
     assert_eq!(fetched.id, sound.first);
     let told = sound.node.events.lock().unwrap().iter().any(|event| match event {
-        ops::event::Event::Warning { message, .. } => message.contains(&format!("tree/{} is newer", sound.second)),
+        ops::event::Event::Damage { message, .. } => message.contains(&format!("tree/{} is newer", sound.second)),
         _ => false,
     });
     assert!(told, "{:?}", sound.node.events);
