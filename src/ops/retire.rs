@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use super::catalogue;
 use super::copies::{self, Copies};
 use super::event::Event;
 use super::locks;
@@ -38,6 +39,7 @@ pub fn retire(ctx: &Context, spec: &SourceSpec, dry_run: bool) -> Result<Vec<Sna
     if dry_run {
         return Ok(going);
     }
+    let shipped = catalogue::cached_ids(ctx, &spec.name)?;
     let mut gone = Vec::with_capacity(going.len());
     for id in going {
         let copy = copies.find(id).expect("it has just been read");
@@ -48,6 +50,10 @@ pub fn retire(ctx: &Context, spec: &SourceSpec, dry_run: bool) -> Result<Vec<Sna
             Err(error) => return Err(error),
         }
         ctx.tell(Event::CopyRemoved { source: spec.name.clone(), snapshot: id, why: format!("{} newer copies are complete", spec.keep) });
+        // Whoever ships nothing at all has chosen that.
+        if !shipped.is_empty() && !shipped.contains(&id) {
+            ctx.warn(Some(&spec.name), format!("the local copy {id} has gone for {} newer ones, and it was never shipped", spec.keep));
+        }
         gone.push(id);
     }
     Ok(gone)

@@ -258,3 +258,15 @@ fn what_is_known_to_be_damaged_shows_in_show_and_damaged_manifests_in_list() {
     let problems = list["snapshots"][0]["problems"].as_array().unwrap();
     assert!(problems.iter().any(|problem| text(&problem["kind"]) == "damaged manifest"), "{list:#}");
 }
+
+#[test]
+fn a_copy_that_goes_without_ever_having_been_shipped_is_named() {
+    let machine = Machine::initialised();
+    machine.write("a", noise(1, 3000));
+    machine.run(&["backup", "tree"]).expect(0);
+    fs::rename(machine.path("bucket"), machine.path("gone")).unwrap();
+    let runs: Vec<_> = (0..5).map(|_| machine.run(&["backup", "tree"])).collect();
+    let warned = |run: &crate::support::program::Run| run.expect(3).stderr.contains("and it was never shipped");
+    assert!(!runs[..4].iter().any(warned), "the first one was shipped: {runs:#?}");
+    assert!(warned(&runs[4]), "{runs:#?}");
+}
