@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::args::Node;
+use super::args::{DryRun, Node};
 use super::context::Program;
 use super::exit::Exit;
 use super::failure::Failure;
@@ -20,6 +20,8 @@ pub(super) struct Pin {
     why: String,
     #[command(flatten)]
     node: Node,
+    #[command(flatten)]
+    dry_run: DryRun,
 }
 
 /// Leave a pinned snapshot to retention again.
@@ -30,23 +32,27 @@ pub(super) struct Unpin {
     snapshot: SnapshotName,
     #[command(flatten)]
     node: Node,
+    #[command(flatten)]
+    dry_run: DryRun,
 }
 
 impl Pin {
     pub(super) fn run(&self, program: &Program) -> Result<Exit, Failure> {
-        set(program, &self.snapshot, &self.node, true, &self.why)
+        set(program, &self.snapshot, &self.node, Some(&self.why), self.dry_run.dry_run)
     }
 }
 
 impl Unpin {
     pub(super) fn run(&self, program: &Program) -> Result<Exit, Failure> {
-        set(program, &self.snapshot, &self.node, false, "")
+        set(program, &self.snapshot, &self.node, None, self.dry_run.dry_run)
     }
 }
 
-fn set(program: &Program, snapshot: &SnapshotName, node: &Node, pinned: bool, why: &str) -> Result<Exit, Failure> {
+/// `why` = pin it, and for what reason.
+fn set(program: &Program, snapshot: &SnapshotName, node: &Node, why: Option<&str>, dry_run: bool) -> Result<Exit, Failure> {
     let ctx = program.context()?;
-    let outcome = pins::set(&ctx, node.node.as_ref(), snapshot, pinned, why)?;
+    let pinned = why.is_some();
+    let outcome = pins::set(&ctx, node.node.as_ref(), snapshot, pinned, why.unwrap_or_default(), dry_run)?;
     if program.output.json {
         program.output.document(if pinned { "pin" } else { "unpin" }, &outcome);
     } else {
@@ -57,6 +63,9 @@ fn set(program: &Program, snapshot: &SnapshotName, node: &Node, pinned: bool, wh
             (false, false) => "was not pinned",
         };
         program.output.line(format!("{}/{}  {state}", outcome.source, outcome.id));
+    }
+    if dry_run {
+        program.output.note("this is what would be done; nothing was changed");
     }
     Ok(Exit::Done)
 }

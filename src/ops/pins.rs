@@ -115,11 +115,11 @@ pub struct Outcome {
     pub why: String,
 }
 
-/// Pins a snapshot of the repository, or takes its pin away.
+/// Pins a snapshot of the repository, or takes its pin away; in a dry run only says whether that would change anything.
 ///
 /// # Errors
 /// [`Error::Absent`] when the repository does not hold the snapshot; [`Error::Refused`] when it is being removed; what the store gives.
-pub fn set(ctx: &Context, node: Option<&NodeName>, name: &SnapshotName, pinned: bool, why: &str) -> Result<Outcome, Error> {
+pub fn set(ctx: &Context, node: Option<&NodeName>, name: &SnapshotName, pinned: bool, why: &str, dry_run: bool) -> Result<Outcome, Error> {
     let found = Found::look_up(ctx, node, name)?;
     let Some((remote, _)) = &found.shipped else {
         let hint = if found.unreachable.is_some() { "the repository could not be read" } else { "ship it first" };
@@ -133,7 +133,7 @@ pub fn set(ctx: &Context, node: Option<&NodeName>, name: &SnapshotName, pinned: 
         let pins = Pins::read(ctx, remote, node, Some(&id.0))?;
         let known = pins.of(&id);
         let outcome = Outcome { source: id.0.clone(), id: id.1, pinned, changed: known.is_some() != pinned, why: why.to_owned() };
-        if known.map_or(!pinned, |pin| pinned && pin.why == why) {
+        if dry_run || known.map_or(!pinned, |pin| pinned && pin.why == why) {
             return Ok(outcome);
         }
         let pin = Pin { format: FORMAT_VERSION, id: id.1, pinned, time: ctx.clock.now(), why: why.to_owned() };

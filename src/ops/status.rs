@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::node::Remote;
 use super::snapshots::{DAMAGED_COPY, Place, Row, View};
 use super::spec::SourceSpec;
-use super::{Context, Error, verify};
+use super::{Context, Error, removals, verify};
 use crate::format::names::{NodeName, SourceName};
 use crate::format::snapshot_id::SnapshotId;
 use crate::repository;
@@ -81,13 +81,22 @@ pub fn run(ctx: &Context) -> Result<Outcome, Error> {
         let told: BTreeSet<&str> = view.findings.iter().map(|finding| finding.object.as_str()).collect();
         wrong.extend(known_damage(ctx, &told)?);
     }
-    let sources: Vec<SourceStatus> = ctx.sources.iter().map(|spec| source_status(spec, &view, now)).collect();
+    let removed = removed(ctx, &view)?;
+    let sources: Vec<SourceStatus> = ctx.sources.iter().map(|spec| source_status(spec, &view, &removed, now)).collect();
     // Why it could not be opened is said once, below.
     let repository = ctx.store().map_or_else(|_| "not opened".to_owned(), repository::Repository::describe);
     let healthy = wrong.is_empty() && sources.iter().all(|source| !source.late && source.wrong.is_empty());
     // Before the first snapshot there is no folder yet; the one above it lies on the filesystem that will be used.
     let free_bytes = ctx.space.room(space::nearest_folder(&local.dir))?.free;
     Ok(Outcome { node: ctx.node.clone(), time: now, repository, healthy, sources, wrong, free_bytes })
+}
+
+/// Snapshots that were removed from the repository and are still here as copies: nobody waits for their shipment.
+fn removed(ctx: &Context, view: &View) -> Result<BTreeSet<(SourceName, SnapshotId)>, Error> {
+    match &view.read {
+        Some((remote, _)) if view.rows.iter().any(|row| row.place == Place::Local) => removals::of_node(remote, &ctx.node),
+        _ => Ok(BTreeSet::new()),
+    }
 }
 
 /// Why the repository is not part of what is said. A folder that is not there is named by its error already.
@@ -120,7 +129,7 @@ fn known_damage(ctx: &Context, told: &BTreeSet<&str>) -> Result<Vec<String>, Err
     Ok(wrong)
 }
 
-fn source_status(spec: &SourceSpec, view: &View, now: Timestamp) -> SourceStatus {
+fn source_status(spec: &SourceSpec, view: &View, removed: &BTreeSet<(SourceName, SnapshotId)>, now: Timestamp) -> SourceStatus {
     let rows: Vec<&Row> = view.rows.iter().filter(|row| row.source == spec.name).collect();
     let newest = |wanted: &dyn Fn(&Row) -> bool| rows.iter().rev().find(|row| !row.future && wanted(row)).map(|row| row.id);
     let snapshot = newest(&|row| row.place != Place::Shipped);
@@ -165,7 +174,10 @@ fn source_status(spec: &SourceSpec, view: &View, now: Timestamp) -> SourceStatus
         age_seconds: age(snapshot.max(shipped)),
         objective_seconds: spec.objective.as_secs(),
         copies: rows.iter().filter(|row| row.place != Place::Shipped).count(),
-        unshipped: view.unreachable.is_none().then(|| rows.iter().filter(|row| row.place == Place::Local).count()),
+        unshipped: view.unreachable.is_none().then(|| {
+            let waits = |row: &&&Row| row.place == Place::Local && !removed.contains(&(row.source.clone(), row.id));
+            rows.iter().filter(waits).count()
+        }),
         late,
         wrong,
     }

@@ -129,7 +129,9 @@ fn what_is_pinned_is_kept_by_retention_and_refused_by_forget_until_it_is_unpinne
     let (node, _) = node();
     let ids: Vec<SnapshotId> = (2..5).map(|seed| new_backup(&node, seed)).collect();
     let name = format!("tree/{}", ids[0]).parse().unwrap();
-    let pin = |pinned, why| ops::pins::set(&node.context(), None, &name, pinned, why).unwrap();
+    let pin = |pinned, why| ops::pins::set(&node.context(), None, &name, pinned, why, false).unwrap();
+    assert!(ops::pins::set(&node.context(), None, &name, true, "", true).unwrap().changed);
+    assert!(node.objects("node-1/pins/").is_empty(), "a dry run pins nothing");
     assert!(pin(true, "before the upgrade").changed && !pin(true, "before the upgrade").changed);
     assert_eq!(prune(&node, &last(1)).removed.len(), 1);
     let options = forget::Options::default();
@@ -141,6 +143,9 @@ fn what_is_pinned_is_kept_by_retention_and_refused_by_forget_until_it_is_unpinne
     assert_eq!(node.objects("node-1/pins/").len(), 2);
     forget::plan(&node.context(), &name, &options).unwrap();
     assert_eq!(prune(&node, &last(1)).removed.len(), 1);
+    // All three copies are still here, and nobody waits for those two that were removed.
+    let status = ops::status::run(&node.context()).unwrap();
+    assert_eq!((status.sources[0].copies, status.sources[0].unshipped), (3, Some(0)));
 }
 
 #[test]
