@@ -15,14 +15,14 @@ use crate::support::tree::noise;
 /// How much more memory many times as many files may take: noise of the allocator, and nothing that grows.
 const GROWTH_MAX: u64 = 8 << 20;
 
-/// Length of each of many files. The smaller tree fills four packs with them, so that every buffer has been as full as it gets.
+/// Length of each of many files. The smaller tree fills six packs with them, so that every buffer has been as full as it gets.
 const SMALL: usize = 16_000;
 
 /// `limits.memory` where the configuration says nothing.
 const LIMIT: u64 = 128 << 20;
 
 /// Number of files in the smaller and in the larger tree.
-const FILES: [u64; 2] = [4000, 12_000];
+const FILES: [u64; 2] = [6000, 18_000];
 
 /// Length of the large file in MiB: four times the limit.
 const MEBIBYTES: u64 = 512;
@@ -56,14 +56,15 @@ fn peak_in(status: &Path) -> Option<u64> {
 /// Names of what is measured, in the order of [`peaks`].
 const MEASURED: [&str; 4] = ["first backup", "unchanged backup", "verification", "fetch"];
 
-/// The lowest and the highest peak of each thing that is measured. How full buffers are at one time is chance, so each is done twice.
+/// The lowest and the highest peak of each thing that is measured. How full buffers are at one time is chance, so each is done
+/// several times.
 fn peaks(machine: &Machine, what: &str) -> [(u64, u64); 4] {
-    let twice = |run: &dyn Fn() -> u64| {
-        let (a, b) = (run(), run());
-        (a.min(b), a.max(b))
+    let several = |run: &dyn Fn() -> u64| {
+        let peaks = [run(), run(), run()];
+        (peaks.into_iter().min().unwrap(), peaks.into_iter().max().unwrap())
     };
     let to = machine.path("to");
-    let first = twice(&|| {
+    let first = several(&|| {
         for made in ["local", "bucket"] {
             remove_tree(&machine.path(made)).unwrap();
         }
@@ -71,10 +72,10 @@ fn peaks(machine: &Machine, what: &str) -> [(u64, u64); 4] {
         machine.run(&["init"]).expect(0);
         peak_of(machine.start(&["backup", "tree"]))
     });
-    let again = twice(&|| peak_of(machine.start(&["backup", "tree"])));
+    let again = several(&|| peak_of(machine.start(&["backup", "tree"])));
     fs::rename(machine.path("local/tree"), machine.path("local copies")).unwrap();
-    let verify = twice(&|| peak_of(machine.start(&["verify", "--full"])));
-    let fetch = twice(&|| {
+    let verify = several(&|| peak_of(machine.start(&["verify", "--full"])));
+    let fetch = several(&|| {
         let peak = peak_of(machine.start(&["fetch", "tree/latest", "--to", to.to_str().unwrap()]));
         fs::remove_dir_all(&to).unwrap();
         peak
