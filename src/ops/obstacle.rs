@@ -68,20 +68,22 @@ pub(super) fn of_manifests(
     Ok(obstacles)
 }
 
-/// What keys and node files have against deleting.
+/// What keys and node files have against deleting. Of node files the highest counts: below it, damage matters to nobody.
 ///
 /// # Errors
 /// What the store gives.
 pub(super) fn of_listing(remote: &Remote, node: &NodeName, unknown: &[String], node_files: &[u32]) -> Result<Vec<Obstacle>, Error> {
     let strange = |key: &String| Obstacle::unknown(key, "this program does not know what it is");
     let mut obstacles: Vec<Obstacle> = unknown.iter().map(strange).collect();
+    let highest = node_files.iter().max();
     for n in node_files {
         let key = NodeKey::Node(*n).of(node).to_string();
         let text = remote.store.get(&key, SMALL_MAX as u64)?;
         match NodeFile::from_text(&text) {
             Ok(_) => {}
             Err(cause @ FormatError::Version(_)) => obstacles.push(Obstacle::unknown(key, cause.to_string())),
-            Err(cause) => obstacles.push(Obstacle::damaged(key, chain(&cause))),
+            Err(cause) if Some(n) == highest => obstacles.push(Obstacle::damaged(key, chain(&cause))),
+            Err(_) => {}
         }
     }
     Ok(obstacles)

@@ -18,6 +18,7 @@ mod encrypted;
 mod fetch;
 mod golden;
 mod heal;
+mod heal_encrypted;
 mod hostile;
 mod house;
 mod keeping;

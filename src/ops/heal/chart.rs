@@ -74,16 +74,16 @@ impl Chart {
         let mut own_facts = Part::default();
         let mut counts = None;
         let own = ctx.keys.recipients().texts();
-        // What is sealed to others than today's recipients is not referred to.
-        let is_own = head.is_none_or(|head| head.recipients == own);
         for head in &heads {
             let body = match read_own_body(remote, head) {
                 Err(error) if error.is_damage() => continue,
                 body => body?,
             };
             for (part, role) in [(&mut files, Role::Files), (&mut own_facts, Role::Facts)] {
-                let read = chart.role(&body, role)?;
-                if part.readable.lists.is_empty() && head.recipients == own {
+                // What is sealed to others than today's recipients is read, and not referred to.
+                let is_own = head.recipients == own;
+                let read = chart.role(&body, role, is_own)?;
+                if part.readable.lists.is_empty() && is_own {
                     part.readable = Body { lists: read.lists, counts: body.counts };
                 }
                 if read.is_whole && part.whole.is_none() {
@@ -93,7 +93,6 @@ impl Chart {
             }
         }
         let Reading { lists, packs, why, .. } = chart;
-        let (lists, packs) = if is_own { (lists, packs) } else { Default::default() };
         let spec = ctx.sources.iter().find(|spec| spec.name == patient.source);
         let record = match (&copy, head) {
             (Some(copy), _) => copy.record.clone(),
@@ -196,7 +195,8 @@ struct Reading<'r, 's> {
 }
 
 impl Reading<'_, '_> {
-    fn role(&mut self, body: &Body, role: Role) -> Result<Read, Error> {
+    /// Reads the lists of a role; `refers`: what is written anew may refer to them and to what they name.
+    fn role(&mut self, body: &Body, role: Role, refers: bool) -> Result<Read, Error> {
         let mut order = Some(OrderCheck::new());
         let mut read = Read { lists: Vec::new(), is_whole: true };
         for list in body.lists.iter().filter(|list| list.role == role) {
@@ -207,7 +207,9 @@ impl Reading<'_, '_> {
                     // A list that lies about where blobs are still tells what the files are.
                     if self.stock.problem(Object::List(list.list), list.stored)?.is_none() {
                         read.lists.push(*list);
-                        self.use_list(list, plain, packs)?;
+                        if refers {
+                            self.use_list(list, plain, packs)?;
+                        }
                     }
                 }
                 Err(problem) => {
