@@ -134,6 +134,16 @@ fn any_secret_in_a_text_that_is_open_to_everybody_is_warned_of_and_a_key_id_is_n
 }
 
 #[test]
+fn a_secret_in_place_of_the_name_of_its_variable_is_not_shown() {
+    for written in ["wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "AGE-SECRET-KEY-1QQQQ", "HUNTER2"] {
+        let found = mistakes(&format!("[repository]\nurl = \"s3://b\"\naccess_key_id = \"me\"\nsecret_access_key_env = \"{written}\"\n"));
+        assert!(found.contains("name of an environment variable") && !found.contains(written), "{found}");
+    }
+    let found = mistakes("[repository]\nurl = \"s3://b\"\naccess_key_id = \"me\"\nsecret_access_key_env = \"NO_SUCH_SECRET\"\n");
+    assert!(found.contains("NO_SUCH_SECRET is not set"), "{found}");
+}
+
+#[test]
 fn a_secret_is_the_first_line_of_its_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("secret");

@@ -58,7 +58,10 @@ impl WrittenSecret {
             Place::Here(secret) => Ok(secret.clone()),
             Place::Variable(name) => match environment.var(name) {
                 Some(value) => Ok(Secret::new(value)),
-                None => Err(format!("the environment variable {name} is not set")),
+                None if looks_like_a_name(name) => Err(format!("the environment variable {name} is not set")),
+                None => {
+                    Err("this should be the name of an environment variable, such as WINDLASS_SECRET, and none of this name is set".into())
+                }
             },
             Place::File(path) => self.read_file(path, gather),
         };
@@ -82,4 +85,9 @@ impl WrittenSecret {
         }
         Ok(file.secret)
     }
+}
+
+/// Whether a text is surely the name of a variable. Anything else is not shown: somebody may have written the secret itself in its place.
+fn looks_like_a_name(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_') && text.contains('_')
 }
