@@ -16,7 +16,7 @@ use crate::format::limits::SMALL_MAX;
 use crate::format::marker::Marker;
 use crate::format::names::NodeName;
 use crate::format::node_file::NodeFile;
-use crate::repository::Repository;
+use crate::repository::{Object, Repository};
 use crate::sys::{file, random};
 
 /// A repository whose marker has been read and understood.
@@ -50,6 +50,22 @@ impl Remote {
     /// As [`Remote::open`].
     pub fn open_briefly(ctx: &Context) -> Result<Self, Error> {
         Self::open_in(ctx, &ctx.store()?.briefly())
+    }
+
+    /// Calls `visit` with every object below a prefix, in no particular order, until it fails or the run is stopped.
+    ///
+    /// # Errors
+    /// The first that `visit` gives; [`Error::Stopped`]; what the store gives.
+    pub(crate) fn each_object(&self, ctx: &Context, prefix: &str, visit: &mut dyn FnMut(Object) -> Result<(), Error>) -> Result<(), Error> {
+        let mut failed = None;
+        self.store.list(prefix, &mut |object| match ctx.stop.check().map_err(Error::from).and_then(|()| visit(object)) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
+        })?;
+        failed.map_or(Ok(()), Err)
     }
 
     fn open_in(ctx: &Context, store: &Repository) -> Result<Self, Error> {

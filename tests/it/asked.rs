@@ -4,7 +4,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use object_store::memory::InMemory;
 use windlass::format::path::RelPath;
 use windlass::format::snapshot_id::SnapshotId;
 use windlass::ops::error::chain;
@@ -37,6 +36,15 @@ fn rot(path: &Path) {
     let bytes: Vec<u8> = fs::read(path).unwrap().iter().map(|byte| byte ^ 0x5A).collect();
     fs::remove_file(path).unwrap();
     fs::write(path, bytes).unwrap();
+}
+
+/// Takes a snapshot whose copy has rotted since, and whose bytes lie sound only in the repository, as those of the one before it.
+fn rotten_here(node: &Node) -> SnapshotId {
+    let first = node.backup();
+    let second = node.snapshot();
+    fs::remove_dir_all(node.path(format!("local/tree/{first}"))).unwrap();
+    rot(&copy_of(node, second, "lost"));
+    second
 }
 
 fn fetch(node: &Node, ctx: &Context, name: &str, from: &[Origin]) -> Result<ops::fetch::Outcome, Error> {
@@ -87,10 +95,7 @@ fn an_unreadable_folder_of_copies_hides_no_other_place() {
     let node = Node::with_folder();
     fill(&node);
     node.init();
-    let first = node.backup();
-    let second = node.snapshot();
-    fs::remove_dir_all(node.path(format!("local/tree/{first}"))).unwrap();
-    rot(&copy_of(&node, second, "lost"));
+    let second = rotten_here(&node);
     // A lock that cannot be taken, of a copy that would be looked at first.
     let other = node.snapshot();
     let lock = node.path(format!("local/.windlass/locks/tree@{other}.lock"));
@@ -103,16 +108,10 @@ fn an_unreadable_folder_of_copies_hides_no_other_place() {
 
 #[test]
 fn a_store_that_dies_while_it_is_searched_takes_nothing_from_anybody() {
-    let (clock, stop) = (Arc::new(FixedClock::at(START.parse().unwrap())), Stop::new());
-    let store = Dying::around(Arc::new(InMemory::new()));
-    let repository = Repository::over(store.clone(), "", "memory".into(), tools(clock.clone(), stop.clone()));
-    let node = Node::over(repository, clock, stop);
+    let (node, store) = Dying::node();
     fill(&node);
     node.init();
-    let first = node.backup();
-    let second = node.snapshot();
-    fs::remove_dir_all(node.path(format!("local/tree/{first}"))).unwrap();
-    rot(&copy_of(&node, second, "lost"));
+    let second = rotten_here(&node);
     let (mut given, mut refused) = (0, 0);
     for requests in 0..100 {
         store.die_after(requests, Death::AtRequest);
@@ -142,10 +141,7 @@ fn a_store_that_dies_while_it_is_searched_takes_nothing_from_anybody() {
 
 #[test]
 fn nothing_is_said_to_be_lost_while_the_store_that_may_have_it_is_silent() {
-    let (clock, stop) = (Arc::new(FixedClock::at(START.parse().unwrap())), Stop::new());
-    let store = Dying::around(Arc::new(InMemory::new()));
-    let repository = Repository::over(store.clone(), "", "memory".into(), tools(clock.clone(), stop.clone()));
-    let node = Node::over(repository, clock, stop);
+    let (node, store) = Dying::node();
     fill(&node);
     node.init();
     let id = node.backup();
@@ -263,10 +259,7 @@ fn a_search_says_what_it_does_and_counts_all_that_travels() {
     let node = Node::with_folder();
     fill(&node);
     node.init();
-    let first = node.backup();
-    let second = node.snapshot();
-    fs::remove_dir_all(node.path(format!("local/tree/{first}"))).unwrap();
-    rot(&copy_of(&node, second, "lost"));
+    let second = rotten_here(&node);
     let ctx = node.context();
     let outcome = fetch(&node, &ctx, &format!("tree/{second}"), &[]).unwrap();
     assert_eq!(ctx.meter.read().phase, "looking elsewhere");
@@ -369,10 +362,7 @@ fn a_snapshot_that_is_removed_while_it_is_read_is_gone_and_not_damaged() {
 fn a_snapshot_that_is_removed_while_it_is_searched_is_passed_over_without_a_word() {
     let world = gated();
     let node = &world.0;
-    let first = node.backup();
-    let second = node.snapshot();
-    fs::remove_dir_all(node.path(format!("local/tree/{first}"))).unwrap();
-    rot(&copy_of(node, second, "lost"));
+    let second = rotten_here(node);
     node.events.lock().unwrap().clear();
     let outcome = meanwhile(&world, |ctx| fetch(node, ctx, &format!("tree/{second}"), &[])).unwrap();
     assert_eq!((outcome.lost_files, outcome.unasked.len()), (1, 0), "{outcome:?}");

@@ -6,7 +6,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::support::program::{Machine, Run, text};
-use crate::support::tree::{Picture, assert_same, noise, picture};
+use crate::support::tree::{Picture, assert_same, flip, noise, picture};
 
 /// The fields of a snapshot in every document.
 const SNAPSHOT: [&str; 11] = ["id", "node", "source", "kind", "time", "where", "files", "bytes", "stored_bytes", "added_bytes", "problems"];
@@ -23,13 +23,6 @@ fn backed_up() -> Machine {
 fn a_pack(machine: &Machine) -> std::path::PathBuf {
     let shard = fs::read_dir(machine.path("bucket/node-1/packs")).unwrap().next().unwrap().unwrap().path();
     fs::read_dir(shard).unwrap().next().unwrap().unwrap().path()
-}
-
-fn flip(path: &std::path::Path) {
-    let mut bytes = fs::read(path).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    fs::write(path, bytes).unwrap();
 }
 
 #[test]

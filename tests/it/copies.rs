@@ -357,8 +357,8 @@ fn a_disk_that_holds_four_copies_but_not_five_refuses_with_the_numbers() {
     assert_eq!(node.copies().len(), 4);
 }
 
-#[test]
-fn a_tight_disk_lets_the_oldest_copy_go_first_once_it_is_shipped() {
+/// A node with four copies on a disk that does not hold five, and a source that has changed since.
+fn on_a_tight_disk() -> (Node, Vec<SnapshotId>) {
     let mut node = Node::new();
     node.space = Arc::new(Disk { folder: node.path("local"), whole: (4 << 20) + (700 << 10) });
     node.tight = true;
@@ -369,6 +369,12 @@ fn a_tight_disk_lets_the_oldest_copy_go_first_once_it_is_shipped() {
         ids.push(node.snapshot());
     }
     megabyte(&node, 4);
+    (node, ids)
+}
+
+#[test]
+fn a_tight_disk_lets_the_oldest_copy_go_first_once_it_is_shipped() {
+    let (node, ids) = on_a_tight_disk();
     let error = snapshot(&node).unwrap_err().to_string();
     assert!(error.contains("not sound in the repository"), "{error}");
     assert_eq!(node.copies(), ids);
@@ -379,16 +385,7 @@ fn a_tight_disk_lets_the_oldest_copy_go_first_once_it_is_shipped() {
 
 #[test]
 fn a_dry_run_on_a_tight_disk_says_what_the_run_would_do() {
-    let mut node = Node::new();
-    node.space = Arc::new(Disk { folder: node.path("local"), whole: (4 << 20) + (700 << 10) });
-    node.tight = true;
-    node.init();
-    let mut ids = Vec::new();
-    for n in 0..4 {
-        megabyte(&node, n);
-        ids.push(node.snapshot());
-    }
-    megabyte(&node, 4);
+    let (node, ids) = on_a_tight_disk();
     let dry = |node: &Node| ops::snapshot::run(&node.context(), &tree(), &ops::snapshot::Options { dry_run: true, ..Default::default() });
     let error = dry(&node).unwrap_err().to_string();
     assert!(error.contains("not sound in the repository"), "{error}");

@@ -3,20 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use object_store::memory::InMemory;
 use windlass::format::snapshot_id::SnapshotId;
 use windlass::ops;
 use windlass::ops::origin::Origin;
 use windlass::ops::restore;
 use windlass::ops::snapshots::{Place, View};
-use windlass::repository::Repository;
-use windlass::sys::clock::FixedClock;
 use windlass::sys::random::{Random, SeededRandom};
-use windlass::sys::stop::Stop;
 
 use crate::support::dying::{Death, Dying};
 use crate::support::listing::{Listing, assert_same};
-use crate::support::node::{Node, START, identity, tools, tree};
+use crate::support::node::{Node, identity, tree};
 use crate::support::odd::text;
 
 /// A run is over long before so many requests.
@@ -24,10 +20,7 @@ const REQUESTS_MAX: usize = 200;
 
 /// A node and the store that its repository lies in.
 fn node() -> (Node, Arc<Dying>) {
-    let (clock, stop) = (Arc::new(FixedClock::at(START.parse().unwrap())), Stop::new());
-    let store = Dying::around(Arc::new(InMemory::new()));
-    let repository = Repository::over(store.clone(), "", "memory".into(), tools(clock.clone(), stop.clone()));
-    let node = Node::over(repository, clock, stop);
+    let (node, store) = Dying::node();
     node.write("kept", text(70_000));
     node.write("folder/b", b"b");
     (node, store)

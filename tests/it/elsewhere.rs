@@ -9,16 +9,10 @@ use windlass::format::snapshot_id::SnapshotId;
 use windlass::ops::origin::Origin;
 use windlass::ops::spec::SourceKind;
 use windlass::ops::{self, Error};
-use windlass::sys::random::{Random, SeededRandom};
 
 use crate::support::listing::{Listing, assert_same};
 use crate::support::node::{Node, spec};
-
-fn noise(seed: u64, length: usize) -> Vec<u8> {
-    let mut bytes = vec![0; length];
-    SeededRandom::new(seed).fill(&mut bytes);
-    bytes
-}
+use crate::support::tree::noise;
 
 /// A node with a few files, small ones and one of several blobs, and an empty repository.
 fn node() -> Node {

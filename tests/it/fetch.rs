@@ -9,15 +9,9 @@ use windlass::format::snapshot_id::SnapshotId;
 use windlass::ops::fetch::{Options, Outcome};
 use windlass::ops::origin::Origin;
 use windlass::ops::{self, Error};
-use windlass::sys::random::{Random, SeededRandom};
 
 use crate::support::node::Node;
-
-fn noise(seed: u64, length: usize) -> Vec<u8> {
-    let mut bytes = vec![0; length];
-    SeededRandom::new(seed).fill(&mut bytes);
-    bytes
-}
+use crate::support::tree::noise;
 
 /// A tree with one of everything, and with files in which small blobs, large ones and holes meet.
 fn furnished() -> Node {

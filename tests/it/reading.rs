@@ -7,15 +7,9 @@ use windlass::format::path::RelPath;
 use windlass::format::snapshot_id::SnapshotId;
 use windlass::ops::diff::{Change, Kind};
 use windlass::ops::{self, Error};
-use windlass::sys::random::{Random, SeededRandom};
 
 use crate::support::node::Node;
-
-fn noise(seed: u64, length: usize) -> Vec<u8> {
-    let mut bytes = vec![0; length];
-    SeededRandom::new(seed).fill(&mut bytes);
-    bytes
-}
+use crate::support::tree::noise;
 
 fn cat(node: &Node, id: SnapshotId, path: &str) -> Result<Vec<u8>, Error> {
     let mut out = Vec::new();

@@ -3,15 +3,9 @@
 use std::time::Duration;
 
 use windlass::ops;
-use windlass::sys::random::{Random, SeededRandom};
 
 use crate::support::node::{Node, tree};
-
-fn noise(seed: u64, length: usize) -> Vec<u8> {
-    let mut bytes = vec![0; length];
-    SeededRandom::new(seed).fill(&mut bytes);
-    bytes
-}
+use crate::support::tree::noise;
 
 fn ship(node: &Node) -> Vec<ops::ship::Shipment> {
     ops::ship::run(&node.context(), &tree(), &ops::ship::Options::default()).unwrap().complete().unwrap()

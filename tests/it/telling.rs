@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::json;
 
 use crate::support::program::{Machine, text};
-use crate::support::tree::{noise, picture};
+use crate::support::tree::{flip, noise, picture};
 
 #[test]
 fn diff_prints_nothing_before_it_knows_both_snapshots_and_then_says_which() {
@@ -223,13 +223,6 @@ fn stored(machine: &Machine, below: &str, end: &str) -> Vec<std::path::PathBuf> 
     let mut found: Vec<_> = picture(&root).into_keys().filter(|path| path.ends_with(end)).map(|path| root.join(path)).collect();
     found.sort();
     found
-}
-
-fn flip(path: &std::path::Path) {
-    let mut bytes = fs::read(path).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    fs::write(path, bytes).unwrap();
 }
 
 #[test]

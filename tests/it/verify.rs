@@ -6,15 +6,9 @@ use std::path::PathBuf;
 use windlass::format::check::{Level, Verdict};
 use windlass::ops::verify::{Options, Outcome, known};
 use windlass::ops::{self, Error, node::Remote};
-use windlass::sys::random::{Random, SeededRandom};
 
 use crate::support::node::Node;
-
-fn noise(seed: u64, length: usize) -> Vec<u8> {
-    let mut bytes = vec![0; length];
-    SeededRandom::new(seed).fill(&mut bytes);
-    bytes
-}
+use crate::support::tree::noise;
 
 /// A node with three shipped snapshots that share most of what they need.
 fn node() -> Node {

@@ -7,7 +7,8 @@
 //! 1. the data of every local copy on this node, of any source, newest first ([`copies`]). A copy that is known to be damaged is looked
 //!    at like any other: the digest decides;
 //! 2. the packs of one node's part of the repository, found through the file lists of all its snapshots, newest first, then of manifests
-//!    that do not count, each list read once ([`lists`]); packs that are known to be damaged come last. Only the frames in question are downloaded ([`packs`]).
+//!    that do not count, each list read once ([`lists`]); packs that are known to be damaged come last. Only the frames in question are
+//!    downloaded ([`packs`]).
 //!
 //! Bytes are handed on only after their digest has matched, each blob once, in no particular order. Nothing that grows with the number of
 //! wanted blobs, of files or of lists sits in memory: the digests lie in a table on disk and places are sorted there.

@@ -1,9 +1,9 @@
 //! `heal`: makes damaged snapshots of the repository sound again where their bytes lie intact somewhere else, and damaged local copies.
 //!
 //! [`scan`] finds which snapshots need something that is not there or known to be damaged ([`stock`]); [`chart`] is what can still be read
-//! of one; [`remedy`] looks for the blobs that it lacks. Then, in [`repository`], the snapshot is written again under the next number of its manifest
-//! ([`super::ship::ship_again`]): what can be relied on is referred to, only the rest is stored. What was damaged is not touched, and what it
-//! was needed for no longer needs it. [`local`] is the other tier.
+//! of one; [`remedy`] looks for the blobs that it lacks. Then, in [`repository`], the snapshot is written again under the next number of
+//! its manifest ([`super::ship::ship_again`]): what can be relied on is referred to, only the rest is stored. What was damaged is not
+//! touched, and what it was needed for no longer needs it. [`local`] is the other tier.
 //!
 //! Nothing here holds more in memory when snapshots are larger: charts are made anew for each step rather than kept.
 

@@ -1,7 +1,6 @@
 //! What the repository holds of a node, and what of that can be relied on: one listing, the marks, and the verdicts, looked at once more.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 use std::path::Path;
 
 use bytes::Bytes;
@@ -38,20 +37,11 @@ pub(super) struct Stock<'a> {
 impl<'a> Stock<'a> {
     /// Lists packs and file lists, and reads marks and verdicts.
     pub(super) fn read(ctx: &'a Context, remote: &'a Remote, work: &Path) -> Result<Self, Error> {
-        let (mut sizes, mut failed) = (Table::new(work, 8)?, None);
+        let mut sizes = Table::new(work, 8)?;
         for folder in ["packs", "files"] {
-            remote.store.list(&format!("{}/{folder}/", ctx.node), &mut |object| match sizes
-                .put(Digest::of(object.key.as_bytes()).as_bytes(), &object.size.to_be_bytes())
-            {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(error) => {
-                    failed = Some(error);
-                    ControlFlow::Break(())
-                }
+            remote.each_object(ctx, &format!("{}/{folder}/", ctx.node), &mut |object| {
+                Ok(sizes.put(Digest::of(object.key.as_bytes()).as_bytes(), &object.size.to_be_bytes())?)
             })?;
-        }
-        if let Some(error) = failed {
-            return Err(error.into());
         }
         let (presence, known) = (Presence::read(ctx, remote)?, verify::known(ctx, remote, &ctx.node)?);
         Ok(Self { ctx, remote, sizes, presence, known, again: BTreeMap::new(), found: Vec::new() })

@@ -8,7 +8,6 @@ mod group;
 mod record;
 
 use std::collections::BTreeSet;
-use std::ops::ControlFlow;
 use std::path::Path;
 
 use super::catalogue::{Catalogue, Shipped};
@@ -55,37 +54,25 @@ impl Inventory {
     /// # Errors
     /// What the store gives.
     pub(super) fn list(&mut self, ctx: &Context, remote: &Remote, node: &NodeName) -> Result<(), Error> {
-        let mut failed = None;
-        remote.store.list(&format!("{node}/"), &mut |object| {
-            let taken = ctx.stop.check().map_err(Error::from).and_then(|()| match Key::parse(&object.key) {
+        remote.each_object(ctx, &format!("{node}/"), &mut |object| {
+            match Key::parse(&object.key) {
                 Some(Key::Of(_, key)) => match Item::of(&key) {
                     Some((item, sealed)) => {
-                        Ok(self.records.push(&Record::Listed { item, size: object.size, modified: object.modified, sealed }.to_bytes())?)
+                        let listed = Record::Listed { item, size: object.size, modified: object.modified, sealed };
+                        self.records.push(&listed.to_bytes())?;
                     }
                     None => {
                         if let NodeKey::Node(n) = key {
                             self.node_files.push(n);
                         }
                         self.others = (self.others.0 + 1, self.others.1 + object.size);
-                        Ok(())
                     }
                 },
-                _ => {
-                    if self.unknown.len() < UNKNOWN_MAX {
-                        self.unknown.push(object.key);
-                    }
-                    Ok(())
-                }
-            });
-            match taken {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(error) => {
-                    failed = Some(error);
-                    ControlFlow::Break(())
-                }
+                _ if self.unknown.len() < UNKNOWN_MAX => self.unknown.push(object.key),
+                _ => {}
             }
-        })?;
-        failed.map_or(Ok(()), Err)
+            Ok(())
+        })
     }
 
     /// Reads the marks; a file that has gone meanwhile named nothing that is still there.

@@ -105,16 +105,7 @@ fn attempt_to(mut manifest: Manifest<'_>, again: &Again<'_>) -> Result<Committed
     pack(ctx, remote, again, &mut known, &mut journal)?;
     ctx.phase(source, Some(id), "lists");
     let mut uploads = remote.store.uploads(budget::LISTS_IN_FLIGHT);
-    let mut listing = Listing {
-        ctx,
-        known: &mut known,
-        lists: &lists,
-        uploads: &mut uploads,
-        journal: &mut journal,
-        cache: None,
-        body_lists: Vec::new(),
-        packs: BTreeMap::new(),
-    };
+    let mut listing = Listing::new(ctx, &mut known, &lists, &mut uploads, &mut journal, None);
     listing.role(Role::Files, &mut *(again.files.lines)()?, beside(Some((again.files.located)().map(Boxed)))?)?;
     listing.role(Role::Facts, &mut *(again.facts.lines)()?, beside(Some((again.facts.located)().map(Boxed)))?)?;
     listing.finish()?;

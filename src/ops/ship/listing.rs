@@ -25,20 +25,31 @@ pub(super) type Sent = Option<(Digest, ListRef)>;
 
 /// Writes the file lists of one snapshot; lists that the repository has already are used again.
 pub(super) struct Listing<'p, 'k> {
-    pub(super) ctx: &'p Context,
-    pub(super) known: &'p mut Known<'k>,
-    pub(super) lists: &'p KnownLists,
-    pub(super) uploads: &'p mut Uploads<Sent>,
-    pub(super) journal: &'p mut Journal,
-    /// Takes the lists as the index of the next shipment, where this is to be one.
-    pub(super) cache: Option<&'p mut cache::Writer>,
+    ctx: &'p Context,
+    known: &'p mut Known<'k>,
+    lists: &'p KnownLists,
+    uploads: &'p mut Uploads<Sent>,
+    journal: &'p mut Journal,
+    cache: Option<&'p mut cache::Writer>,
     /// The lists written so far.
     pub(super) body_lists: Vec<ListRef>,
     /// The packs that they refer to.
     pub(super) packs: BTreeMap<Digest, CachedPack>,
 }
 
-impl Listing<'_, '_> {
+impl<'p, 'k> Listing<'p, 'k> {
+    /// Nothing is written yet; `cache` takes the lists as the index of the next shipment, where this is to be one.
+    pub(super) fn new(
+        ctx: &'p Context,
+        known: &'p mut Known<'k>,
+        lists: &'p KnownLists,
+        uploads: &'p mut Uploads<Sent>,
+        journal: &'p mut Journal,
+        cache: Option<&'p mut cache::Writer>,
+    ) -> Self {
+        Self { ctx, known, lists, uploads, journal, cache, body_lists: Vec::new(), packs: BTreeMap::new() }
+    }
+
     /// Takes all lines of one role.
     pub(super) fn role(&mut self, role: Role, lines: &mut dyn Lines, mut beside: Option<Beside>) -> Result<(), Error> {
         let mut gatherer = Gatherer::new();

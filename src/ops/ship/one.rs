@@ -84,16 +84,7 @@ fn attempt_to(mut manifest: Manifest<'_>, spec: &SourceSpec, copy: &Copy) -> Res
     ctx.phase(&spec.name, Some(copy.id()), "lists");
     let mut writer = cache.begin(copy.id())?;
     let mut uploads = remote.store.uploads(budget::LISTS_IN_FLIGHT);
-    let mut listing = Listing {
-        ctx,
-        known: &mut known,
-        lists: &lists,
-        uploads: &mut uploads,
-        journal: &mut journal,
-        cache: Some(&mut writer),
-        body_lists: Vec::new(),
-        packs: BTreeMap::new(),
-    };
+    let mut listing = Listing::new(ctx, &mut known, &lists, &mut uploads, &mut journal, Some(&mut writer));
     listing.role(Role::Files, &mut copy.lines()?, beside(parent.as_ref().map(Parent::lines))?)?;
     listing.role(Role::Facts, &mut facts.lines(), beside(parent.as_ref().map(Parent::facts))?)?;
     listing.finish()?;

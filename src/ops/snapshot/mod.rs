@@ -1,7 +1,8 @@
 //! `snapshot`: takes a local copy of a source, then retires the copies that are one too many.
 //!
-//! [`admission`] looks for room first, [`survey`] at the source where that is needed; [`taker`] and [`sqlite`] receive what the source gives, cut and hashed by [`pieces`] while it is
-//! copied; [`writer`] writes the lines of the copy.
+//! [`admission`] looks for room first, [`survey`] at the source where that is needed, and [`freed`] says what the oldest copy would make;
+//! [`taker`] and [`sqlite`] receive what the source gives, cut and hashed by [`pieces`] while it is copied; [`writer`] writes the lines of
+//! the copy.
 
 mod admission;
 mod freed;

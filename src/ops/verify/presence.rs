@@ -1,7 +1,6 @@
 //! Compares what the store lists with what the manifests need.
 
 use std::collections::BTreeSet;
-use std::ops::ControlFlow;
 
 use super::needs::{Needs, Object, Seen};
 use super::report::Report;
@@ -22,10 +21,9 @@ pub(super) fn list(
     all: bool,
     report: &mut Report,
 ) -> Result<BTreeSet<u32>, Error> {
-    let (mut node_files, mut failed) = (BTreeSet::new(), None);
-    remote.store.list(&format!("{node}/"), &mut |object| {
-        let stopped = ctx.stop.check().map_err(Error::from);
-        let taken = stopped.and_then(|()| match Key::parse(&object.key) {
+    let mut node_files = BTreeSet::new();
+    remote.each_object(ctx, &format!("{node}/"), &mut |object| {
+        match Key::parse(&object.key) {
             None => {
                 if all {
                     report.unexpected(object.key);
@@ -42,16 +40,9 @@ pub(super) fn list(
                 needs.object(object.key, Seen::Listed, object.size, "")
             }
             Some(_) => needs.object(object.key, Seen::Listed, object.size, ""),
-        });
-        match taken {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => {
-                failed = Some(error);
-                ControlFlow::Break(())
-            }
         }
     })?;
-    failed.map_or(Ok(node_files), Err)
+    Ok(node_files)
 }
 
 /// Compares; `all`: whether what nothing names is counted.

@@ -10,9 +10,15 @@ use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use object_store::client::{HttpError, HttpErrorKind};
+use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore};
 use object_store::{PutMultipartOptions, PutOptions, PutPayload, PutResult, Result};
+use windlass::repository::Repository;
+use windlass::sys::clock::FixedClock;
+use windlass::sys::stop::Stop;
+
+use super::node::{Node, START, tools};
 
 /// How the store dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +42,14 @@ impl Dying {
     /// A store that lives.
     pub fn around(inner: Arc<dyn ObjectStore>) -> Arc<Self> {
         Arc::new(Self { inner, left: AtomicI64::new(i64::MAX), death: std::sync::Mutex::new(Death::AtRequest) })
+    }
+
+    /// A node and the store that its repository lies in, which lives.
+    pub fn node() -> (Node, Arc<Self>) {
+        let (clock, stop) = (Arc::new(FixedClock::at(START.parse().unwrap())), Stop::new());
+        let store = Self::around(Arc::new(InMemory::new()));
+        let repository = Repository::over(store.clone(), "", "memory".into(), tools(clock.clone(), stop.clone()));
+        (Node::over(repository, clock, stop), store)
     }
 
     /// Dies at the request after so many.

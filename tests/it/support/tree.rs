@@ -18,6 +18,14 @@ use windlass::format::digest::{Digest, Hasher};
 use windlass::format::escape::escape;
 use windlass::sys::random::{Random, SeededRandom};
 
+/// Turns one bit in the middle of a file around.
+pub fn flip(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(path, bytes).unwrap();
+}
+
 /// Bytes that look random, the same for the same seed.
 pub fn noise(seed: u64, length: usize) -> Vec<u8> {
     let mut bytes = vec![0; length];
