@@ -54,28 +54,29 @@ impl WrittenSecret {
 
     /// Looks it up; what is wrong goes to the gatherer.
     pub(super) fn look_up(&self, environment: &dyn Environment, gather: &Gatherer<'_>) -> Option<Secret> {
+        self.look_up_now(environment, gather).map_err(|message| gather.mistake(self.at, &self.key, message)).ok()
+    }
+
+    /// The same for a secret that most runs do without: what is wrong is told, with its key, to whoever needs it.
+    pub(super) fn look_up_for_later(&self, environment: &dyn Environment, gather: &Gatherer<'_>) -> Result<Secret, String> {
+        self.look_up_now(environment, gather).map_err(|message| format!("{}: {message}", self.key))
+    }
+
+    fn look_up_now(&self, environment: &dyn Environment, gather: &Gatherer<'_>) -> Result<Secret, String> {
         let found = match &self.place {
-            Place::Here(secret) => Ok(secret.clone()),
+            Place::Here(secret) => secret.clone(),
             Place::Variable(name) => match environment.var(name) {
-                Some(value) => Ok(Secret::new(value)),
-                None if looks_like_a_name(name) => Err(format!("the environment variable {name} is not set")),
+                Some(value) => Secret::new(value),
+                None if looks_like_a_name(name) => return Err(format!("the environment variable {name} is not set")),
                 None => {
-                    Err("this should be the name of an environment variable, such as WINDLASS_SECRET, and none of this name is set".into())
+                    return Err(
+                        "this should be the name of an environment variable, such as WINDLASS_SECRET, and none of this name is set".into(),
+                    );
                 }
             },
-            Place::File(path) => self.read_file(path, gather),
+            Place::File(path) => self.read_file(path, gather)?,
         };
-        match found {
-            Ok(secret) if !secret.expose().is_empty() => Some(secret),
-            Ok(_) => {
-                gather.mistake(self.at, &self.key, "the secret is empty");
-                None
-            }
-            Err(message) => {
-                gather.mistake(self.at, &self.key, message);
-                None
-            }
-        }
+        if found.expose().is_empty() { Err("the secret is empty".into()) } else { Ok(found) }
     }
 
     fn read_file(&self, path: &Path, gather: &Gatherer<'_>) -> Result<Secret, String> {

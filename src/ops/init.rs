@@ -44,6 +44,11 @@ pub struct Outcome {
 /// [`Error::Refused`] when the name belongs to another machine and `adopt` is not set; [`Error::Usage`] when the repository that is there and
 /// the configuration disagree about encryption; what the store gives.
 pub fn run(ctx: &Context, options: &Options) -> Result<Outcome, Error> {
+    if !options.dry_run {
+        // A machine that cannot keep its own identity could not use a repository made for it. It has one even if no repository can be
+        // reached: then copies can be taken until it can.
+        own_uuid(ctx)?;
+    }
     let store = ctx.store()?.clone();
     let location = store.describe();
     let found = Remote::read_marker(ctx)?;
@@ -61,8 +66,6 @@ pub fn run(ctx: &Context, options: &Options) -> Result<Outcome, Error> {
         };
         return Ok(Outcome { location, repository: None, created, claimed, probe: None });
     }
-    // A machine that cannot keep its own identity could not use a repository made for it.
-    own_uuid(ctx)?;
     // The probe comes before the marker: a store that cannot do what is needed gets no marker.
     let probe = store.probe()?;
     let marker = match found {
@@ -74,7 +77,7 @@ pub fn run(ctx: &Context, options: &Options) -> Result<Outcome, Error> {
     if let Some(n) = claimed {
         remote.claim(ctx, n)?;
         // Somebody else may have claimed the name at the same moment; the file that is there now counts.
-        Remote::open_for_shipping(ctx)?;
+        remote.check_owner(ctx)?;
     }
     remember(ctx, &remote, &probe)?;
     // On a rebuilt node this is how it learns the ids that it has used before: a new one must be above them.
@@ -124,9 +127,6 @@ fn claim_number(ctx: &Context, remote: &Remote, options: &Options) -> Result<Opt
         Some((_, Err(error))) => Err(error),
         Some((_, Ok(file))) if Some(&file.uuid) == known_uuid(ctx)?.as_ref() => Ok(None),
         Some((n, _)) if options.adopt => Ok(Some(n + 1)),
-        Some(_) => {
-            Remote::open_for_shipping(ctx)?;
-            Ok(None)
-        }
+        Some(_) => remote.check_owner(ctx).map(|()| None),
     }
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::catalogue::{Catalogue, Finding, Shipped};
 use super::copies::{Copies, Copy, FUTURE, sources_with_copies};
+use super::error::chain;
 use super::event::Event;
 use super::name::{SnapshotName, Which};
 use super::node::Remote;
@@ -78,7 +79,7 @@ pub struct View {
     pub undo: Vec<Undo>,
     /// What is not as it should be in the repository.
     pub findings: Vec<Finding>,
-    /// What lies in the local folder and was not recognised.
+    /// What lies in the local folder and was not recognised, and a repository that is not the one that was here before.
     pub strange: Vec<String>,
     /// Why the repository was not read, when it was not.
     pub unreachable: Option<Error>,
@@ -130,6 +131,9 @@ impl View {
         let read = open(ctx).and_then(|remote| Ok((Catalogue::read(ctx, &remote, node, source)?, remote)));
         match read {
             Ok((catalogue, remote)) => {
+                if is_local {
+                    view.strange.extend(remote.check_same(ctx).err().map(|error| chain(&error)));
+                }
                 let numbers = catalogue.snapshots.iter().map(|(key, shipped)| (key.clone(), shipped.n())).collect();
                 view.read = Some((remote, numbers));
                 view.findings = catalogue.findings.iter().filter(|finding| !catalogue.is_superseded(finding)).cloned().collect();

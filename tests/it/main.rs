@@ -37,6 +37,7 @@ mod reading;
 mod restore;
 mod round_trip;
 mod secrets;
+mod set_up;
 mod ship;
 mod silent;
 mod support;
