@@ -219,13 +219,17 @@ contract! {
     a_folder => folder();
     versitygw => Store(Server::running(Make::Versitygw, false).repository(), None);
     minio => Store(Server::running(Make::Minio, false).repository(), None);
+    radosgw => Store(Server::running(Make::Radosgw, false).repository(), None);
+    s3proxy => Store(Server::running(Make::S3proxy, false).repository(), None);
     versitygw_over_tls => Store(Server::running(Make::Versitygw, true).repository(), None);
     minio_over_tls => Store(Server::running(Make::Minio, true).repository(), None);
+    radosgw_over_tls => Store(Server::running(Make::Radosgw, true).repository(), None);
+    s3proxy_over_tls => Store(Server::running(Make::S3proxy, true).repository(), None);
 }
 
 #[test]
 fn a_private_certificate_without_its_authority_names_ca_file() {
-    for make in [Make::Versitygw, Make::Minio] {
+    for make in Make::ALL {
         let server = Server::running(make, true);
         let settings = Settings { ca_file: None, ..server.settings("any") };
         let store = Repository::open(&settings, &FixedEnvironment::default(), tools()).unwrap();
@@ -237,7 +241,7 @@ fn a_private_certificate_without_its_authority_names_ca_file() {
 
 #[test]
 fn wrong_keys_and_buckets_are_told_apart() {
-    for make in [Make::Versitygw, Make::Minio] {
+    for make in Make::ALL {
         let server = Server::running(make, false);
         let open = |change: &dyn Fn(&mut Settings)| {
             let mut settings = server.settings("no-such-bucket");
