@@ -31,6 +31,7 @@ mod living;
 mod many;
 mod memory;
 mod model;
+mod overwriting;
 mod prune;
 mod prune_races;
 mod reading;

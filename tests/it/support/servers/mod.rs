@@ -117,9 +117,19 @@ impl Server {
         }
     }
 
+    /// A repository in a bucket.
+    pub fn open(&self, bucket: &str) -> Repository {
+        Repository::open(&self.settings(bucket), &FixedEnvironment::default(), tools()).unwrap()
+    }
+
     /// A repository in a new bucket.
     pub fn repository(&self) -> Repository {
-        Repository::open(&self.settings(&self.bucket()), &FixedEnvironment::default(), tools()).unwrap()
+        self.open(&self.bucket())
+    }
+
+    /// A repository in a new bucket that keeps every version of an object.
+    pub fn versioned(&self) -> Repository {
+        self.open(&self.versioned_bucket())
     }
 
     /// Makes a new, empty bucket and gives its name.
