@@ -28,6 +28,7 @@ mod killed_restore;
 mod latest;
 mod limits;
 mod living;
+mod makes;
 mod many;
 mod memory;
 mod model;
