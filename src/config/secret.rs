@@ -1,5 +1,6 @@
 //! Secrets: written as `KEY`, or better kept elsewhere and pointed to by `KEY_file` or `KEY_env`.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::mistake::Gatherer;
@@ -13,6 +14,8 @@ use crate::sys::secret_file::SecretFile;
 enum Place {
     Here(Secret),
     File(PathBuf),
+    /// All of a file.
+    Document(PathBuf),
     Variable(String),
 }
 
@@ -42,6 +45,14 @@ impl WrittenSecret {
         Self { at: written.at, key: written.key, place: place(written.value) }
     }
 
+    /// The same secret where its file is a secret as a whole, rather than its first line.
+    pub(super) fn of_many_lines(self) -> Self {
+        match self.place {
+            Place::File(path) => Self { place: Place::Document(path), ..self },
+            place => Self { place, ..self },
+        }
+    }
+
     /// Where its key stands in the text, and the key.
     pub(super) fn place(&self) -> (usize, &str) {
         (self.at, &self.key)
@@ -63,7 +74,8 @@ impl WrittenSecret {
                     Err("this should be the name of an environment variable, such as WINDLASS_SECRET, and none of this name is set".into())
                 }
             },
-            Place::File(path) => self.read_file(path, gather),
+            Place::File(path) => self.read_file(path, SecretFile::read(path), gather),
+            Place::Document(path) => self.read_file(path, SecretFile::read_whole(path), gather),
         };
         match found {
             Ok(secret) if !secret.expose().is_empty() => Some(secret),
@@ -78,8 +90,8 @@ impl WrittenSecret {
         }
     }
 
-    fn read_file(&self, path: &Path, gather: &Gatherer<'_>) -> Result<Secret, String> {
-        let file = SecretFile::read(path).map_err(|cause| format!("{} cannot be read: {cause}", path.display()))?;
+    fn read_file(&self, path: &Path, read: io::Result<SecretFile>, gather: &Gatherer<'_>) -> Result<Secret, String> {
+        let file = read.map_err(|cause| format!("{} cannot be read: {cause}", path.display()))?;
         if file.is_open {
             gather.warning(format!("{} ({}) can be read by every user of this machine: chmod 600 it", path.display(), self.key));
         }

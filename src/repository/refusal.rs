@@ -41,7 +41,7 @@ impl Refusal {
 
     /// Whether the same request may be answered otherwise a little later.
     pub(super) fn is_passing(&self) -> bool {
-        const CODES: [&str; 10] = [
+        const CODES: [&str; 11] = [
             "SlowDown",
             "ServiceUnavailable",
             "InternalError",
@@ -49,6 +49,7 @@ impl Refusal {
             "RequestTimeoutException",
             // The body was damaged or cut on its way; the next try may pass.
             "BadDigest",
+            "Md5Mismatch",
             "IncompleteBody",
             "XAmzContentSHA256Mismatch",
             // Two writers at one key; after one is done the answer is a clear one.

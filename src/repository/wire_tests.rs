@@ -141,7 +141,7 @@ fn the_bucket_may_stand_in_the_host_name() {
         settings.access_key_id = Some(Secret::new("a"));
         settings.secret_access_key = Some(Secret::new("b"));
         let (environment, rates) = (FixedEnvironment::default(), Arc::default());
-        let around = s3::Surroundings { environment: &environment, clock: &tools().clock, rates: &rates };
+        let around = bucket::Surroundings { environment: &environment, clock: &tools().clock, rates: &rates };
         let (store, _) = Runtime::new().unwrap().block_on(s3::open(&settings, "bucket", &around)).unwrap();
         let path = "base/a".into();
         let signed = store.signed_url(reqwest::Method::GET, &path, Duration::from_secs(60));

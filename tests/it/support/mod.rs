@@ -4,6 +4,7 @@ pub mod authority;
 pub mod clocked;
 pub mod dying;
 pub mod forge;
+pub mod gcs;
 pub mod kill;
 pub mod listing;
 pub mod node;
