@@ -32,6 +32,8 @@ impl Refusal {
         if let Some(code) = element(&text, "Code") {
             self.code = code;
         }
+        // Azure adds a number and the time to each message, on lines of their own.
+        let text = text.replace("\nRequestId:", "</Message>");
         self.message = element(&text, "Message").unwrap_or_default();
         if self.region.is_none() {
             self.region = element(&text, "Region");
@@ -98,6 +100,13 @@ mod tests {
         let refusal = Refusal::new(400, "").with_body(body);
         assert_eq!((refusal.code.as_str(), refusal.region.as_deref()), ("AuthorizationHeaderMalformed", Some("eu-west-1")));
         assert_eq!(refusal.to_string(), "the store answered AuthorizationHeaderMalformed (400): expecting 'eu'");
+    }
+
+    #[test]
+    fn of_azures_messages_the_sentence_is_shown() {
+        let body = b"<Error>\n<Code>BlobNotFound</Code>\n<Message>The specified blob does not exist.\nRequestId:8ce3\nTime:2026-11-26</Message></Error>";
+        let told = Refusal::new(404, "").with_body(body).to_string();
+        assert_eq!(told, "the store answered BlobNotFound (404): The specified blob does not exist");
     }
 
     #[test]

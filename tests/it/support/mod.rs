@@ -2,7 +2,9 @@
 
 pub mod authority;
 pub mod clocked;
+pub mod cloud;
 pub mod dying;
+pub mod flipping;
 pub mod forge;
 pub mod gcs;
 pub mod kill;
