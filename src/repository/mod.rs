@@ -242,6 +242,8 @@ impl Repository {
 mod store;
 
 #[cfg(test)]
+mod cloud_tests;
+#[cfg(test)]
 mod faulty_tests;
 #[cfg(test)]
 mod folder_tests;

@@ -136,7 +136,8 @@ fn a_body_that_is_damaged_on_its_way_is_sent_again() {
     let body = Bytes::from(vec![b'x'; 100_000]);
     wire.flip(2);
     store.create("n/a", body.clone()).unwrap();
-    assert_eq!((wire.left(), store.get("n/a", 100_000).unwrap()), (0, body));
+    assert_eq!(wire.left(), 0);
+    assert!(store.get("n/a", 100_000).unwrap() == body);
 }
 
 #[test]
