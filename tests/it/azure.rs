@@ -16,6 +16,7 @@ use windlass::repository::{Error, Repository, Settings, Verdict};
 use windlass::sys::environment::FixedEnvironment;
 use windlass::sys::secret::Secret;
 
+use crate::makes::life;
 use crate::support::cloud::Cloud;
 use crate::support::flipping::Flipping;
 use crate::support::recorder::Recorder;
@@ -238,4 +239,9 @@ fn a_listing_that_breaks_off_is_exact_although_azurite_begins_anew() {
 fn the_clock_of_the_store_is_told() {
     let clock = Azurite::running(false).repository().clock().unwrap();
     assert!((clock.now.as_second() - Timestamp::now().as_second()).abs() < 100 && !clock.keeps_versions, "{clock:?}");
+}
+
+#[test]
+fn a_repository_lives_on_azurite() {
+    assert_eq!(life(Azurite::running(true).repository()), [""; 0]);
 }

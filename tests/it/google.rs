@@ -8,6 +8,7 @@ use windlass::repository::{Error, Keeping, Repository, Settings};
 use windlass::sys::environment::FixedEnvironment;
 use windlass::sys::secret::Secret;
 
+use crate::makes::life;
 use crate::support::cloud::Cloud;
 use crate::support::flipping::Flipping;
 use crate::support::gcs::{Account, Gcs, TOKEN};
@@ -157,4 +158,9 @@ fn packs_are_stored_in_the_class_that_was_asked_for_and_all_else_in_the_buckets_
 fn a_generation_is_not_taken_for_a_version_that_is_kept() {
     let clock = Gcs::running(false).repository().clock().unwrap();
     assert!((clock.now.as_second() - jiff::Timestamp::now().as_second()).abs() < 100 && !clock.keeps_versions, "{clock:?}");
+}
+
+#[test]
+fn a_repository_lives_on_the_tests_own_server() {
+    assert_eq!(life(Gcs::running(true).repository()), [""; 0]);
 }

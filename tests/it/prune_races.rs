@@ -1,6 +1,8 @@
 //! Prune beside everything else, without a lock: two ships, two prunes and a fetch in any order, killed and stopped at any request, with
 //! pauses longer than marks last. What the store lists is whole after every single request, and waste is gone in the end.
 
+use std::sync::atomic::Ordering;
+
 use windlass::ops::{self, Error, ship};
 use windlass::sys::random::{Random, SeededRandom};
 
@@ -26,8 +28,9 @@ impl Dice {
     }
 }
 
-fn play(seed: u64) {
+fn play(seed: u64, overwrites: bool) {
     let mut world = World::new();
+    world.store.overwrites.store(overwrites, Ordering::Relaxed);
     let mut dice = Dice(SeededRandom::new(seed));
     let mut running: Vec<Option<Process>> = (0..5).map(|_| None).collect();
     let sources = [tree(), other()];
@@ -93,7 +96,42 @@ fn whatever_runs_beside_prune_no_listed_snapshot_ever_lacks_an_object_and_waste_
     let seed = Chance::new().seed;
     for round in 0..8 {
         println!("round {round}");
-        play(seed.wrapping_add(round));
+        play(seed.wrapping_add(round), false);
+    }
+}
+
+#[test]
+fn the_same_holds_on_a_store_that_lets_objects_be_written_over() {
+    let seed = Chance::new().seed;
+    for round in 0..4 {
+        println!("round {round}");
+        play(seed.wrapping_add(round), true);
+    }
+}
+
+#[test]
+fn a_snapshot_that_comes_and_goes_while_prune_looks_is_no_loss() {
+    // Whichever of its listings of the manifests was the last one that does not have it.
+    for listings in 1..=3 {
+        for stop_at in 0.. {
+            let mut world = World::new();
+            for source in [tree(), other(), tree()] {
+                world.backup(&source);
+            }
+            let prune = world.prune(2);
+            for _ in 0..listings {
+                while prune.gate.step().unwrap() != (Op::List, "node-1/manifests".to_owned()) {}
+            }
+            let id = world.backup(&tree());
+            ops::snapshots::View::read(&world.node.context(), None, None).unwrap();
+            let is_over = (0..stop_at).any(|_| prune.gate.step().is_none());
+            world.forget(&tree(), id);
+            is_fine("prune", prune.end());
+            world.check("prune");
+            if is_over {
+                break;
+            }
+        }
     }
 }
 

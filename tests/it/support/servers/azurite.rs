@@ -39,7 +39,7 @@ impl Azurite {
     /// When it is not installed (with the command that gets it), or does not start.
     pub fn running(tls: bool) -> &'static Self {
         RUNNING[usize::from(tls)].get_or_init(|| {
-            let process = Kept::start("Azurite", 0, &|folder, [port, _]| command(folder, port, tls));
+            let process = Kept::start("Azurite", &[0], &|folder, [port, _]| command(folder, port, tls));
             let scheme = if tls { "https" } else { "http" };
             let endpoint = format!("{scheme}://127.0.0.1:{}/{ACCOUNT}", process.ports[0]);
             Self { endpoint, ca_file: tls.then(|| process.folder.join("certificates/ca.pem")), _process: process }
