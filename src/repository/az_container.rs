@@ -77,6 +77,7 @@ impl ObjectStore for Container {
         if options.mode != PutMode::Create {
             return self.0.inner.put_opts(location, payload, options).await;
         }
+        // Attributes and tags are not sent: what would set them is refused when a container is opened.
         let mut request = self.request(Method::PUT, location, payload.into());
         *request.extensions_mut() = options.extensions;
         let md5 = request.extensions_mut().remove::<ContentMd5>();
