@@ -1,5 +1,6 @@
 //! Secrets: written as `KEY`, or better kept elsewhere and pointed to by `KEY_file` or `KEY_env`.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::mistake::Gatherer;
@@ -13,6 +14,8 @@ use crate::sys::secret_file::SecretFile;
 enum Place {
     Here(Secret),
     File(PathBuf),
+    /// All of a file.
+    Document(PathBuf),
     Variable(String),
 }
 
@@ -40,6 +43,14 @@ impl WrittenSecret {
 
     fn new<T>(written: Written<T>, place: impl FnOnce(T) -> Place) -> Self {
         Self { at: written.at, key: written.key, place: place(written.value) }
+    }
+
+    /// The same secret where its file is a secret as a whole, rather than its first line.
+    pub(super) fn of_many_lines(self) -> Self {
+        match self.place {
+            Place::File(path) => Self { place: Place::Document(path), ..self },
+            place => Self { place, ..self },
+        }
     }
 
     /// Where its key stands in the text, and the key.
@@ -74,13 +85,14 @@ impl WrittenSecret {
                     );
                 }
             },
-            Place::File(path) => self.read_file(path, gather)?,
+            Place::File(path) => self.read_file(path, SecretFile::read(path), gather)?,
+            Place::Document(path) => self.read_file(path, SecretFile::read_whole(path), gather)?,
         };
         if found.expose().is_empty() { Err("the secret is empty".into()) } else { Ok(found) }
     }
 
-    fn read_file(&self, path: &Path, gather: &Gatherer<'_>) -> Result<Secret, String> {
-        let file = SecretFile::read(path).map_err(|cause| format!("{} cannot be read: {cause}", path.display()))?;
+    fn read_file(&self, path: &Path, read: io::Result<SecretFile>, gather: &Gatherer<'_>) -> Result<Secret, String> {
+        let file = read.map_err(|cause| format!("{} cannot be read: {cause}", path.display()))?;
         if file.is_open {
             gather.warning(format!("{} ({}) can be read by every user of this machine: chmod 600 it", path.display(), self.key));
         }

@@ -13,6 +13,7 @@ use super::Object;
 use super::error::{At, Error};
 use super::fault::Fault;
 use super::folder::Folder;
+use super::location::Scheme;
 use super::patience::{ANSWER, FIRST_TRIES, Patience, TRIES, within};
 use super::rate::Rates;
 use super::settings::Keeping;
@@ -25,6 +26,8 @@ const PART_MAX: usize = 200;
 #[derive(Debug)]
 pub(super) struct Core {
     pub(super) store: Arc<dyn ObjectStore>,
+    /// The protocol, where it is a bucket.
+    pub(super) scheme: Option<Scheme>,
     /// The same store where it is a bucket.
     pub(super) pages: Option<Arc<dyn Pages>>,
     pub(super) folder: Option<Folder>,

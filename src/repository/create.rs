@@ -12,6 +12,8 @@ use object_store::{Attribute, ObjectStore, PutMode, PutOptions, PutPayload, TagS
 use super::core::Core;
 use super::error::Error;
 use super::fault::Fault;
+use super::location::Scheme;
+use super::md5::ContentMd5;
 use super::patience::within_besides;
 use super::rate::Waited;
 use super::settings::Keeping;
@@ -63,13 +65,16 @@ impl Core {
         }
     }
 
-    /// Puts an object unless the key is taken; `damaged` is sent in place of the signed bytes.
+    /// Puts an object unless the key is taken; `damaged` is sent in place of the bytes that signature or checksum are of.
     pub(super) async fn put_new(&self, path: &Path, bytes: &Bytes, damaged: Option<Bytes>) -> Result<(), Fault> {
         self.check_folder()?;
         let mut options = self.options(path);
         let waited = Arc::new(Waited::default());
         if self.rates.upload.is_some() {
             options.extensions.insert(Paced { bytes: bytes.clone(), waited: Arc::clone(&waited) });
+        }
+        if self.scheme.is_some_and(Scheme::sends_md5) {
+            options.extensions.insert(ContentMd5::of(bytes));
         }
         if let Some(damaged) = damaged {
             options.extensions.insert(Damaged(damaged));

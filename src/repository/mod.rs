@@ -4,6 +4,10 @@
 //! within an asynchronous runtime. Nothing is ever written over another object, a failed request is tried again with growing waits, and
 //! what a create left behind is decided by reading it back, not by what the store said.
 
+mod advice;
+mod az;
+mod az_container;
+mod bucket;
 mod clock;
 mod core;
 mod create;
@@ -12,8 +16,11 @@ mod downloads;
 mod error;
 mod fault;
 mod folder;
+mod google_key;
+mod gs;
 mod listing;
 mod location;
+mod md5;
 mod open;
 mod origins;
 mod patience;
@@ -24,7 +31,9 @@ mod refusal;
 mod requester;
 mod s3;
 mod settings;
+mod tokens;
 mod top;
+mod trust;
 mod upload;
 mod uploads;
 mod wire;
@@ -39,13 +48,14 @@ use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::task::{JoinError, JoinHandle};
 
+pub use az::ACCOUNT_VARIABLES;
 pub use clock::StoreClock;
 pub use downloads::{Downloads, Request};
 pub use error::{At, Cause, Error};
 pub use probe::{Finding, Probe, Verdict};
 pub use rate::RATE_MIN;
 pub use refusal::Refusal;
-pub use settings::{FLOOR_RATE, Keeping, Settings, Tools};
+pub use settings::{FLOOR_RATE, Keeping, Settings, Tools, foreign_key};
 pub use uploads::Uploads;
 
 use self::core::Core;
@@ -231,6 +241,8 @@ impl Repository {
 #[expect(unreachable_pub, reason = "the integration tests use it too")]
 mod store;
 
+#[cfg(test)]
+mod cloud_tests;
 #[cfg(test)]
 mod faulty_tests;
 #[cfg(test)]

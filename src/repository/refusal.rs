@@ -32,6 +32,8 @@ impl Refusal {
         if let Some(code) = element(&text, "Code") {
             self.code = code;
         }
+        // Azure adds a number and the time to each message, on lines of their own.
+        let text = text.replace("\nRequestId:", "</Message>");
         self.message = element(&text, "Message").unwrap_or_default();
         if self.region.is_none() {
             self.region = element(&text, "Region");
@@ -41,7 +43,7 @@ impl Refusal {
 
     /// Whether the same request may be answered otherwise a little later.
     pub(super) fn is_passing(&self) -> bool {
-        const CODES: [&str; 10] = [
+        const CODES: [&str; 11] = [
             "SlowDown",
             "ServiceUnavailable",
             "InternalError",
@@ -49,6 +51,7 @@ impl Refusal {
             "RequestTimeoutException",
             // The body was damaged or cut on its way; the next try may pass.
             "BadDigest",
+            "Md5Mismatch",
             "IncompleteBody",
             "XAmzContentSHA256Mismatch",
             // Two writers at one key; after one is done the answer is a clear one.
@@ -97,6 +100,13 @@ mod tests {
         let refusal = Refusal::new(400, "").with_body(body);
         assert_eq!((refusal.code.as_str(), refusal.region.as_deref()), ("AuthorizationHeaderMalformed", Some("eu-west-1")));
         assert_eq!(refusal.to_string(), "the store answered AuthorizationHeaderMalformed (400): expecting 'eu'");
+    }
+
+    #[test]
+    fn of_azures_messages_the_sentence_is_shown() {
+        let body = b"<Error>\n<Code>BlobNotFound</Code>\n<Message>The specified blob does not exist.\nRequestId:8ce3\nTime:2026-11-26</Message></Error>";
+        let told = Refusal::new(404, "").with_body(body).to_string();
+        assert_eq!(told, "the store answered BlobNotFound (404): The specified blob does not exist");
     }
 
     #[test]

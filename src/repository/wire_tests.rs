@@ -18,13 +18,13 @@ use crate::sys::secret::Secret;
 const SECRET: &str = "wJalrXUtnFEMI-secret";
 
 /// Answers each request with the next text, closes the connection, and notes the requests.
-struct Script {
-    endpoint: String,
+pub(super) struct Script {
+    pub(super) endpoint: String,
     requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl Script {
-    fn of(answers: Vec<String>) -> Self {
+    pub(super) fn of(answers: Vec<String>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -55,7 +55,7 @@ impl Script {
         Repository::open(&settings, &FixedEnvironment::default(), tools()).unwrap()
     }
 
-    fn requests(&self) -> Vec<String> {
+    pub(super) fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
 }
@@ -78,7 +78,7 @@ fn read_request(stream: &mut TcpStream) -> String {
     }
 }
 
-fn answer(status: &str, headers: &str, body: &str) -> String {
+pub(super) fn answer(status: &str, headers: &str, body: &str) -> String {
     answer_announcing(body.len(), status, headers, body)
 }
 
@@ -87,7 +87,7 @@ fn answer_announcing(length: usize, status: &str, headers: &str, body: &str) -> 
     format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n{fixed}{headers}\r\n{body}")
 }
 
-fn refusal(status: &str, code: &str) -> String {
+pub(super) fn refusal(status: &str, code: &str) -> String {
     answer(status, "", &format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>{code}, it says</Message></Error>"))
 }
 
@@ -141,7 +141,7 @@ fn the_bucket_may_stand_in_the_host_name() {
         settings.access_key_id = Some(Secret::new("a"));
         settings.secret_access_key = Some(Secret::new("b"));
         let (environment, rates) = (FixedEnvironment::default(), Arc::default());
-        let around = s3::Surroundings { environment: &environment, clock: &tools().clock, rates: &rates };
+        let around = bucket::Surroundings { environment: &environment, clock: &tools().clock, rates: &rates };
         let (store, _) = Runtime::new().unwrap().block_on(s3::open(&settings, "bucket", &around)).unwrap();
         let path = "base/a".into();
         let signed = store.signed_url(reqwest::Method::GET, &path, Duration::from_secs(60));

@@ -10,6 +10,8 @@ use windlass::repository::{Error, Repository, Request, Settings, Verdict};
 use windlass::sys::environment::FixedEnvironment;
 use windlass::sys::secret::Secret;
 
+use crate::support::gcs::Gcs;
+use crate::support::servers::azurite::Azurite;
 use crate::support::servers::{Make, Server};
 use crate::support::store::{Faulty, Op, Trouble};
 use crate::support::tools;
@@ -235,7 +237,8 @@ fn the_probe_finds(store: &Repository, create_only: Verdict) {
     for finding in [&probe.ranged_read, &probe.list_paging, &probe.delete] {
         assert_eq!(finding.verdict, Verdict::Works, "{probe:?}");
     }
-    let checksum = if store.describe().starts_with("s3://") { Verdict::Works } else { Verdict::NotTested };
+    let is_bucket = ["s3://", "az://", "gs://"].iter().any(|scheme| store.describe().starts_with(scheme));
+    let checksum = if is_bucket { Verdict::Works } else { Verdict::NotTested };
     assert_eq!(probe.checksum.verdict, checksum, "{probe:?}");
     assert!(probe.clock_skew_seconds.unwrap().abs() < 100, "{probe:?}");
     assert!(keys(store, "").is_empty(), "nothing is left behind");
@@ -290,6 +293,10 @@ contract! {
     s3proxy => Store(Server::running(Make::S3proxy, false).repository(), None);
     versitygw_over_tls => Store(Server::running(Make::Versitygw, true).repository(), None);
     minio_over_tls => Store(Server::running(Make::Minio, true).repository(), None);
+    azurite => Store(Azurite::running(false).repository(), None);
+    azurite_over_tls => Store(Azurite::running(true).repository(), None);
+    gcs => Store(Gcs::running(false).repository(), None);
+    gcs_over_tls => Store(Gcs::running(true).repository(), None);
     radosgw_over_tls => Store(Server::running(Make::Radosgw, true).repository(), None);
     s3proxy_over_tls => Store(Server::running(Make::S3proxy, true).repository(), None);
 }

@@ -5,6 +5,7 @@
 #![allow(unreachable_pub, reason = "the modules of a test binary are not a library")]
 
 mod asked;
+mod azure;
 mod by_hand;
 mod cli;
 mod contract;
@@ -17,6 +18,7 @@ mod elsewhere;
 mod encrypted;
 mod fetch;
 mod golden;
+mod google;
 mod heal;
 mod heal_encrypted;
 mod hostile;

@@ -32,7 +32,7 @@ fn sound(node: &Node, snapshots: u64) {
 }
 
 /// Lives on a new repository; gives the warnings that `init` had.
-fn life(repository: Repository) -> Vec<String> {
+pub fn life(repository: Repository) -> Vec<String> {
     let node = Node::over(repository, Arc::new(FixedClock::at(START.parse().unwrap())), Stop::new());
     let tree = node.path("tree");
     fill(&tree);

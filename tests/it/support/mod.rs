@@ -2,8 +2,11 @@
 
 pub mod authority;
 pub mod clocked;
+pub mod cloud;
 pub mod dying;
+pub mod flipping;
 pub mod forge;
+pub mod gcs;
 pub mod kill;
 pub mod listing;
 pub mod node;

@@ -2,6 +2,7 @@
 //!
 //! Their programs come from `tests/servers/install`, or from Debian through `tests/run`. What keeps and ends them is [`kept`].
 
+pub mod azurite;
 pub mod kept;
 mod minio;
 mod question;
