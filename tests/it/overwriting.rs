@@ -53,6 +53,17 @@ impl Two {
         self.start(which, "init", |ctx| init::run(ctx, &init::Options::default()).map(drop))
     }
 
+    /// Each ships. The one whose marker was replaced is told so, and goes on once `init` has run again.
+    fn both_go_on(&self) {
+        for machine in &self.machines {
+            if let Err(error) = ship::run(&machine.context(), &tree(), &ship::Options::default()) {
+                assert!(error.to_string().contains("run `windlass init`"), "{error}");
+                machine.init();
+            }
+            machine.backup();
+        }
+    }
+
     /// What is listed is whole, and a full verification by each machine that may ship finds no damage.
     fn is_sound(&self, after: &str) {
         check(&self.raw, after);
@@ -128,9 +139,7 @@ fn a_marker_that_replaces_another_while_that_ones_machine_ships_makes_no_snapsho
         let error = ship.end().expect_err("the repository is another one");
         assert!(error.to_string().contains("windlass.json"), "{error}");
         two.is_sound(&format!("the marker was replaced at request {stop_at}"));
-        for machine in &two.machines {
-            machine.backup();
-        }
+        two.both_go_on();
         assert_eq!(check(&two.raw, "each has shipped").len(), 3);
         two.is_sound("the end");
     }
@@ -146,9 +155,7 @@ fn two_machines_that_set_up_one_place_at_once_agree_on_what_it_is() {
         let ended = one.gate.next().is_none();
         other.end().unwrap();
         one.end().unwrap();
-        for machine in &two.machines {
-            machine.backup();
-        }
+        two.both_go_on();
         assert_eq!(check(&two.raw, "each has shipped").len(), 2, "{steps}");
         two.is_sound(&format!("after {steps} requests"));
         if ended {
