@@ -140,8 +140,8 @@ fn refusal_error(refusal: Refusal, at: At, tries: u32) -> Error {
     if refusal.is_passing() {
         return Error::Busy { at, tries, answer: Box::new(refusal) };
     }
-    // Object lock refuses a delete with this code on MinIO; it is a denial like any other.
-    let locked = at.operation == "delete" && refusal.status == 400 && refusal.code == "InvalidRequest";
+    // MinIO refuses it with a status of its own (400); it is a denial like any other.
+    let locked = at.operation == "delete" && refusal.is_lock();
     let (help, whole) = match refusal.code.as_str() {
         "NoSuchBucket" => return Error::NoBucket { at },
         // The last is what versitygw says.
@@ -149,11 +149,11 @@ fn refusal_error(refusal: Refusal, at: At, tries: u32) -> Error {
         "SignatureDoesNotMatch" => (": check secret_access_key, and that region is the bucket's", true),
         "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired" => (": the session token is no longer valid: give a fresh one", true),
         "RequestTimeTooSkewed" => (": this machine's clock is wrong: check its time service", true),
+        _ if locked => (": the object is locked", false),
         _ if refusal.status == 403 => {
             (": the credential may not do this (or, when reading without the right to list, it is not there)", false)
         }
         _ if refusal.status == 401 => (": check access_key_id and secret_access_key", true),
-        _ if locked => (": the object is locked", false),
         _ => return Error::Refused { help: refused_help(&refusal), at, answer: Box::new(refusal) },
     };
     Error::Denied { at, answer: Box::new(refusal), help, whole }

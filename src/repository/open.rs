@@ -12,6 +12,7 @@ use super::core::{Core, Pages};
 use super::folder::Folder;
 use super::location::Location;
 use super::patience::Patience;
+use super::questions::Questions;
 use super::rate::Rates;
 use super::{Error, FLOOR_RATE, Keeping, Repository, Settings, Tools, s3};
 use crate::sys::environment::Environment;
@@ -52,15 +53,15 @@ impl Repository {
             Location::S3 { bucket, prefix } => {
                 let engine = engine()?;
                 let surroundings = s3::Surroundings { environment, clock: &tools.clock, rates: &rates };
-                let (store, endpoint) = engine.handle().block_on(s3::open(settings, &bucket, &surroundings))?;
-                let store = Arc::new(store);
+                let s3::Opened { store, endpoint, questions } = engine.handle().block_on(s3::open(settings, &bucket, &surroundings))?;
                 let pages: Arc<dyn Pages> = Arc::clone(&store) as _;
                 let description = match prefix.as_ref() {
                     "" => format!("s3://{bucket} at {endpoint}"),
                     prefix => format!("s3://{bucket}/{prefix} at {endpoint}"),
                 };
                 let keeping = settings.keeping.clone();
-                let parts = Parts { pages: Some(pages), prefix, rates, keeping, floor_rate, ..Parts::of(store) };
+                let questions = Some(questions);
+                let parts = Parts { pages: Some(pages), questions, prefix, rates, keeping, floor_rate, ..Parts::of(store) };
                 Ok(Self::build(parts, description, tools, engine))
             }
         }
@@ -86,6 +87,7 @@ impl Repository {
         let core = Core {
             store: parts.store,
             pages: parts.pages,
+            questions: parts.questions,
             folder: parts.folder,
             prefix: parts.prefix,
             description: description.into(),
@@ -122,6 +124,7 @@ impl Engine {
 struct Parts {
     store: Arc<dyn ObjectStore>,
     pages: Option<Arc<dyn Pages>>,
+    questions: Option<Questions>,
     folder: Option<Folder>,
     prefix: Path,
     rates: Arc<Rates>,
@@ -134,6 +137,7 @@ impl Parts {
         Self {
             store,
             pages: None,
+            questions: None,
             folder: None,
             prefix: Path::default(),
             rates: Arc::default(),

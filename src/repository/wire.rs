@@ -18,7 +18,7 @@ use super::upload;
 pub(super) const REFUSAL_MAX: usize = 64 << 10;
 
 /// Most bytes of one page of a listing: 1,000 keys of 1,024 bytes, escaped, with their metadata, have less.
-const PAGE_MAX: usize = 16 << 20;
+pub(super) const PAGE_MAX: usize = 16 << 20;
 
 /// An extension of a PUT: these bytes are sent in place of the signed ones, to see whether the store notices.
 #[derive(Clone, Debug)]

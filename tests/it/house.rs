@@ -8,9 +8,10 @@ use std::path::Path;
 const LINES_MAX: usize = 500;
 
 /// Crates that one room alone may name.
-const OWNED: [(&str, &str); 16] = [
+const OWNED: [(&str, &str); 17] = [
     ("object_store", "repository"),
     ("reqwest", "repository"),
+    ("quick_xml", "repository"),
     ("aws_config", "repository"),
     ("aws_credential_types", "repository"),
     ("aws_smithy_runtime_api", "repository"),
