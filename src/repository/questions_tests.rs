@@ -24,7 +24,10 @@ fn old_versions_are_counted_over_all_pages() {
     let counted = script.open().old_versions("n/").unwrap();
     assert_eq!(counted, Some(OldVersions { versions: 2, bytes: 12, markers: 2 }));
     let requests = script.requests();
-    assert!(requests[0].starts_with("GET /bucket/?") && requests[0].contains("versions=&prefix=base%2Fn%2F&max-keys=1000&"), "{requests:?}");
+    assert!(
+        requests[0].starts_with("GET /bucket/?") && requests[0].contains("versions=&prefix=base%2Fn%2F&max-keys=1000&"),
+        "{requests:?}"
+    );
     assert!(requests[1].contains("&key-marker=base%2Fn%2Fa%20b&version-id-marker=v%2B1&"), "{requests:?}");
 }
 

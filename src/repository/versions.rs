@@ -106,7 +106,8 @@ fn unless_refused<T>(answer: Result<Option<T>, Error>) -> Result<Option<T>, Erro
 impl Core {
     /// Whether the bucket keeps old versions, or has; `false` also for what is no bucket.
     pub(super) async fn keeps_versions(&self) -> Result<bool, Error> {
-        let answer: Option<VersioningConfiguration> = self.question(self.at("ask for the versioning of", ""), &[("versioning", "")]).await?;
+        let answer: Option<VersioningConfiguration> =
+            self.question(self.at("ask for the versioning of", ""), &[("versioning", "")]).await?;
         // A bucket that never had versions has no status; `Suspended` still holds the old ones.
         Ok(answer.is_some_and(|answer| answer.status.is_some_and(|status| !status.is_empty())))
     }
