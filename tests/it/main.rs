@@ -40,6 +40,7 @@ mod round_trip;
 mod secrets;
 mod ship;
 mod silent;
+mod stats;
 mod support;
 mod telling;
 mod together;

@@ -21,7 +21,7 @@ use crate::format::key::{Key, NodeKey};
 use crate::format::names::{NodeName, SourceName};
 use crate::format::snapshot_id::SnapshotId;
 use crate::sys::sorter::Sorter;
-pub(super) use group::Groups;
+pub(super) use group::{Group, Groups};
 pub(super) use record::Owner;
 use record::{Item, Record};
 
