@@ -69,7 +69,15 @@ impl Core {
     }
 
     /// Tries until it is done, it cannot be done, or patience ends.
-    pub(super) async fn retry<T, F>(&self, at: At, mut attempt: impl FnMut() -> F) -> Result<T, Error>
+    pub(super) async fn retry<T, F>(&self, at: At, attempt: impl FnMut() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Fault>>,
+    {
+        self.retry_up_to(TRIES, at, attempt).await
+    }
+
+    /// The same with fewer tries, for what can be done without.
+    pub(super) async fn retry_up_to<T, F>(&self, most: u32, at: At, mut attempt: impl FnMut() -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Fault>>,
     {
@@ -85,7 +93,7 @@ impl Core {
                 Err(fault) => fault,
             };
             tries += 1;
-            if !self.goes_on(&fault, tries) {
+            if !self.goes_on(&fault, tries) || tries >= most {
                 return Err(fault.into_error(at, tries));
             }
             if self.patience.wait(self.patience.wait_after(tries)).await.is_err() {

@@ -149,6 +149,7 @@ fn refusal_error(refusal: Refusal, at: At, tries: u32) -> Error {
         "SignatureDoesNotMatch" => (": check secret_access_key, and that region is the bucket's", true),
         "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired" => (": the session token is no longer valid: give a fresh one", true),
         "RequestTimeTooSkewed" => (": this machine's clock is wrong: check its time service", true),
+        "InvalidObjectState" => (": it lies in a class that is not read at once: have the store restore it first", false),
         _ if locked => (": the object is locked", false),
         _ if refusal.status == 403 => {
             (": the credential may not do this (or, when reading without the right to list, it is not there)", false)

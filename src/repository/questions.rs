@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use super::core::Core;
 use super::error::{At, Cause, Error};
 use super::fault::Fault;
-use super::patience::{ANSWER, within};
+use super::patience::{ANSWER, FIRST_TRIES, within};
 use super::wire::{PAGE_MAX, read};
 
 /// How long a signature holds. Each try has its own, so this is only for clocks that differ: by as much as S3 lets them.
@@ -59,7 +59,8 @@ impl Core {
     pub(super) async fn question<T: DeserializeOwned>(&self, at: At, query: &[(&str, &str)]) -> Result<Option<T>, Error> {
         let Some(questions) = &self.questions else { return Ok(None) };
         let path = if at.key.is_empty() { Path::default() } else { self.path(&at.key)? };
-        let answer = self.retry(at.clone(), || within(ANSWER, questions.ask(&path, query))).await?;
+        // A store that does not know the question may answer as if it were in trouble.
+        let answer = self.retry_up_to(FIRST_TRIES, at.clone(), || within(ANSWER, questions.ask(&path, query))).await?;
         let read = std::str::from_utf8(&answer).map_err(|cause| cause.to_string());
         let read = read.and_then(|text| quick_xml::de::from_str(text).map_err(|cause| cause.to_string()));
         read.map(Some).map_err(|cause| Error::Failed { at, cause: Cause(format!("the answer is not understood: {cause}")) })

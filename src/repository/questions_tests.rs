@@ -62,6 +62,16 @@ fn a_question_is_signed_and_what_is_refused_shows_no_secret() {
 }
 
 #[test]
+fn a_store_that_breaks_at_a_question_is_not_asked_for_long() {
+    let broken = || refusal("500 Internal", "InternalError");
+    let script =
+        Script::of(vec![answer("200 OK", "", "x"), broken(), broken(), broken(), answer("200 OK", "", "<VersioningConfiguration/>")]);
+    let repository = script.open();
+    repository.get("a", 9).unwrap();
+    assert!(matches!(repository.keeps_versions(), Err(Error::Busy { tries: 3, .. })));
+}
+
+#[test]
 fn a_bucket_tells_its_versions_and_its_lock() {
     let versioning = |status: &str| answer("200 OK", "", &format!("<VersioningConfiguration>{status}</VersioningConfiguration>"));
     let script = Script::of(vec![versioning(""), versioning("<Status>Enabled</Status>"), versioning("<Status>Suspended</Status>")]);

@@ -175,6 +175,8 @@ fn refusals_say_what_to_do_and_hold_no_secret() {
         }
         assert!(!text.contains(SECRET));
     }
+    let error = Script::of(vec![refusal("403 Forbidden", "InvalidObjectState")]).open().get("a", 9).unwrap_err().to_string();
+    assert!(error.contains("have the store restore it first"), "{error}");
     let script = Script::of(vec![answer("301 Moved", "x-amz-bucket-region: eu-west-1\r\n", "")]);
     let error = script.open().get("a", 9).unwrap_err().to_string();
     assert!(error.contains("region = \"eu-west-1\""), "{error}");

@@ -119,6 +119,14 @@ const KEYS: [&str; 6] =
     ["node-1/packs/x", "node-1/files/x", "node-1/manifests/x", "node-1/checks/x", "node-1/prune/x", "node-1/node.9.json"];
 
 #[test]
+fn the_document_prints_the_policy_that_is_tried_here() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (document, policy) = (root.join("docs/OPERATIONS.md"), root.join("deploy/policies/ship.json"));
+    let block = format!("```json\n{}```\n", fs::read_to_string(policy).unwrap());
+    assert!(fs::read_to_string(document).unwrap().contains(&block));
+}
+
+#[test]
 fn who_ships_backs_up_and_deletes_nothing() {
     let role = Role::of("ship", Bucket::new(minio()));
     let init = role.run(&["init"], 0);
@@ -150,6 +158,11 @@ fn a_repository_is_made_by_who_ships() {
 #[test]
 fn a_node_with_a_part_of_its_own_neither_reads_nor_writes_anothers() {
     let bucket = Bucket::new(minio());
+    let session = Session::restricted(bucket.server, &policy("ship-one-node", &bucket));
+    let machine = Machine::new();
+    machine.configure(&bucket.configuration(PREFIX, &session.configuration()), "");
+    let init = machine.run(&["init"]);
+    assert!(init.code != Some(0) && init.said().contains("AccessDenied"), "it cannot make the repository: {init:#?}");
     let role = Role::of("ship-one-node", bucket);
     // Another node of the same repository.
     let other = Machine::new();
@@ -204,6 +217,9 @@ fn who_restores_reads_all_and_writes_nothing() {
     let role = Role::of("restore", Bucket::new(minio()));
     role.nothing_is_lost();
     role.run(&["show", "tree/latest", "--files"], 0);
+    assert_eq!(role.machine.command(&["cat", "tree/latest", "file"]).output().unwrap().stdout, noise(2, 50_000));
+    let ids = role.machine.listed();
+    role.run(&["diff", &format!("tree/{}", ids[0].0), &format!("tree/{}", ids[1].0)], 0);
     role.run(&["stats"], 0);
     role.run(&["status"], 0);
     role.run(&["verify"], 0);
@@ -250,6 +266,7 @@ fn who_prunes_removes_what_may_go_and_can_neither_forge_nor_take_the_marker() {
         let prune = role.run(&["prune", "--yes"], 0);
         assert!(prune.stdout.contains("removed    1 snapshot") && !prune.stderr.contains("AccessDenied"), "{prune:#?}");
         role.run(&["prune", "--dry-run"], 0);
+        role.run(&["unpin", "tree/latest"], 0);
         assert_eq!(role.machine.json(&["prune", "--yes"], 0)["untold"], serde_json::json!([]));
         let store = role.store();
         for key in ["node-1/packs/x", "node-1/files/x", "node-1/manifests/x", "node-1/node.9.json"] {
@@ -258,6 +275,8 @@ fn who_prunes_removes_what_may_go_and_can_neither_forge_nor_take_the_marker() {
         for key in ["windlass.json", "node-1/node.1.json", "node-1/removed/x", "node-1/pins/x"] {
             assert!(store.delete(key).unwrap_err().is_denied(), "{key}");
         }
+        role.run(&["forget", "tree/latest", "--shipped", "--even-the-last", "--yes"], 0);
+        assert!(role.machine.json(&["list"], 0)["snapshots"].as_array().unwrap().iter().all(|row| row["where"] == "local"));
         role.is_kept_to_the_prefix();
     }
 }
