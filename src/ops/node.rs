@@ -133,6 +133,22 @@ impl Remote {
         Ok(remote)
     }
 
+    /// Whether marker and name are still what they were when the repository was opened for shipping. Before what was shipped is made to
+    /// count: on a store that lets objects be written over, another machine may have taken either meanwhile, and may clear away behind it.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when they are not; what the store gives.
+    pub(crate) fn check_unchanged(&self, ctx: &Context) -> Result<(), Error> {
+        match Self::marker_in(&self.store)? {
+            Some(marker) if marker.repository == self.marker.repository => self.check_owner(ctx),
+            _ => Err(Error::Refused(format!(
+                "`{MARKER}` in {} is not the one that was there when this run began: another `init` has replaced it, or something else \
+                 has. Nothing was committed; the next run ships it again",
+                self.store.describe()
+            ))),
+        }
+    }
+
     /// Whether this machine may ship under its node's name.
     ///
     /// # Errors

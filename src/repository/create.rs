@@ -1,4 +1,7 @@
 //! Creating an object: never over another, and settled by what the store holds rather than by what it said.
+//!
+//! Stores that do not know create-only answer "done" and write over what is there. Most names come from content or chance and are nobody
+//! else's; where two could want one name, what lies there is looked at before anything is sent.
 
 use std::sync::Arc;
 
@@ -27,14 +30,23 @@ impl Core {
     pub(super) async fn create(&self, key: &str, bytes: Bytes) -> Result<(), Error> {
         let path = self.path(key)?;
         let at = self.at("write", key);
-        self.retry(at, || self.create_once(&path, &bytes)).await?;
+        let looks_first = two_could_want(key);
+        self.retry(at, || self.create_once(&path, &bytes, looks_first)).await?;
         self.meter.add_travelled(bytes.len() as u64);
         Ok(())
     }
 
     /// One try. "It is taken" may be an earlier try of ours, an error may come after the object was stored, and a refused body may have been
     /// kept: in each case what lies under the key decides.
-    async fn create_once(&self, path: &Path, bytes: &Bytes) -> Result<(), Fault> {
+    async fn create_once(&self, path: &Path, bytes: &Bytes, looks_first: bool) -> Result<(), Fault> {
+        if looks_first {
+            match self.lies(path, bytes).await {
+                Lies::Same => return Ok(()),
+                Lies::Other => return Err(Fault::Taken),
+                // What cannot be read is for the store to refuse.
+                Lies::Nothing | Lies::Unknown(_) => {}
+            }
+        }
         let fault = match self.put_new(path, bytes, None).await {
             Ok(()) => return Ok(()),
             Err(fault @ (Fault::Told(_) | Fault::NoCredential(_) | Fault::Certificate(_) | Fault::Broken { sent: false, .. })) => {
@@ -94,5 +106,17 @@ impl Core {
             Err(Fault::Absent) => Lies::Nothing,
             Err(fault) => Lies::Unknown(fault),
         }
+    }
+}
+
+/// Whether another machine, or another run, could want this very name for something else.
+fn two_could_want(key: &str) -> bool {
+    match Key::parse(key) {
+        Some(Key::Marker) => true,
+        Some(Key::Of(_, key)) => match key {
+            NodeKey::Node(_) | NodeKey::Body(..) | NodeKey::Head(..) | NodeKey::Removed(..) | NodeKey::Pin(..) => true,
+            NodeKey::Pack { .. } | NodeKey::FileList { .. } | NodeKey::PackList(_) | NodeKey::Prune(_) | NodeKey::Check(_) => false,
+        },
+        Some(Key::Probe(_)) | None => false,
     }
 }

@@ -19,6 +19,7 @@ use windlass::repository::Repository;
 use super::clocked::{Clocked, Gate, Gated, PAUSE};
 use super::listing::{Listing, assert_same};
 use super::node::{Node, spec, tools, tree};
+use super::store::Op;
 use super::tree::noise;
 use crate::prune::last;
 
@@ -101,19 +102,7 @@ impl World {
     }
 
     pub fn start(&self, what: &'static str, work: impl FnOnce(&ops::Context, &Node) -> Result<(), Error> + Send + 'static) -> Process {
-        let (gate, node) = (Gate::new(), self.node.clone());
-        let store = Gated::around(self.store.clone(), gate.clone());
-        let tools = tools(node.clock.clone(), node.stop.clone());
-        let thread = std::thread::spawn({
-            let gate = gate.clone();
-            move || {
-                let repository = Repository::over(store, "", "memory".into(), tools);
-                let outcome = work(&node.context_over(repository), &node);
-                gate.finish();
-                outcome
-            }
-        });
-        Process { gate, thread, what }
+        Process::start(what, &self.store, &self.node, work)
     }
 
     pub fn ship(&self, source: &SourceName) -> Process {
@@ -151,34 +140,9 @@ impl World {
         ops::forget::run(&self.node.context(), &plan, None).unwrap();
     }
 
-    /// Every snapshot that is listed has all that it needs. Looks at the store as it is, with nothing of the program's but the format.
+    /// See [`check`].
     pub fn check(&self, after: &str) -> Vec<(SourceName, SnapshotId)> {
-        let mut keys = BTreeMap::new();
-        let listed = self.raw.list("", &mut |object| {
-            keys.insert(object.key, object.size);
-            ControlFlow::Continue(())
-        });
-        listed.unwrap();
-        let is_there = |key: NodeKey, size: u64| {
-            let key = key.of(&"node-1".parse().unwrap()).to_string();
-            assert_eq!(keys.get(&key), Some(&size), "{after}: {key} is needed");
-            self.raw.get(&key, 64 << 20).unwrap()
-        };
-        let mut snapshots = Vec::new();
-        for key in keys.keys() {
-            let Some(Key::Of(_, NodeKey::Head(source, id, n))) = Key::parse(key) else { continue };
-            let head = Head::from_text(&self.raw.get(key, 4096).unwrap()).unwrap();
-            let body = is_there(NodeKey::Body(source.clone(), id, n), head.body.length);
-            for list in Body::from_text(&body).unwrap().lists {
-                is_there(NodeKey::FileList { name: list.list, sealed: false }, list.stored);
-                let packs = is_there(NodeKey::PackList(list.list), list.packs_length);
-                for pack in pack_list::read(&packs).unwrap() {
-                    is_there(NodeKey::Pack { name: pack.pack, sealed: false }, pack.stored);
-                }
-            }
-            snapshots.push((source, id));
-        }
-        snapshots
+        check(&self.raw, after)
     }
 
     /// After two more rounds of prune there is nothing that nobody needs, and all that is listed comes back as it was taken.
@@ -211,6 +175,35 @@ impl World {
 }
 
 impl Process {
+    /// Starts it on a node, over a store.
+    pub fn start(
+        what: &'static str,
+        store: &Arc<Clocked>,
+        node: &Arc<Node>,
+        work: impl FnOnce(&ops::Context, &Node) -> Result<(), Error> + Send + 'static,
+    ) -> Self {
+        let (gate, node) = (Gate::new(), node.clone());
+        let store = Gated::around(store.clone(), gate.clone());
+        let tools = tools(node.clock.clone(), node.stop.clone());
+        let thread = std::thread::spawn({
+            let gate = gate.clone();
+            move || {
+                let repository = Repository::over(store, "", "memory".into(), tools);
+                let outcome = work(&node.context_over(repository), &node);
+                gate.finish();
+                outcome
+            }
+        });
+        Self { gate, thread, what }
+    }
+
+    /// Lets it go on until it is about to do this.
+    pub fn until(&self, op: Op, ending: &str) {
+        while !self.gate.next().is_some_and(|(next, key)| next == op && key.ends_with(ending)) {
+            self.gate.step().unwrap_or_else(|| panic!("{} has ended", self.what));
+        }
+    }
+
     /// Kills it, and waits for its end.
     pub fn kill(self, after: bool) {
         self.gate.kill(after);
@@ -222,4 +215,34 @@ impl Process {
         self.gate.open();
         self.thread.join().unwrap()
     }
+}
+
+/// Every snapshot that is listed has all that it needs. Looks at the store as it is, with nothing of the program's but the format.
+pub fn check(store: &Repository, after: &str) -> Vec<(SourceName, SnapshotId)> {
+    let mut keys = BTreeMap::new();
+    let listed = store.list("", &mut |object| {
+        keys.insert(object.key, object.size);
+        ControlFlow::Continue(())
+    });
+    listed.unwrap();
+    let mut snapshots = Vec::new();
+    for key in keys.keys() {
+        let Some(Key::Of(node, NodeKey::Head(source, id, n))) = Key::parse(key) else { continue };
+        let is_there = |key: NodeKey, size: u64| {
+            let key = key.of(&node).to_string();
+            assert_eq!(keys.get(&key), Some(&size), "{after}: {key} is needed");
+            store.get(&key, 64 << 20).unwrap()
+        };
+        let head = Head::from_text(&store.get(key, 4096).unwrap()).unwrap();
+        let body = is_there(NodeKey::Body(source.clone(), id, n), head.body.length);
+        for list in Body::from_text(&body).unwrap().lists {
+            is_there(NodeKey::FileList { name: list.list, sealed: false }, list.stored);
+            let packs = is_there(NodeKey::PackList(list.list), list.packs_length);
+            for pack in pack_list::read(&packs).unwrap() {
+                is_there(NodeKey::Pack { name: pack.pack, sealed: false }, pack.stored);
+            }
+        }
+        snapshots.push((source, id));
+    }
+    snapshots
 }

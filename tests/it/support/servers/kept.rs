@@ -53,16 +53,16 @@ impl Drop for Kept {
 }
 
 impl Kept {
-    /// Starts a server by the command that is made for a new folder and two free ports, and waits until it listens on the port that
-    /// `listens` chooses.
+    /// Starts a server by the command that is made for a new folder and two free ports, and waits until it listens on those of
+    /// them that `listens` names.
     ///
     /// # Panics
     /// When it does not, with what it said.
-    pub fn start(name: &str, listens: usize, command: &dyn Fn(&Path, [u16; 2]) -> Command) -> Self {
+    pub fn start(name: &str, listens: &[usize], command: &dyn Fn(&Path, [u16; 2]) -> Command) -> Self {
         let mut said = String::new();
         for _ in 0..TRIES {
             let server = Self::spawn(command);
-            match server.answers(server.ports[listens]) {
+            match listens.iter().try_for_each(|at| server.answers(server.ports[*at])) {
                 Ok(()) => return server,
                 Err(log) => said = log,
             }

@@ -4,6 +4,9 @@
 
 pub mod kept;
 mod minio;
+mod question;
+mod radosgw;
+mod s3proxy;
 mod versitygw;
 
 use std::collections::BTreeMap;
@@ -14,9 +17,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use object_store::ClientOptions;
-use object_store::aws::AmazonS3Builder;
-use object_store::signer::Signer;
 use windlass::repository::{Repository, Settings};
 use windlass::sys::environment::FixedEnvironment;
 use windlass::sys::secret::Secret;
@@ -31,6 +31,10 @@ pub const SECRET_KEY: &str = "windlasstest-secret";
 /// The servers' region.
 pub const REGION: &str = "us-east-1";
 
+/// What turns on versions in a bucket.
+const VERSIONING: &str =
+    "<VersioningConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Status>Enabled</Status></VersioningConfiguration>";
+
 /// A make of server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Make {
@@ -38,13 +42,21 @@ pub enum Make {
     Versitygw,
     /// An object store.
     Minio,
+    /// Ceph's S3 service, version 16, with a cluster below it.
+    Radosgw,
+    /// A gateway to a folder, in Java.
+    S3proxy,
 }
 
 impl Make {
+    /// All makes.
+    pub const ALL: [Self; 4] = [Self::Versitygw, Self::Minio, Self::Radosgw, Self::S3proxy];
+
     /// Whether one process serves both with and without TLS.
     fn serves_both(self) -> bool {
         match self {
             Self::Versitygw | Self::Minio => false,
+            Self::Radosgw | Self::S3proxy => true,
         }
     }
 
@@ -56,6 +68,8 @@ impl Make {
         match self {
             Self::Versitygw => versitygw::command(folder, port, certificates),
             Self::Minio => minio::command(folder, port, certificates),
+            Self::Radosgw => radosgw::command(folder, ports),
+            Self::S3proxy => s3proxy::command(folder, ports),
         }
     }
 }
@@ -103,48 +117,52 @@ impl Server {
         }
     }
 
+    /// A repository in a bucket.
+    pub fn open(&self, bucket: &str) -> Repository {
+        Repository::open(&self.settings(bucket), &FixedEnvironment::default(), tools()).unwrap()
+    }
+
     /// A repository in a new bucket.
     pub fn repository(&self) -> Repository {
-        Repository::open(&self.settings(&self.bucket()), &FixedEnvironment::default(), tools()).unwrap()
+        self.open(&self.bucket())
+    }
+
+    /// A repository in a new bucket that keeps every version of an object.
+    pub fn versioned(&self) -> Repository {
+        self.open(&self.versioned_bucket())
     }
 
     /// Makes a new, empty bucket and gives its name.
+    ///
+    /// # Panics
+    /// When it is not made.
     pub fn bucket(&self) -> String {
         let name = format!("bucket-{}", BUCKETS.fetch_add(1, Ordering::Relaxed));
-        let client = AmazonS3Builder::new()
-            .with_endpoint(&self.endpoint)
-            .with_client_options(ClientOptions::new().with_allow_http(true))
-            .with_region(REGION)
-            .with_bucket_name(&name)
-            .with_access_key_id(ACCESS_KEY)
-            .with_secret_access_key(SECRET_KEY)
-            .build()
-            .unwrap();
-        let mut http = reqwest::Client::builder();
-        if let Some(ca_file) = &self.ca_file {
-            http = http.add_root_certificate(reqwest::Certificate::from_pem(&fs::read(ca_file).unwrap()).unwrap());
-        }
-        let http = http.build().unwrap();
-        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-            let url = client.signed_url(reqwest::Method::PUT, &"".into(), Duration::from_secs(60)).await.unwrap();
-            let since = Instant::now();
-            loop {
-                let answer = http.put(url.clone()).header("Content-Length", "0").send().await.unwrap();
-                let status = answer.status();
-                // A server that listens may still be getting ready.
-                if status.as_u16() == 503 && since.elapsed() < START {
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                    continue;
-                }
-                break assert!(status.is_success(), "bucket {name} was not made: {status} {}", answer.text().await.unwrap());
+        let since = Instant::now();
+        loop {
+            let answer = self.ask("PUT", &format!("/{name}"), "");
+            // A server that listens may still be getting ready.
+            if answer.status == 503 && since.elapsed() < START {
+                std::thread::sleep(Duration::from_millis(50));
+                continue;
             }
-        });
+            assert_eq!(answer.status, 200, "bucket {name} was not made: {}", answer.text);
+            return name;
+        }
+    }
+
+    /// Makes a new, empty bucket that keeps every version of an object, and gives its name.
+    pub fn versioned_bucket(&self) -> String {
+        let name = self.bucket();
+        let answer = self.ask("PUT", &format!("/{name}?versioning="), VERSIONING);
+        assert_eq!(answer.status, 200, "bucket {name} keeps no versions: {}", answer.text);
         name
     }
 }
 
 fn start(make: Make, tls: bool) -> [Server; 2] {
-    let process = Arc::new(Kept::start(&format!("{make:?}"), usize::from(tls), &|folder, ports| {
+    let listens: &[usize] = if make.serves_both() { &[0, 1] } else { &[usize::from(tls)] };
+    let process = Arc::new(Kept::start(&format!("{make:?}"), listens, &|folder, ports| {
         let certificates = folder.join("certificates");
         fs::create_dir(&certificates).unwrap();
         authority::issue(&certificates);
