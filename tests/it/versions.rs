@@ -11,7 +11,7 @@ use crate::support::servers::{Make, Server};
 use crate::support::tools;
 use crate::support::tree::noise;
 
-const MAKES: [Make; 2] = [Make::Minio, Make::Versitygw];
+const MAKES: [Make; 3] = [Make::Minio, Make::Versitygw, Make::Radosgw];
 
 /// What every prune here keeps.
 const NEWEST: &str = "[retention]\nlast = 1\n";
@@ -81,7 +81,7 @@ fn a_bucket_that_locks_takes_backups_and_its_lock_is_told_by_prune() {
         let until = store.object_lock("windlass.json").unwrap().until;
         let hours = until.map(|until| until.duration_since(tools().clock.now()).as_hours());
         // versitygw keeps the rule with the bucket and tells nothing of the object.
-        assert!(matches!((make, hours), (Make::Minio, Some(46..=48)) | (Make::Versitygw, None)), "{make:?}: {until:?}");
+        assert!(matches!((make, hours), (Make::Minio | Make::Radosgw, Some(46..=48)) | (Make::Versitygw, None)), "{make:?}: {until:?}");
         let versions = bucket.done(Method::GET, "", &[("versions", ""), ("prefix", "some/prefix/windlass.json")], &[], "");
         let version = versions.split_once("<VersionId>").unwrap().1.split_once('<').unwrap().0;
         let (status, said) = bucket.ask(Method::DELETE, "some/prefix/windlass.json", &[("versionId", version)], &[], "");

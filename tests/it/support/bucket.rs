@@ -24,10 +24,15 @@ pub struct Bucket {
     account: (String, String, Option<String>),
 }
 
+/// The server's own account.
+fn administrator() -> (String, String, Option<String>) {
+    (ACCESS_KEY.into(), SECRET_KEY.into(), None)
+}
+
 impl Bucket {
     /// A new one.
     pub fn new(server: &'static Server) -> Self {
-        Self { server, name: server.bucket(), account: (ACCESS_KEY.into(), SECRET_KEY.into(), None) }
+        Self { server, name: server.bucket(), account: administrator() }
     }
 
     /// The same bucket in the hands of somebody else.
@@ -38,17 +43,15 @@ impl Bucket {
 
     /// A new one that keeps versions.
     pub fn versioned(server: &'static Server) -> Self {
-        let bucket = Self::new(server);
-        let text =
-            "<VersioningConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Status>Enabled</Status></VersioningConfiguration>";
-        bucket.done(Method::PUT, "", &[("versioning", "")], &[], text);
-        bucket
+        Self { server, name: server.versioned_bucket(), account: administrator() }
     }
 
     /// A new one that locks what is stored in it for so many days.
     pub fn locked(server: &'static Server, days: u32) -> Self {
+        // Made first and not used: it waits until the server is ready.
+        server.bucket();
         let name = format!("locked-{}", LOCKED.fetch_add(1, Ordering::Relaxed));
-        let bucket = Self { server, name, account: (ACCESS_KEY.into(), SECRET_KEY.into(), None) };
+        let bucket = Self { server, name, account: administrator() };
         bucket.done(Method::PUT, "", &[], &[("x-amz-bucket-object-lock-enabled", "true")], "");
         let text = format!(
             "<ObjectLockConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><ObjectLockEnabled>Enabled</ObjectLockEnabled>\
