@@ -43,8 +43,10 @@ impl Core {
             match self.lies(path, bytes).await {
                 Lies::Same => return Ok(()),
                 Lies::Other => return Err(Fault::Taken),
-                // What cannot be read is for the store to refuse.
-                Lies::Nothing | Lies::Unknown(_) => {}
+                Lies::Nothing => {}
+                // Who may not read is told by what the store says to the create.
+                Lies::Unknown(fault @ Fault::Refused(_)) if !fault.is_passing() => {}
+                Lies::Unknown(fault) => return Err(fault),
             }
         }
         let fault = match self.put_new(path, bytes, None).await {

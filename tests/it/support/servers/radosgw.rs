@@ -21,6 +21,6 @@ pub fn command(folder: &Path, ports: [u16; 2]) -> Command {
     let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers/radosgw"));
     command.arg(folder);
     command.args([ports[0], ports[1], free_port()].map(|port| port.to_string()));
-    command.args([ACCESS_KEY, SECRET_KEY]);
+    command.env("ACCESS_KEY", ACCESS_KEY).env("SECRET_KEY", SECRET_KEY);
     command
 }
