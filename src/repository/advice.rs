@@ -9,8 +9,8 @@ pub(super) fn error(refusal: Refusal, at: At, tries: u32) -> Error {
     if refusal.is_passing() {
         return Error::Busy { at, tries, answer: Box::new(refusal) };
     }
-    // Object lock refuses a delete with this code on MinIO; it is a denial like any other.
-    let locked = at.operation == "delete" && refusal.status == 400 && refusal.code == "InvalidRequest";
+    // MinIO refuses it with a status of its own (400); it is a denial like any other.
+    let locked = at.operation == "delete" && refusal.is_lock();
     let (help, whole) = match refusal.code.as_str() {
         "NoSuchBucket" | "ContainerNotFound" => return Error::NoBucket { at },
         // The last is what versitygw says.
@@ -23,12 +23,12 @@ pub(super) fn error(refusal: Refusal, at: At, tries: u32) -> Error {
             (": check account_key or sas_token and when it ends, this machine's clock, and the account's network rules", true)
         }
         "KeyBasedAuthenticationNotPermitted" => (": the account takes no key: use an identity", true),
-        "BlobImmutableDueToPolicy" => (": the object is locked", false),
+        "InvalidObjectState" => (": it lies in a class that is not read at once: have the store restore it first", false),
+        _ if locked => (": the object is locked", false),
         _ if refusal.status == 403 => {
             (": the credential may not do this (or, when reading without the right to list, it is not there)", false)
         }
         _ if refusal.status == 401 => (wrong(&at), true),
-        _ if locked => (": the object is locked", false),
         _ => return Error::Refused { help: refused(&refusal), at, answer: Box::new(refusal) },
     };
     Error::Denied { at, answer: Box::new(refusal), help, whole }

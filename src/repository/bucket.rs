@@ -8,6 +8,7 @@ use object_store::path::Path;
 use super::core::Pages;
 use super::error::Error;
 use super::location::Scheme;
+use super::questions::Questions;
 use super::rate::Rates;
 use super::settings::Settings;
 use super::{az, gs, s3};
@@ -32,6 +33,8 @@ impl Surroundings<'_> {
 pub(super) struct Bucket {
     pub(super) store: Arc<dyn ObjectStore>,
     pub(super) pages: Arc<dyn Pages>,
+    /// What can be asked of the bucket besides its objects, where that is known.
+    pub(super) questions: Option<Questions>,
     /// URL and endpoint, for messages.
     pub(super) description: String,
 }
@@ -49,20 +52,22 @@ impl Bucket {
         around: &Surroundings<'_>,
     ) -> Result<Self, Error> {
         settings.check_belongs(scheme)?;
-        let (store, pages, endpoint) = match scheme {
-            Scheme::S3 => shared(s3::open(settings, name, around).await?),
-            Scheme::Az => shared(az::open(settings, name, around)?),
-            Scheme::Gs => shared(gs::open(settings, name, around)?),
+        let ((store, pages, endpoint), questions) = match scheme {
+            Scheme::S3 => {
+                let s3::Opened { store, endpoint, questions } = s3::open(settings, name, around).await?;
+                (shared(store, endpoint), Some(questions))
+            }
+            Scheme::Az => (az::open(settings, name, around).map(|(store, endpoint)| shared(Arc::new(store), endpoint))?, None),
+            Scheme::Gs => (gs::open(settings, name, around).map(|(store, endpoint)| shared(Arc::new(store), endpoint))?, None),
         };
         let slash = if prefix.as_ref().is_empty() { "" } else { "/" };
-        Ok(Self { store, pages, description: format!("{}://{name}{slash}{prefix} at {endpoint}", scheme.word()) })
+        Ok(Self { store, pages, questions, description: format!("{}://{name}{slash}{prefix} at {endpoint}", scheme.word()) })
     }
 }
 
 type Opened = (Arc<dyn ObjectStore>, Arc<dyn Pages>, String);
 
-fn shared<T: ObjectStore + Pages>((store, endpoint): (T, String)) -> Opened {
-    let store = Arc::new(store);
+fn shared<T: ObjectStore + Pages>(store: Arc<T>, endpoint: String) -> Opened {
     let pages: Arc<dyn Pages> = Arc::clone(&store) as _;
     (store, pages, endpoint)
 }

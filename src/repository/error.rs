@@ -231,6 +231,11 @@ impl Error {
         matches!(self, Self::Unreachable { .. } | Self::Silent { .. } | Self::Busy { .. } | Self::Cut { .. } | Self::Stopped { .. })
     }
 
+    /// Whether a delete was denied because the object is locked, rather than to the credential.
+    pub fn is_locked(&self) -> bool {
+        matches!(self, Self::Denied { whole: false, answer, at, .. } if at.operation == "delete" && answer.is_lock())
+    }
+
     /// Whether this one operation is denied to a credential that is otherwise accepted, as a delete may be on purpose.
     pub fn is_denied(&self) -> bool {
         matches!(self, Self::Denied { whole: false, .. })

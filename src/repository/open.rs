@@ -13,6 +13,7 @@ use super::core::{Core, Pages};
 use super::folder::Folder;
 use super::location::{Location, Scheme};
 use super::patience::Patience;
+use super::questions::Questions;
 use super::rate::Rates;
 use super::{Error, FLOOR_RATE, Keeping, Repository, Settings, Tools};
 use crate::sys::environment::Environment;
@@ -54,8 +55,8 @@ impl Repository {
                 let engine = engine()?;
                 let around = Surroundings { environment, clock: &tools.clock, rates: &rates };
                 let bucket = engine.handle().block_on(Bucket::open(scheme, &bucket, &prefix, settings, &around))?;
-                let (pages, keeping) = (Some(bucket.pages), settings.keeping.clone());
-                let parts = Parts { scheme: Some(scheme), pages, prefix, rates, keeping, floor_rate, ..Parts::of(bucket.store) };
+                let (pages, questions, keeping) = (Some(bucket.pages), bucket.questions, settings.keeping.clone());
+                let parts = Parts { scheme: Some(scheme), pages, questions, prefix, rates, keeping, floor_rate, ..Parts::of(bucket.store) };
                 Ok(Self::build(parts, bucket.description, tools, engine))
             }
         }
@@ -82,6 +83,7 @@ impl Repository {
             store: parts.store,
             scheme: parts.scheme,
             pages: parts.pages,
+            questions: parts.questions,
             folder: parts.folder,
             prefix: parts.prefix,
             description: description.into(),
@@ -119,6 +121,7 @@ struct Parts {
     store: Arc<dyn ObjectStore>,
     scheme: Option<Scheme>,
     pages: Option<Arc<dyn Pages>>,
+    questions: Option<Questions>,
     folder: Option<Folder>,
     prefix: Path,
     rates: Arc<Rates>,
@@ -132,6 +135,7 @@ impl Parts {
             store,
             scheme: None,
             pages: None,
+            questions: None,
             folder: None,
             prefix: Path::default(),
             rates: Arc::default(),

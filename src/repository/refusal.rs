@@ -41,6 +41,21 @@ impl Refusal {
         self
     }
 
+    /// Whether the credential may not do this one thing, as far as can be told: an answer to HEAD has no code.
+    pub(super) fn is_denial(&self) -> bool {
+        self.status == 403 && matches!(self.code.as_str(), "" | "AccessDenied")
+    }
+
+    /// Whether a delete was refused because the object is locked, in the words of AWS and versitygw, MinIO, radosgw, and Azure. Rights that a
+    /// credential lacks are refused with the same status and code, but nobody speaks of locks then. MinIO's code says nothing else of a delete.
+    pub(super) fn is_lock(&self) -> bool {
+        if self.code == "BlobImmutableDueToPolicy" || (self.status == 400 && self.code == "InvalidRequest") {
+            return true;
+        }
+        let message = self.message.to_lowercase();
+        ["object lock", "objectlock", "worm protected", "retention", "legal hold"].iter().any(|words| message.contains(words))
+    }
+
     /// Whether the same request may be answered otherwise a little later.
     pub(super) fn is_passing(&self) -> bool {
         const CODES: [&str; 11] = [
@@ -122,6 +137,15 @@ mod tests {
         }
         let long = format!("<Message>{}</Message>", "x".repeat(10_000));
         assert_eq!(Refusal::new(500, "").with_body(long.as_bytes()).message.len(), MESSAGE_MAX);
+    }
+
+    #[test]
+    fn a_lock_is_told_from_a_right_that_is_missing() {
+        let said = |message: &str| Refusal { message: message.to_owned(), ..Refusal::new(403, "AccessDenied") }.is_lock();
+        assert!(said("Access Denied because object protected by object lock."));
+        assert!(said("Object is WORM protected and cannot be overwritten"));
+        assert!(said("forbidden by object lock"));
+        assert!(!said("Access Denied.") && !said(""));
     }
 
     #[test]

@@ -4,23 +4,34 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use object_store::RetryConfig;
-use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::aws::{AmazonS3, AmazonS3Builder, Checksum};
+use object_store::client::HttpConnector;
 
 use super::bucket::Surroundings;
 use super::credentials::Keeper;
 use super::error::Error;
 use super::location;
 use super::origins::Places;
+use super::questions::Questions;
 use super::settings::{Keeping, Settings};
 use super::trust::{Trust, unusable};
 
-/// A client for the bucket, and the endpoint it talks to.
+/// What is needed to use a bucket.
+pub(super) struct Opened {
+    /// A client for its objects.
+    pub(super) store: Arc<AmazonS3>,
+    /// The endpoint that it talks to.
+    pub(super) endpoint: String,
+    pub(super) questions: Questions,
+}
+
+/// Clients for the bucket.
 ///
 /// The store is not asked yet. Only where neither the settings nor the environment say a region and no key is fixed, the machine may be.
 ///
 /// # Errors
 /// [`Error::Settings`], [`Error::CaFile`].
-pub(super) async fn open(settings: &Settings, bucket: &str, around: &Surroundings<'_>) -> Result<(AmazonS3, String), Error> {
+pub(super) async fn open(settings: &Settings, bucket: &str, around: &Surroundings<'_>) -> Result<Opened, Error> {
     let var = |name: &str| around.var(name);
     let allow_http = settings.allow_http || var("AWS_ALLOW_HTTP").is_some_and(|value| value == "true" || value == "1");
     let given = settings.endpoint.clone().or_else(|| var("AWS_ENDPOINT_URL_S3")).or_else(|| var("AWS_ENDPOINT_URL"));
@@ -44,6 +55,8 @@ pub(super) async fn open(settings: &Settings, bucket: &str, around: &Surrounding
     builder = builder.with_retry(RetryConfig { max_retries: 0, ..RetryConfig::default() });
     // Not every store has the bulk request, and a denied delete is told per key.
     builder = builder.with_disable_bulk_delete(true).with_unsigned_payload(false);
+    // AWS refuses a PUT without a checksum where the bucket locks what is new; elsewhere it is kept beside the object.
+    builder = builder.with_checksum_algorithm(Checksum::SHA256);
     builder = kept(builder.with_request_payer(settings.keeping.request_payer), &settings.keeping);
     builder = match (fixed, places) {
         (Some((id, secret, token)), _) => {
@@ -53,9 +66,12 @@ pub(super) async fn open(settings: &Settings, bucket: &str, around: &Surrounding
         (None, Some(places)) => builder.with_credentials(Arc::new(Keeper::new(places.credentials(&region), Arc::clone(around.clock)))),
         (None, None) => unreachable!("the places are made where no key is fixed"),
     };
+    let options = trust.options(plain);
     let wire = trust.wire(plain, around.rates)?;
-    let client = builder.with_client_options(trust.options(plain)).with_http_connector(wire).build();
-    Ok((client.map_err(unusable)?, endpoint))
+    let client = wire.connect(&options).map_err(unusable)?;
+    let store = Arc::new(builder.with_client_options(options).with_http_connector(wire).build().map_err(unusable)?);
+    let questions = Questions { store: Arc::clone(&store), client, request_payer: settings.keeping.request_payer };
+    Ok(Opened { store, endpoint, questions })
 }
 
 /// The store's own encryption. The two keys have no other name outside `object_store` than these texts.

@@ -20,7 +20,7 @@ pub(super) const REFUSAL_MAX: usize = 64 << 10;
 
 /// Most bytes of one page of a listing: 1,000 keys of 1,024 bytes, escaped, with their metadata, have less, and so have the 5,000 of a page
 /// of Azure, each with its name and about 1 KiB of properties.
-const PAGE_MAX: usize = 16 << 20;
+pub(super) const PAGE_MAX: usize = 16 << 20;
 
 /// An extension of a PUT: these bytes are sent in place of those that were signed, or whose checksum goes along, to see whether the store notices.
 #[derive(Clone, Debug)]
