@@ -39,6 +39,7 @@ mod round_trip;
 mod secrets;
 mod ship;
 mod silent;
+mod stopped;
 mod support;
 mod telling;
 mod together;

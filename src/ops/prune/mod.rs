@@ -95,6 +95,8 @@ pub struct Outcome {
     pub deleted: Tally,
     /// Packs and lists that nothing names, but that are newer than the newest manifest: a shipment may be under way.
     pub unsettled: Tally,
+    /// What writes that were killed have left in a repository that is a folder, and was removed: no listing shows it.
+    pub remnants: Tally,
     /// Why deleting stopped: the credential may not.
     pub denied: Option<String>,
     /// Whether the store keeps what is deleted as old versions.
@@ -150,7 +152,21 @@ pub fn run(ctx: &Context, options: &Options, planned: &Plan) -> Result<Outcome, 
     obstacle::check(ctx, inventory.name(ctx, &remote, node, &second, &would_go)?)?;
     let sweep = Sweep { ctx, remote: &remote, node, now: clock.now, newest_head, files, dry_run: options.dry_run };
     sweep.run(inventory.groups()?, &mut outcome)?;
+    remove_remnants(&remote, node, clock.now, options.dry_run, &mut outcome)?;
     Ok(outcome)
+}
+
+/// Removes what killed writes have left, as old as marks must be: nothing is written for that long by anyone who lives.
+fn remove_remnants(remote: &Remote, node: &NodeName, now: Timestamp, dry_run: bool, outcome: &mut Outcome) -> Result<(), Error> {
+    let Ok(before) = now.checked_sub(MARK_AGE) else { return Ok(()) };
+    if outcome.denied.is_some() {
+        return Ok(());
+    }
+    match remote.store.remove_remnants(&format!("{node}/"), before, dry_run) {
+        Ok(found) => outcome.remnants = Tally { objects: found.files, bytes: found.bytes },
+        Err(error) => drop(allowed(Err(error), outcome)?),
+    }
+    Ok(())
 }
 
 type Going = Vec<(Removed, super::catalogue::Numbers)>;
