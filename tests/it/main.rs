@@ -24,6 +24,7 @@ mod house;
 mod keeping;
 mod key;
 mod killed;
+mod killed_heal;
 mod killed_restore;
 mod latest;
 mod limits;

@@ -131,11 +131,7 @@ fn a_large_file_stays_within_the_limit() {
 
 #[test]
 fn a_large_file_stays_within_the_limit_when_it_is_encrypted() {
-    let machine = Machine::new();
-    let key = machine.path("windlass.key");
-    let line = machine.run(&["-q", "key", "new", "-o", key.to_str().unwrap()]).stdout;
-    let url = format!("url = \"file://{}\"", machine.path("bucket").display());
-    machine.configure(&format!("{url}\n{line}identity_file = \"{}\"", key.display()), "");
+    let machine = Machine::new().encrypted("");
     write_large(&machine, MEBIBYTES_SEALED);
     peaks(&machine, &format!("an encrypted file of {MEBIBYTES_SEALED} MiB"));
 }

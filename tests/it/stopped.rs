@@ -39,13 +39,10 @@ impl Bench {
     fn new() -> Self {
         let machine = Machine::in_memory();
         fs::create_dir(machine.path("other")).unwrap();
-        let other = format!("[directory.other]\npath = \"{}\"\n", machine.path("other").display());
+        let other = format!("[directory.other]\npath = \"{}\"\n[retention]\nlast = 2\n", machine.path("other").display());
         let machine = machine.configured(&other);
         machine.run(&["init"]).expect(0);
-        let node = fs::read_to_string(machine.path("windlass.toml")).unwrap();
-        let admin =
-            node.replace("node-1", "admin").replace(machine.path("local").to_str().unwrap(), machine.path("admin").to_str().unwrap());
-        fs::write(machine.path("admin.toml"), admin + "[retention]\nlast = 2\n").unwrap();
+        machine.administrated();
         let environment = windlass::sys::environment::FixedEnvironment::default();
         let settings = windlass::repository::Settings::new(format!("file://{}", machine.path("bucket").display()));
         let store = Repository::open(&settings, &environment, tools(Arc::new(SystemClock::new()), Stop::new())).unwrap();
@@ -298,6 +295,34 @@ fn a_heal_that_is_stopped_at_any_step_for_longer_than_marks_last_goes_on_and_los
 #[test]
 fn a_heal_that_is_stopped_at_any_step_for_longer_than_marks_last_and_killed_loses_nothing() {
     stopped_at_each_step(false, &["heal", "tree"], &Bench::damage);
+}
+
+/// Prune changes this in the repository: what it creates, and what it removes.
+fn is_change(call: &Call) -> bool {
+    call.text.contains("/bucket/") && !call.text.contains("= -1 ")
+}
+
+#[test]
+fn a_prune_that_is_killed_after_anything_it_changes_takes_nothing_that_is_needed_and_the_next_one_goes_on() {
+    let mut bench = Bench::new();
+    for number in 0.. {
+        // Something to remove, something to mark, and something that was marked long ago.
+        for source in ["tree", "other"] {
+            bench.take("backup", source);
+        }
+        bench.pause();
+        let mut prune = Stepped::start(&bench.machine, "linkat,unlink", &["prune", "--yes"]);
+        let met = (0..=number).map_while(|_| prune.step(&is_change)).count();
+        prune.kill();
+        whole::check(&bench.store, &format!("killed after {number} changes"));
+        bench.verifies();
+        bench.prune();
+        if met <= number {
+            assert!(number > 15, "there was much to do: {number} changes");
+            break;
+        }
+    }
+    bench.ends_clean();
 }
 
 /// After each of its steps prune looks for waste, and each time 80 hours go by.

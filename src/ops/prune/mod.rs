@@ -16,7 +16,7 @@ use super::node::Remote;
 use super::retention::Retention;
 use super::work::work_folder;
 use super::{Context, Error, marks, obstacle, removals};
-use crate::format::key::NodeKey;
+use crate::format::key::{NodeKey, PROBE};
 use crate::format::names::{NodeName, SourceName};
 use crate::format::snapshot_id::SnapshotId;
 use crate::repository::{self, StoreClock};
@@ -162,9 +162,14 @@ fn remove_remnants(remote: &Remote, node: &NodeName, now: Timestamp, dry_run: bo
     if outcome.denied.is_some() {
         return Ok(());
     }
-    match remote.store.remove_remnants(&format!("{node}/"), before, dry_run) {
-        Ok(found) => outcome.remnants = Tally { objects: found.files, bytes: found.bytes },
-        Err(error) => drop(allowed(Err(error), outcome)?),
+    for below in [format!("{node}/"), PROBE.to_owned()] {
+        match remote.store.remove_remnants(&below, before, dry_run) {
+            Ok(found) => {
+                outcome.remnants.objects += found.files;
+                outcome.remnants.bytes += found.bytes;
+            }
+            Err(error) => drop(allowed(Err(error), outcome)?),
+        }
     }
     Ok(())
 }

@@ -57,6 +57,15 @@ impl Machine {
         self
     }
 
+    /// Encrypts to an identity that it makes and holds; for a repository that is not there yet.
+    pub fn encrypted(self, more: &str) -> Self {
+        let key = self.path("windlass.key");
+        let line = self.run(&["-q", "key", "new", "-o", key.to_str().unwrap()]).stdout;
+        let url = format!("url = \"file://{}\"", self.path("bucket").display());
+        self.configure(&format!("{url}\n{line}identity_file = \"{}\"", key.display()), more);
+        self
+    }
+
     /// Writes the configuration with this text in its section of the repository, and more sections.
     pub fn configure(&self, repository: &str, more: &str) {
         let (local, tree) = (self.path("local"), self.path("tree"));
@@ -90,6 +99,14 @@ impl Machine {
         let mut command = bare(Command::new(env!("CARGO_BIN_EXE_windlass")));
         command.arg("--config").arg(self.path(config)).args(arguments);
         command
+    }
+
+    /// The configuration of an administrator's machine that prunes this node's part, in another file: its own name and its own folder.
+    pub fn administrated(&self) {
+        let node = fs::read_to_string(self.path("windlass.toml")).unwrap();
+        let local = |name: &str| self.path(name).display().to_string();
+        let admin = node.replace("node-1", "admin").replace(&local("local"), &local("admin"));
+        fs::write(self.path("admin.toml"), admin).unwrap();
     }
 
     /// The program under strace, which makes the system calls fail or kill as `inject` says.

@@ -26,7 +26,7 @@ const NUDGE_EVERY: Duration = Duration::from_millis(50);
 pub struct Call {
     /// Its name, such as `linkat`.
     pub name: String,
-    /// Its arguments and its outcome, as strace writes them.
+    /// Its arguments and its outcome, as strace writes them; descriptors with their paths.
     pub text: String,
 }
 
@@ -53,7 +53,7 @@ impl Stepped {
         let _ = fs::remove_file(&log);
         // As a grandchild of this process, so that the one that is started is the program and not its tracer.
         let stops = format!("inject={calls}:signal=SIGSTOP");
-        let child = machine.traced(&["-D", "-e", &format!("trace={calls}"), "-e", &stops], &log, arguments);
+        let child = machine.traced(&["-D", "-y", "-e", &format!("trace={calls}"), "-e", &stops], &log, arguments);
         Self { child, log, read: 0, rest: String::new(), begun: HashMap::new(), done: VecDeque::new(), stopped: false }
     }
 
@@ -146,9 +146,11 @@ impl Stepped {
         Run::of(self.child.wait_with_output().unwrap())
     }
 
-    /// Kills it where it stands.
+    /// Kills it where it stands, unless it has ended.
     pub fn kill(mut self) {
-        send(self.child.id(), Signal::KILL);
-        self.child.wait().unwrap();
+        if self.child.try_wait().unwrap().is_none() {
+            send(self.child.id(), Signal::KILL);
+            self.child.wait().unwrap();
+        }
     }
 }
