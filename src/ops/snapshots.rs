@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::catalogue::{Catalogue, Finding, Shipped};
-use super::copies::{Copies, Copy, FUTURE, sources_with_copies};
+use super::copies::{BrokenCopy, Copies, Copy, FUTURE, sources_with_copies};
 use super::event::Event;
 use super::name::{SnapshotName, Which};
 use super::node::Remote;
@@ -78,7 +78,7 @@ pub struct View {
     pub undo: Vec<Undo>,
     /// What is not as it should be in the repository.
     pub findings: Vec<Finding>,
-    /// What lies in the local folder and was not recognised.
+    /// What lies in the local folder and was not recognised, or is a copy that counts for nothing because its record is damaged.
     pub strange: Vec<String>,
     /// Why the repository was not read, when it was not.
     pub unreachable: Option<Error>,
@@ -189,10 +189,17 @@ impl View {
                 rows.insert((name.clone(), copy.id()), local_row(ctx, copy));
             }
             self.strange.extend(copies.strange);
+            self.strange.extend(copies.broken.iter().map(|copy| broken(&name, copy)));
             self.undo.extend(undo::undo_of(ctx, &name)?);
         }
         Ok(())
     }
+}
+
+/// What is wrong with a copy that counts for nothing, and what to do.
+fn broken(source: &SourceName, copy: &BrokenCopy) -> String {
+    let (dir, problem, name) = (copy.dir.display(), &copy.problem, format!("{source}/{}", copy.id));
+    format!("{dir}: {problem}; `windlass heal {name}` fetches it again, `windlass forget {name} --local` removes it")
 }
 
 /// Whether the local copies on this machine are that node's.

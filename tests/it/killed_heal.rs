@@ -58,7 +58,7 @@ impl Bench {
         assert!(found == *damaged || found == self.whole, "{after}: the copy is neither what it was nor whole");
         let listed = self.machine.json(&["list"], 0);
         assert_eq!(listed["snapshots"].as_array().unwrap().len(), 2, "{after}: {listed}");
-        assert!(listed["snapshots"].as_array().unwrap().iter().all(|row| row["where"] == "both"), "{after}: {listed}");
+        assert!(listed["snapshots"].as_array().unwrap().iter().all(|row| row["where"] != "local"), "{after}: {listed}");
         self.machine.run(&["heal"]).expect(0);
         self.machine.run(&["verify", "--full"]).expect(0);
         assert!(self.whole == self.copy(&self.second), "{after}: the copy is whole again");
@@ -117,5 +117,12 @@ fn a_heal_of_a_copy_without_its_list_of_files_that_is_killed_anywhere_leaves_the
         let copy = bench.machine.path(format!("local/tree/{}", bench.second));
         fs::write(copy.join("files.jsonl.zst"), b"nothing").unwrap();
         fs::remove_file(copy.join("data/changed")).unwrap();
+    });
+}
+
+#[test]
+fn a_heal_of_a_copy_without_its_record_that_is_killed_anywhere_leaves_the_damaged_or_the_whole_one() {
+    heal_is_killed_after_each_change(Machine::in_memory(), &|bench| {
+        fs::remove_file(bench.machine.path(format!("local/tree/{}/snapshot.json", bench.second))).unwrap();
     });
 }

@@ -5,6 +5,7 @@
 #![allow(unreachable_pub, reason = "the modules of a test binary are not a library")]
 
 mod asked;
+mod broken_copy;
 mod by_hand;
 mod cli;
 mod contract;

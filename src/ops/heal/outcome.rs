@@ -1,5 +1,7 @@
 //! What came of healing.
 
+use std::path::Path;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -90,6 +92,11 @@ impl Unhealed {
     pub(super) fn without_lists(patient: &Patient, why: String) -> Self {
         let (source, id, damage) = (patient.source.clone(), patient.id, patient.ill.clone());
         Self { source, id, local: false, why, damage, lost: Vec::new(), lost_files: 0 }
+    }
+
+    pub(super) fn of_copy(source: &SourceName, id: SnapshotId, dir: &Path, problem: &str, why: String) -> Self {
+        let damage = vec![Ill { object: dir.display().to_string(), problem: problem.to_owned() }];
+        Self { source: source.clone(), id, local: true, why, damage, lost: Vec::new(), lost_files: 0 }
     }
 
     pub(super) fn without_blobs(patient: &Patient, lost: Lost) -> Self {

@@ -55,6 +55,7 @@ impl Run<'_> {
         for source in sources_with_copies(self.ctx)? {
             let copies = Copies::read(self.ctx, &source)?;
             known.extend(copies.complete.iter().chain(&copies.future).map(|copy| (source.clone(), copy.id())));
+            known.extend(copies.broken.iter().map(|copy| (source.clone(), copy.id)));
         }
         known.sort();
         known.dedup();
