@@ -20,6 +20,7 @@ pub(crate) mod assemble;
 pub mod backup;
 mod bodies;
 pub mod budget;
+pub mod by_number;
 pub mod cache;
 pub mod cat;
 pub mod catalogue;

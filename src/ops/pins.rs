@@ -95,7 +95,7 @@ impl Pins {
 /// # Errors
 /// [`Error::Unreadable`] for a pin of another version; what the store gives.
 pub(super) fn of_snapshot(ctx: &Context, remote: &Remote, shipped: &Shipped) -> Result<Option<Pin>, Error> {
-    let Head { node, source, id, .. } = &shipped.head;
+    let Head { node, source, id, .. } = &*shipped.head;
     let pins = Pins::read_some(ctx, remote, node, Some(source), Some(*id))?;
     Ok(pins.of(&(source.clone(), *id)).cloned())
 }

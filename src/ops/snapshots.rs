@@ -64,10 +64,10 @@ pub struct Row {
     /// Whether its id is more than a day ahead of the clock.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub future: bool,
+    /// Number of the manifest that counts in the repository; `None` when it is not there.
+    #[serde(skip)]
+    pub manifest: Option<u32>,
 }
-
-/// The number of the manifest that counts, of each shipped snapshot.
-type Numbers = BTreeMap<(SourceName, SnapshotId), u32>;
 
 /// All snapshots of a node in both tiers.
 #[derive(Debug, Default)]
@@ -82,8 +82,8 @@ pub struct View {
     pub strange: Vec<String>,
     /// Why the repository was not read, when it was not.
     pub unreachable: Option<Error>,
-    /// The repository that was read, and the numbers of the manifests that count in it.
-    pub(crate) read: Option<(Remote, Numbers)>,
+    /// The repository that was read.
+    pub(crate) read: Option<Remote>,
 }
 
 /// One snapshot that was looked up, with both places it may be in.
@@ -130,20 +130,23 @@ impl View {
         let read = open(ctx).and_then(|remote| Ok((Catalogue::read(ctx, &remote, node, source)?, remote)));
         match read {
             Ok((catalogue, remote)) => {
-                let numbers = catalogue.snapshots.iter().map(|(key, shipped)| (key.clone(), shipped.n())).collect();
-                view.read = Some((remote, numbers));
+                view.read = Some(remote);
                 view.findings = catalogue.findings.iter().filter(|finding| !catalogue.is_superseded(finding)).cloned().collect();
+                view.rows.reserve_exact(rows.len() + catalogue.snapshots.len());
+                // There may be thousands: what is not needed any more goes at once, and each manifest as its row is made.
+                drop(catalogue.listed);
                 for (key, shipped) in catalogue.snapshots {
-                    add_shipped(ctx, &mut rows, key, &shipped.head);
+                    view.rows.push(shipped_row(ctx, rows.remove(&key), &shipped.head));
                 }
             }
             Err(error) if error.is_stopped() || !is_local => return Err(error),
             Err(error) => view.unreachable = Some(error),
         }
-        if rows.is_empty() && !is_local {
+        view.rows.extend(rows.into_values());
+        view.rows.sort_by(|a, b| (&a.source, a.id).cmp(&(&b.source, b.id)));
+        if view.rows.is_empty() && !is_local {
             Remote::open(ctx)?.check_node(node)?;
         }
-        view.rows = rows.into_values().collect();
         Ok(view)
     }
 
@@ -153,11 +156,11 @@ impl View {
     /// # Errors
     /// What the store gives.
     pub fn mark_known_damage(&mut self, node: &NodeName) -> Result<(), Error> {
-        let Some((remote, numbers)) = &self.read else { return Ok(()) };
+        let Some(remote) = &self.read else { return Ok(()) };
         let damaged = verify::damaged_manifests(remote, node)?;
         for row in &mut self.rows {
-            let Some(n) = numbers.get(&(row.source.clone(), row.id)) else { continue };
-            if damaged.contains(&(row.source.clone(), row.id, *n)) {
+            let Some(n) = row.manifest else { continue };
+            if damaged.contains(&(row.source.clone(), row.id, n)) {
                 row.problems.push(ProblemCount { kind: DAMAGED_MANIFEST.to_owned(), count: 1 });
             }
         }
@@ -228,11 +231,14 @@ fn local_row(ctx: &Context, copy: &Copy) -> Row {
         added_bytes: None,
         problems,
         future: is_future(ctx, record.id),
+        manifest: None,
     }
 }
 
-fn add_shipped(ctx: &Context, rows: &mut BTreeMap<(SourceName, SnapshotId), Row>, key: (SourceName, SnapshotId), head: &Head) {
-    let row = rows.entry(key).and_modify(|row| row.place = Place::Both).or_insert_with(|| Row {
+/// The row of a shipped snapshot; `local` = that of its local copy.
+fn shipped_row(ctx: &Context, local: Option<Row>, head: &Head) -> Row {
+    let place = if local.is_some() { Place::Both } else { Place::Shipped };
+    let row = local.unwrap_or_else(|| Row {
         id: head.id,
         node: head.node.clone(),
         source: head.source.clone(),
@@ -245,9 +251,9 @@ fn add_shipped(ctx: &Context, rows: &mut BTreeMap<(SourceName, SnapshotId), Row>
         added_bytes: None,
         problems: head.problems.clone(),
         future: is_future(ctx, head.id),
+        manifest: None,
     });
-    row.stored_bytes = Some(head.stored_bytes);
-    row.added_bytes = Some(head.added_bytes);
+    Row { place, stored_bytes: Some(head.stored_bytes), added_bytes: Some(head.added_bytes), manifest: Some(head.n), ..row }
 }
 
 impl Found {
@@ -343,7 +349,7 @@ fn tell_of_newer(ctx: &Context, node: &NodeName, name: &SnapshotName, view: &Vie
             tell(newer, &finding.object, &finding.problem);
         }
     }
-    let Some((remote, _)) = &view.read else { return Ok(()) };
+    let Some(remote) = &view.read else { return Ok(()) };
     // Heads of other sources remember the newest one of this source, so the whole node is looked at.
     let catalogue = Catalogue::read(ctx, remote, node, None)?;
     for lost in lost::find(ctx, remote, &catalogue, node)? {

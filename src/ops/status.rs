@@ -94,7 +94,7 @@ pub fn run(ctx: &Context) -> Result<Outcome, Error> {
 /// Snapshots that were removed from the repository and are still here as copies: nobody waits for their shipment.
 fn removed(ctx: &Context, view: &View) -> Result<BTreeSet<(SourceName, SnapshotId)>, Error> {
     match &view.read {
-        Some((remote, _)) if view.rows.iter().any(|row| row.place == Place::Local) => removals::of_node(remote, &ctx.node),
+        Some(remote) if view.rows.iter().any(|row| row.place == Place::Local) => removals::of_node(remote, &ctx.node),
         _ => Ok(BTreeSet::new()),
     }
 }

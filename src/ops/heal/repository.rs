@@ -209,7 +209,7 @@ impl Run<'_> {
         let (source, id, ill) = (patient.source.clone(), patient.id, patient.ill.clone());
         if let Some(head) = head {
             self.ctx.tell(Event::Healed { source: source.clone(), snapshot: id, n: head.n, added_bytes: head.added_bytes });
-            scan.catalogue.snapshots.insert((source.clone(), id), Shipped { head, lower: Vec::new() });
+            scan.catalogue.snapshots.insert((source.clone(), id), Shipped { head: Box::new(head), lower: Vec::new() });
         }
         self.outcome.healed.push(Healed { source, id, n, from, bytes_to_store: to_store, added_bytes, damage: ill });
     }

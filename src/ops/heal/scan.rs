@@ -58,7 +58,7 @@ impl Patient {
     /// The heads that say what the snapshot is, highest number first: those that are stored, and those that this node remembers. A body
     /// that none of them names may be anybody's.
     pub(super) fn heads(&self, ctx: &Context, remote: &Remote) -> Vec<Head> {
-        let stored = self.shipped.iter().flat_map(|shipped| std::iter::once(&shipped.head).chain(&shipped.lower));
+        let stored = self.shipped.iter().flat_map(|shipped| std::iter::once(&*shipped.head).chain(&shipped.lower));
         let mut heads: BTreeMap<u32, Head> = stored.map(|head| (head.n, head.clone())).collect();
         for n in (1..=self.used).rev().take(NUMBERS_MAX) {
             let key = NodeKey::Head(self.source.clone(), self.id, n).of(&ctx.node).to_string();
@@ -121,7 +121,7 @@ impl Scan {
         // The head may be the one that is cached; the stored one is read when there is doubt.
         if stock.known.get(&key).is_some() {
             let same = |text: &[u8]| match Head::from_text(text) {
-                Ok(head) if head == shipped.head => Ok(()),
+                Ok(head) if head == *shipped.head => Ok(()),
                 Ok(_) => Err("it differs from what this node has read there before".to_owned()),
                 Err(cause) => Err(chain(&cause)),
             };

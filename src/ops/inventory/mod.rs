@@ -115,9 +115,9 @@ impl Inventory {
         for (snapshot, (id, numbers)) in catalogue.listed.iter().enumerate() {
             let source = sources.binary_search(&&id.0).expect("it is among them");
             let owner = Owner::of(source, snapshot);
-            for n in numbers.bodies.keys().filter(|n| !skip(id, **n)) {
+            for n in numbers.bodies.numbers().filter(|n| !skip(id, *n)) {
                 ctx.stop.check()?;
-                match bodies::read(remote, node, catalogue, id, *n)? {
+                match bodies::read(remote, node, catalogue, id, n)? {
                     bodies::Read::Body(body) => {
                         for list in &body.lists {
                             self.lists.add(list, &owner.to_bytes())?;
@@ -166,8 +166,8 @@ fn counting_lists(remote: &Remote, node: &NodeName, catalogue: &Catalogue, fault
     let mut counting = BTreeSet::new();
     for (id, numbers) in &catalogue.listed {
         let complete = catalogue.snapshots.get(id).map_or(0, Shipped::n);
-        for n in numbers.bodies.keys().filter(|n| **n >= complete) {
-            if let bodies::Read::Body(body) = bodies::read(remote, node, catalogue, id, *n)? {
+        for n in numbers.bodies.numbers().filter(|n| *n >= complete) {
+            if let bodies::Read::Body(body) = bodies::read(remote, node, catalogue, id, n)? {
                 let named: BTreeSet<Digest> = body.lists.iter().map(|list| list.list).collect();
                 counting.extend(faults.iter().map(|(list, _)| *list).filter(|list| named.contains(list)));
             }

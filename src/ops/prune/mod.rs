@@ -124,7 +124,7 @@ pub fn run(ctx: &Context, options: &Options, planned: &Plan) -> Result<Outcome, 
     // so whatever is older than that head and needed by a snapshot has its body in the second listing.
     let files = marks::list(&remote, node)?;
     let first = options.read(ctx, &remote, node)?;
-    let newest_head = first.listed.values().flat_map(|numbers| numbers.heads.values()).map(|head| head.modified).max();
+    let newest_head = first.listed.values().flat_map(|numbers| numbers.heads.iter()).map(|(_, head)| head.modified).max();
     let mut inventory = Inventory::new(&work_folder(ctx)?);
     inventory.list(ctx, &remote, node)?;
     let recorded = removals::of_node(&remote, node)?;
@@ -208,8 +208,8 @@ type BrokenOff = std::collections::BTreeSet<((SourceName, SnapshotId), u32)>;
 /// done with it, and a head of its own would be listed.
 fn broken_off(catalogue: &Catalogue, newest_head: Option<Timestamp>) -> BrokenOff {
     let bodies = catalogue.listed.iter().flat_map(|(id, numbers)| {
-        let headless = numbers.bodies.iter().filter(|(n, _)| !numbers.heads.contains_key(n));
-        headless.map(move |(n, body)| (id, *n, body.modified))
+        let headless = numbers.bodies.iter().filter(|(n, _)| !numbers.heads.has(*n));
+        headless.map(move |(n, body)| (id, n, body.modified))
     });
     let older = bodies.filter(|(_, _, modified)| newest_head.is_some_and(|newest| *modified < newest));
     older.map(|(id, n, _)| (id.clone(), n)).collect()

@@ -129,7 +129,7 @@ pub fn run(ctx: &Context, source: &SourceName, options: &Options) -> Result<Outc
                     added_bytes: head.added_bytes,
                     stored_bytes: head.stored_bytes,
                 });
-                catalogue.snapshots.insert((source.clone(), copy.id()), Shipped { head, lower: Vec::new() });
+                catalogue.snapshots.insert((source.clone(), copy.id()), Shipped { head: Box::new(head), lower: Vec::new() });
             }
             Err(error) if error.is_stopped() || matches!(error, Error::Repository(_)) => return Err(error),
             Err(error) => {
