@@ -12,7 +12,7 @@ use super::name::{SnapshotName, Which};
 use super::node::Remote;
 use super::pins::Pins;
 use super::snapshots::{Found, Place, Row, View};
-use super::{Context, Error, removals, verify};
+use super::{Context, Error, lost, removals, verify};
 use crate::format::names::{NodeName, SourceName};
 use crate::format::snapshot_id::SnapshotId;
 
@@ -69,19 +69,27 @@ pub struct Plan {
 pub fn plan(ctx: &Context, name: &SnapshotName, options: &Options) -> Result<Plan, Error> {
     let target = match Target::look_up(ctx, name, options) {
         Err(error @ Error::Damaged { .. }) if options.shipped => return damaged(ctx, name, options, error),
+        Err(error @ Error::Absent(_)) if options.shipped => {
+            return damaged(ctx, name, options, is_lost(ctx, name, options)?.unwrap_or(error));
+        }
         target => target?,
     };
-    let name = format!("{}/{}", target.source, target.id);
+    let written = format!("{}/{}", target.source, target.id);
     let view = View::read(ctx, options.node.as_ref(), Some(&target.source))?;
     if options.shipped && target.is_unreachable {
         let local = "`--local` removes the local copy alone";
-        return Err(Error::Refused(format!("the repository cannot be asked whether {name} is there too: {local}")));
+        return Err(Error::Refused(format!("the repository cannot be asked whether {written} is there too: {local}")));
     }
     let local = target.here.as_ref().filter(|_| options.local);
     let shipped = target.shipped.as_ref().filter(|_| options.shipped);
     if local.is_none() && shipped.is_none() {
+        if options.shipped
+            && let Some(lost) = is_lost(ctx, name, options)?
+        {
+            return damaged(ctx, name, options, lost);
+        }
         let place = if options.local { "has no local copy" } else { "is not in the repository" };
-        return Err(Error::Absent(format!("{name} {place}")));
+        return Err(Error::Absent(format!("{written} {place}")));
     }
     if let Some((remote, _)) = shipped {
         refuse_pinned(ctx, remote, &target.node, &(target.source.clone(), target.id))?;
@@ -185,10 +193,24 @@ fn refuse_pinned(ctx: &Context, remote: &Remote, node: &NodeName, id: &(SourceNa
     }
 }
 
+/// A snapshot whose manifest is gone, that is remembered and was never recorded as removed.
+fn is_lost(ctx: &Context, name: &SnapshotName, options: &Options) -> Result<Option<Error>, Error> {
+    let (Some(source), Which::Prefix(id)) = (&name.source, &name.which) else { return Ok(None) };
+    let remote = match Remote::open(ctx) {
+        Err(error) if error.is_unreachable() => return Ok(None),
+        remote => remote?,
+    };
+    let node = options.node.as_ref().unwrap_or(&ctx.node);
+    let catalogue = Catalogue::read(ctx, &remote, node, None)?;
+    let lost = lost::find(ctx, &remote, &catalogue, node)?;
+    let lost = lost.into_iter().find(|lost| lost.id.0 == *source && lost.id.1.to_string() == *id);
+    Ok(lost.map(|lost| Error::damaged(lost.object, lost.problem)))
+}
+
 /// The plan for a shipped snapshot whose manifest is damaged, and that is named in full: it is in the way of `prune` until it goes or is
 /// made good. That there is another sound one is not asked: this one is none.
 fn damaged(ctx: &Context, name: &SnapshotName, options: &Options, error: Error) -> Result<Plan, Error> {
-    let (Some(source), Which::Prefix(id)) = (&name.source, &name.which) else { return Err(error) };
+    let (true, Some(source), Which::Prefix(id)) = (error.is_damage(), &name.source, &name.which) else { return Err(error) };
     let Ok(id) = id.parse::<SnapshotId>() else { return Err(error) };
     let remote = Remote::open(ctx)?;
     let node = options.node.as_ref().unwrap_or(&ctx.node);

@@ -54,6 +54,7 @@ pub mod origin;
 mod pack_lists;
 pub mod pins;
 pub mod prune;
+mod records;
 mod remembered;
 mod removals;
 pub mod restore;

@@ -36,6 +36,7 @@ mod model;
 mod prune;
 mod prune_races;
 mod reading;
+mod records;
 mod restore;
 mod round_trip;
 mod secrets;

@@ -7,10 +7,11 @@ use serde::Serialize;
 
 use super::remedy::Lost;
 use super::scan::{Ill, Patient};
-use crate::format::key::MARKER;
+use crate::format::key::{MARKER, NodeKey};
 use crate::format::names::SourceName;
 use crate::format::snapshot_id::SnapshotId;
 use crate::ops::elsewhere::Place;
+use crate::ops::records;
 
 /// What was healed, or in a dry run what would be.
 #[derive(Debug, Default, Serialize)]
@@ -128,5 +129,9 @@ impl ByHand {
             _ => "if this machine is the node: `windlass init --adopt` writes the next one, and the damaged one no longer counts",
         };
         Self { object: object.to_owned(), problem, advice }
+    }
+
+    pub(super) fn of_record(record: &NodeKey, object: String, problem: String) -> Self {
+        Self { object, problem, advice: records::advice(record) }
     }
 }

@@ -17,13 +17,13 @@ use crate::format::marker::Marker;
 use crate::format::names::SourceName;
 use crate::format::node_file::NodeFile;
 use crate::format::snapshot_id::SnapshotId;
-use crate::ops::Error;
 use crate::ops::catalogue::Shipped;
 use crate::ops::copies::{Copies, Copy, sources_with_copies};
 use crate::ops::error::chain;
 use crate::ops::event::Event;
 use crate::ops::facts::Facts;
 use crate::ops::ship::{Again, CopySupply, local_damage, ship_again};
+use crate::ops::{Error, records};
 
 impl Run<'_> {
     /// Heals the repository; gives what is to be healed.
@@ -62,10 +62,17 @@ impl Run<'_> {
         Ok(known)
     }
 
-    /// Marker and node files: no other object can take their place.
+    /// Marker, node files, and records: no other object can take their place.
     fn by_hand(&mut self, stock: &mut Stock<'_>) -> Result<(), Error> {
         let known: Vec<String> = stock.known.iter().map(|check| check.object.clone()).collect();
         for key in known {
+            if let Some(Key::Of(_, record)) = Key::parse(&key).filter(|key| matches!(key, Key::Of(_, key) if records::is_record(key))) {
+                match records::problem_of(self.remote, &self.ctx.node, &record)? {
+                    Some(problem) => self.outcome.by_hand.push(ByHand::of_record(&record, key, problem.text)),
+                    None => stock.is_sound(&key),
+                }
+                continue;
+            }
             let read: &dyn Fn(&[u8]) -> Result<(), String> = match Key::parse(&key) {
                 Some(Key::Marker) => &|text| Marker::from_text(text).map(drop).map_err(|cause| chain(&cause)),
                 Some(Key::Of(_, NodeKey::Node(_))) => &|text| NodeFile::from_text(text).map(drop).map_err(|cause| chain(&cause)),

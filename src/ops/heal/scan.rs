@@ -17,7 +17,7 @@ use crate::ops::error::chain;
 use crate::ops::lists::read_own_body;
 use crate::ops::node::Remote;
 use crate::ops::ship::{Object, UsedNumbers};
-use crate::ops::{Context, Error, lost, removals, verify};
+use crate::ops::{Context, Error, lost, records, removals, verify};
 
 /// Most damaged objects that are named of one snapshot.
 const NAMED: usize = 20;
@@ -194,8 +194,9 @@ impl Scan {
 
     /// Verdicts on damaged objects that nothing which counts needs any more; none when not all is known of what is needed.
     pub(super) fn superseded(&self, stock: &Stock<'_>) -> Vec<Check> {
-        // Of the marker and the node files nothing can take the place.
-        let of_snapshots = |check: &&Check| matches!(Key::parse(&check.object), Some(Key::Of(_, key)) if !matches!(key, NodeKey::Node(_)));
+        // Of the marker, the node files and the records nothing can take the place.
+        let is_own = |key: &NodeKey| !matches!(key, NodeKey::Node(_)) && !records::is_record(key);
+        let of_snapshots = |check: &&Check| matches!(Key::parse(&check.object), Some(Key::Of(_, key)) if is_own(&key));
         let unneeded = stock.known.iter().filter(|check| self.complete && !self.needed.contains(&check.object));
         unneeded.filter(of_snapshots).filter_map(verify::superseded).collect()
     }

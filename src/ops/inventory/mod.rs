@@ -79,17 +79,16 @@ impl Inventory {
     ///
     /// # Errors
     /// [`Error::Unreadable`] when a line is no mark, [`Error::Refused`] when it names what is never marked; what the store gives.
-    pub(super) fn mark(&mut self, ctx: &Context, remote: &Remote, node: &NodeName, marks: &[MarkFile]) -> Result<(), Error> {
+    pub(super) fn mark(&mut self, ctx: &Context, remote: &Remote, marks: &[MarkFile]) -> Result<(), Error> {
         for (file, marks) in marks.iter().enumerate() {
             ctx.stop.check()?;
             let file = u32::try_from(file).expect("files of marks are far fewer");
             marks.read(remote, &mut |mark| {
                 let item = match Key::parse(&mark.object) {
-                    Some(Key::Of(of, key)) if of == *node => Item::of(&key),
+                    Some(Key::Of(_, key)) => Item::of(&key),
                     _ => None,
                 };
-                let refused = || Error::Refused(format!("{} marks `{}`, which is never deleted", marks.key, mark.object));
-                let (item, _) = item.ok_or_else(refused)?;
+                let (item, _) = item.expect("nothing else is marked");
                 Ok(self.records.push(&Record::Marked { item, file }.to_bytes())?)
             })?;
         }

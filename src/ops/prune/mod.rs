@@ -146,7 +146,7 @@ pub fn run(ctx: &Context, options: &Options, planned: &Plan) -> Result<Outcome, 
     };
     let broken_off = broken_off(&second, newest_head);
     remove_bodies(ctx, &remote, node, &broken_off, options.dry_run, &mut outcome)?;
-    inventory.mark(ctx, &remote, node, &files)?;
+    inventory.mark(ctx, &remote, &files)?;
     let gone = |id: &(SourceName, SnapshotId)| outcome.removed.iter().any(|removed| removed.source == id.0 && removed.id == id.1);
     let would_go = |id: &(SourceName, SnapshotId), n| options.dry_run && (gone(id) || broken_off.contains(&(id.clone(), n)));
     obstacle::check(ctx, inventory.name(ctx, &remote, node, &second, &would_go)?)?;
