@@ -45,10 +45,17 @@ pub(super) fn find(ctx: &Context, remote: &Remote, catalogue: &Catalogue, node: 
     if remembered.is_empty() {
         return Ok(Vec::new());
     }
-    // What was shipped since the first listing is no loss.
+    // What was shipped since the first listing is no loss, nor is what was shipped and removed since: its record is older than that its head
+    // is gone, so it is looked for after the heads.
     let now = list_heads(remote, node)?;
-    let lost = remembered.into_iter().filter(|(id, _)| !now.contains_key(id));
-    Ok(lost
+    remembered.retain(|id, _| !now.contains_key(id));
+    if remembered.is_empty() {
+        return Ok(Vec::new());
+    }
+    let removed = removals::of_node(remote, node)?;
+    remembered.retain(|id, _| !removed.contains(id));
+    Ok(remembered
+        .into_iter()
         .map(|(id, by)| {
             let n = catalogue.highest_number(&id).max(1);
             let object = NodeKey::Head(id.0.clone(), id.1, n).of(node).to_string();

@@ -97,6 +97,32 @@ fn whatever_runs_beside_prune_no_listed_snapshot_ever_lacks_an_object_and_waste_
     }
 }
 
+#[test]
+fn a_snapshot_that_comes_and_goes_while_prune_looks_is_no_loss() {
+    // Whichever of its listings of the manifests was the last one that does not have it.
+    for listings in 1..=3 {
+        for stop_at in 0.. {
+            let mut world = World::new();
+            for source in [tree(), other(), tree()] {
+                world.backup(&source);
+            }
+            let prune = world.prune(2);
+            for _ in 0..listings {
+                while prune.gate.step().unwrap() != (Op::List, "node-1/manifests".to_owned()) {}
+            }
+            let id = world.backup(&tree());
+            ops::snapshots::View::read(&world.node.context(), None, None).unwrap();
+            let is_over = (0..stop_at).any(|_| prune.gate.step().is_none());
+            world.forget(&tree(), id);
+            is_fine("prune", prune.end());
+            world.check("prune");
+            if is_over {
+                break;
+            }
+        }
+    }
+}
+
 /// A world in which the next shipment would like to use packs and lists that nothing needs any more.
 fn tempting() -> World {
     let mut world = World::new();
