@@ -56,3 +56,18 @@ fn nothing_secret_is_printed() {
     let read = Identities::read(new.file.expose().as_bytes(), None).unwrap();
     assert!(!format!("{new:?} {read:?}").contains("AGE-SECRET"));
 }
+
+/// The memory that the work takes doubles with each step: 64 steps would never end, and 22 take 4 GiB.
+#[test]
+fn a_file_that_asks_for_more_work_than_a_person_would_is_refused_before_any_is_done() {
+    let new = NewIdentity::generate(Timestamp::UNIX_EPOCH);
+    let file = new.protected(&Secret::new("correct horse")).unwrap();
+    let mut plain = Vec::new();
+    ArmoredReader::new(file.as_slice()).read_to_end(&mut plain).unwrap();
+    let at = plain.windows(4).position(|window| window == b" 18\n").unwrap();
+    for factor in ["21", "22", "40", "63"] {
+        plain[at + 1..at + 3].copy_from_slice(factor.as_bytes());
+        let error = Identities::read(&plain, Some(&Secret::new("correct horse"))).unwrap_err().to_string();
+        assert!(error.contains(&format!("a work factor of {factor}")), "{error}");
+    }
+}

@@ -93,6 +93,7 @@ impl Made<'_> {
             added_bytes: self.stored.map(|(_, added)| added),
             problems: self.problems.to_vec(),
             future: false,
+            manifest: None,
         })
     }
 }

@@ -96,6 +96,10 @@ fn question(plan: &Plan) -> String {
     format!("Remove {what} {}/{}?", plan.source, plan.id)
 }
 
+fn damage(plan: &Plan) -> String {
+    plan.local_damage.as_ref().map(|problem| format!("; it counts for nothing: {problem}")).unwrap_or_default()
+}
+
 fn lines(plan: &Plan) -> Vec<String> {
     let shipped = match (plan.remove_shipped, plan.shipped) {
         (true, _) => "it goes from the repository too; its id never comes back, and `windlass prune` frees the space later",
@@ -104,7 +108,7 @@ fn lines(plan: &Plan) -> Vec<String> {
         (false, None) => "the repository could not be asked whether it is there too",
     };
     let local = match &plan.folder {
-        Some(folder) => format!("the copy in {} goes", folder.display()),
+        Some(folder) => format!("the copy in {} goes{}", folder.display(), damage(plan)),
         None => "no local copy is touched".into(),
     };
     let mut lines = vec![

@@ -18,6 +18,7 @@ fn row() -> Row {
         added_bytes: Some(100),
         problems: vec![ProblemCount { kind: "changed".into(), count: 2 }],
         future: false,
+        manifest: None,
     }
 }
 

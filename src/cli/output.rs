@@ -3,7 +3,7 @@
 //! A reader that goes away (`windlass list | head`) ends the output, not the work: what cannot be printed any more is dropped.
 
 use std::fmt::Display;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -129,7 +129,16 @@ impl Output {
     /// A JSON document of this kind, such as `list`.
     pub(super) fn document<T: Serialize>(&self, kind: &str, body: &T) {
         let document = Document { schema: schema(kind), body };
-        self.line(serde_json::to_string(&document).expect("what is printed is plain JSON"));
+        // As it is made: a document may tell of thousands of snapshots.
+        let _ = self.write_data(|writer| {
+            let mut writer = BufWriter::new(writer);
+            match serde_json::to_writer(&mut writer, &document) {
+                Err(error) if !error.is_io() => unreachable!("what is printed is plain JSON: {error}"),
+                outcome => outcome?,
+            }
+            writer.write_all(b"\n")?;
+            writer.flush()
+        });
     }
 
     /// Something that was done, for a person; not with `-q`, and not with `--json`, where the document says it.

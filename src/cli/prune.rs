@@ -142,5 +142,8 @@ fn report(outcome: &Outcome, dry_run: bool) -> Vec<String> {
     if outcome.unsettled.objects > 0 {
         lines.push(format!("unsettled  {}, newer than the newest manifest: a shipment may be under way", tally(outcome.unsettled)));
     }
+    if outcome.remnants.objects > 0 {
+        lines.push(format!("remnants   {}, of writes that were killed", tally(outcome.remnants)));
+    }
     lines
 }

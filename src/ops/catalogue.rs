@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::ops::ControlFlow;
 
+use super::by_number::ByNumber;
 use super::context::Context;
 use super::damage::{MISSING, Problem};
 use super::node::Remote;
@@ -18,8 +19,8 @@ use crate::format::snapshot_id::SnapshotId;
 /// A snapshot that exists in the repository: its highest complete manifest.
 #[derive(Clone, Debug)]
 pub struct Shipped {
-    /// Its manifest head.
-    pub head: Head,
+    /// Its manifest head. Boxed, because a map with thousands of snapshots keeps room for more entries than it has.
+    pub head: Box<Head>,
     /// Heads of lower numbers, highest first, whose bodies are there at the right length: they count where this one's body is damaged.
     pub lower: Vec<Head>,
 }
@@ -78,15 +79,15 @@ pub struct Stored {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Numbers {
     /// Heads.
-    pub heads: BTreeMap<u32, Stored>,
+    pub heads: ByNumber,
     /// Bodies.
-    pub bodies: BTreeMap<u32, Stored>,
+    pub bodies: ByNumber,
 }
 
 impl Numbers {
     /// All numbers, from the lowest.
     pub fn all(&self) -> BTreeSet<u32> {
-        self.heads.keys().chain(self.bodies.keys()).copied().collect()
+        self.heads.numbers().chain(self.bodies.numbers()).collect()
     }
 }
 
@@ -172,7 +173,7 @@ impl Catalogue {
     ) -> Result<bool, Error> {
         let mut all_there = true;
         for (n, stored) in listed.heads.iter().rev() {
-            let object = NodeKey::Head(key.0.clone(), key.1, *n).of(node).to_string();
+            let object = NodeKey::Head(key.0.clone(), key.1, n).of(node).to_string();
             let head = match read_head(ctx, remote, &object, stored.size, keeps) {
                 Ok(head) => head,
                 Err(Error::Repository(error)) if error.is_absent() => {
@@ -187,17 +188,17 @@ impl Catalogue {
                 }
                 Err(error) => return Err(error),
             };
-            if (&head.node, &head.source, head.id, head.n) != (node, &key.0, key.1, *n) || head.repository != remote.marker.repository {
+            if (&head.node, &head.source, head.id, head.n) != (node, &key.0, key.1, n) || head.repository != remote.marker.repository {
                 self.findings.push(Finding::damaged(object, key, "it speaks of another snapshot than its key".into()));
                 continue;
             }
             match listed.bodies.get(n) {
                 Some(body) if body.size == head.body.length => match self.snapshots.get_mut(key) {
                     Some(shipped) => shipped.lower.push(head),
-                    None => drop(self.snapshots.insert(key.clone(), Shipped { head, lower: Vec::new() })),
+                    None => drop(self.snapshots.insert(key.clone(), Shipped { head: Box::new(head), lower: Vec::new() })),
                 },
                 found => {
-                    let body = NodeKey::Body(key.0.clone(), key.1, *n).of(node).to_string();
+                    let body = NodeKey::Body(key.0.clone(), key.1, n).of(node).to_string();
                     let problem = match found {
                         Some(body) => format!("it has {} bytes and should have {}", body.size, head.body.length),
                         None => MISSING.to_owned(),

@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::context::Context;
 use super::state::STATE_FOLDER;
 use super::{Error, lists};
+use crate::format::FormatError;
 use crate::format::digest::Digest;
-use crate::format::head::ProblemCount;
+use crate::format::head::{Head, ProblemCount};
+use crate::format::limits::FORMAT_VERSION;
 use crate::format::names::{NodeName, SourceName};
 use crate::format::snapshot_id::SnapshotId;
 use crate::sys::lock::Lock;
@@ -59,6 +61,27 @@ pub struct Record {
     pub lines_sha256: Digest,
     /// What a fresh node needs to know of the source; shipped as `facts.json`.
     pub facts: serde_json::Value,
+}
+
+impl Record {
+    /// What the head of a shipped snapshot and its source facts say of it; its lines are not known.
+    pub(super) fn of_shipped(head: &Head, entries: u64, facts: serde_json::Value) -> Self {
+        Self {
+            format: FORMAT_VERSION,
+            node: head.node.clone(),
+            source: head.source.clone(),
+            kind: head.kind.clone(),
+            id: head.id,
+            local_date: head.local_date,
+            agent: head.agent.clone(),
+            files: head.files,
+            entries,
+            bytes: head.bytes,
+            problems: head.problems.clone(),
+            lines_sha256: Digest::of(b""),
+            facts,
+        }
+    }
 }
 
 /// A complete local copy.
@@ -140,6 +163,17 @@ impl Copy {
     }
 }
 
+/// A folder that is a local copy by what lies in it, and whose record is damaged or gone.
+#[derive(Clone, Debug)]
+pub struct BrokenCopy {
+    /// Its folder.
+    pub dir: PathBuf,
+    /// Its id, which is the folder's name.
+    pub id: SnapshotId,
+    /// What is wrong with its record.
+    pub problem: String,
+}
+
 /// The local copies of one source.
 #[derive(Debug, Default)]
 pub struct Copies {
@@ -147,6 +181,8 @@ pub struct Copies {
     pub complete: Vec<Copy>,
     /// Copies whose id is more than a day ahead of the clock; they are in `complete` neither.
     pub future: Vec<Copy>,
+    /// Copies whose record is damaged or gone: they count for nothing.
+    pub broken: Vec<BrokenCopy>,
     /// Ids of copies that were being made or removed when a run died.
     pub partial: Vec<SnapshotId>,
     /// What lies there and is not ours to touch, or cannot be recognised.
@@ -172,6 +208,7 @@ impl Copies {
             copies.take(source, &folder, &name, limit);
         }
         copies.complete.sort_by_key(Copy::id);
+        copies.broken.sort_by_key(|copy| copy.id);
         copies.strange.sort();
         Ok(copies)
     }
@@ -186,14 +223,14 @@ impl Copies {
         let Ok(id) = text.parse::<SnapshotId>() else {
             return self.strange.push(format!("{}: not a local copy; it is left alone", dir.display()));
         };
-        match read_record(&dir) {
-            Ok(record) if record.id == id && record.source == *source => {
+        match read_record(&dir, source, id) {
+            Ok(record) => {
                 let damage = read_damage(&dir);
                 let copy = Copy { dir, record, damage };
                 if id.to_timestamp() > limit { self.future.push(copy) } else { self.complete.push(copy) }
             }
-            Ok(record) => self.strange.push(format!("{}: says it is {}/{}; it is left alone", dir.display(), record.source, record.id)),
-            Err(why) => self.strange.push(format!("{}: {why}; it is left alone", dir.display())),
+            Err(Unread::Damaged(problem)) => self.broken.push(BrokenCopy { dir, id, problem }),
+            Err(Unread::Strange(why)) => self.strange.push(format!("{}: {why}; it is left alone", dir.display())),
         }
     }
 
@@ -218,19 +255,41 @@ pub fn next_id(ctx: &Context, source: &SourceName) -> Result<SnapshotId, Error> 
     let now = SnapshotId::from_timestamp(ctx.clock.now());
     let limit = SnapshotId::from_timestamp(ctx.clock.now() + FUTURE);
     let copies = Copies::read(ctx, source)?;
-    let local = copies.complete.iter().map(Copy::id).chain(copies.partial.iter().copied());
+    let known = copies.complete.iter().map(Copy::id).chain(copies.broken.iter().map(|copy| copy.id));
+    let local = known.chain(copies.partial.iter().copied());
     let shipped = super::catalogue::cached_ids(ctx, source)?;
     let floor = local.chain(shipped).filter(|id| *id <= limit).max();
     Ok(floor.map_or(now, |floor| now.max(floor.next())))
 }
 
-fn read_record(dir: &Path) -> Result<Record, String> {
+/// Why a folder with the name of a copy is none that counts.
+enum Unread {
+    /// It is one, and its record is damaged or gone.
+    Damaged(String),
+    /// It is nothing that this program has put there, or that it knows.
+    Strange(String),
+}
+
+fn read_record(dir: &Path, source: &SourceName, id: SnapshotId) -> Result<Record, Unread> {
+    // A folder that somebody else made has neither of these.
+    let is_ours = fs::symlink_metadata(dir).is_ok_and(|meta| meta.is_dir()) && (dir.join(DATA).is_dir() || dir.join(LINES).is_file());
+    let unread = |why: String| if is_ours { Unread::Damaged(why) } else { Unread::Strange(why) };
     let text = fs::read(dir.join(RECORD)).map_err(|cause| match cause.kind() {
-        std::io::ErrorKind::NotFound => format!("without {RECORD}, so not a complete copy"),
-        _ => format!("{RECORD} cannot be read: {cause}"),
+        std::io::ErrorKind::NotFound => unread(format!("without {RECORD}, so not a complete copy")),
+        std::io::ErrorKind::PermissionDenied => Unread::Strange(format!("{RECORD} cannot be read: {cause}")),
+        _ => unread(format!("{RECORD} cannot be read: {cause}")),
     })?;
-    crate::format::head::check_version(&text).map_err(|cause| format!("{RECORD}: {cause}"))?;
-    serde_json::from_slice(&text).map_err(|cause| format!("{RECORD} is damaged: {cause}"))
+    match crate::format::head::check_version(&text) {
+        Err(cause @ FormatError::Version(_)) => return Err(Unread::Strange(format!("{RECORD}: {cause}"))),
+        Err(cause) => return Err(unread(format!("{RECORD} is damaged: {}", super::error::chain(&cause)))),
+        Ok(()) => {}
+    }
+    let record: Record = serde_json::from_slice(&text).map_err(|cause| unread(format!("{RECORD} is damaged: {cause}")))?;
+    if (&record.source, record.id) == (source, id) {
+        Ok(record)
+    } else {
+        Err(unread(format!("{RECORD} is damaged: it says it is {}/{}", record.source, record.id)))
+    }
 }
 
 /// A note that cannot be read is a note all the same.
@@ -295,13 +354,25 @@ pub fn expire(copies: &[(SnapshotId, bool, bool)], keep: usize) -> Vec<SnapshotI
 /// # Errors
 /// [`Error::Refused`] while it is being read; what the file system gives.
 pub fn remove(ctx: &Context, copy: &Copy) -> Result<(), Error> {
-    let lock_path = ctx.state()?.copy_lock(&copy.record.source, copy.id())?;
+    remove_folder(ctx, &copy.record.source, copy.id(), &copy.dir)
+}
+
+/// The same for a copy whose record cannot be read.
+///
+/// # Errors
+/// As [`remove`].
+pub fn remove_broken(ctx: &Context, source: &SourceName, copy: &BrokenCopy) -> Result<(), Error> {
+    remove_folder(ctx, source, copy.id, &copy.dir)
+}
+
+fn remove_folder(ctx: &Context, source: &SourceName, id: SnapshotId, dir: &Path) -> Result<(), Error> {
+    let lock_path = ctx.state()?.copy_lock(source, id)?;
     let Some(_lock) = Lock::try_exclusive_quiet(&lock_path)? else {
-        return Err(Error::Refused(format!("the local copy {}/{} is being read", copy.record.source, copy.id())));
+        return Err(Error::Refused(format!("the local copy {source}/{id} is being read")));
     };
-    let mut gone = copy.dir.clone().into_os_string();
+    let mut gone = dir.to_owned().into_os_string();
     gone.push(PARTIAL);
-    fs::rename(&copy.dir, &gone).map_err(Error::file("set aside", &copy.dir))?;
+    fs::rename(dir, &gone).map_err(Error::file("set aside", dir))?;
     remove_tree(Path::new(&gone))?;
     match fs::remove_file(&lock_path) {
         Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(Error::file("remove", lock_path)(cause)),

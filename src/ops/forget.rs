@@ -1,8 +1,10 @@
 //! `forget`: removes one snapshot that a person named, from the node, from the repository, or from both.
 
+use std::path::PathBuf;
+
 use serde::Serialize;
 
-use super::catalogue::{Catalogue, Numbers};
+use super::catalogue::{Catalogue, Numbers, Shipped};
 use super::copies::{self, Copies};
 use super::event::Event;
 use super::locks::{self, Waiting};
@@ -10,7 +12,7 @@ use super::name::{SnapshotName, Which};
 use super::node::Remote;
 use super::pins::Pins;
 use super::snapshots::{Found, Place, Row, View};
-use super::{Context, Error, removals, verify};
+use super::{Context, Error, lost, removals, verify};
 use crate::format::names::{NodeName, SourceName};
 use crate::format::snapshot_id::SnapshotId;
 
@@ -44,8 +46,10 @@ pub struct Plan {
     /// The snapshot.
     pub id: SnapshotId,
     /// The folder of the local copy, when that goes.
-    pub folder: Option<std::path::PathBuf>,
-    /// Bytes of its files.
+    pub folder: Option<PathBuf>,
+    /// What is wrong with the record of the local copy that goes, when it counts for nothing.
+    pub local_damage: Option<String>,
+    /// Bytes of its files; 0 where nothing tells.
     pub bytes: u64,
     /// Whether the shipped snapshot goes. Its id never comes back, and what only it needs is deleted by `prune`, later.
     pub remove_shipped: bool,
@@ -57,61 +61,120 @@ pub struct Plan {
     pub last_sound: bool,
 }
 
-/// Says what `forget` would remove.
+/// Says what `forget` would remove. A copy whose record is damaged is named in full.
 ///
 /// # Errors
 /// [`Error::Absent`] when there is nothing of it to remove; [`Error::Refused`] when it is pinned, when it is the last sound snapshot of the
 /// source, or when the repository was meant too and cannot be asked.
 pub fn plan(ctx: &Context, name: &SnapshotName, options: &Options) -> Result<Plan, Error> {
-    let found = match Found::look_up(ctx, options.node.as_ref(), name) {
+    let target = match Target::look_up(ctx, name, options) {
         Err(error @ Error::Damaged { .. }) if options.shipped => return damaged(ctx, name, options, error),
-        found => found?,
+        Err(error @ Error::Absent(_)) if options.shipped => {
+            return damaged(ctx, name, options, is_lost(ctx, name, options)?.unwrap_or(error));
+        }
+        target => target?,
     };
-    let view = View::read(ctx, options.node.as_ref(), Some(&found.source))?;
-    if options.shipped && found.unreachable.is_some() {
+    let written = format!("{}/{}", target.source, target.id);
+    let view = View::read(ctx, options.node.as_ref(), Some(&target.source))?;
+    if options.shipped && target.is_unreachable {
         let local = "`--local` removes the local copy alone";
-        return Err(Error::Refused(format!("the repository cannot be asked whether {} is there too: {local}", found.name())));
+        return Err(Error::Refused(format!("the repository cannot be asked whether {written} is there too: {local}")));
     }
-    let local = found.local.as_ref().filter(|_| options.local);
-    let shipped = found.shipped.as_ref().filter(|_| options.shipped);
+    let local = target.here.as_ref().filter(|_| options.local);
+    let shipped = target.shipped.as_ref().filter(|_| options.shipped);
     if local.is_none() && shipped.is_none() {
+        if options.shipped
+            && let Some(lost) = is_lost(ctx, name, options)?
+        {
+            return damaged(ctx, name, options, lost);
+        }
         let place = if options.local { "has no local copy" } else { "is not in the repository" };
-        return Err(Error::Absent(format!("{} {place}", found.name())));
+        return Err(Error::Absent(format!("{written} {place}")));
     }
     if let Some((remote, _)) = shipped {
-        refuse_pinned(ctx, remote, &found.node, &(found.source.clone(), found.id))?;
+        refuse_pinned(ctx, remote, &target.node, &(target.source.clone(), target.id))?;
     }
-    let shipped_damage = match &found.shipped {
+    let shipped_damage = match &target.shipped {
         Some((remote, shipped)) => verify::known_damage_of(ctx, remote, shipped)?.into_iter().next(),
         None => None,
     };
-    let stays_here = found.local.as_ref().is_some_and(|copy| copy.is_sound() && local.is_none());
-    let stays_there = found.shipped.as_ref().is_some_and(|(_, there)| there.head.problems.is_empty()) && shipped.is_none();
+    let stays_here = target.here.as_ref().is_some_and(|here| here.is_sound && local.is_none());
+    let stays_there = target.shipped.as_ref().is_some_and(|(_, there)| there.head.problems.is_empty()) && shipped.is_none();
     let stays = stays_here || (stays_there && shipped_damage.is_none());
-    let being_removed = match &found.shipped {
-        Some((remote, _)) => removals::of_source(remote, &found.node, &found.source)?,
+    let being_removed = match &target.shipped {
+        Some((remote, _)) => removals::of_source(remote, &target.node, &target.source)?,
         None => std::collections::BTreeSet::new(),
     };
     let gone = |row: &Row| row.place == Place::Shipped && being_removed.contains(&row.id);
-    let others = view.rows.iter().filter(|row| row.id != found.id && !row.future && !gone(row));
+    let others = view.rows.iter().filter(|row| row.id != target.id && !row.future && !gone(row));
     let last_sound = !stays && !others.into_iter().any(|row| row.problems.is_empty());
+    let bytes_there = target.shipped.as_ref().map(|(_, there)| there.head.bytes);
     let plan = Plan {
-        bytes: found
-            .local
-            .as_ref()
-            .map(|copy| copy.record.bytes)
-            .or(found.shipped.as_ref().map(|(_, there)| there.head.bytes))
-            .unwrap_or(0),
-        folder: local.map(|copy| copy.dir.clone()),
+        bytes: target.here.as_ref().and_then(|here| here.bytes).or(bytes_there).unwrap_or(0),
+        folder: local.map(|here| here.dir.clone()),
+        local_damage: local.and_then(|here| here.damage.clone()),
         remove_shipped: shipped.is_some(),
-        shipped: if found.unreachable.is_some() { None } else { Some(found.shipped.is_some()) },
-        node: found.node,
-        source: found.source,
-        id: found.id,
+        shipped: (!target.is_unreachable).then_some(target.shipped.is_some()),
+        node: target.node,
+        source: target.source,
+        id: target.id,
         shipped_damage,
         last_sound,
     };
     refuse_last(plan, options)
+}
+
+/// What a name means, in both tiers.
+struct Target {
+    node: NodeName,
+    source: SourceName,
+    id: SnapshotId,
+    here: Option<Here>,
+    shipped: Option<(Remote, Shipped)>,
+    is_unreachable: bool,
+}
+
+/// A local copy, also one that counts for nothing.
+struct Here {
+    dir: PathBuf,
+    /// Bytes of its files; `None` where nothing tells.
+    bytes: Option<u64>,
+    is_sound: bool,
+    /// What is wrong with its record.
+    damage: Option<String>,
+}
+
+impl Target {
+    fn look_up(ctx: &Context, name: &SnapshotName, options: &Options) -> Result<Self, Error> {
+        let found = match Found::look_up(ctx, options.node.as_ref(), name) {
+            Err(error @ Error::Absent(_)) if options.local => return Self::broken_alone(ctx, name, options)?.ok_or(error),
+            found => found?,
+        };
+        let here = match &found.local {
+            Some(copy) => Some(Here { dir: copy.dir.clone(), bytes: Some(copy.record.bytes), is_sound: copy.is_sound(), damage: None }),
+            None => Self::broken(ctx, &found.source, found.id, options)?,
+        };
+        let is_unreachable = found.unreachable.is_some();
+        Ok(Self { node: found.node, source: found.source, id: found.id, here, shipped: found.shipped, is_unreachable })
+    }
+
+    /// A copy with a damaged record of which nothing else is known.
+    fn broken_alone(ctx: &Context, name: &SnapshotName, options: &Options) -> Result<Option<Self>, Error> {
+        let (Some(source), Which::Prefix(id)) = (&name.source, &name.which) else { return Ok(None) };
+        let Ok(id) = id.parse::<SnapshotId>() else { return Ok(None) };
+        let Some(here) = Self::broken(ctx, source, id, options)? else { return Ok(None) };
+        let is_unreachable = View::read(ctx, None, Some(source))?.unreachable.is_some();
+        let (node, source) = (ctx.node.clone(), source.clone());
+        Ok(Some(Self { node, source, id, here: Some(here), shipped: None, is_unreachable }))
+    }
+
+    fn broken(ctx: &Context, source: &SourceName, id: SnapshotId, options: &Options) -> Result<Option<Here>, Error> {
+        if ctx.local.is_none() || options.node.as_ref().is_some_and(|node| *node != ctx.node) {
+            return Ok(None);
+        }
+        let broken = Copies::read(ctx, source)?.broken.into_iter().find(|copy| copy.id == id);
+        Ok(broken.map(|copy| Here { dir: copy.dir, bytes: None, is_sound: false, damage: Some(copy.problem) }))
+    }
 }
 
 fn refuse_last(plan: Plan, options: &Options) -> Result<Plan, Error> {
@@ -130,10 +193,24 @@ fn refuse_pinned(ctx: &Context, remote: &Remote, node: &NodeName, id: &(SourceNa
     }
 }
 
+/// A snapshot whose manifest is gone, that is remembered and was never recorded as removed.
+fn is_lost(ctx: &Context, name: &SnapshotName, options: &Options) -> Result<Option<Error>, Error> {
+    let (Some(source), Which::Prefix(id)) = (&name.source, &name.which) else { return Ok(None) };
+    let remote = match Remote::open(ctx) {
+        Err(error) if error.is_unreachable() => return Ok(None),
+        remote => remote?,
+    };
+    let node = options.node.as_ref().unwrap_or(&ctx.node);
+    let catalogue = Catalogue::read(ctx, &remote, node, None)?;
+    let lost = lost::find(ctx, &remote, &catalogue, node)?;
+    let lost = lost.into_iter().find(|lost| lost.id.0 == *source && lost.id.1.to_string() == *id);
+    Ok(lost.map(|lost| Error::damaged(lost.object, lost.problem)))
+}
+
 /// The plan for a shipped snapshot whose manifest is damaged, and that is named in full: it is in the way of `prune` until it goes or is
 /// made good. That there is another sound one is not asked: this one is none.
 fn damaged(ctx: &Context, name: &SnapshotName, options: &Options, error: Error) -> Result<Plan, Error> {
-    let (Some(source), Which::Prefix(id)) = (&name.source, &name.which) else { return Err(error) };
+    let (true, Some(source), Which::Prefix(id)) = (error.is_damage(), &name.source, &name.which) else { return Err(error) };
     let Ok(id) = id.parse::<SnapshotId>() else { return Err(error) };
     let remote = Remote::open(ctx)?;
     let node = options.node.as_ref().unwrap_or(&ctx.node);
@@ -145,6 +222,7 @@ fn damaged(ctx: &Context, name: &SnapshotName, options: &Options, error: Error) 
         source,
         id,
         folder: None,
+        local_damage: None,
         bytes: 0,
         remove_shipped: true,
         shipped: Some(true),
@@ -176,8 +254,12 @@ pub fn run(ctx: &Context, plan: &Plan, wait: Waiting) -> Result<(), Error> {
     }
     if plan.folder.is_some() {
         let copies = Copies::read(ctx, &plan.source)?;
-        let copy = copies.find(plan.id).ok_or_else(|| Error::Absent(format!("{}/{} has gone meanwhile", plan.source, plan.id)))?;
-        copies::remove(ctx, copy)?;
+        let broken = copies.broken.iter().find(|copy| copy.id == plan.id).filter(|_| plan.local_damage.is_some());
+        match (copies.find(plan.id), broken) {
+            (Some(copy), _) => copies::remove(ctx, copy)?,
+            (None, Some(copy)) => copies::remove_broken(ctx, &plan.source, copy)?,
+            (None, None) => return Err(Error::Absent(format!("{}/{} has gone meanwhile", plan.source, plan.id))),
+        }
         ctx.tell(Event::CopyRemoved { source: plan.source.clone(), snapshot: plan.id, why: "it was forgotten on request".into() });
     }
     Ok(())

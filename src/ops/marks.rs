@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 
 use jiff::Timestamp;
 
-use super::Error;
 use super::node::Remote;
+use super::{Error, records};
 use crate::format::key::{Key, NodeKey};
 use crate::format::limits::RECORDS_MAX;
 use crate::format::mark::{self, Mark};
@@ -16,6 +16,8 @@ use crate::format::names::NodeName;
 pub(super) struct MarkFile {
     /// Its key.
     pub(super) key: String,
+    /// The node whose objects it marks.
+    pub(super) node: NodeName,
     /// When it was stored, by the store's clock: from then on what it names counts as absent.
     pub(super) since: Timestamp,
 }
@@ -28,7 +30,7 @@ pub(super) fn list(remote: &Remote, node: &NodeName) -> Result<Vec<MarkFile>, Er
     let mut files = Vec::new();
     remote.store.list(&format!("{node}/prune/"), &mut |object| {
         if matches!(Key::parse(&object.key), Some(Key::Of(_, NodeKey::Prune(_)))) {
-            files.push(MarkFile { key: object.key, since: object.modified });
+            files.push(MarkFile { key: object.key, node: node.clone(), since: object.modified });
         }
         ControlFlow::Continue(())
     })?;
@@ -39,7 +41,7 @@ impl MarkFile {
     /// Hands on each mark; gives whether the file is still there.
     ///
     /// # Errors
-    /// [`Error::Unreadable`] when a line is no mark; what the store and `visit` give.
+    /// [`Error::Unreadable`] when a line is no mark of what may be deleted; what the store and `visit` give.
     pub(super) fn read(&self, remote: &Remote, visit: &mut dyn FnMut(Mark) -> Result<(), Error>) -> Result<bool, Error> {
         let text = match remote.store.get(&self.key, RECORDS_MAX as u64) {
             Ok(text) => text,
@@ -47,6 +49,7 @@ impl MarkFile {
             Err(error) => return Err(error.into()),
         };
         for mark in mark::read(&text) {
+            let mark = mark.and_then(|mark| records::check_mark(&self.node, &mark).map(|()| mark));
             visit(mark.map_err(Error::unreadable(&self.key))?)?;
         }
         Ok(true)

@@ -66,7 +66,10 @@ impl Pins {
                 Err(error) if error.is_absent() => continue,
                 Err(error) => return Err(error.into()),
             };
-            let pin = match Pin::from_text(&text) {
+            let own = |pin: Pin| {
+                if pin.id == id { Ok(pin) } else { Err(FormatError::invalid("it speaks of another snapshot than its key")) }
+            };
+            let pin = match Pin::from_text(&text).and_then(own) {
                 Ok(pin) => pin,
                 Err(cause @ FormatError::Version(_)) => return Err(Error::unreadable(key)(cause)),
                 Err(cause) => {
@@ -95,7 +98,7 @@ impl Pins {
 /// # Errors
 /// [`Error::Unreadable`] for a pin of another version; what the store gives.
 pub(super) fn of_snapshot(ctx: &Context, remote: &Remote, shipped: &Shipped) -> Result<Option<Pin>, Error> {
-    let Head { node, source, id, .. } = &shipped.head;
+    let Head { node, source, id, .. } = &*shipped.head;
     let pins = Pins::read_some(ctx, remote, node, Some(source), Some(*id))?;
     Ok(pins.of(&(source.clone(), *id)).cloned())
 }

@@ -65,11 +65,11 @@ pub(super) fn delete(ctx: &Context, remote: &Remote, node: &NodeName, id: &Id, n
     for n in numbers.all() {
         let (source, snapshot) = id;
         let head = NodeKey::Head(source.clone(), *snapshot, n).of(node).to_string();
-        if numbers.heads.contains_key(&n) {
+        if numbers.heads.has(n) {
             remote.store.delete(&head)?;
             super::catalogue::forget(ctx, remote, &head);
         }
-        if numbers.bodies.contains_key(&n) {
+        if numbers.bodies.has(n) {
             remote.store.delete(&NodeKey::Body(source.clone(), *snapshot, n).of(node).to_string())?;
         }
     }

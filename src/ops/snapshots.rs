@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::catalogue::{Catalogue, Finding, Shipped};
-use super::copies::{Copies, Copy, FUTURE, sources_with_copies};
+use super::copies::{BrokenCopy, Copies, Copy, FUTURE, sources_with_copies};
 use super::error::chain;
 use super::event::Event;
 use super::name::{SnapshotName, Which};
@@ -65,10 +65,10 @@ pub struct Row {
     /// Whether its id is more than a day ahead of the clock.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub future: bool,
+    /// Number of the manifest that counts in the repository; `None` when it is not there.
+    #[serde(skip)]
+    pub manifest: Option<u32>,
 }
-
-/// The number of the manifest that counts, of each shipped snapshot.
-type Numbers = BTreeMap<(SourceName, SnapshotId), u32>;
 
 /// All snapshots of a node in both tiers.
 #[derive(Debug, Default)]
@@ -79,12 +79,13 @@ pub struct View {
     pub undo: Vec<Undo>,
     /// What is not as it should be in the repository.
     pub findings: Vec<Finding>,
-    /// What lies in the local folder and was not recognised, and a repository that is not the one that was here before.
+    /// What lies in the local folder and was not recognised, or is a copy that counts for nothing because its record is damaged; and a
+    /// repository that is not the one that was here before.
     pub strange: Vec<String>,
     /// Why the repository was not read, when it was not.
     pub unreachable: Option<Error>,
-    /// The repository that was read, and the numbers of the manifests that count in it.
-    pub(crate) read: Option<(Remote, Numbers)>,
+    /// The repository that was read.
+    pub(crate) read: Option<Remote>,
 }
 
 /// One snapshot that was looked up, with both places it may be in.
@@ -134,20 +135,23 @@ impl View {
                 if is_local {
                     view.strange.extend(remote.check_same(ctx).err().map(|error| chain(&error)));
                 }
-                let numbers = catalogue.snapshots.iter().map(|(key, shipped)| (key.clone(), shipped.n())).collect();
-                view.read = Some((remote, numbers));
+                view.read = Some(remote);
                 view.findings = catalogue.findings.iter().filter(|finding| !catalogue.is_superseded(finding)).cloned().collect();
+                view.rows.reserve_exact(rows.len() + catalogue.snapshots.len());
+                // There may be thousands: what is not needed any more goes at once, and each manifest as its row is made.
+                drop(catalogue.listed);
                 for (key, shipped) in catalogue.snapshots {
-                    add_shipped(ctx, &mut rows, key, &shipped.head);
+                    view.rows.push(shipped_row(ctx, rows.remove(&key), &shipped.head));
                 }
             }
             Err(error) if error.is_stopped() || !is_local => return Err(error),
             Err(error) => view.unreachable = Some(error),
         }
-        if rows.is_empty() && !is_local {
+        view.rows.extend(rows.into_values());
+        view.rows.sort_by(|a, b| (&a.source, a.id).cmp(&(&b.source, b.id)));
+        if view.rows.is_empty() && !is_local {
             Remote::open(ctx)?.check_node(node)?;
         }
-        view.rows = rows.into_values().collect();
         Ok(view)
     }
 
@@ -157,11 +161,11 @@ impl View {
     /// # Errors
     /// What the store gives.
     pub fn mark_known_damage(&mut self, node: &NodeName) -> Result<(), Error> {
-        let Some((remote, numbers)) = &self.read else { return Ok(()) };
+        let Some(remote) = &self.read else { return Ok(()) };
         let damaged = verify::damaged_manifests(remote, node)?;
         for row in &mut self.rows {
-            let Some(n) = numbers.get(&(row.source.clone(), row.id)) else { continue };
-            if damaged.contains(&(row.source.clone(), row.id, *n)) {
+            let Some(n) = row.manifest else { continue };
+            if damaged.contains(&(row.source.clone(), row.id, n)) {
                 row.problems.push(ProblemCount { kind: DAMAGED_MANIFEST.to_owned(), count: 1 });
             }
         }
@@ -193,10 +197,17 @@ impl View {
                 rows.insert((name.clone(), copy.id()), local_row(ctx, copy));
             }
             self.strange.extend(copies.strange);
+            self.strange.extend(copies.broken.iter().map(|copy| broken(&name, copy)));
             self.undo.extend(undo::undo_of(ctx, &name)?);
         }
         Ok(())
     }
+}
+
+/// What is wrong with a copy that counts for nothing, and what to do.
+fn broken(source: &SourceName, copy: &BrokenCopy) -> String {
+    let (dir, problem, name) = (copy.dir.display(), &copy.problem, format!("{source}/{}", copy.id));
+    format!("{dir}: {problem}; `windlass heal {name}` fetches it again, `windlass forget {name} --local` removes it")
 }
 
 /// Whether the local copies on this machine are that node's.
@@ -225,11 +236,14 @@ fn local_row(ctx: &Context, copy: &Copy) -> Row {
         added_bytes: None,
         problems,
         future: is_future(ctx, record.id),
+        manifest: None,
     }
 }
 
-fn add_shipped(ctx: &Context, rows: &mut BTreeMap<(SourceName, SnapshotId), Row>, key: (SourceName, SnapshotId), head: &Head) {
-    let row = rows.entry(key).and_modify(|row| row.place = Place::Both).or_insert_with(|| Row {
+/// The row of a shipped snapshot; `local` = that of its local copy.
+fn shipped_row(ctx: &Context, local: Option<Row>, head: &Head) -> Row {
+    let place = if local.is_some() { Place::Both } else { Place::Shipped };
+    let row = local.unwrap_or_else(|| Row {
         id: head.id,
         node: head.node.clone(),
         source: head.source.clone(),
@@ -242,9 +256,9 @@ fn add_shipped(ctx: &Context, rows: &mut BTreeMap<(SourceName, SnapshotId), Row>
         added_bytes: None,
         problems: head.problems.clone(),
         future: is_future(ctx, head.id),
+        manifest: None,
     });
-    row.stored_bytes = Some(head.stored_bytes);
-    row.added_bytes = Some(head.added_bytes);
+    Row { place, stored_bytes: Some(head.stored_bytes), added_bytes: Some(head.added_bytes), manifest: Some(head.n), ..row }
 }
 
 impl Found {
@@ -340,7 +354,7 @@ fn tell_of_newer(ctx: &Context, node: &NodeName, name: &SnapshotName, view: &Vie
             tell(newer, &finding.object, &finding.problem);
         }
     }
-    let Some((remote, _)) = &view.read else { return Ok(()) };
+    let Some(remote) = &view.read else { return Ok(()) };
     // Heads of other sources remember the newest one of this source, so the whole node is looked at.
     let catalogue = Catalogue::read(ctx, remote, node, None)?;
     for lost in lost::find(ctx, remote, &catalogue, node)? {

@@ -111,7 +111,7 @@ fn last_failures(ctx: &Context, source: &SourceName) -> Result<Vec<String>, Erro
 /// Snapshots that were removed from the repository and are still here as copies: nobody waits for their shipment.
 fn removed(ctx: &Context, view: &View) -> Result<BTreeSet<(SourceName, SnapshotId)>, Error> {
     match &view.read {
-        Some((remote, _)) if view.rows.iter().any(|row| row.place == Place::Local) => removals::of_node(remote, &ctx.node),
+        Some(remote) if view.rows.iter().any(|row| row.place == Place::Local) => removals::of_node(remote, &ctx.node),
         _ => Ok(BTreeSet::new()),
     }
 }

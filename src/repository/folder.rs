@@ -36,6 +36,11 @@ impl Folder {
         Ok((Self { path: path.to_owned(), device: metadata.dev(), inode: metadata.ino() }, store))
     }
 
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Whether the path still leads to the folder that was opened.
     ///
     /// # Errors

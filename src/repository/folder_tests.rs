@@ -94,3 +94,39 @@ fn the_probe_takes_what_killed_probes_left_and_nothing_newer() {
     assert_eq!(repository.probe().unwrap().delete.verdict, Verdict::Works);
     assert_eq!(keys(&repository, "").unwrap(), ["node/packs/a", "probe/other/0"]);
 }
+
+#[test]
+fn what_killed_writes_left_goes_once_it_is_old_and_nothing_else_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let repository = open(folder.path()).unwrap();
+    let pack = |name: &str| format!("n/packs/{}/{name}.tar.zst", &name[..2]);
+    let (a, b) = (pack(&"a".repeat(64)), pack(&"b".repeat(64)));
+    repository.create(&a, Bytes::from_static(b"whole")).unwrap();
+    let hour = std::time::Duration::from_secs(3600);
+    let now = fs::metadata(folder.path().join(&a)).unwrap().modified().unwrap();
+    for (name, hours) in [(a.clone(), 100), (format!("{a}#1"), 100), (format!("{a}#2"), 1), (format!("{b}#12"), 100)] {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let file = fs::File::options().create(true).append(true).open(path).unwrap();
+        file.set_modified(now - hour * hours).unwrap();
+    }
+    // None of these is a name that this program gives.
+    let others = ["n/notes#1".to_owned(), format!("{a}#"), format!("{a}#1x"), format!("m/{}#1", &b[2..])];
+    for name in &others {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, b"x").unwrap();
+        fs::File::open(&path).unwrap().set_modified(now - hour * 100).unwrap();
+    }
+    let before = jiff::Timestamp::try_from(now - hour * 72).unwrap();
+    let counted = repository.remove_remnants("n/", before, true).unwrap();
+    assert_eq!((counted.files, counted.removed), (2, false));
+    assert_eq!(repository.remove_remnants("n/", before, false).unwrap().files, 2);
+    assert_eq!(repository.remove_remnants("n/", before, false).unwrap().files, 0);
+    for name in others.iter().chain([&a, &format!("{a}#2")]) {
+        assert!(folder.path().join(name).exists(), "{name}");
+    }
+    assert!(!folder.path().join(format!("{a}#1")).exists() && !folder.path().join(format!("{b}#12")).exists());
+    let memory = Repository::memory(tools());
+    assert_eq!(memory.remove_remnants("n/", before, false).unwrap().files, 0);
+}

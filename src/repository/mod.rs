@@ -30,6 +30,7 @@ mod questions;
 mod rate;
 mod read;
 mod refusal;
+mod remnants;
 mod requester;
 mod s3;
 mod settings;
@@ -59,6 +60,7 @@ pub use error::{At, Cause, Error};
 pub use probe::{Finding, Probe, Verdict};
 pub use rate::RATE_MIN;
 pub use refusal::Refusal;
+pub use remnants::Remnants;
 pub use settings::{FLOOR_RATE, Keeping, Settings, Tools, foreign_key};
 pub use uploads::Uploads;
 pub use versions::{BucketLock, ObjectLock, OldVersions};
@@ -246,6 +248,15 @@ impl Repository {
     /// What the store gives.
     pub fn clock(&self) -> Result<StoreClock, Error> {
         self.block_on(clock::read(&self.core))
+    }
+
+    /// Removes what writes that were killed have left below a folder prefix, older than this instant by the store's clock; in a dry run only
+    /// counts it. In a bucket there is none: there an object is stored by one request or not at all.
+    ///
+    /// # Errors
+    /// An error with [`Error::is_denied`] where this user may not, and what the folder as a whole gives.
+    pub fn remove_remnants(&self, below: &str, before: jiff::Timestamp, dry_run: bool) -> Result<Remnants, Error> {
+        remnants::remove(&self.core, below, before, dry_run)
     }
 
     fn core(&self) -> Arc<Core> {

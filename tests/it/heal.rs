@@ -122,8 +122,12 @@ fn cell(sound: &Sound, kind: &str, harm: &str, with_copies: bool) -> char {
     '='
 }
 
+/// In a plain and in an encrypted repository.
 fn row(kind: &str) {
-    let mut sound = Sound::new();
+    [false, true].into_iter().for_each(|encrypted| row_of(kind, Sound::new(encrypted)));
+}
+
+fn row_of(kind: &str, mut sound: Sound) {
     let found: Vec<String> = HARMS
         .iter()
         .map(|harm| {
@@ -137,8 +141,13 @@ fn row(kind: &str) {
                 .collect()
         })
         .collect();
-    let (_, expected) = TABLE.iter().find(|(name, _)| *name == kind).unwrap();
-    assert_eq!(found, expected, "{kind}: {HARMS:?}");
+    let (_, mut expected) = *TABLE.iter().find(|(name, _)| *name == kind).unwrap();
+    let encrypted = sound.node.identity.is_some();
+    if encrypted && kind == "pack" {
+        // An age file to which something was appended does not open, so it is as good as gone.
+        expected[4] = "=!";
+    }
+    assert_eq!(found, expected, "{kind}, encrypted: {encrypted}: {HARMS:?}");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! The real program, killed in every phase of a backup: afterwards there is nothing new or a whole snapshot, older ones are untouched,
-//! and the next run succeeds.
+//! The real program, killed in every phase of a backup, plain and encrypted: afterwards there is nothing new or a whole snapshot, older ones
+//! are untouched, and the next run succeeds.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,6 +12,9 @@ use crate::support::tree::{Picture, assert_same, noise, picture};
 
 /// Kills that must land in each phase.
 const KILLS: usize = 5;
+
+/// The same in an encrypted repository, where only the bytes of packs and lists differ.
+const KILLS_ENCRYPTED: usize = 3;
 
 /// Runs that may end or go too far before the kill hits; more say that the phase cannot be met.
 const ATTEMPTS: u64 = 60;
@@ -45,8 +48,8 @@ struct Objects {
 
 impl Bench {
     /// Four copies, so that each further run has one to retire.
-    fn new() -> Self {
-        let machine = Machine::initialised();
+    fn new(machine: Machine) -> Self {
+        machine.run(&["init"]).expect(0);
         for n in 0..150 {
             machine.write(&format!("kept/{}/{n}", n % 7), noise(n, 2_000));
         }
@@ -155,8 +158,19 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 fn kills_in(aim: Phase) {
+    kills_of(Machine::new(), aim, KILLS);
+}
+
+/// The same where what leaves the node is sealed, and the node itself holds the identity.
+fn kills_in_encrypted(aim: Phase) {
+    let bench = kills_of(Machine::in_memory().encrypted(""), aim, KILLS_ENCRYPTED);
+    let stored = names(&bench.machine.path("bucket/node-1"));
+    assert!(stored.iter().all(|name| !name.contains(".zst") || name.contains(".zst.age")), "{stored:?}");
+}
+
+fn kills_of(machine: Machine, aim: Phase, kills: usize) -> Bench {
     let mut chance = Chance::new();
-    let mut bench = Bench::new();
+    let mut bench = Bench::new(machine);
     let oldest = bench.complete.first_key_value().map(|(id, tree)| (id.clone(), tree.clone())).unwrap();
     let mut landed = 0;
     for _ in 0..ATTEMPTS {
@@ -164,11 +178,11 @@ fn kills_in(aim: Phase) {
         bench.nothing_is_lost();
         bench.backup();
         landed += usize::from(met == Some(aim));
-        if landed == KILLS {
+        if landed == kills {
             bench.fetched_as_it_was(&oldest.0, &oldest.1);
             let copies = fs::read_dir(bench.machine.path("local/tree")).unwrap().count();
             assert_eq!(copies, 4, "nothing half done is left, and no copy too many");
-            return;
+            return bench;
         }
     }
     panic!("only {landed} of {ATTEMPTS} kills landed in {aim:?} (seed {})", chance.seed);
@@ -202,4 +216,34 @@ fn a_kill_around_the_manifest_head_loses_nothing() {
 #[test]
 fn a_kill_during_retention_loses_nothing() {
     kills_in(Phase::Retention);
+}
+
+#[test]
+fn a_kill_while_copying_of_what_is_encrypted_loses_nothing() {
+    kills_in_encrypted(Phase::Copying);
+}
+
+#[test]
+fn a_kill_while_packing_of_what_is_encrypted_loses_nothing() {
+    kills_in_encrypted(Phase::Packing);
+}
+
+#[test]
+fn a_kill_while_sending_of_what_is_encrypted_loses_nothing() {
+    kills_in_encrypted(Phase::Sending);
+}
+
+#[test]
+fn a_kill_around_the_manifest_body_of_what_is_encrypted_loses_nothing() {
+    kills_in_encrypted(Phase::Body);
+}
+
+#[test]
+fn a_kill_around_the_manifest_head_of_what_is_encrypted_loses_nothing() {
+    kills_in_encrypted(Phase::Head);
+}
+
+#[test]
+fn a_kill_during_retention_of_what_is_encrypted_loses_nothing() {
+    kills_in_encrypted(Phase::Retention);
 }

@@ -1,37 +1,48 @@
-//! Ten thousand snapshots in a bucket: what it takes to list them.
+//! Ten thousand snapshots in a bucket: what it takes to list them, in requests and in memory.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::sync::Arc;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use object_store::memory::InMemory;
-use windlass::format::body::Body;
+use windlass::format::body::{Body, ListRef, Role};
 use windlass::format::digest::Digest;
 use windlass::format::head::{BodyRef, Head};
 use windlass::format::key::NodeKey;
+use windlass::format::names::NodeName;
+use windlass::format::pack_list::{self, PackRef};
 use windlass::format::snapshot_id::SnapshotId;
 use windlass::ops::node::Remote;
 use windlass::ops::{self, Context};
 use windlass::repository::Repository;
-use windlass::sys::clock::Clock;
+use windlass::sys::clock::{Clock, SystemClock};
 
+use crate::memory::{mib, peak_of};
 use crate::support::node::{Node, tools, tree};
+use crate::support::program::{Machine, text};
 use crate::support::store::{Faulty, Op};
 
 const SNAPSHOTS: u32 = 10_000;
 
-/// Stores manifests of snapshots that hold nothing, an hour apart, the newest an hour ago.
-fn fill(node: &Node) {
-    let ctx = node.context();
-    let repository = Remote::open(&ctx).unwrap().marker.repository;
-    let body = Body::default().to_text();
-    for n in 1..=SNAPSHOTS {
-        let id = SnapshotId::from_timestamp(node.clock.now() - SignedDuration::from_hours(i64::from(SNAPSHOTS - n) + 1));
+/// Manifests of so many snapshots, an hour apart, the newest an hour before `now`, each with these lists; hands on keys and texts.
+fn manifests(
+    repository: &str,
+    snapshots: u32,
+    now: Timestamp,
+    lists: &dyn Fn(u32) -> Vec<ListRef>,
+    store: &mut dyn FnMut(String, Vec<u8>),
+) {
+    let node: NodeName = "node-1".parse().unwrap();
+    let mut previous = None;
+    for n in 1..=snapshots {
+        let id = SnapshotId::from_timestamp(now - SignedDuration::from_hours(i64::from(snapshots - n) + 1));
         let time = id.to_timestamp();
+        let body = Body { lists: lists(n), ..Body::default() }.to_text();
         let head = Head {
             format: 1,
-            repository: repository.clone(),
-            node: ctx.node.clone(),
+            repository: repository.to_owned(),
+            node: node.clone(),
             source: tree(),
             kind: "directory".into(),
             id,
@@ -45,15 +56,22 @@ fn fill(node: &Node) {
             stored_bytes: 0,
             problems: Vec::new(),
             objective_seconds: 93_600,
-            previous: None,
+            previous,
             newest: BTreeMap::new(),
             recipients: Vec::new(),
             body: BodyRef { length: body.len() as u64, sha256: Digest::of(&body) },
         };
-        for (key, text) in [(NodeKey::Body(tree(), id, 1), body.clone()), (NodeKey::Head(tree(), id, 1), head.to_text().unwrap())] {
-            node.repository.create(&key.of(&ctx.node).to_string(), text.into()).unwrap();
-        }
+        store(NodeKey::Body(tree(), id, 1).of(&node).to_string(), body);
+        store(NodeKey::Head(tree(), id, 1).of(&node).to_string(), head.to_text().unwrap());
+        previous = Some(id);
     }
+}
+
+/// Stores manifests of snapshots that hold nothing.
+fn fill(node: &Node) {
+    let repository = Remote::open(&node.context()).unwrap().marker.repository;
+    let mut store = |key: String, text: Vec<u8>| node.repository.create(&key, text.into()).unwrap();
+    manifests(&repository, SNAPSHOTS, node.clock.now(), &|_| Vec::new(), &mut store);
 }
 
 #[test]
@@ -75,4 +93,58 @@ fn listing_many_snapshots_takes_one_listing_and_the_heads_that_are_not_cached() 
     assert_eq!(requests(&list), (1, 1));
     // Its second listing is that of the verdicts; it reads the marker twice, the node file, and that there is no higher one.
     assert_eq!(requests(&|ctx| drop(ops::status::run(ctx).unwrap())), (2, 4));
+}
+
+/// Fills the folder of a repository: each snapshot has a file list of its own, and needs its own pack and the two before.
+fn fill_folder(machine: &Machine, snapshots: u32) {
+    let marker: serde_json::Value = serde_json::from_slice(&fs::read(machine.path("bucket/windlass.json")).unwrap()).unwrap();
+    let write = |key: String, text: Vec<u8>| {
+        let path = machine.path("bucket").join(key);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    let node: NodeName = "node-1".parse().unwrap();
+    let pack = |n: u32| Digest::of(format!("pack {n}").as_bytes());
+    for n in 1..=snapshots {
+        write(NodeKey::Pack { name: pack(n), sealed: false }.of(&node).to_string(), b"pack".to_vec());
+    }
+    let lists = |n: u32| {
+        let list = Digest::of(format!("list {n}").as_bytes());
+        let mut packs: Vec<PackRef> = (n.saturating_sub(2).max(1)..=n).map(|n| PackRef { pack: pack(n), stored: 4 }).collect();
+        packs.sort_by_key(|pack| pack.pack);
+        let packs = pack_list::write(&packs);
+        let (packs_sha256, packs_length) = (Digest::of(&packs), packs.len() as u64);
+        write(NodeKey::FileList { name: list, sealed: false }.of(&node).to_string(), b"list".to_vec());
+        write(NodeKey::PackList(list).of(&node).to_string(), packs);
+        vec![ListRef { role: Role::Files, list, stored: 4, packs_sha256, packs_length }]
+    };
+    manifests(&text(&marker["repository"]), snapshots, SystemClock::new().now(), &lists, &mut |key, text| write(key, text));
+}
+
+/// What looks at every snapshot, and how many bytes more each snapshot may take in memory, at most.
+///
+/// A snapshot is known by its manifest head (about 600 bytes, its texts included), what is listed of it (about 200) and its line in what is
+/// printed (about 400); `prune` adds the decision on it with its reasons, and `stats` its figures. Of all else, objects above all, nothing
+/// may stay. The limits are what was measured and a third more, for the noise of the allocator.
+const LOOKING: [(&[&str], u64); 5] =
+    [(&["list"], 1700), (&["--json", "list"], 1700), (&["status"], 1700), (&["prune", "--dry-run"], 2700), (&["stats"], 2200)];
+
+#[test]
+fn ten_times_as_many_snapshots_take_no_more_memory_than_what_is_told_of_them() {
+    let peaks = [SNAPSHOTS / 10, SNAPSHOTS].map(|snapshots| {
+        let machine = Machine::in_memory().configured("[retention]\nlast = 100000\n");
+        machine.run(&["init"]).expect(0);
+        fill_folder(&machine, snapshots);
+        LOOKING.map(|(looking, _)| {
+            let peak = peak_of(machine.start(looking));
+            println!("{snapshots} snapshots: {looking:?}: {:.1} MiB", mib(peak));
+            peak
+        })
+    });
+    for ((looking, most), (few, many)) in LOOKING.iter().zip(peaks[0].into_iter().zip(peaks[1])) {
+        assert!(few > 1 << 20, "the peak of {looking:?} was not seen");
+        let each = many.saturating_sub(few) / u64::from(SNAPSHOTS - SNAPSHOTS / 10);
+        println!("{looking:?}: {each} bytes for each snapshot");
+        assert!(each < *most, "{looking:?} takes {each} bytes for each snapshot");
+    }
 }

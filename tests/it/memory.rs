@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use windlass::sys::random::{Random, SeededRandom};
 use windlass::sys::tree::remove_tree;
 
 use crate::support::program::{Machine, finish};
-use crate::support::tree::noise;
+use crate::support::tree::{flip, noise};
 
 /// How much more memory many times as many files may take: noise of the allocator, and nothing that grows.
 const GROWTH_MAX: u64 = 8 << 20;
@@ -32,7 +32,7 @@ const MEBIBYTES_SEALED: u64 = 192;
 
 /// Highest resident memory of a run in bytes, as the kernel kept it. Read while it runs, since it is gone with the process: growth in the
 /// very last millisecond is not seen, and a program grows while it works.
-fn peak_of(child: Child) -> u64 {
+pub fn peak_of(child: Child) -> u64 {
     let status = format!("/proc/{}/status", child.id());
     let watcher = std::thread::spawn(move || {
         let mut peak = 0;
@@ -89,8 +89,36 @@ fn peaks(machine: &Machine, what: &str) -> [(u64, u64); 4] {
     peaks
 }
 
-fn mib(bytes: u64) -> f64 {
+pub fn mib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
+}
+
+/// Names of what [`mending_peaks`] measures.
+const MENDING: [&str; 3] = ["heal of the repository", "heal of a copy", "prune"];
+
+/// The peaks of healing and of prune, in a repository whose local copies are there.
+fn mending_peaks(machine: &Machine, what: &str) -> [u64; 3] {
+    let packs = files_below(&machine.path("bucket/node-1/packs"));
+    let largest = packs.iter().max_by_key(|pack| fs::metadata(pack).unwrap().len()).unwrap();
+    let mend = |damaged: &Path| {
+        flip(damaged);
+        machine.run(&["verify", "--full"]).expect(4);
+        peak_of(machine.start(&["heal"]))
+    };
+    let (id, _) = machine.listed().pop().unwrap();
+    let file = files_below(&machine.path(format!("local/tree/{id}/data"))).pop().unwrap();
+    let peaks = [mend(largest), mend(&file), peak_of(machine.start(&["prune", "--yes"]))];
+    for (name, peak) in MENDING.iter().zip(peaks) {
+        println!("{what}: {name}: {:.1} MiB", mib(peak));
+        assert!(peak > 1 << 20, "the peak of the {name} was not seen");
+        assert!(peak < LIMIT, "the {name} took {:.1} MiB", mib(peak));
+    }
+    peaks
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let paths: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.into_iter().flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
 }
 
 #[test]
@@ -104,9 +132,14 @@ fn many_times_as_many_files_take_no_more_memory() {
             }
             fs::write(folder.join(format!("a file with a name of usual length {n}")), noise(n, SMALL)).unwrap();
         }
-        peaks(&machine, &format!("{count} files"))
+        let what = format!("{count} files");
+        let peaks = peaks(&machine, &what);
+        fs::rename(machine.path("local copies"), machine.path("local/tree")).unwrap();
+        (peaks, mending_peaks(&machine, &what))
     });
-    for (name, ((_, few), (many, _))) in MEASURED.iter().zip(few.into_iter().zip(many)) {
+    let grown = MEASURED.iter().zip(few.0.into_iter().zip(many.0)).map(|(name, ((_, few), (many, _)))| (name, few, many));
+    let mending = MENDING.iter().zip(few.1.into_iter().zip(many.1)).map(|(name, (few, many))| (name, few, many));
+    for (name, few, many) in grown.chain(mending) {
         assert!(many < few + GROWTH_MAX, "the {name} took {:.1} MiB and now takes {:.1}", mib(few), mib(many));
     }
 }
@@ -131,11 +164,7 @@ fn a_large_file_stays_within_the_limit() {
 
 #[test]
 fn a_large_file_stays_within_the_limit_when_it_is_encrypted() {
-    let machine = Machine::new();
-    let key = machine.path("windlass.key");
-    let line = machine.run(&["-q", "key", "new", "-o", key.to_str().unwrap()]).stdout;
-    let url = format!("url = \"file://{}\"", machine.path("bucket").display());
-    machine.configure(&format!("{url}\n{line}identity_file = \"{}\"", key.display()), "");
+    let machine = Machine::new().encrypted("");
     write_large(&machine, MEBIBYTES_SEALED);
     peaks(&machine, &format!("an encrypted file of {MEBIBYTES_SEALED} MiB"));
 }

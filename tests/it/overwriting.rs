@@ -15,7 +15,8 @@ use crate::support::clocked::{Clocked, PAUSE};
 use crate::support::node::{Node, START, tools, tree};
 use crate::support::store::Op;
 use crate::support::tree::noise;
-use crate::support::world::{Process, check};
+use crate::support::whole::check;
+use crate::support::world::Process;
 
 /// Two machines over one such store.
 struct Two {

@@ -10,8 +10,7 @@ use crate::format::body::{Body, ListRef, Role};
 use crate::format::digest::{Digest, Hasher};
 use crate::format::entry::{Location, Piece};
 use crate::format::file_list::{OrderCheck, check_located};
-use crate::format::head::Head;
-use crate::format::limits::{FILE_LIST_MAX, FORMAT_VERSION};
+use crate::format::limits::FILE_LIST_MAX;
 use crate::format::line::Line;
 use crate::format::path::RelPath;
 use crate::ops::copies::{Copies, Copy, Record};
@@ -96,7 +95,10 @@ impl Chart {
         let spec = ctx.sources.iter().find(|spec| spec.name == patient.source);
         let record = match (&copy, head) {
             (Some(copy), _) => copy.record.clone(),
-            (None, Some(head)) if files.whole.is_some() && own_facts.whole.is_some() => record_of(head, counts.unwrap_or_default().entries),
+            (None, Some(head)) if files.whole.is_some() && own_facts.whole.is_some() => {
+                // It is never written to the disk, so the facts need not be in it.
+                Record::of_shipped(head, counts.unwrap_or_default().entries, serde_json::Value::Null)
+            }
             (None, Some(_)) => return Ok(Err(why.unwrap_or_else(|| "no body of its manifest is left".to_owned()))),
             (None, None) => return Ok(Err("the head of its manifest is lost, and this node remembers none".to_owned())),
         };
@@ -148,25 +150,6 @@ fn whole(ctx: &Context, remote: &Remote, part: &Part, role: Role) -> Box<dyn Lin
 fn located(ctx: &Context, remote: &Remote, body: Option<&Body>, role: Role) -> Box<dyn Lines> {
     let body = body.cloned().unwrap_or_default();
     Box::new(ShippedLines::open_some(remote, &ctx.node, &body, role))
-}
-
-/// The record of a snapshot of which there is no local copy. It is never written to the disk.
-fn record_of(head: &Head, entries: u64) -> Record {
-    Record {
-        format: FORMAT_VERSION,
-        node: head.node.clone(),
-        source: head.source.clone(),
-        kind: head.kind.clone(),
-        id: head.id,
-        local_date: head.local_date,
-        agent: head.agent.clone(),
-        files: head.files,
-        entries,
-        bytes: head.bytes,
-        problems: head.problems.clone(),
-        lines_sha256: Digest::of(b""),
-        facts: serde_json::Value::Null,
-    }
 }
 
 /// The blob of the facts: path, digest, length, place.

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use rustix::fs::AtFlags;
 
+use super::Options;
 use super::outcome::{HealedCopy, Outcome, Unhealed};
-use super::{Options, scan::Ill};
 use crate::archive::{LineWriter, Target};
 use crate::format::digest::Digest;
 use crate::format::entry::{Kind, Piece};
@@ -48,9 +48,8 @@ pub(super) fn heal(ctx: &Context, source: &SourceName, damaged: &[Copy], options
     for copy in damaged {
         ctx.stop.check()?;
         let unhealed = |why: String, lost: Vec<String>, lost_files: u64| {
-            let problem = copy.damage.as_ref().map(|damage| damage.problem.clone()).unwrap_or_default();
-            let damage = vec![Ill { object: copy.dir.display().to_string(), problem }];
-            Unhealed { source: source.clone(), id: copy.id(), local: true, why, damage, lost, lost_files }
+            let problem = copy.damage.as_ref().map_or("", |damage| damage.problem.as_str());
+            Unhealed { lost, lost_files, ..Unhealed::of_copy(source, copy.id(), &copy.dir, problem, why) }
         };
         match heal_copy(ctx, copy, options.dry_run) {
             Ok(Done::Healed(files, bytes)) => {

@@ -3,10 +3,12 @@
 //! [`scan`] finds which snapshots need something that is not there or known to be damaged ([`stock`]); [`chart`] is what can still be read
 //! of one; [`remedy`] looks for the blobs that it lacks. Then, in [`repository`], the snapshot is written again under the next number of
 //! its manifest ([`super::ship::ship_again`]): what can be relied on is referred to, only the rest is stored. What was damaged is not
-//! touched, and what it was needed for no longer needs it. [`local`] is the other tier.
+//! touched, and what it was needed for no longer needs it. [`local`] is the other tier; of copies whose record is gone, [`broken`] finds out what
+//! they were.
 //!
 //! Nothing here holds more in memory when snapshots are larger: charts are made anew for each step rather than kept.
 
+mod broken;
 mod chart;
 mod local;
 mod outcome;
@@ -89,7 +91,13 @@ impl Run<'_> {
         for source in sources_with_copies(self.ctx)? {
             let copies = Copies::read(self.ctx, &source)?;
             let damaged = |copy: &&Copy| copy.damage.is_some() && scope.wants(&source, copy.id());
-            let damaged: Vec<Copy> = copies.complete.iter().chain(&copies.future).filter(damaged).cloned().collect();
+            let mut damaged: Vec<Copy> = copies.complete.iter().chain(&copies.future).filter(damaged).cloned().collect();
+            for copy in copies.broken.iter().filter(|copy| scope.wants(&source, copy.id)) {
+                match broken::known(self.ctx, &source, copy)? {
+                    Ok(known) => damaged.push(known),
+                    Err(why) => self.outcome.unhealed.push(Unhealed::of_copy(&source, copy.id, &copy.dir, &copy.problem, why)),
+                }
+            }
             if !damaged.is_empty() {
                 local::heal(self.ctx, &source, &damaged, self.options, &mut self.outcome)?;
             }

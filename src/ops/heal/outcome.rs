@@ -1,14 +1,17 @@
 //! What came of healing.
 
+use std::path::Path;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::remedy::Lost;
 use super::scan::{Ill, Patient};
-use crate::format::key::MARKER;
+use crate::format::key::{MARKER, NodeKey};
 use crate::format::names::SourceName;
 use crate::format::snapshot_id::SnapshotId;
 use crate::ops::elsewhere::Place;
+use crate::ops::records;
 
 /// What was healed, or in a dry run what would be.
 #[derive(Debug, Default, Serialize)]
@@ -92,6 +95,11 @@ impl Unhealed {
         Self { source, id, local: false, why, damage, lost: Vec::new(), lost_files: 0 }
     }
 
+    pub(super) fn of_copy(source: &SourceName, id: SnapshotId, dir: &Path, problem: &str, why: String) -> Self {
+        let damage = vec![Ill { object: dir.display().to_string(), problem: problem.to_owned() }];
+        Self { source: source.clone(), id, local: true, why, damage, lost: Vec::new(), lost_files: 0 }
+    }
+
     pub(super) fn without_blobs(patient: &Patient, lost: Lost) -> Self {
         let why = match (lost.files, lost.facts) {
             (0, _) => "the facts of its source lie sound nowhere; its files can be fetched all the same",
@@ -121,5 +129,9 @@ impl ByHand {
             _ => "if this machine is the node: `windlass init --adopt` writes the next one, and the damaged one no longer counts",
         };
         Self { object: object.to_owned(), problem, advice }
+    }
+
+    pub(super) fn of_record(record: &NodeKey, object: String, problem: String) -> Self {
+        Self { object, problem, advice: records::advice(record) }
     }
 }

@@ -17,13 +17,13 @@ use crate::format::marker::Marker;
 use crate::format::names::SourceName;
 use crate::format::node_file::NodeFile;
 use crate::format::snapshot_id::SnapshotId;
-use crate::ops::Error;
 use crate::ops::catalogue::Shipped;
 use crate::ops::copies::{Copies, Copy, sources_with_copies};
 use crate::ops::error::chain;
 use crate::ops::event::Event;
 use crate::ops::facts::Facts;
 use crate::ops::ship::{Again, CopySupply, local_damage, ship_again};
+use crate::ops::{Error, records};
 
 impl Run<'_> {
     /// Heals the repository; gives what is to be healed.
@@ -55,16 +55,24 @@ impl Run<'_> {
         for source in sources_with_copies(self.ctx)? {
             let copies = Copies::read(self.ctx, &source)?;
             known.extend(copies.complete.iter().chain(&copies.future).map(|copy| (source.clone(), copy.id())));
+            known.extend(copies.broken.iter().map(|copy| (source.clone(), copy.id)));
         }
         known.sort();
         known.dedup();
         Ok(known)
     }
 
-    /// Marker and node files: no other object can take their place.
+    /// Marker, node files, and records: no other object can take their place.
     fn by_hand(&mut self, stock: &mut Stock<'_>) -> Result<(), Error> {
         let known: Vec<String> = stock.known.iter().map(|check| check.object.clone()).collect();
         for key in known {
+            if let Some(Key::Of(_, record)) = Key::parse(&key).filter(|key| matches!(key, Key::Of(_, key) if records::is_record(key))) {
+                match records::problem_of(self.remote, &self.ctx.node, &record)? {
+                    Some(problem) => self.outcome.by_hand.push(ByHand::of_record(&record, key, problem.text)),
+                    None => stock.is_sound(&key),
+                }
+                continue;
+            }
             let read: &dyn Fn(&[u8]) -> Result<(), String> = match Key::parse(&key) {
                 Some(Key::Marker) => &|text| Marker::from_text(text).map(drop).map_err(|cause| chain(&cause)),
                 Some(Key::Of(_, NodeKey::Node(_))) => &|text| NodeFile::from_text(text).map(drop).map_err(|cause| chain(&cause)),
@@ -208,7 +216,7 @@ impl Run<'_> {
         let (source, id, ill) = (patient.source.clone(), patient.id, patient.ill.clone());
         if let Some(head) = head {
             self.ctx.tell(Event::Healed { source: source.clone(), snapshot: id, n: head.n, added_bytes: head.added_bytes });
-            scan.catalogue.snapshots.insert((source.clone(), id), Shipped { head, lower: Vec::new() });
+            scan.catalogue.snapshots.insert((source.clone(), id), Shipped { head: Box::new(head), lower: Vec::new() });
         }
         self.outcome.healed.push(Healed { source, id, n, from, bytes_to_store: to_store, added_bytes, damage: ill });
     }

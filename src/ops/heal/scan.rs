@@ -17,7 +17,7 @@ use crate::ops::error::chain;
 use crate::ops::lists::read_own_body;
 use crate::ops::node::Remote;
 use crate::ops::ship::{Object, UsedNumbers};
-use crate::ops::{Context, Error, lost, removals, verify};
+use crate::ops::{Context, Error, lost, records, removals, verify};
 
 /// Most damaged objects that are named of one snapshot.
 const NAMED: usize = 20;
@@ -58,7 +58,7 @@ impl Patient {
     /// The heads that say what the snapshot is, highest number first: those that are stored, and those that this node remembers. A body
     /// that none of them names may be anybody's.
     pub(super) fn heads(&self, ctx: &Context, remote: &Remote) -> Vec<Head> {
-        let stored = self.shipped.iter().flat_map(|shipped| std::iter::once(&shipped.head).chain(&shipped.lower));
+        let stored = self.shipped.iter().flat_map(|shipped| std::iter::once(&*shipped.head).chain(&shipped.lower));
         let mut heads: BTreeMap<u32, Head> = stored.map(|head| (head.n, head.clone())).collect();
         for n in (1..=self.used).rev().take(NUMBERS_MAX) {
             let key = NodeKey::Head(self.source.clone(), self.id, n).of(&ctx.node).to_string();
@@ -121,7 +121,7 @@ impl Scan {
         // The head may be the one that is cached; the stored one is read when there is doubt.
         if stock.known.get(&key).is_some() {
             let same = |text: &[u8]| match Head::from_text(text) {
-                Ok(head) if head == shipped.head => Ok(()),
+                Ok(head) if head == *shipped.head => Ok(()),
                 Ok(_) => Err("it differs from what this node has read there before".to_owned()),
                 Err(cause) => Err(chain(&cause)),
             };
@@ -194,8 +194,9 @@ impl Scan {
 
     /// Verdicts on damaged objects that nothing which counts needs any more; none when not all is known of what is needed.
     pub(super) fn superseded(&self, stock: &Stock<'_>) -> Vec<Check> {
-        // Of the marker and the node files nothing can take the place.
-        let of_snapshots = |check: &&Check| matches!(Key::parse(&check.object), Some(Key::Of(_, key)) if !matches!(key, NodeKey::Node(_)));
+        // Of the marker, the node files and the records nothing can take the place.
+        let is_own = |key: &NodeKey| !matches!(key, NodeKey::Node(_)) && !records::is_record(key);
+        let of_snapshots = |check: &&Check| matches!(Key::parse(&check.object), Some(Key::Of(_, key)) if is_own(&key));
         let unneeded = stock.known.iter().filter(|check| self.complete && !self.needed.contains(&check.object));
         unneeded.filter(of_snapshots).filter_map(verify::superseded).collect()
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 
 use crate::archive::{ListReader, check_pack};
 use crate::format::body::ListRef;
@@ -20,11 +21,11 @@ use crate::ops::verify::{INSIDE, PLACE_NOT_HELD};
 use crate::ops::{Context, Error, verify};
 use crate::sys::table::Table;
 
-/// What lies there. Sizes lie in a table on disk, 40 bytes for each object.
+/// What lies there. Sizes and times lie in a table on disk, 48 bytes for each object.
 pub(super) struct Stock<'a> {
     ctx: &'a Context,
     remote: &'a Remote,
-    sizes: Table,
+    listed: Table,
     presence: Presence,
     /// What verifications have recorded.
     pub(super) known: Known,
@@ -37,21 +38,30 @@ pub(super) struct Stock<'a> {
 impl<'a> Stock<'a> {
     /// Lists packs and file lists, and reads marks and verdicts.
     pub(super) fn read(ctx: &'a Context, remote: &'a Remote, work: &Path) -> Result<Self, Error> {
-        let mut sizes = Table::new(work, 8)?;
+        let mut listed = Table::new(work, 16)?;
         for folder in ["packs", "files"] {
             remote.each_object(ctx, &format!("{}/{folder}/", ctx.node), &mut |object| {
-                Ok(sizes.put(Digest::of(object.key.as_bytes()).as_bytes(), &object.size.to_be_bytes())?)
+                // In whole seconds, rounded down: what was stored in the second of a mark counts as older than it.
+                let value = [object.size.to_be_bytes(), object.modified.as_second().to_be_bytes()].concat();
+                Ok(listed.put(Digest::of(object.key.as_bytes()).as_bytes(), &value)?)
             })?;
         }
         let (presence, known) = (Presence::read(ctx, remote)?, verify::known(ctx, remote, &ctx.node)?);
-        Ok(Self { ctx, remote, sizes, presence, known, again: BTreeMap::new(), found: Vec::new() })
+        Ok(Self { ctx, remote, listed, presence, known, again: BTreeMap::new(), found: Vec::new() })
     }
 
     /// The stored size of an object that is listed.
     pub(super) fn size(&self, object: Object) -> Result<Option<u64>, Error> {
-        let mut size = [0; 8];
-        let is_there = self.sizes.get(Digest::of(self.key(object).as_bytes()).as_bytes(), &mut size)?;
-        Ok(is_there.then(|| u64::from_be_bytes(size)))
+        Ok(self.listed(object)?.map(|(size, _)| size))
+    }
+
+    /// The same with the time at which it was stored.
+    fn listed(&self, object: Object) -> Result<Option<(u64, Timestamp)>, Error> {
+        let mut value = [0; 16];
+        let is_there = self.listed.get(Digest::of(self.key(object).as_bytes()).as_bytes(), &mut value)?;
+        let [size, time] = [0, 8].map(|at| *value[at..].first_chunk().expect("eight bytes"));
+        let time = Timestamp::from_second(i64::from_be_bytes(time)).unwrap_or(Timestamp::MIN);
+        Ok(is_there.then(|| (u64::from_be_bytes(size), time)))
     }
 
     fn key(&self, object: Object) -> String {
@@ -88,9 +98,9 @@ impl<'a> Stock<'a> {
     /// Whether something new may refer to a pack: it is there, sound, and not marked for deletion. Gives its stored size.
     pub(super) fn usable_pack(&mut self, pack: Digest) -> Result<Option<u64>, Error> {
         let object = Object::Pack(pack);
-        let Some(size) = self.size(object)? else { return Ok(None) };
+        let Some((size, stored)) = self.listed(object)? else { return Ok(None) };
         let known = self.known.get(&self.key(object)).is_some();
-        if self.problem(object, size)?.is_some() || (!known && self.presence.is_unreliable(&object)) {
+        if self.problem(object, size)?.is_some() || (!known && self.presence.is_unreliable(&object, stored)) {
             return Ok(None);
         }
         Ok(Some(size))

@@ -79,17 +79,16 @@ impl Inventory {
     ///
     /// # Errors
     /// [`Error::Unreadable`] when a line is no mark, [`Error::Refused`] when it names what is never marked; what the store gives.
-    pub(super) fn mark(&mut self, ctx: &Context, remote: &Remote, node: &NodeName, marks: &[MarkFile]) -> Result<(), Error> {
+    pub(super) fn mark(&mut self, ctx: &Context, remote: &Remote, marks: &[MarkFile]) -> Result<(), Error> {
         for (file, marks) in marks.iter().enumerate() {
             ctx.stop.check()?;
             let file = u32::try_from(file).expect("files of marks are far fewer");
             marks.read(remote, &mut |mark| {
                 let item = match Key::parse(&mark.object) {
-                    Some(Key::Of(of, key)) if of == *node => Item::of(&key),
+                    Some(Key::Of(_, key)) => Item::of(&key),
                     _ => None,
                 };
-                let refused = || Error::Refused(format!("{} marks `{}`, which is never deleted", marks.key, mark.object));
-                let (item, _) = item.ok_or_else(refused)?;
+                let (item, _) = item.expect("nothing else is marked");
                 Ok(self.records.push(&Record::Marked { item, file }.to_bytes())?)
             })?;
         }
@@ -115,9 +114,9 @@ impl Inventory {
         for (snapshot, (id, numbers)) in catalogue.listed.iter().enumerate() {
             let source = sources.binary_search(&&id.0).expect("it is among them");
             let owner = Owner::of(source, snapshot);
-            for n in numbers.bodies.keys().filter(|n| !skip(id, **n)) {
+            for n in numbers.bodies.numbers().filter(|n| !skip(id, *n)) {
                 ctx.stop.check()?;
-                match bodies::read(remote, node, catalogue, id, *n)? {
+                match bodies::read(remote, node, catalogue, id, n)? {
                     bodies::Read::Body(body) => {
                         for list in &body.lists {
                             self.lists.add(list, &owner.to_bytes())?;
@@ -166,8 +165,8 @@ fn counting_lists(remote: &Remote, node: &NodeName, catalogue: &Catalogue, fault
     let mut counting = BTreeSet::new();
     for (id, numbers) in &catalogue.listed {
         let complete = catalogue.snapshots.get(id).map_or(0, Shipped::n);
-        for n in numbers.bodies.keys().filter(|n| **n >= complete) {
-            if let bodies::Read::Body(body) = bodies::read(remote, node, catalogue, id, *n)? {
+        for n in numbers.bodies.numbers().filter(|n| *n >= complete) {
+            if let bodies::Read::Body(body) = bodies::read(remote, node, catalogue, id, n)? {
                 let named: BTreeSet<Digest> = body.lists.iter().map(|list| list.list).collect();
                 counting.extend(faults.iter().map(|(list, _)| *list).filter(|list| named.contains(list)));
             }

@@ -18,7 +18,7 @@ use super::node::Remote;
 use super::retention::Retention;
 use super::work::work_folder;
 use super::{Context, Error, marks, obstacle, removals};
-use crate::format::key::NodeKey;
+use crate::format::key::{NodeKey, PROBE};
 use crate::format::names::{NodeName, SourceName};
 use crate::format::snapshot_id::SnapshotId;
 use crate::repository::StoreClock;
@@ -73,7 +73,7 @@ pub fn run(ctx: &Context, options: &Options, planned: &Plan) -> Result<Outcome, 
     // so whatever is older than that head and needed by a snapshot has its body in the second listing.
     let files = marks::list(&remote, node)?;
     let first = options.read(ctx, &remote, node)?;
-    let newest_head = first.listed.values().flat_map(|numbers| numbers.heads.values()).map(|head| head.modified).max();
+    let newest_head = first.listed.values().flat_map(|numbers| numbers.heads.iter()).map(|(_, head)| head.modified).max();
     let mut inventory = Inventory::new(&work_folder(ctx)?);
     inventory.list(ctx, &remote, node)?;
     let recorded = removals::of_node(&remote, node)?;
@@ -95,14 +95,33 @@ pub fn run(ctx: &Context, options: &Options, planned: &Plan) -> Result<Outcome, 
     };
     let broken_off = broken_off(&second, newest_head);
     remove_bodies(ctx, &remote, node, &broken_off, options.dry_run, &mut outcome)?;
-    inventory.mark(ctx, &remote, node, &files)?;
+    inventory.mark(ctx, &remote, &files)?;
     let gone = |id: &(SourceName, SnapshotId)| outcome.removed.iter().any(|removed| removed.source == id.0 && removed.id == id.1);
     let would_go = |id: &(SourceName, SnapshotId), n| options.dry_run && (gone(id) || broken_off.contains(&(id.clone(), n)));
     obstacle::check(ctx, inventory.name(ctx, &remote, node, &second, &would_go)?)?;
     let sweep = Sweep { ctx, remote: &remote, node, now: clock.now, newest_head, files, dry_run: options.dry_run };
     sweep.run(inventory.groups()?, &mut outcome)?;
     bucket::ask(&remote, node, options.dry_run, &mut outcome)?;
+    remove_remnants(&remote, node, clock.now, options.dry_run, &mut outcome)?;
     Ok(outcome)
+}
+
+/// Removes what killed writes have left, as old as marks must be: nothing is written for that long by anyone who lives.
+fn remove_remnants(remote: &Remote, node: &NodeName, now: Timestamp, dry_run: bool, outcome: &mut Outcome) -> Result<(), Error> {
+    let Ok(before) = now.checked_sub(MARK_AGE) else { return Ok(()) };
+    if outcome.denied.is_some() {
+        return Ok(());
+    }
+    for below in [format!("{node}/"), PROBE.to_owned()] {
+        match remote.store.remove_remnants(&below, before, dry_run) {
+            Ok(found) => {
+                outcome.remnants.objects += found.files;
+                outcome.remnants.bytes += found.bytes;
+            }
+            Err(error) => drop(outcome.fate(remote, Err(error), 0)?),
+        }
+    }
+    Ok(())
 }
 
 type Going = Vec<(Removed, super::catalogue::Numbers)>;
@@ -139,8 +158,8 @@ type BrokenOff = std::collections::BTreeSet<((SourceName, SnapshotId), u32)>;
 /// done with it, and a head of its own would be listed.
 fn broken_off(catalogue: &Catalogue, newest_head: Option<Timestamp>) -> BrokenOff {
     let bodies = catalogue.listed.iter().flat_map(|(id, numbers)| {
-        let headless = numbers.bodies.iter().filter(|(n, _)| !numbers.heads.contains_key(n));
-        headless.map(move |(n, body)| (id, *n, body.modified))
+        let headless = numbers.bodies.iter().filter(|(n, _)| !numbers.heads.has(*n));
+        headless.map(move |(n, body)| (id, n, body.modified))
     });
     let older = bodies.filter(|(_, _, modified)| newest_head.is_some_and(|newest| *modified < newest));
     older.map(|(id, n, _)| (id.clone(), n)).collect()

@@ -60,6 +60,8 @@ pub struct Outcome {
     pub deleted: Tally,
     /// Packs and lists that nothing names, but that are newer than the newest manifest: a shipment may be under way.
     pub unsettled: Tally,
+    /// What writes that were killed have left in a repository that is a folder, and was removed: no listing shows it.
+    pub remnants: Tally,
     /// Why deleting stopped: the credential may not.
     pub denied: Option<String>,
     /// Objects that the store did not delete because they are locked; manifests count without bytes. A later prune deletes them.

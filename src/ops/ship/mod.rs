@@ -140,7 +140,7 @@ fn ship(ctx: &Context, spec: &SourceSpec, options: &Options) -> Result<Outcome, 
                     added_bytes: head.added_bytes,
                     stored_bytes: head.stored_bytes,
                 });
-                catalogue.snapshots.insert((source.clone(), copy.id()), Shipped { head, lower: Vec::new() });
+                catalogue.snapshots.insert((source.clone(), copy.id()), Shipped { head: Box::new(head), lower: Vec::new() });
             }
             Err(error) if error.is_stopped() || matches!(error, Error::Repository(_)) => return Err(error),
             Err(error) => {

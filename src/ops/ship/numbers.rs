@@ -58,7 +58,7 @@ impl UsedNumbers {
         for name in names.filter_map(|name| name.ok()?.file_name().into_string().ok()) {
             let Some(id) = name.parse().ok().filter(|id| copies.find(*id).is_none()) else { continue };
             let listed = catalogue.listed.get(&(source.clone(), id));
-            let is_told = |numbers: &Numbers| Ok::<_, Error>(numbers.heads.keys().next_back() >= Some(&self.highest(id)?));
+            let is_told = |numbers: &Numbers| Ok::<_, Error>(numbers.heads.numbers().next_back() >= Some(self.highest(id)?));
             if listed.map(is_told).transpose()?.unwrap_or(true) {
                 let path = self.0.join(name);
                 fs::remove_file(&path).map_err(Error::file("remove", &path))?;

@@ -3,9 +3,12 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
+use jiff::Timestamp;
+
 use crate::format::body::ListRef;
 use crate::format::digest::Digest;
 use crate::format::key::{Key, NodeKey, Objects};
+use crate::ops::error::chain;
 use crate::ops::node::Remote;
 use crate::ops::{Context, Error, marks, verify};
 
@@ -51,6 +54,8 @@ impl Object {
 #[derive(Debug, Default)]
 pub(crate) struct Presence {
     unreliable: HashSet<Object>,
+    /// Whatever the store shows as stored at this instant or before may be marked: by a file of marks that cannot be read any more.
+    doubtful: Option<Timestamp>,
 }
 
 impl Presence {
@@ -59,18 +64,28 @@ impl Presence {
         let known = verify::known(ctx, remote, &ctx.node)?;
         let mut unreliable: HashSet<Object> = known.iter().filter_map(|check| Object::parse(&check.object)).collect();
         // Where a file of marks vanishes meanwhile, its deletions are done, and what they deleted is missing from the listing that follows.
+        let mut doubtful = None;
         for file in marks::list(remote, &ctx.node)? {
-            file.read(remote, &mut |mark| {
+            let read = file.read(remote, &mut |mark| {
                 unreliable.extend(Object::parse(&mark.object));
                 Ok(())
-            })?;
+            });
+            match read {
+                // It would keep the node from ever shipping again. What it marks was there before it was.
+                Err(error) if error.is_damage() => {
+                    let what = "nothing is referred to that is as old as these marks; `windlass heal` says what to do";
+                    ctx.warn(None, format!("{}; {what}", chain(&error)));
+                    doubtful = doubtful.max(Some(file.since));
+                }
+                read => drop(read?),
+            }
         }
-        Ok(Self { unreliable })
+        Ok(Self { unreliable, doubtful })
     }
 
-    /// Whether nothing new may refer to it.
-    pub(crate) fn is_unreliable(&self, object: &Object) -> bool {
-        self.unreliable.contains(object)
+    /// Whether nothing new may refer to it. `modified`: when it was stored, by the store's clock.
+    pub(crate) fn is_unreliable(&self, object: &Object, modified: Timestamp) -> bool {
+        self.unreliable.contains(object) || self.doubtful.is_some_and(|doubtful| modified <= doubtful)
     }
 
     /// Lists the node's packs and file lists, and gives those of `wanted`, each with its size, that cannot be relied on.
@@ -84,14 +99,14 @@ impl Presence {
                 continue;
             }
             remote.store.list(&format!("{}/{folder}/", ctx.node), &mut |found| {
-                let found = Object::parse(&found.key).map(|object| (object, found.size));
-                if let Some(at) = found.and_then(|found| wanted.binary_search(&found).ok()) {
-                    seen[at] = true;
+                let Some(object) = Object::parse(&found.key) else { return ControlFlow::Continue(()) };
+                if let Ok(at) = wanted.binary_search(&(object, found.size)) {
+                    seen[at] = !self.is_unreliable(&object, found.modified);
                 }
                 ControlFlow::Continue(())
             })?;
         }
-        let missing = wanted.iter().zip(&seen).filter(|((object, _), seen)| !**seen || self.unreliable.contains(object));
+        let missing = wanted.iter().zip(&seen).filter(|(_, seen)| !**seen);
         Ok(missing.map(|((object, _), _)| *object).collect())
     }
 }

@@ -91,7 +91,7 @@ pub fn run(ctx: &Context, options: &Options) -> Result<Outcome, Error> {
     if catalogue.listed.is_empty() {
         remote.check_node(node)?;
     }
-    inventory.mark(ctx, &remote, node, &files)?;
+    inventory.mark(ctx, &remote, &files)?;
     let obstacles = inventory.name(ctx, &remote, node, &catalogue, &|_, _| false)?;
     let findings = catalogue.findings.iter().map(|finding| format!("{}: {}", finding.object, finding.problem));
     let unreadable = findings.chain(obstacles.iter().map(ToString::to_string)).collect();

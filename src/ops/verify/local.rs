@@ -36,28 +36,10 @@ pub(super) fn check_source(ctx: &Context, source: &SourceName, only: Option<&[Sn
         }
         report.local_copies += 1;
     }
-    find_broken(ctx, source, &copies, &wanted, report)
-}
-
-/// Folders that are named like complete copies and are none: their record is damaged or gone.
-fn find_broken(
-    ctx: &Context,
-    source: &SourceName,
-    copies: &Copies,
-    wanted: &dyn Fn(SnapshotId) -> bool,
-    report: &mut Report,
-) -> Result<(), Error> {
-    let folder = ctx.local()?.dir.join(source.as_str());
-    for strange in &copies.strange {
-        let told = strange.strip_prefix(&format!("{}/", folder.display())).and_then(|rest| rest.split_once(": "));
-        match told.and_then(|(name, problem)| Some((name.parse::<SnapshotId>().ok()?, problem))) {
-            Some((id, problem)) if wanted(id) => {
-                report.local_fault(folder.join(id.to_string()).display().to_string(), &format!("{source}/{id}"), problem);
-            }
-            Some(_) => {}
-            None => report.unexpected(strange.clone()),
-        }
+    for broken in copies.broken.iter().filter(|copy| wanted(copy.id)) {
+        report.local_fault(broken.dir.display().to_string(), &format!("{source}/{}", broken.id), broken.problem.as_str());
     }
+    copies.strange.iter().for_each(|strange| report.unexpected(strange.clone()));
     Ok(())
 }
 

@@ -27,7 +27,7 @@ pub(super) fn check(remote: &Remote, shipped: &Shipped, report: &mut Report) -> 
         Err(problem) => Some(problem),
         Ok(text) => match read_counted(&text, report) {
             Err(cause) => Some(Problem::damaged(chain(&cause))),
-            Ok(head) if head != shipped.head => Some(Problem::damaged("it differs from what this node has read there before")),
+            Ok(head) if head != *shipped.head => Some(Problem::damaged("it differs from what this node has read there before")),
             Ok(_) => Problem::of_one_line(&text),
         },
     };

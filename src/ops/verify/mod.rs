@@ -1,7 +1,7 @@
 //! `verify`: proves that stored bytes are what the manifests say.
 //!
 //! [`scope`]: what was asked for. The repository, from the outside in: [`identity`] (marker and node files), [`manifests`] (heads and
-//! bodies), [`needs`] (what they name, sorted on disk), [`presence`] (against a listing), [`strangers`] (beside the nodes), [`stored_lists`] and [`stored_packs`] (every
+//! bodies), [`needs`] (what they name, sorted on disk), [`presence`] (against a listing), [`records`] (what lies beside the snapshots), [`strangers`] (beside the nodes), [`stored_lists`] and [`stored_packs`] (every
 //! stored byte), [`places`] (what lists say of packs, against what packs hold). Then [`local`] copies.
 //! [`verdicts`] is what is remembered of it.
 
@@ -11,6 +11,7 @@ mod manifests;
 mod needs;
 mod places;
 mod presence;
+mod records;
 mod report;
 mod scope;
 mod stored_lists;
@@ -158,6 +159,9 @@ fn verify_repository(ctx: &Context, node: &NodeName, scope: &Scope, report: &mut
         let mut places = Places::new(&work);
         stored_lists::check(ctx, &remote, node, &mut needs, &mut places, &work, report)?;
         stored_packs::check(ctx, &remote, node, &mut needs, &places, report)?;
+        if scope.is_all() {
+            records::check(ctx, &remote, node, report)?;
+        }
         places.compare(&remote.objects(node), report)?;
     }
     forget_removed(&remote, node, report)?;

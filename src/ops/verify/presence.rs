@@ -9,7 +9,7 @@ use crate::format::key::{Key, NodeKey};
 use crate::format::names::NodeName;
 use crate::ops::damage::Problem;
 use crate::ops::node::Remote;
-use crate::ops::{Context, Error};
+use crate::ops::{Context, Error, records};
 use crate::sys::sorter::Sorter;
 
 /// Lists everything below the node's folder. Gives the numbers of its node files. `all`: whether strangers are looked for.
@@ -108,6 +108,8 @@ impl Group {
                 report.is_there(&self.key, Some(snapshot));
             }
             (None, Some(_)) if all && !self.named && is_data(&key) => report.unreferenced += 1,
+            // A look at the listing says nothing of what is in a record.
+            (None, Some(_)) if all && report.level == Level::Quick && records::is_record(&key) => report.is_known_still(&self.key),
             _ => {}
         }
     }

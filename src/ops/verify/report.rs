@@ -137,6 +137,13 @@ impl Report {
         }
     }
 
+    /// An object that no snapshot needs is there, and this look says nothing of it.
+    pub(super) fn is_known_still(&mut self, object: &str) {
+        if self.known.get(object).is_some_and(|check| !check.superseded) {
+            self.still_known(object, None);
+        }
+    }
+
     /// What is known of an object holds on: this look was not deep enough to say otherwise.
     fn still_known(&mut self, object: &str, snapshot: Option<&str>) {
         let Some(check) = self.known.get(object) else { return };

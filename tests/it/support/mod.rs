@@ -16,9 +16,11 @@ pub mod program;
 pub mod recorder;
 pub mod servers;
 pub mod session;
+pub mod stepped;
 #[allow(dead_code, reason = "which faults are used changes with the tests")]
 pub mod store;
 pub mod tree;
+pub mod whole;
 pub mod world;
 
 use std::sync::Arc;

@@ -28,7 +28,16 @@ pub struct Run {
 impl Machine {
     /// A machine with an empty tree; the repository's folder is there and not a repository yet.
     pub fn new() -> Self {
-        let temp = tempfile::tempdir().unwrap();
+        Self::at(tempfile::tempdir().unwrap())
+    }
+
+    /// The same in memory, where the system has a folder for that: for tests that run the program very often and care for nothing else of
+    /// a disk.
+    pub fn in_memory() -> Self {
+        Self::at(tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap())
+    }
+
+    fn at(temp: TempDir) -> Self {
         for folder in ["tree", "bucket"] {
             fs::create_dir(temp.path().join(folder)).unwrap();
         }
@@ -45,6 +54,15 @@ impl Machine {
     /// Writes the configuration anew, with more sections.
     pub fn configured(self, more: &str) -> Self {
         self.configure(&format!("url = \"file://{}\"", self.path("bucket").display()), more);
+        self
+    }
+
+    /// Encrypts to an identity that it makes and holds; for a repository that is not there yet.
+    pub fn encrypted(self, more: &str) -> Self {
+        let key = self.path("windlass.key");
+        let line = self.run(&["-q", "key", "new", "-o", key.to_str().unwrap()]).stdout;
+        let url = format!("url = \"file://{}\"", self.path("bucket").display());
+        self.configure(&format!("{url}\n{line}identity_file = \"{}\"", key.display()), more);
         self
     }
 
@@ -73,9 +91,22 @@ impl Machine {
 
     /// The program with these arguments, without a terminal and with nothing but PATH in its environment.
     pub fn command(&self, arguments: &[&str]) -> Command {
+        self.command_as("windlass.toml", arguments)
+    }
+
+    /// The same with another configuration file of the machine.
+    pub fn command_as(&self, config: &str, arguments: &[&str]) -> Command {
         let mut command = bare(Command::new(env!("CARGO_BIN_EXE_windlass")));
-        command.arg("--config").arg(self.path("windlass.toml")).args(arguments);
+        command.arg("--config").arg(self.path(config)).args(arguments);
         command
+    }
+
+    /// The configuration of an administrator's machine that prunes this node's part, in another file: its own name and its own folder.
+    pub fn administrated(&self) {
+        let node = fs::read_to_string(self.path("windlass.toml")).unwrap();
+        let local = |name: &str| self.path(name).display().to_string();
+        let admin = node.replace("node-1", "admin").replace(&local("local"), &local("admin"));
+        fs::write(self.path("admin.toml"), admin).unwrap();
     }
 
     /// The program under strace, which makes the system calls fail or kill as `inject` says.
@@ -84,6 +115,14 @@ impl Machine {
         command.args(["-f", "-qq", "-o", "/dev/null"]).args(inject).arg(env!("CARGO_BIN_EXE_windlass"));
         command.arg("--config").arg(self.path("windlass.toml")).args(arguments);
         Run::of(command.output().expect("the tests need the program strace"))
+    }
+
+    /// Starts the program under strace with these options of its own, which writes what it sees to a file.
+    pub fn traced(&self, options: &[&str], log: &Path, arguments: &[&str]) -> Child {
+        let mut command = bare(Command::new("strace"));
+        command.args(["-f", "-qq", "-o"]).arg(log).args(options).arg(env!("CARGO_BIN_EXE_windlass"));
+        command.arg("--config").arg(self.path("windlass.toml")).args(arguments);
+        command.spawn().expect("the tests need the program strace")
     }
 
     /// Runs the program to its end.

@@ -1,16 +1,11 @@
 //! A node whose processes run request by request beside each other, over a store whose clock the test moves.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use windlass::format::body::Body;
-use windlass::format::head::Head;
-use windlass::format::key::{Key, NodeKey};
 use windlass::format::names::SourceName;
-use windlass::format::pack_list;
 use windlass::format::snapshot_id::SnapshotId;
 use windlass::ops::spec::SourceKind;
 use windlass::ops::{self, Error, prune, ship};
@@ -21,6 +16,7 @@ use super::listing::{Listing, assert_same};
 use super::node::{Node, spec, tools, tree};
 use super::store::Op;
 use super::tree::noise;
+use super::whole;
 use crate::prune::last;
 
 /// What was taken, by snapshot.
@@ -140,9 +136,9 @@ impl World {
         ops::forget::run(&self.node.context(), &plan, None).unwrap();
     }
 
-    /// See [`check`].
+    /// See [`whole::check`].
     pub fn check(&self, after: &str) -> Vec<(SourceName, SnapshotId)> {
-        check(&self.raw, after)
+        whole::check(&self.raw, after)
     }
 
     /// After two more rounds of prune there is nothing that nobody needs, and all that is listed comes back as it was taken.
@@ -215,34 +211,4 @@ impl Process {
         self.gate.open();
         self.thread.join().unwrap()
     }
-}
-
-/// Every snapshot that is listed has all that it needs. Looks at the store as it is, with nothing of the program's but the format.
-pub fn check(store: &Repository, after: &str) -> Vec<(SourceName, SnapshotId)> {
-    let mut keys = BTreeMap::new();
-    let listed = store.list("", &mut |object| {
-        keys.insert(object.key, object.size);
-        ControlFlow::Continue(())
-    });
-    listed.unwrap();
-    let mut snapshots = Vec::new();
-    for key in keys.keys() {
-        let Some(Key::Of(node, NodeKey::Head(source, id, n))) = Key::parse(key) else { continue };
-        let is_there = |key: NodeKey, size: u64| {
-            let key = key.of(&node).to_string();
-            assert_eq!(keys.get(&key), Some(&size), "{after}: {key} is needed");
-            store.get(&key, 64 << 20).unwrap()
-        };
-        let head = Head::from_text(&store.get(key, 4096).unwrap()).unwrap();
-        let body = is_there(NodeKey::Body(source.clone(), id, n), head.body.length);
-        for list in Body::from_text(&body).unwrap().lists {
-            is_there(NodeKey::FileList { name: list.list, sealed: false }, list.stored);
-            let packs = is_there(NodeKey::PackList(list.list), list.packs_length);
-            for pack in pack_list::read(&packs).unwrap() {
-                is_there(NodeKey::Pack { name: pack.pack, sealed: false }, pack.stored);
-            }
-        }
-        snapshots.push((source, id));
-    }
-    snapshots
 }

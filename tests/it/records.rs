@@ -1,0 +1,233 @@
+//! What lies beside the snapshots: removal records, pins, marks, verdicts. None of them, however it is harmed, keeps a node from backing up,
+//! lets prune take what is needed, or passes unseen.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use windlass::format::check::Level;
+use windlass::format::snapshot_id::SnapshotId;
+use windlass::ops;
+
+use crate::damage::HARMS;
+use crate::heal::{assert_sound, heal, packs, spoil, verify};
+use crate::prune::last;
+use crate::support::node::Node;
+use crate::support::tree::noise;
+
+/// What becomes of each harm (columns) to each kind of record (rows), in four signs:
+///
+/// - `v`: a full verification names it; `-`: it cannot, because nothing tells;
+/// - `+`: the next backup is made, and is sound;
+/// - `+`: prune goes on and keeps what it should; `!`: it deletes nothing and names the object;
+/// - `p`: heal names it as what a person has to mend; `=`: there is nothing to mend; `u`: it names a snapshot that it cannot write again.
+const TABLE: [(&str, [&str; 6]); 4] = [
+    // Without its record, a snapshot whose head is gone is one that is lost.
+    ("removal record", ["-+!u", "v++p", "v++p", "v++p", "v++p", "v++p"]),
+    // One that cannot be read counts as pinned.
+    ("pin", ["-++=", "v++p", "v++p", "v++p", "v++p", "v++p"]),
+    // Marks have no digest of their own: another valid mark in its place says as much as it would itself.
+    ("mark", ["-++=", "v+!p", "v+!p", "v+!p", "v+!p", "-++="]),
+    ("check", ["-++=", "v++p", "v++p", "v++p", "v++p", "-++="]),
+];
+
+/// A node with two of each kind of record.
+struct Recorded {
+    node: Node,
+    removed: [SnapshotId; 2],
+    pinned: [SnapshotId; 2],
+    encrypted: bool,
+}
+
+fn prune(node: &Node, keep: u32) -> Result<ops::prune::Outcome, ops::Error> {
+    let (ctx, options) = (node.context(), last(keep));
+    ops::prune::plan(&ctx, &options).and_then(|plan| ops::prune::run(&ctx, &options, &plan))
+}
+
+fn forget(node: &Node, id: SnapshotId) {
+    let options = ops::forget::Options { local: false, ..Default::default() };
+    let plan = ops::forget::plan(&node.context(), &format!("tree/{id}").parse().unwrap(), &options).unwrap();
+    ops::forget::run(&node.context(), &plan, None).unwrap();
+}
+
+impl Recorded {
+    fn new(encrypted: bool) -> Self {
+        let node = if encrypted { Node::encrypted() } else { Node::with_folder() };
+        node.write("kept", noise(1, 70_000));
+        node.init();
+        let [first, second, third, fourth] = [2, 3, 4, 5].map(|seed| {
+            node.write("changing", noise(seed, 60_000));
+            node.backup()
+        });
+        for id in [third, fourth] {
+            ops::pins::set(&node.context(), None, &format!("tree/{id}").parse().unwrap(), true, "an audit", false).unwrap();
+        }
+        for (id, seed) in [(first, 6), (second, 7)] {
+            forget(&node, id);
+            node.write("changing", noise(seed, 60_000));
+            node.backup();
+            // What is waste now is marked.
+            prune(&node, 100).unwrap();
+            // A finding, and that it was put back.
+            let newest = packs(&node).into_iter().max_by_key(|pack| fs::metadata(pack).unwrap().modified().unwrap()).unwrap();
+            spoil(newest.clone());
+            assert_eq!(verify(&node, Level::Full).damage.len(), 1);
+            spoil(newest);
+            node.clock.advance(Duration::from_secs(1));
+            assert_sound(&node, "put back");
+        }
+        Self { node, removed: [first, second], pinned: [third, fourth], encrypted }
+    }
+
+    /// The second record of this kind, and the first, which it can change places with.
+    fn objects(&self, kind: &str) -> [String; 2] {
+        let keys = match kind {
+            "removal record" => self.removed.map(|id| format!("node-1/removed/tree/{id}.json")).to_vec(),
+            "pin" => self.pinned.map(|id| format!("node-1/pins/tree/{id}.1.json")).to_vec(),
+            "mark" => self.node.objects("node-1/prune/"),
+            _ => self.node.objects("node-1/checks/"),
+        };
+        assert!(keys.len() >= 2, "{kind}: {keys:?}");
+        [keys[1].clone(), keys[0].clone()]
+    }
+
+    /// Does the harm; times stay as they were, as they do when a disk fails.
+    fn harm(&self, harm: &str, object: &str, other: &str) {
+        let [path, other]: [PathBuf; 2] = [object, other].map(|key| self.node.path("bucket").join(key));
+        let times = [&path, &other].map(|path| fs::metadata(path).unwrap().modified().unwrap());
+        let (bytes, others) = (fs::read(&path).unwrap(), fs::read(&other).unwrap());
+        let middle = bytes.len() / 2;
+        match harm {
+            "delete" => return fs::remove_file(path).unwrap(),
+            "truncate" => fs::write(&path, &bytes[..middle]).unwrap(),
+            "empty" => fs::write(&path, b"").unwrap(),
+            "flip" => fs::write(&path, flipped(&bytes)).unwrap(),
+            "append" => fs::write(&path, [&bytes[..], b"more"].concat()).unwrap(),
+            _ => {
+                fs::write(&path, others).unwrap();
+                fs::write(&other, bytes).unwrap();
+            }
+        }
+        for (path, time) in [&path, &other].into_iter().zip(times) {
+            fs::File::open(path).unwrap().set_modified(time).unwrap();
+        }
+    }
+}
+
+/// With a bit turned that makes it another text: of a mark, one in the name of a field.
+fn flipped(bytes: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    bytes[3] ^= 4;
+    bytes
+}
+
+fn cell(recorded: &Recorded, kind: &str, harm: &str) -> String {
+    let node = &recorded.node;
+    let [object, other] = recorded.objects(kind);
+    recorded.harm(harm, &object, &other);
+    let what = format!("{kind}, {harm}, encrypted: {}", recorded.encrypted);
+    let before = node.objects("");
+
+    let named: Vec<String> = verify(node, Level::Full).damage.into_iter().map(|damage| damage.object).collect();
+    let verified = if named.contains(&object) { 'v' } else { '-' };
+
+    node.write("changing", noise(9, 60_000));
+    let id = node.backup();
+    let found = verify_one(node, id);
+    assert!(found.is_empty(), "{what}: the new snapshot is sound: {found:?}");
+    node.fetch(id).unwrap();
+
+    let pruned = match prune(node, 1) {
+        Ok(_) => '+',
+        Err(error) => {
+            let said = ops::error::chain(&error);
+            assert!(said.contains(&object) || harm == "delete", "{what}: {said}");
+            '!'
+        }
+    };
+    // Whatever became of its pin, what is pinned with a sound one stays; and one whose pin is damaged stays, too.
+    let heads = node.objects("node-1/manifests/");
+    let is_there = |id: SnapshotId| heads.iter().any(|key| key.contains(&id.to_string()));
+    assert!(is_there(recorded.pinned[0]) && (is_there(recorded.pinned[1]) || (kind, harm) == ("pin", "delete")), "{what}");
+    assert!(recorded.removed.iter().all(|id| !is_there(*id)), "{what}: what was removed stays so");
+
+    let outcome = heal(node);
+    let healed = match (&outcome.by_hand[..], &outcome.unhealed[..]) {
+        ([], []) => '=',
+        ([], [lost]) => {
+            assert_eq!((kind, harm, lost.id), ("removal record", "delete", recorded.removed[1]), "{what}: {lost:?}");
+            // Said once more that it was removed, it is in nobody's way.
+            forget(node, lost.id);
+            prune(node, 100).unwrap();
+            'u'
+        }
+        (by_hand, unhealed) => {
+            assert!(unhealed.is_empty(), "{what}: {unhealed:?}");
+            assert!(by_hand.iter().any(|one| one.object == object), "{what}: {by_hand:?}");
+            'p'
+        }
+    };
+    assert!(before.iter().filter(|key| key.contains("/packs/")).count() > 3, "{what}");
+    [verified, '+', pruned, healed].iter().collect()
+}
+
+fn verify_one(node: &Node, id: SnapshotId) -> Vec<ops::verify::Damage> {
+    let snapshots = vec![format!("tree/{id}").parse().unwrap()];
+    let outcome = ops::verify::run(&node.context(), &ops::verify::Options { level: Level::Full, snapshots, node: None }).unwrap();
+    outcome.damage.into_iter().filter(|damage| damage.snapshot.is_some()).collect()
+}
+
+fn row(kind: &str) {
+    for encrypted in [false, true] {
+        let found: Vec<String> = HARMS.iter().map(|harm| cell(&Recorded::new(encrypted), kind, harm)).collect();
+        let (_, expected) = TABLE.iter().find(|(name, _)| *name == kind).unwrap();
+        assert_eq!(found, expected, "{kind}, encrypted: {encrypted}: {HARMS:?}");
+    }
+}
+
+#[test]
+fn a_harmed_removal_record() {
+    row("removal record");
+}
+
+#[test]
+fn a_harmed_pin() {
+    row("pin");
+}
+
+#[test]
+fn a_harmed_mark() {
+    row("mark");
+}
+
+#[test]
+fn a_harmed_file_of_verdicts() {
+    row("check");
+}
+
+/// Nobody knows any more what it marks: so nothing that is as old as it is referred to, and what is stored after it is.
+#[test]
+fn beside_a_damaged_mark_a_node_stores_everything_anew_once_and_then_what_is_new() {
+    let recorded = Recorded::new(false);
+    let node = &recorded.node;
+    let [object, other] = recorded.objects("mark");
+    recorded.harm("truncate", &object, &other);
+    let before = packs(node);
+    let first = node.backup();
+    let stored: Vec<_> = packs(node).into_iter().filter(|pack| !before.contains(pack)).collect();
+    assert!(!stored.is_empty(), "all of it was stored anew");
+    let body = fs::read_to_string(node.path(format!("bucket/node-1/manifests/tree/{first}.1.body.jsonl"))).unwrap();
+    let needed = node.objects("node-1/files/").into_iter().filter(|key| body.contains(&key[14..78]));
+    for list in needed.filter(|key| key.ends_with(".packs.jsonl")) {
+        let text = fs::read_to_string(node.path("bucket").join(list)).unwrap();
+        assert!(before.iter().all(|pack| !text.contains(&pack.file_name().unwrap().to_str().unwrap()[..64])), "{text}");
+    }
+    node.write("new", b"new");
+    node.backup();
+    assert!(packs(node).len() <= before.len() + stored.len() + 1, "what was stored after it is relied on");
+    // Once it is gone, as `heal` advises, prune goes on.
+    assert!(prune(node, 100).is_err());
+    fs::remove_file(node.path("bucket").join(object)).unwrap();
+    prune(node, 100).unwrap();
+    assert_sound(node, "mended");
+}
