@@ -9,9 +9,12 @@ const RANDOM: usize = 16;
 /// The magic number of a skippable frame, little endian, and the length of what follows.
 const HEAD: [u8; 8] = [0x50, 0x2A, 0x4D, 0x18, RANDOM as u8, 0, 0, 0];
 
+/// Its length.
+pub(super) const LENGTH: usize = HEAD.len() + RANDOM;
+
 /// A new one.
-pub(super) fn random(random: &dyn Random) -> [u8; HEAD.len() + RANDOM] {
-    let mut frame = [0; HEAD.len() + RANDOM];
+pub(super) fn random(random: &dyn Random) -> [u8; LENGTH] {
+    let mut frame = [0; LENGTH];
     frame[..HEAD.len()].copy_from_slice(&HEAD);
     random.fill(&mut frame[HEAD.len()..]);
     frame

@@ -59,13 +59,13 @@ fn check(program: &Program) -> Result<Exit, Failure> {
     let (file, output) = (program.config_file(), &program.output);
     match config::Config::load(&file, &Machine::this(), &*program.environment) {
         Ok(config) if output.json => {
-            output.document("config-check", &Checked { file: &file, mistakes: &[], warnings: &config.warnings });
+            output.document("config-check", &Checked { file: &file, mistakes: &[], warnings: &warnings(&config) });
             Ok(Exit::Done)
         }
         Ok(config) => {
-            config.warnings.iter().for_each(|warning| output.warning(warning));
+            warnings(&config).iter().for_each(|warning| output.warning(warning));
             if config.retention.is_some() {
-                output.note("[retention] is right; this version removes nothing from a repository, so it is not applied yet");
+                output.note("[retention] is applied by `windlass prune`, and by nothing else");
             }
             let sources = human::count(config.sources.len() as u64, "source");
             output.line(format!("{}: no mistakes; node {}, {sources}", file.display(), config.node));
@@ -83,4 +83,10 @@ fn check(program: &Program) -> Result<Exit, Failure> {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// The warnings of every run, and what only some runs would meet.
+fn warnings(config: &config::Config) -> Vec<String> {
+    let passphrase = config.encryption.identity_passphrase.as_ref().and_then(|given| given.as_ref().err());
+    config.warnings.iter().chain(passphrase).cloned().collect()
 }

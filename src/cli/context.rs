@@ -20,7 +20,6 @@ use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::environment::{Environment, SystemEnvironment};
 use crate::sys::meter::Meter;
 use crate::sys::random::{Random, SystemRandom};
-use crate::sys::secret::Secret;
 use crate::sys::space::SystemSpace;
 use crate::sys::stop::Stop;
 
@@ -156,7 +155,7 @@ impl Program {
     }
 
     /// Keys with the identity of the command line, else of the configuration.
-    fn keys(&self, recipients: Recipients, file: Option<PathBuf>, passphrase: Option<Secret>) -> Arc<Keys> {
+    fn keys(&self, recipients: Recipients, file: Option<PathBuf>, passphrase: identity::Passphrase) -> Arc<Keys> {
         let open = identity::opener(self.globals.identity_file.clone().or(file), passphrase, &self.output, &self.stop);
         Arc::new(Keys::new(recipients, open))
     }

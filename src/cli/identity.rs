@@ -16,8 +16,11 @@ use crate::sys::terminal;
 /// The file name that stands for standard input.
 const STANDARD_INPUT: &str = "-";
 
+/// The passphrase that the configuration gives, or why it cannot be had.
+pub(super) type Passphrase = Option<Result<Secret, String>>;
+
 /// How the identities of a run are read; `None` where there is no file.
-pub(super) fn opener(file: Option<PathBuf>, passphrase: Option<Secret>, output: &Arc<Output>, stop: &Stop) -> OpenIdentities {
+pub(super) fn opener(file: Option<PathBuf>, passphrase: Passphrase, output: &Arc<Output>, stop: &Stop) -> OpenIdentities {
     let (output, stop) = (Arc::clone(output), stop.clone());
     Box::new(move || match &file {
         Some(file) => open(file, passphrase.as_ref(), &output, &stop).map(Some),
@@ -25,7 +28,7 @@ pub(super) fn opener(file: Option<PathBuf>, passphrase: Option<Secret>, output: 
     })
 }
 
-fn open(file: &Path, passphrase: Option<&Secret>, output: &Output, stop: &Stop) -> Result<Identities, Error> {
+fn open(file: &Path, passphrase: Option<&Result<Secret, String>>, output: &Output, stop: &Stop) -> Result<Identities, Error> {
     let name = if file.as_os_str() == STANDARD_INPUT { "standard input".to_owned() } else { file.display().to_string() };
     let wrong = |what: String| Error::Usage(format!("the identity file ({name}): {what}"));
     let mut text = Vec::new();
@@ -43,8 +46,13 @@ fn open(file: &Path, passphrase: Option<&Secret>, output: &Output, stop: &Stop) 
     if text.len() as u64 > IDENTITY_FILE_MAX {
         return Err(wrong(format!("it is larger than {IDENTITY_FILE_MAX} bytes, so it is no identity file")));
     }
+    let is_protected = Identities::is_protected(&text);
+    let passphrase = match passphrase {
+        Some(Err(why)) if is_protected => return Err(Error::Usage(why.clone())),
+        given => given.and_then(|given| given.as_ref().ok()),
+    };
     let asked = match passphrase {
-        None if Identities::is_protected(&text) => Some(ask(&format!("Passphrase of {name}: "), stop)?),
+        None if is_protected => Some(ask(&format!("Passphrase of {name}: "), stop)?),
         _ => None,
     };
     let identities = Identities::read(&text, passphrase.or(asked.as_ref())).map_err(|cause| wrong(cause.to_string()));

@@ -57,7 +57,8 @@ fn what_is_wrong_with_a_snapshot_is_told_in_words() {
 #[test]
 fn an_undo_is_told_from_a_redo() {
     let undo = |redo| {
-        let undo = Undo { source: "ellis".parse().unwrap(), snapshot: Some(row().id), time: row().time, aside: "/x".into(), redo };
+        let undo =
+            Undo { source: "ellis".parse().unwrap(), snapshot: Some(row().id), time: row().time, aside: "/x".into(), redo, gone: false };
         undo_line(&undo, &jiff::tz::TimeZone::UTC)
     };
     assert!(undo(false).contains("20261123T000000123Z was restored; `windlass restore ellis --undo` puts back"), "{}", undo(false));

@@ -11,6 +11,7 @@ use super::failure::Failure;
 use super::human;
 use crate::format::names::SourceName;
 use crate::ops::prune::{self, MARK_AGE, Options, Outcome, Plan, Tally};
+use crate::repository::BucketLock;
 
 /// Remove from the repository what [retention] no longer keeps, and delete what no snapshot needs.
 #[derive(Args, Debug)]
@@ -66,6 +67,7 @@ impl Prune {
                 "the bucket keeps old versions of what is deleted, and they cost as much: a lifecycle rule for noncurrent versions ends them",
             );
         }
+        outcome.untold.iter().for_each(|why| output.note(format!("note: {why}")));
         if let Some(denied) = &outcome.denied {
             output.warning(format!("nothing more was deleted: {denied}"));
             return Ok(Exit::Partly);
@@ -97,6 +99,17 @@ fn lines(plan: &Plan) -> Vec<String> {
     lines
 }
 
+/// The object lock of a bucket.
+fn locked(lock: &BucketLock) -> String {
+    let time = match (lock.days, lock.years) {
+        (Some(days), _) => human::count(days, "day"),
+        (None, Some(years)) => human::count(years, "year"),
+        (None, None) => return "the bucket can lock objects, and has no rule that locks new ones".into(),
+    };
+    let mode = lock.mode.as_deref().unwrap_or_default();
+    format!("the bucket locks what is stored for {time} ({mode}): so long an old version stays at least")
+}
+
 /// What was done, or would be.
 fn report(outcome: &Outcome, dry_run: bool) -> Vec<String> {
     let tally = |tally: Tally| format!("{}, {}", human::count(tally.objects, "object"), human::bytes(tally.bytes));
@@ -115,6 +128,17 @@ fn report(outcome: &Outcome, dry_run: bool) -> Vec<String> {
     lines.push(format!("marked     {}, to be deleted by a prune at least {} later", tally(outcome.marked), age()));
     lines.push(format!("waiting    {}{due}", tally(outcome.waiting)));
     lines.push(format!("live       {}", tally(outcome.live)));
+    if outcome.locked.objects > 0 {
+        let until = outcome.locked_until.map_or_else(String::new, |until| format!(", until {}", until.strftime("%Y-%m-%dT%H:%M:%SZ")));
+        lines.push(format!("locked     {}{until}, left to a later prune", tally(outcome.locked)));
+    }
+    if let Some(old) = outcome.noncurrent {
+        let (versions, markers) = (human::count(old.versions, "version"), human::count(old.markers, "delete marker"));
+        lines.push(format!("noncurrent {versions}, {}, and {markers}", human::bytes(old.bytes)));
+    }
+    if let Some(lock) = &outcome.object_lock {
+        lines.push(format!("lock       {}", locked(lock)));
+    }
     if outcome.unsettled.objects > 0 {
         lines.push(format!("unsettled  {}, newer than the newest manifest: a shipment may be under way", tally(outcome.unsettled)));
     }

@@ -10,7 +10,7 @@ use super::human;
 use super::table::{Align, Table};
 use crate::format::names::SourceName;
 use crate::ops::prune::Tally;
-use crate::ops::stats::{self, Options, Outcome};
+use crate::ops::stats::{self, Dead, Options, Outcome};
 
 /// Show what the repository holds of this node in bytes: by source, by snapshot, and what is waste.
 #[derive(Args, Debug)]
@@ -18,6 +18,9 @@ pub(super) struct Stats {
     /// Only this source in the table.
     #[arg(value_name = "SOURCE")]
     source: Option<SourceName>,
+    /// Count also what is dead within packs that snapshots need. Reads every file list of the node once.
+    #[arg(long)]
+    waste: bool,
     #[command(flatten)]
     node: Node,
 }
@@ -26,7 +29,7 @@ impl Stats {
     pub(super) fn run(&self, program: &Program) -> Result<Exit, Failure> {
         let reading = program.reading(self.node.node.as_ref())?;
         let progress = program.progress();
-        let outcome = stats::run(&reading.ctx, &Options { source: self.source.clone(), node: reading.node.clone() });
+        let outcome = stats::run(&reading.ctx, &Options { source: self.source.clone(), node: reading.node.clone(), dead: self.waste });
         drop(progress);
         let outcome = outcome?;
         if program.output.json {
@@ -35,8 +38,21 @@ impl Stats {
             lines(&outcome).iter().for_each(|line| program.output.line(line));
         }
         outcome.unreadable.iter().for_each(|what| program.output.warning(format!("what it needs counts as waste: {what}")));
+        if let Some(why) = &outcome.dead_unknown {
+            program.output.warning(format!("what is dead within live packs is not known: {why}"));
+        }
         Ok(if outcome.unreadable.is_empty() { Exit::Done } else { Exit::Partly })
     }
+}
+
+/// What is dead within live packs, by source.
+fn dead_line(dead: &Dead, outcome: &Outcome) -> String {
+    let some = outcome.sources.iter().filter_map(|source| Some((source.source.to_string(), source.dead.filter(|bytes| *bytes > 0)?)));
+    let shared = Some(("shared by sources".to_owned(), dead.shared)).filter(|(_, bytes)| *bytes > 0);
+    let parts: Vec<String> = some.chain(shared).map(|(name, bytes)| format!("{name} {}", human::bytes(bytes))).collect();
+    let parts = if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) };
+    let at_least = if dead.at_least { "at least " } else { "" };
+    format!("dead      {at_least}{} within what is live{parts}", human::bytes(dead.bytes))
 }
 
 fn lines(outcome: &Outcome) -> Vec<String> {
@@ -58,6 +74,7 @@ fn lines(outcome: &Outcome) -> Vec<String> {
     lines.push(String::new());
     let shared = if outcome.shared.objects > 0 { format!(" (shared by sources: {})", tally(outcome.shared)) } else { String::new() };
     lines.push(format!("live      {}{shared}", tally(outcome.live)));
+    lines.extend(outcome.dead.as_ref().map(|dead| dead_line(dead, outcome)));
     lines.push(format!("marked    {}", tally(outcome.marked)));
     lines.push(format!("waste     {}", tally(outcome.waste)));
     lines.push(format!("other     {}", tally(outcome.others)));

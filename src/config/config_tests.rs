@@ -43,7 +43,7 @@ path = "/b.db"
         "/etc/w.toml:4:7: local.dir: the path is relative: write it from / on, because the program may be started anywhere",
         "/etc/w.toml:5:8: local.keep: this must be a number from 1 to 100000",
         "/etc/w.toml:6:12: local.undo_for: a duration is a whole number with s, m, h, d or w, such as \"26h\" or \"7d\"",
-        "/etc/w.toml:8:7: repository.url: this is no repository URL: write s3://bucket/prefix or file:///folder",
+        "/etc/w.toml:8:7: repository.url: this is no repository URL: write s3://bucket/prefix, az://container/prefix, gs://bucket/prefix or file:///folder",
         "/etc/w.toml:9:16: repository.upload_limit: a rate is a whole number with",
         "/etc/w.toml:10:1: repository.allow_htp: there is no such key: did you mean `allow_http`?",
         "/etc/w.toml:11:14: repository.encrypt_to: this is no whole recipient: a letter is missing or wrong",
@@ -148,14 +148,15 @@ fn a_secret_is_the_first_line_of_its_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("secret");
     let text = format!("[repository]\nurl = \"file:///b\"\nidentity_file = \"/k\"\nidentity_passphrase_file = {file:?}\n");
+    let passphrase = |text: &str| parse(text).unwrap().encryption.identity_passphrase.unwrap();
     for written in ["hunter2", "hunter2\n", "hunter2\r\n", "hunter2\nwhat it is for\n"] {
         std::fs::write(&file, written).unwrap();
-        assert_eq!(parse(&text).unwrap().encryption.identity_passphrase.unwrap().expose(), "hunter2", "{written:?}");
+        assert_eq!(passphrase(&text).unwrap().expose(), "hunter2", "{written:?}");
     }
     std::fs::write(&file, "\nhunter2\n").unwrap();
-    assert!(parse(&text).unwrap_err().to_string().contains("the secret is empty"));
+    assert!(passphrase(&text).unwrap_err().contains("the secret is empty"));
     std::fs::write(&file, "x".repeat(1 << 20)).unwrap();
-    assert!(parse(&text).unwrap_err().to_string().contains("too long"));
+    assert!(passphrase(&text).unwrap_err().contains("too long"));
 }
 
 #[test]
@@ -190,7 +191,6 @@ fn a_source_that_would_hold_its_own_copies_is_refused_unless_they_are_left_out()
 #[test]
 fn what_can_never_work_is_a_mistake() {
     assert!(mistakes("").contains(":1:1: repository.url: this is missing"));
-    assert!(mistakes("[repository]\nurl = \"gs://b\"\n").contains("cannot use gs:// yet"));
     assert!(mistakes("[repository]\nurl = \"file://srv\"\n").contains("three slashes"));
     assert!(mistakes("[repository]\nurl = \"s3://b\"\nendpoint = \"http://h:1\"\n").contains("allow_http = true"));
     assert!(mistakes(&format!("{SMALL}[retention]\nlast = 0\n")).contains("keeps no snapshot at all"));
@@ -213,14 +213,21 @@ fn the_example_loads_as_it_is() {
     assert_eq!(config.sources.len(), 2);
 }
 
-/// The example with every key in force. What is told and what is a key looks alike but for the `=` or the `[`.
-fn uncommented(secret_file: &Path) -> String {
-    let lines = EXAMPLE.lines().map(|line| match line.strip_prefix("# ") {
-        Some(rest) if rest.starts_with('[') => rest.to_owned(),
-        Some(rest) if rest.split(" = ").next().is_some_and(|key| rest.contains(" = ") && !key.contains(' ')) => rest.to_owned(),
-        _ => line.to_owned(),
+/// The example with every key in force that goes with this URL. What is told and what is a key looks alike but for the `=` or the `[`.
+fn uncommented(url: &str, secret_file: &Path) -> String {
+    let scheme = url.split(':').next().unwrap();
+    let lines = EXAMPLE.lines().filter_map(|line| {
+        let rest = match line.strip_prefix("# ") {
+            Some(rest) if rest.starts_with('[') => rest,
+            Some(rest) if rest.split(" = ").next().is_some_and(|key| rest.contains(" = ") && !key.contains(' ')) => rest,
+            _ => line,
+        };
+        let key = rest.split(" = ").next().unwrap().trim_end_matches("_file").trim_end_matches("_env");
+        // Of the two credentials of Azure a configuration has one.
+        let goes = crate::repository::foreign_key(key, scheme).is_none() && key != "sas_token";
+        goes.then(|| rest.to_owned())
     });
-    let text = lines.collect::<Vec<_>>().join("\n");
+    let text = lines.collect::<Vec<_>>().join("\n").replace("s3://backups/clearwater", url);
     text.replace("/etc/windlass/secret", secret_file.to_str().unwrap()).replace("WINDLASS_SESSION_TOKEN", "SECRET")
 }
 
@@ -229,9 +236,13 @@ fn the_example_holds_every_key_and_loads_with_all_of_them() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("secret");
     std::fs::write(&file, "hunter2").unwrap();
-    let text = uncommented(&file);
+    let text = uncommented("s3://backups/clearwater", &file);
     let config = parse(&text).unwrap();
     assert!(config.retention.is_some() && config.repository.ca_file.is_some() && config.repository.session_token.is_some());
+    let azure = parse(&uncommented("az://backups/clearwater", &file)).unwrap().repository;
+    assert!(azure.account.is_some() && azure.account_key.is_some() && azure.endpoint.is_some() && azure.region.is_none());
+    let google = parse(&uncommented("gs://backups/clearwater", &file)).unwrap().repository;
+    assert!(google.service_account.is_some() && google.keeping.storage_class.is_some() && google.keeping.sse.is_none());
     // Every key that the reader asks for is in the example: asked for by giving each table a key that it does not know.
     for table in ["node", "local", "repository", "limits", "retention", "directory.config", "sqlite.billing"] {
         let broken = text.replace(&format!("[{table}]"), &format!("[{table}]\nzzzzzzzz = 1"));
@@ -239,11 +250,41 @@ fn the_example_holds_every_key_and_loads_with_all_of_them() {
         let known = error.lines().find_map(|line| line.split_once("known are ")).expect("an unknown key names the known ones").1;
         for key in known.split(", ") {
             let base = key.trim_end_matches("_file").trim_end_matches("_env");
-            let there =
-                [key, base, &format!("{base}_file"), &format!("{base}_env")].iter().any(|key| text.contains(&format!("\n{key} = ")));
+            let names = [key, base, &format!("{base}_file"), &format!("{base}_env")].map(|key| format!("\n{key} = "));
+            let there = names.iter().any(|line| text.contains(line) || EXAMPLE.contains(&line.replace('\n', "\n# ")));
             assert!(there, "[{table}] {key} is not in the example");
         }
     }
+}
+
+#[test]
+fn what_goes_with_another_url_is_a_mistake_and_beside_a_folder_a_warning() {
+    for (url, line, says) in [
+        ("az://c", "storage_class = \"COLD\"", "storage_class: storage_class goes with s3:// and gs://, and the url begins with az://"),
+        ("az://c", "secret_access_key_env = \"SECRET\"\naccess_key_id = \"a\"", "secret_access_key_env: secret_access_key goes with s3://"),
+        ("gs://b", "tags = { a = \"b\" }", "tags: tags goes with s3://"),
+        ("gs://b", "account = \"a\"", "account: account goes with az://"),
+        ("s3://b", "account = \"a\"", "account: account goes with az://, and the url begins with s3://"),
+        ("s3://b", "service_account = \"hunter2\"", "service_account: service_account goes with gs://"),
+        ("az://c", "account = \"a\"\naccount_key = \"hunter2\"\nsas_token_env = \"SECRET\"", "sas_token_env: account_key is set too"),
+        ("az://c", "", "repository.account: this is missing: az:// needs the name of the storage account"),
+    ] {
+        let found = mistakes(&format!("[repository]\nurl = \"{url}\"\n{line}\n"));
+        assert!(found.contains(says) && !found.contains("hunter2"), "{url} {line}: {found}");
+    }
+    let beside = parse(&SMALL.replace("[repository]\n", "[repository]\naccount = \"a\"\nsse = \"AES256\"\n")).unwrap();
+    assert!(beside.warnings.iter().any(|warning| warning.starts_with("account, sse: this is for buckets")), "{:?}", beside.warnings);
+}
+
+#[test]
+fn the_key_of_a_service_account_is_all_of_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key.json");
+    std::fs::write(&file, "{\n  \"private_key\": \"hunter2\"\n}\n").unwrap();
+    let config = parse(&format!("[repository]\nurl = \"gs://b/p\"\nservice_account_file = {file:?}\n")).unwrap();
+    assert_eq!(config.repository.service_account.as_ref().unwrap().expose(), "{\n  \"private_key\": \"hunter2\"\n}\n");
+    let shown = show::Shown::of(&config).to_toml();
+    assert!(shown.contains("service_account = \"(secret)\"") && !shown.contains("hunter2") && !shown.contains("request_payer"), "{shown}");
 }
 
 #[test]

@@ -15,8 +15,8 @@ pub struct Encryption {
     pub recipients: Recipients,
     /// The file with the identity; only where encrypted snapshots are read.
     pub identity_file: Option<PathBuf>,
-    /// The passphrase that protects it; without one a person is asked.
-    pub identity_passphrase: Option<Secret>,
+    /// The passphrase that protects it, or why it cannot be had, which only matters where something is opened; without one a person is asked.
+    pub identity_passphrase: Option<Result<Secret, String>>,
 }
 
 impl Encryption {
@@ -41,7 +41,7 @@ impl Encryption {
         Self {
             recipients,
             identity_file: written.identity_file.as_ref().map(|file| file.value.clone()),
-            identity_passphrase: written.identity_passphrase.as_ref().and_then(|secret| secret.look_up(environment, gather)),
+            identity_passphrase: written.identity_passphrase.as_ref().map(|secret| secret.look_up_for_later(environment, gather)),
         }
     }
 }

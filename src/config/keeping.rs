@@ -45,9 +45,6 @@ pub(super) fn resolve(written: &file::Repository, gather: &Gatherer<'_>) -> Keep
             gather.mistake(written.at, &written.key, message);
         }
     }
-    if written.url.as_ref().is_some_and(|url| url.value.starts_with("file://")) && is_any_set(written) {
-        gather.warning("storage_class, sse, sse_kms_key_id, tags and request_payer are for buckets: a folder knows none of them");
-    }
     let text = |written: &Option<super::section::Written<String>>| written.as_ref().map(|written| written.value.clone());
     Keeping {
         storage_class: text(&written.storage_class),
@@ -61,9 +58,4 @@ pub(super) fn resolve(written: &file::Repository, gather: &Gatherer<'_>) -> Keep
 /// Whether S3 takes this character in a tag.
 fn is_of_tags(character: char) -> bool {
     character.is_alphanumeric() || " +-=._:/@".contains(character)
-}
-
-fn is_any_set(written: &file::Repository) -> bool {
-    let texts = [&written.storage_class, &written.sse, &written.sse_kms_key_id];
-    texts.into_iter().any(Option::is_some) || written.tags.is_some() || written.request_payer.is_some()
 }

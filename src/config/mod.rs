@@ -4,6 +4,7 @@
 //! [`Config`] that the rest of the program works with: nothing in it needs parsing any more. All mistakes are gathered and shown at once,
 //! each with line, column, key and what to do. No secret is ever shown.
 
+mod belonging;
 mod encryption;
 mod file;
 pub mod find;
@@ -133,8 +134,10 @@ impl Config {
         let file = file::File::read(text, &gather);
         let written = &file.repository;
         // An access key id is a name, and no secret.
-        let secrets = [&written.secret_access_key, &written.session_token, &written.identity_passphrase];
-        if open && secrets.into_iter().flatten().any(secret::WrittenSecret::is_in_the_text) {
+        let of_buckets = [&written.secret_access_key, &written.session_token];
+        let of_clouds = [&written.account_key, &written.sas_token, &written.service_account];
+        let secrets = of_buckets.into_iter().chain(of_clouds).chain([&written.identity_passphrase]);
+        if open && secrets.flatten().any(secret::WrittenSecret::is_in_the_text) {
             gather.warning(format!("{} holds a secret and can be read by every user of this machine: chmod 600 it", path.display()));
         }
         let config = resolve::resolve(&file, path, machine, environment, &gather);

@@ -1,5 +1,6 @@
 //! Secrets: written as `KEY`, or better kept elsewhere and pointed to by `KEY_file` or `KEY_env`.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::mistake::Gatherer;
@@ -13,6 +14,8 @@ use crate::sys::secret_file::SecretFile;
 enum Place {
     Here(Secret),
     File(PathBuf),
+    /// All of a file.
+    Document(PathBuf),
     Variable(String),
 }
 
@@ -42,6 +45,14 @@ impl WrittenSecret {
         Self { at: written.at, key: written.key, place: place(written.value) }
     }
 
+    /// The same secret where its file is a secret as a whole, rather than its first line.
+    pub(super) fn of_many_lines(self) -> Self {
+        match self.place {
+            Place::File(path) => Self { place: Place::Document(path), ..self },
+            place => Self { place, ..self },
+        }
+    }
+
     /// Where its key stands in the text, and the key.
     pub(super) fn place(&self) -> (usize, &str) {
         (self.at, &self.key)
@@ -54,32 +65,34 @@ impl WrittenSecret {
 
     /// Looks it up; what is wrong goes to the gatherer.
     pub(super) fn look_up(&self, environment: &dyn Environment, gather: &Gatherer<'_>) -> Option<Secret> {
-        let found = match &self.place {
-            Place::Here(secret) => Ok(secret.clone()),
-            Place::Variable(name) => match environment.var(name) {
-                Some(value) => Ok(Secret::new(value)),
-                None if looks_like_a_name(name) => Err(format!("the environment variable {name} is not set")),
-                None => {
-                    Err("this should be the name of an environment variable, such as WINDLASS_SECRET, and none of this name is set".into())
-                }
-            },
-            Place::File(path) => self.read_file(path, gather),
-        };
-        match found {
-            Ok(secret) if !secret.expose().is_empty() => Some(secret),
-            Ok(_) => {
-                gather.mistake(self.at, &self.key, "the secret is empty");
-                None
-            }
-            Err(message) => {
-                gather.mistake(self.at, &self.key, message);
-                None
-            }
-        }
+        self.look_up_now(environment, gather).map_err(|message| gather.mistake(self.at, &self.key, message)).ok()
     }
 
-    fn read_file(&self, path: &Path, gather: &Gatherer<'_>) -> Result<Secret, String> {
-        let file = SecretFile::read(path).map_err(|cause| format!("{} cannot be read: {cause}", path.display()))?;
+    /// The same for a secret that most runs do without: what is wrong is told, with its key, to whoever needs it.
+    pub(super) fn look_up_for_later(&self, environment: &dyn Environment, gather: &Gatherer<'_>) -> Result<Secret, String> {
+        self.look_up_now(environment, gather).map_err(|message| format!("{}: {message}", self.key))
+    }
+
+    fn look_up_now(&self, environment: &dyn Environment, gather: &Gatherer<'_>) -> Result<Secret, String> {
+        let found = match &self.place {
+            Place::Here(secret) => secret.clone(),
+            Place::Variable(name) => match environment.var(name) {
+                Some(value) => Secret::new(value),
+                None if looks_like_a_name(name) => return Err(format!("the environment variable {name} is not set")),
+                None => {
+                    return Err(
+                        "this should be the name of an environment variable, such as WINDLASS_SECRET, and none of this name is set".into(),
+                    );
+                }
+            },
+            Place::File(path) => self.read_file(path, SecretFile::read(path), gather)?,
+            Place::Document(path) => self.read_file(path, SecretFile::read_whole(path), gather)?,
+        };
+        if found.expose().is_empty() { Err("the secret is empty".into()) } else { Ok(found) }
+    }
+
+    fn read_file(&self, path: &Path, read: io::Result<SecretFile>, gather: &Gatherer<'_>) -> Result<Secret, String> {
+        let file = read.map_err(|cause| format!("{} cannot be read: {cause}", path.display()))?;
         if file.is_open {
             gather.warning(format!("{} ({}) can be read by every user of this machine: chmod 600 it", path.display(), self.key));
         }

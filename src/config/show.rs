@@ -102,8 +102,12 @@ fn shown_repository(config: &Config) -> BTreeMap<&'static str, toml::Value> {
     let mut shown: BTreeMap<&'static str, toml::Value> = BTreeMap::new();
     shown.insert("url", settings.url.clone().into());
     shown.insert("allow_http", settings.allow_http.into());
-    shown.insert("virtual_host", settings.virtual_host.into());
-    shown.insert("request_payer", settings.keeping.request_payer.into());
+    // What has a default is shown where it means something.
+    for (key, value) in [("virtual_host", settings.virtual_host), ("request_payer", settings.keeping.request_payer)] {
+        if value || settings.url.starts_with("s3://") {
+            shown.insert(key, value.into());
+        }
+    }
     if !settings.keeping.tags.is_empty() {
         let tags = settings.keeping.tags.iter().map(|(name, value)| (name.clone(), value.clone().into()));
         shown.insert("tags", toml::Value::Table(tags.collect()));
@@ -115,6 +119,7 @@ fn shown_repository(config: &Config) -> BTreeMap<&'static str, toml::Value> {
         ("region", settings.region.clone()),
         ("ca_file", ca_file),
         ("profile", settings.profile.clone()),
+        ("account", settings.account.clone()),
         ("upload_limit", rate(settings.upload_limit)),
         ("download_limit", rate(settings.download_limit)),
         ("storage_class", settings.keeping.storage_class.clone()),

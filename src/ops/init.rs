@@ -11,7 +11,7 @@ use super::{Context, Error};
 use crate::format::key::{Key, MARKER};
 use crate::format::limits::FORMAT_VERSION;
 use crate::format::marker::Marker;
-use crate::repository::{self, Probe};
+use crate::repository::{self, Finding, Probe, Verdict};
 use crate::sys::random;
 
 /// What is asked for.
@@ -44,6 +44,11 @@ pub struct Outcome {
 /// [`Error::Refused`] when the name belongs to another machine and `adopt` is not set; [`Error::Usage`] when the repository that is there and
 /// the configuration disagree about encryption; what the store gives.
 pub fn run(ctx: &Context, options: &Options) -> Result<Outcome, Error> {
+    if !options.dry_run {
+        // A machine that cannot keep its own identity could not use a repository made for it. It has one even if no repository can be
+        // reached: then copies can be taken until it can.
+        own_uuid(ctx)?;
+    }
     let store = ctx.store()?.clone();
     let location = store.describe();
     let found = Remote::read_marker(ctx)?;
@@ -61,20 +66,21 @@ pub fn run(ctx: &Context, options: &Options) -> Result<Outcome, Error> {
         };
         return Ok(Outcome { location, repository: None, created, claimed, probe: None });
     }
-    // A machine that cannot keep its own identity could not use a repository made for it.
-    own_uuid(ctx)?;
     // The probe comes before the marker: a store that cannot do what is needed gets no marker.
     let probe = store.probe()?;
+    warnings(&probe).into_iter().for_each(|warning| ctx.warn(None, warning));
     let marker = match found {
         Some(marker) => marker,
         None => create_marker(ctx)?,
     };
-    let remote = Remote { store, marker, keys: ctx.keys.clone() };
+    let mut remote = Remote { store, marker, keys: ctx.keys.clone() };
     let claimed = claim_number(ctx, &remote, options)?;
     if let Some(n) = claimed {
         remote.claim(ctx, n)?;
-        // Somebody else may have claimed the name at the same moment; the file that is there now counts.
-        Remote::open_for_shipping(ctx)?;
+        // Somebody else may have claimed the name, or set up the place, at the same moment; what is there now counts.
+        remote = Remote::open(ctx)?;
+        ctx.keys.check_agreement(remote.marker.encryption)?;
+        remote.check_owner(ctx)?;
     }
     remember(ctx, &remote, &probe)?;
     // On a rebuilt node this is how it learns the ids that it has used before: a new one must be above them.
@@ -94,6 +100,11 @@ fn create_marker(ctx: &Context) -> Result<Marker, Error> {
         ControlFlow::Break(())
     })?;
     if let Some(key) = foreign {
+        // Another machine may have set up the place since the marker was looked for.
+        if let Some(marker) = Remote::read_marker(ctx)? {
+            ctx.keys.check_agreement(marker.encryption)?;
+            return Ok(marker);
+        }
         return Err(Error::Refused(format!(
             "{} holds other objects already (`{key}` is one) and no `{MARKER}`: choose an empty prefix, or put the marker back if it \
              was lost",
@@ -124,9 +135,32 @@ fn claim_number(ctx: &Context, remote: &Remote, options: &Options) -> Result<Opt
         Some((_, Err(error))) => Err(error),
         Some((_, Ok(file))) if Some(&file.uuid) == known_uuid(ctx)?.as_ref() => Ok(None),
         Some((n, _)) if options.adopt => Ok(Some(n + 1)),
-        Some(_) => {
-            Remote::open_for_shipping(ctx)?;
-            Ok(None)
+        Some(_) => remote.check_owner(ctx).map(|()| None),
+    }
+}
+
+/// What the probe found that somebody should know before anything is kept there.
+fn warnings(probe: &Probe) -> Vec<String> {
+    let fails = |finding: &Finding| matches!(finding.verdict, Verdict::Ignored | Verdict::Broken);
+    let mut warnings = Vec::new();
+    if fails(&probe.create_only) {
+        warnings.push(format!(
+            "this store lets objects be written over ({}). Windlass writes over nothing by itself, and backups work here; but what another \
+             program, or a machine with the same node name, writes over is lost. Give every machine a name of its own, and prefer a store \
+             that refuses it (on Ceph: a bucket without versions)",
+            probe.create_only.detail
+        ));
+    }
+    if fails(&probe.checksum) {
+        warnings.push(format!(
+            "this store takes what was damaged on its way ({}), which only `windlass verify --full` finds: use it over TLS",
+            probe.checksum.detail
+        ));
+    }
+    for (what, finding) in [("read a range of an object", &probe.ranged_read), ("list what it holds", &probe.list_paging)] {
+        if fails(finding) {
+            warnings.push(format!("this store does not {what} rightly ({}): do not keep backups in it", finding.detail));
         }
     }
+    warnings
 }

@@ -11,7 +11,7 @@
 //! What several verbs share: [`context`] (the world around them), [`spec`] and [`directory`] (the sources), [`name`] and [`origin`] (what a
 //! person asks for), [`lists`], [`bodies`] and [`entries`] (manifests and streams of lines), [`assemble`] (lines' bytes brought together),
 //! [`elsewhere`] (bytes that are unreadable where they should lie), [`data_folder`], [`facts`], [`cache`],
-//! [`node`] (this machine's identity), [`keys`] and [`opened_packs`] (of an encrypted repository), [`remembered`] (the repositories it has used),
+//! [`node`] (this machine's identity), [`keys`] and [`opened_packs`] (of an encrypted repository), [`remembered`] (the repositories it has used), [`last_failure`],
 //! [`undo`] (what a restore leaves), [`retire`] (four copies), [`locks`], [`state`] and [`work`] (where
 //! things lie), [`budget`] (memory), [`size`] (bytes in words), [`damage`], [`error`], [`event`].
 
@@ -42,6 +42,7 @@ pub mod init;
 mod inventory;
 pub mod key_check;
 pub mod keys;
+mod last_failure;
 pub mod lists;
 pub mod locks;
 mod lost;

@@ -92,6 +92,13 @@ impl Remote {
             Err(error) if error.is_absent() => return Ok(None),
             Err(error) => return Err(error.into()),
         };
+        if is_web_page(&bytes) {
+            return Err(Error::Refused(format!(
+                "{} answers with a web page where {MARKER} was asked for: is the endpoint that of a store, or does a proxy or a login page \
+                 stand before it?",
+                store.describe()
+            )));
+        }
         Ok(Some(Marker::from_text(&bytes).map_err(Error::unreadable(MARKER))?))
     }
 
@@ -129,8 +136,36 @@ impl Remote {
     pub fn open_for_shipping(ctx: &Context) -> Result<Self, Error> {
         let remote = Self::open(ctx)?;
         ctx.keys.check_agreement(remote.marker.encryption)?;
+        remote.check_same(ctx)?;
         remote.check_owner(ctx)?;
         Ok(remote)
+    }
+
+    /// Whether this is the repository that lay at this place when the node was last made known there.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] naming both.
+    pub fn check_same(&self, ctx: &Context) -> Result<(), Error> {
+        match Remembered::at(ctx, &self.store.describe())? {
+            Some(known) => known.check_same(&self.marker.repository),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether marker and name are still what they were when the repository was opened for shipping. Before what was shipped is made to
+    /// count: on a store that lets objects be written over, another machine may have taken either meanwhile, and may clear away behind it.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when they are not; what the store gives.
+    pub(crate) fn check_unchanged(&self, ctx: &Context) -> Result<(), Error> {
+        match Self::marker_in(&self.store)? {
+            Some(marker) if marker.repository == self.marker.repository => self.check_owner(ctx),
+            _ => Err(Error::Refused(format!(
+                "`{MARKER}` in {} is not the one that was there when this run began: another `init` has replaced it, or something else \
+                 has. Nothing was committed; the next run ships it again",
+                self.store.describe()
+            ))),
+        }
     }
 
     /// Whether this machine may ship under its node's name.
@@ -230,6 +265,12 @@ impl Remote {
 /// The number of a node file, and what it says unless it is damaged.
 pub type NumberedNodeFile = (u32, Result<NodeFile, Error>);
 
+/// Whether somebody answered a person with a browser, rather than this program with an object.
+fn is_web_page(bytes: &[u8]) -> bool {
+    let start = bytes.trim_ascii_start();
+    [&b"<!doctype html"[..], b"<html"].iter().any(|tag| start.get(..tag.len()).is_some_and(|start| start.eq_ignore_ascii_case(tag)))
+}
+
 /// Most nodes that a message names: enough to find a slip among, and not a screen full.
 const NODES_NAMED: usize = 20;
 
@@ -252,6 +293,21 @@ pub fn known_uuid(ctx: &Context) -> Result<Option<String>, Error> {
         }
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(cause) => Err(Error::file("read", path)(cause)),
+    }
+}
+
+/// Whether the local tier is the one that `init` has set up. Where it is not, its disk is most likely not mounted, and a copy would land
+/// beneath the mount point, where nobody looks for it.
+///
+/// # Errors
+/// [`Error::Refused`] saying what to do; as [`known_uuid`].
+pub fn check_local_tier(ctx: &Context) -> Result<(), Error> {
+    match known_uuid(ctx)? {
+        Some(_) => Ok(()),
+        None => Err(Error::Refused(format!(
+            "{} has not been set up for this node: run `windlass init` first; where copies were kept there before, is its disk mounted?",
+            ctx.local()?.dir.display()
+        ))),
     }
 }
 

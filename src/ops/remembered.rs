@@ -29,8 +29,11 @@ pub(super) struct Remembered {
     path: PathBuf,
 }
 
-/// Remembers a repository, and what the probe found of its store.
+/// Remembers a repository, and what the probe found of its store. What lay at the same place before is forgotten.
 pub(super) fn remember(ctx: &Context, remote: &Remote, probe: &Probe) -> Result<(), Error> {
+    while let Some(before) = Remembered::at(ctx, &remote.store.describe())?.filter(|known| known.repository != remote.marker.repository) {
+        fs::remove_file(&before.path).map_err(Error::file("remove", &before.path))?;
+    }
     let path = ctx.state()?.folder(&[FOLDER])?.join(format!("{}.json", remote.marker.repository));
     let document = Document { location: remote.store.describe(), repository: &remote.marker.repository, probe };
     Ok(file::replace(&path, &serde_json::to_vec_pretty(&document).expect("plain JSON"))?)
@@ -45,6 +48,18 @@ impl Remembered {
         let Ok(entries) = fs::read_dir(ctx.state()?.path(&[FOLDER])) else { return Ok(None) };
         let read = |path: PathBuf| Some(Self { path: path.clone(), ..serde_json::from_slice(&fs::read(path).ok()?).ok()? });
         Ok(entries.filter_map(|entry| read(entry.ok()?.path())).find(|known| known.location == location))
+    }
+
+    /// Whether the repository that lies there now is this one.
+    pub(super) fn check_same(&self, repository: &str) -> Result<(), Error> {
+        if self.repository == repository {
+            return Ok(());
+        }
+        Err(Error::Refused(format!(
+            "at {} lies the repository {repository} now, and {} was there when this node last set it up: is it the right bucket, is its disk \
+             mounted? If it was replaced on purpose, run `windlass init`",
+            self.location, self.repository
+        )))
     }
 
     /// Why nothing is done at a place where this repository should be and nothing is.

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::catalogue::{Catalogue, Finding, Shipped};
 use super::copies::{BrokenCopy, Copies, Copy, FUTURE, sources_with_copies};
+use super::error::chain;
 use super::event::Event;
 use super::name::{SnapshotName, Which};
 use super::node::Remote;
@@ -78,7 +79,8 @@ pub struct View {
     pub undo: Vec<Undo>,
     /// What is not as it should be in the repository.
     pub findings: Vec<Finding>,
-    /// What lies in the local folder and was not recognised, or is a copy that counts for nothing because its record is damaged.
+    /// What lies in the local folder and was not recognised, or is a copy that counts for nothing because its record is damaged; and a
+    /// repository that is not the one that was here before.
     pub strange: Vec<String>,
     /// Why the repository was not read, when it was not.
     pub unreachable: Option<Error>,
@@ -130,6 +132,9 @@ impl View {
         let read = open(ctx).and_then(|remote| Ok((Catalogue::read(ctx, &remote, node, source)?, remote)));
         match read {
             Ok((catalogue, remote)) => {
+                if is_local {
+                    view.strange.extend(remote.check_same(ctx).err().map(|error| chain(&error)));
+                }
                 view.read = Some(remote);
                 view.findings = catalogue.findings.iter().filter(|finding| !catalogue.is_superseded(finding)).cloned().collect();
                 view.rows.reserve_exact(rows.len() + catalogue.snapshots.len());

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::last_failure::{LastFailure, Work};
 use super::node::Remote;
 use super::snapshots::{DAMAGED_COPY, Place, Row, View};
 use super::spec::SourceSpec;
@@ -82,13 +83,29 @@ pub fn run(ctx: &Context) -> Result<Outcome, Error> {
         wrong.extend(known_damage(ctx, &told)?);
     }
     let removed = removed(ctx, &view)?;
-    let sources: Vec<SourceStatus> = ctx.sources.iter().map(|spec| source_status(spec, &view, &removed, now)).collect();
+    let mut sources: Vec<SourceStatus> = ctx.sources.iter().map(|spec| source_status(spec, &view, &removed, now)).collect();
+    for source in &mut sources {
+        source.wrong.extend(last_failures(ctx, &source.source)?);
+    }
     // Why it could not be opened is said once, below.
     let repository = ctx.store().map_or_else(|_| "not opened".to_owned(), repository::Repository::describe);
     let healthy = wrong.is_empty() && sources.iter().all(|source| !source.late && source.wrong.is_empty());
     // Before the first snapshot there is no folder yet; the one above it lies on the filesystem that will be used.
     let free_bytes = ctx.space.room(space::nearest_folder(&local.dir))?.free;
     Ok(Outcome { node: ctx.node.clone(), time: now, repository, healthy, sources, wrong, free_bytes })
+}
+
+/// Runs that did not come through, and that none has made up for since.
+fn last_failures(ctx: &Context, source: &SourceName) -> Result<Vec<String>, Error> {
+    let mut wrong = Vec::new();
+    for work in Work::ALL {
+        let failure = LastFailure::of(ctx, source, work)?;
+        wrong.extend(failure.map(|failure| {
+            let time = failure.time.strftime("%Y-%m-%dT%H:%M:%SZ");
+            format!("the last {} failed at {time}: {}", work.word(), failure.error)
+        }));
+    }
+    Ok(wrong)
 }
 
 /// Snapshots that were removed from the repository and are still here as copies: nobody waits for their shipment.
@@ -107,10 +124,12 @@ fn unreadable(error: &Error) -> String {
     }
 }
 
-/// What verification has found and nothing has mended yet, and that nothing could be shipped under a name that is another machine's.
+/// What verification has found and nothing has mended yet, and what keeps anything from being shipped: a name that is another machine's, a
+/// configuration that disagrees about encryption.
 fn known_damage(ctx: &Context, told: &BTreeSet<&str>) -> Result<Vec<String>, Error> {
     let remote = Remote::open(ctx)?;
     let mut wrong = Vec::new();
+    wrong.extend(ctx.keys.check_agreement(remote.marker.encryption).err().map(|error| super::error::chain(&error)));
     match remote.check_owner(ctx) {
         Ok(()) => {}
         Err(Error::Refused(why)) => wrong.push(why),

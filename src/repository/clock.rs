@@ -7,6 +7,7 @@ use object_store::ObjectStoreExt;
 
 use super::core::{Core, object};
 use super::error::Error;
+use super::location::Scheme;
 use super::patience::{ANSWER, within};
 use crate::format::key::PROBE;
 use crate::sys::random;
@@ -33,5 +34,6 @@ pub(super) async fn read(core: &Core) -> Result<StoreClock, Error> {
         _ => {}
     }
     let meta = looked?;
-    Ok(StoreClock { now: object(key, &meta).modified, keeps_versions: meta.version.is_some() })
+    let tells_versions = core.scheme.is_none_or(Scheme::tells_versions);
+    Ok(StoreClock { now: object(key, &meta).modified, keeps_versions: meta.version.is_some() && tells_versions })
 }

@@ -13,7 +13,9 @@ use super::Object;
 use super::error::{At, Error};
 use super::fault::Fault;
 use super::folder::Folder;
+use super::location::Scheme;
 use super::patience::{ANSWER, FIRST_TRIES, Patience, TRIES, within};
+use super::questions::Questions;
 use super::rate::Rates;
 use super::settings::Keeping;
 use crate::sys::meter::Meter;
@@ -25,8 +27,12 @@ const PART_MAX: usize = 200;
 #[derive(Debug)]
 pub(super) struct Core {
     pub(super) store: Arc<dyn ObjectStore>,
+    /// The protocol, where it is a bucket.
+    pub(super) scheme: Option<Scheme>,
     /// The same store where it is a bucket.
     pub(super) pages: Option<Arc<dyn Pages>>,
+    /// Where it is a bucket of S3: for what the client of objects cannot ask.
+    pub(super) questions: Option<Questions>,
     pub(super) folder: Option<Folder>,
     pub(super) prefix: Path,
     pub(super) description: Arc<str>,
@@ -66,7 +72,15 @@ impl Core {
     }
 
     /// Tries until it is done, it cannot be done, or patience ends.
-    pub(super) async fn retry<T, F>(&self, at: At, mut attempt: impl FnMut() -> F) -> Result<T, Error>
+    pub(super) async fn retry<T, F>(&self, at: At, attempt: impl FnMut() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Fault>>,
+    {
+        self.retry_up_to(TRIES, at, attempt).await
+    }
+
+    /// The same with fewer tries, for what can be done without.
+    pub(super) async fn retry_up_to<T, F>(&self, most: u32, at: At, mut attempt: impl FnMut() -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Fault>>,
     {
@@ -82,7 +96,7 @@ impl Core {
                 Err(fault) => fault,
             };
             tries += 1;
-            if !self.goes_on(&fault, tries) {
+            if !self.goes_on(&fault, tries) || tries >= most {
                 return Err(fault.into_error(at, tries));
             }
             if self.patience.wait(self.patience.wait_after(tries)).await.is_err() {
@@ -113,10 +127,30 @@ impl Core {
         }
     }
 
+    /// Where the right to list has a condition, a store may deny a look at what is not there, as it does to somebody who may list nothing.
+    /// A listing of that very key, where it is allowed, tells.
+    pub(super) async fn doubt_denial(&self, path: &Path, fault: Fault) -> Fault {
+        let denied = matches!(&fault, Fault::Refused(refusal) if refusal.is_denial());
+        let Some(pages) = self.pages.as_ref().filter(|_| denied) else { return fault };
+        let options = PaginatedListOptions { max_keys: Some(1), ..PaginatedListOptions::default() };
+        match within(ANSWER, pages.list_paginated(Some(path.as_ref()), options)).await {
+            Ok(page) if page.result.objects.iter().all(|object| object.location != *path) => {
+                self.served.store(true, Ordering::Relaxed);
+                Fault::Absent
+            }
+            _ => fault,
+        }
+    }
+
     pub(super) async fn stat(&self, key: &str) -> Result<Option<Object>, Error> {
         let path = self.path(key)?;
         let at = self.at("look at", key);
-        let head = || async { within(ANSWER, self.store.head(&path)).await.map_err(|fault| self.doubt_absence(fault)) };
+        let head = || async {
+            match within(ANSWER, self.store.head(&path)).await.map_err(|fault| self.doubt_absence(fault)) {
+                Err(fault) => Err(self.doubt_denial(&path, fault).await),
+                found => found,
+            }
+        };
         match self.retry(at, head).await {
             Ok(meta) => Ok(Some(object(key.to_owned(), &meta))),
             Err(Error::Absent { at }) => {

@@ -26,16 +26,16 @@ const PAUSE: Duration = Duration::from_secs(10);
 const FETCH: Duration = Duration::from_secs(60);
 
 /// A credential as its origin gave it.
-pub(super) struct Fetched {
-    pub(super) credential: AwsCredential,
+pub(super) struct Fetched<C = AwsCredential> {
+    pub(super) credential: C,
     /// When it is no longer valid; `None` = it does not say.
     pub(super) ends: Option<Timestamp>,
 }
 
 /// Where a credential comes from. Each call asks anew.
 #[async_trait]
-pub(super) trait Origin: fmt::Debug + Send + Sync + 'static {
-    async fn fetch(&self) -> Result<Fetched, NoCredential>;
+pub(super) trait Origin<C = AwsCredential>: fmt::Debug + Send + Sync + 'static {
+    async fn fetch(&self) -> Result<Fetched<C>, NoCredential>;
 }
 
 /// No credential could be had; the places that were asked for one, not the store, are to blame.
@@ -57,58 +57,67 @@ impl std::error::Error for NoCredential {}
 
 impl From<NoCredential> for object_store::Error {
     fn from(none: NoCredential) -> Self {
-        Self::Generic { store: "S3", source: Box::new(none) }
+        Self::Generic { store: "credentials", source: Box::new(none) }
     }
 }
 
 /// Holds the credential of an origin. Clones share it.
-#[derive(Clone, Debug)]
-pub(super) struct Keeper(Arc<Shared>);
+pub(super) struct Keeper<C = AwsCredential>(Arc<Shared<C>>);
 
-#[derive(Debug)]
-struct Shared {
-    origin: Box<dyn Origin>,
+impl<C> fmt::Debug for Keeper<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keeper").field("origin", &self.0.origin).finish_non_exhaustive()
+    }
+}
+
+impl<C> Clone for Keeper<C> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+struct Shared<C> {
+    origin: Box<dyn Origin<C>>,
     clock: Arc<dyn Clock>,
-    state: Mutex<State>,
+    state: Mutex<State<C>>,
     /// Held by the one who fetches.
     turn: Arc<tokio::sync::Mutex<()>>,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    held: Option<Held>,
+struct State<C> {
+    held: Option<Held<C>>,
     /// How many fetches have failed, and what the last of them gave.
     failures: u64,
     last: Option<NoCredential>,
 }
 
-#[derive(Debug)]
-struct Held {
-    credential: Arc<AwsCredential>,
+struct Held<C> {
+    credential: Arc<C>,
     renew: Timestamp,
     ends: Option<Timestamp>,
 }
 
 /// What is at hand at one moment.
-enum Look {
+enum Look<C> {
     /// Nothing needs to be done.
-    Fresh(Arc<AwsCredential>),
+    Fresh(Arc<C>),
     /// Still valid; it is time to ask for the next.
-    Ageing(Arc<AwsCredential>),
+    Ageing(Arc<C>),
     /// Nothing that is valid; so many fetches have failed.
     Nothing(u64),
 }
 
-impl Keeper {
-    pub(super) fn new(origin: impl Origin, clock: Arc<dyn Clock>) -> Self {
-        Self(Arc::new(Shared { origin: Box::new(origin), clock, state: Mutex::default(), turn: Arc::default() }))
+impl<C: Send + Sync + 'static> Keeper<C> {
+    pub(super) fn new(origin: impl Origin<C>, clock: Arc<dyn Clock>) -> Self {
+        let state = Mutex::new(State { held: None, failures: 0, last: None });
+        Self(Arc::new(Shared { origin: Box::new(origin), clock, state, turn: Arc::default() }))
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, State<C>> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn look(&self) -> Look {
+    fn look(&self) -> Look<C> {
         let now = self.0.clock.now();
         let state = self.state();
         match &state.held {
@@ -120,7 +129,7 @@ impl Keeper {
     }
 
     /// A valid credential. Waits for a fetch only when there is none.
-    pub(super) async fn get(&self) -> Result<Arc<AwsCredential>, NoCredential> {
+    pub(super) async fn get(&self) -> Result<Arc<C>, NoCredential> {
         let failures = match self.look() {
             Look::Fresh(credential) => return Ok(credential),
             Look::Ageing(credential) => {
@@ -142,7 +151,7 @@ impl Keeper {
         tokio::spawn(self.clone().renew(turn)).await.unwrap_or_else(|_| Err(lost()))
     }
 
-    async fn renew(self, turn: OwnedMutexGuard<()>) -> Result<Arc<AwsCredential>, NoCredential> {
+    async fn renew(self, turn: OwnedMutexGuard<()>) -> Result<Arc<C>, NoCredential> {
         // It may have been renewed between the look and the turn.
         if let Look::Fresh(credential) = self.look() {
             return Ok(credential);
@@ -183,8 +192,8 @@ fn lost() -> NoCredential {
     NoCredential { text: "the fetch of a credential broke off".into(), passing: true }
 }
 
-impl Held {
-    fn of(fetched: Fetched, now: Timestamp) -> Result<Self, NoCredential> {
+impl<C> Held<C> {
+    fn of(fetched: Fetched<C>, now: Timestamp) -> Result<Self, NoCredential> {
         let renew = match fetched.ends {
             None => now + UNDATED,
             Some(ends) => {
@@ -201,10 +210,10 @@ impl Held {
 }
 
 #[async_trait]
-impl CredentialProvider for Keeper {
-    type Credential = AwsCredential;
+impl<C: Send + Sync + 'static> CredentialProvider for Keeper<C> {
+    type Credential = C;
 
-    async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
+    async fn get_credential(&self) -> object_store::Result<Arc<C>> {
         Ok(self.get().await?)
     }
 }

@@ -109,8 +109,8 @@ pub enum Error {
         /// How often it was tried.
         tries: u32,
     },
-    /// There is no such bucket.
-    #[error("cannot {at}: the store has no such bucket: create it, or check `url` and `endpoint`")]
+    /// There is no such bucket, or on Azure container.
+    #[error("cannot {at}: the store has no such bucket or container: create it, or check `url` and `endpoint`")]
     NoBucket {
         /// What was being done.
         at: At,
@@ -128,13 +128,12 @@ pub enum Error {
         whole: bool,
     },
     /// No credential could be had.
-    #[error(
-        "cannot {at}: no credential for the store: set access_key_id and secret_access_key, or profile, or AWS_ACCESS_KEY_ID and \
-         AWS_SECRET_ACCESS_KEY, or mend what was tried"
-    )]
+    #[error("cannot {at}: no credential for the store: {help}, or mend what was tried")]
     Credentials {
         /// What was being done.
         at: At,
+        /// Where one can be given.
+        help: &'static str,
         /// What each place that was asked for one gave.
         #[source]
         cause: Cause,
@@ -230,6 +229,11 @@ impl Error {
     /// Whether the same request may succeed later without anybody changing anything.
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Silent { .. } | Self::Busy { .. } | Self::Cut { .. } | Self::Stopped { .. })
+    }
+
+    /// Whether a delete was denied because the object is locked, rather than to the credential.
+    pub fn is_locked(&self) -> bool {
+        matches!(self, Self::Denied { whole: false, answer, at, .. } if at.operation == "delete" && answer.is_lock())
     }
 
     /// Whether this one operation is denied to a credential that is otherwise accepted, as a delete may be on purpose.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use object_store::client::{HttpError, HttpErrorKind};
 
+use super::advice;
 use super::credentials::NoCredential;
 use super::error::{At, Cause, Error};
 use super::refusal::Refusal;
@@ -83,8 +84,10 @@ impl Fault {
 
     fn of_refusal(refusal: Refusal) -> Self {
         match refusal.status {
-            404 if refusal.code == "NoSuchKey" => Self::Absent,
+            404 if ["NoSuchKey", "BlobNotFound"].contains(&refusal.code.as_str()) => Self::Absent,
             304 | 412 => Self::Exists,
+            // What Azure answers, also to a credential that may create and not write over anything.
+            403 | 409 if ["BlobAlreadyExists", "UnauthorizedBlobOverwrite"].contains(&refusal.code.as_str()) => Self::Exists,
             _ => Self::Refused(refusal),
         }
     }
@@ -128,47 +131,14 @@ impl Fault {
             Self::TooLarge { at_most, found } => Error::TooLarge { at, at_most, found },
             Self::TooShort { expected, found } => Error::TooShort { at, expected, found },
             Self::Cut { expected, found } => Error::Cut { at, expected, found, tries },
-            Self::Refused(refusal) => refusal_error(refusal, at, tries),
-            Self::NoCredential(none) => Error::Credentials { at, cause: Cause(none.text) },
+            Self::Refused(refusal) => advice::error(refusal, at, tries),
+            Self::NoCredential(none) => Error::Credentials { help: advice::credential(&at), at, cause: Cause(none.text) },
             Self::Certificate(cause) => Error::Certificate { at, cause },
             Self::Broken { cause, .. } => Error::Unreachable { help: connection_help(&cause.0), at, tries, cause },
             Self::Io(kind, cause) => io_error(kind, cause, at),
             Self::Other(cause) => Error::Failed { at, cause },
             Self::Told(error) => error,
         }
-    }
-}
-
-fn refusal_error(refusal: Refusal, at: At, tries: u32) -> Error {
-    if refusal.is_passing() {
-        return Error::Busy { at, tries, answer: Box::new(refusal) };
-    }
-    // Object lock refuses a delete with this code on MinIO; it is a denial like any other.
-    let locked = at.operation == "delete" && refusal.status == 400 && refusal.code == "InvalidRequest";
-    let (help, whole) = match refusal.code.as_str() {
-        "NoSuchBucket" => return Error::NoBucket { at },
-        // The last is what versitygw says.
-        "InvalidAccessKeyId" | "InvalidAccessKey" | "XAdminUserNotFound" => (": check access_key_id", true),
-        "SignatureDoesNotMatch" => (": check secret_access_key, and that region is the bucket's", true),
-        "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired" => (": the session token is no longer valid: give a fresh one", true),
-        "RequestTimeTooSkewed" => (": this machine's clock is wrong: check its time service", true),
-        _ if refusal.status == 403 => {
-            (": the credential may not do this (or, when reading without the right to list, it is not there)", false)
-        }
-        _ if refusal.status == 401 => (": check access_key_id and secret_access_key", true),
-        _ if locked => (": the object is locked", false),
-        _ => return Error::Refused { help: refused_help(&refusal), at, answer: Box::new(refusal) },
-    };
-    Error::Denied { at, answer: Box::new(refusal), help, whole }
-}
-
-fn refused_help(refusal: &Refusal) -> String {
-    match (&refusal.region, refusal.status) {
-        (Some(region), _) => format!(": the bucket lies in another region: set region = \"{region}\""),
-        (None, 301 | 302 | 307 | 308) => ": the bucket answers elsewhere: check endpoint and region".into(),
-        (None, 507) => ": the store is full".into(),
-        (None, 400..) if refusal.code.is_empty() => ": this is not how an S3 store answers, check endpoint".into(),
-        _ => String::new(),
     }
 }
 

@@ -152,6 +152,37 @@ fn a_listing_that_breaks_goes_on_behind_the_last_key() {
 }
 
 #[test]
+fn a_listing_is_exact_where_the_store_begins_anew_each_time_it_is_taken_up() {
+    let (store, repository) = faulty();
+    let keys: Vec<String> = (0..30).map(|n| format!("d/{n:03}")).collect();
+    keys.iter().for_each(|key| repository.create(key, bytes("x")).unwrap());
+    store.ignore_offsets();
+    store.next(Op::List, [7, 12, 3, 12, 25].map(Trouble::Break));
+    let mut listed = Vec::new();
+    let mut visit = |object: Object| {
+        listed.push(object.key);
+        ControlFlow::Continue(())
+    };
+    repository.list("d/", &mut visit).unwrap();
+    assert_eq!(listed, keys);
+}
+
+#[test]
+fn a_listing_that_never_gets_further_ends() {
+    let (store, repository) = faulty();
+    (0..30).for_each(|n| repository.create(&format!("d/{n:03}"), bytes("x")).unwrap());
+    store.ignore_offsets();
+    store.always(Op::List, Trouble::Break(7));
+    let mut count = 0;
+    let mut visit = |_| {
+        count += 1;
+        ControlFlow::Continue(())
+    };
+    assert!(matches!(repository.list("d/", &mut visit), Err(Error::Unreachable { .. })));
+    assert_eq!((count, store.count(Op::List)), (7, patience::TRIES as usize));
+}
+
+#[test]
 fn a_listing_that_stays_broken_is_an_error_and_not_an_end() {
     let (store, repository) = faulty();
     repository.create("d/0", bytes("x")).unwrap();

@@ -23,6 +23,8 @@ pub(super) struct Listing<'a> {
     prefix: Path,
     stream: Option<BoxStream<'static, object_store::Result<ObjectMeta>>>,
     last: Option<Path>,
+    /// The last key that was handed on before the listing was taken up again. Some stores begin anew all the same.
+    behind: Option<Path>,
     /// Whether the keys ascended so far: only then can the listing go on behind the last one.
     ascends: bool,
     fault: Option<Fault>,
@@ -37,7 +39,7 @@ impl<'a> Listing<'a> {
             None if folder.is_empty() => core.prefix.clone(),
             None => return Err(Error::Key { key: folder.to_owned(), why: "a listing needs a folder, which ends in `/`" }),
         };
-        Ok(Self { core, at: core.at("list", folder), prefix, stream: None, last: None, ascends: true, fault: None, tries: 0 })
+        Ok(Self { core, at: core.at("list", folder), prefix, stream: None, last: None, behind: None, ascends: true, fault: None, tries: 0 })
     }
 
     /// The next objects; `None` at the end.
@@ -77,8 +79,12 @@ impl<'a> Listing<'a> {
     async fn try_run(&mut self) -> Result<Option<Vec<Object>>, Fault> {
         self.core.check_folder()?;
         let core = self.core;
+        if self.stream.is_none() {
+            self.behind = self.last.clone();
+        }
+        let behind = self.behind.as_ref();
         let stream = self.stream.get_or_insert_with(|| {
-            let stream = match &self.last {
+            let stream = match behind {
                 None => core.store.list(Some(&self.prefix)),
                 Some(last) => core.store.list_with_offset(Some(&self.prefix), last),
             };
@@ -88,6 +94,7 @@ impl<'a> Listing<'a> {
         let mut item = within(ANSWER, async { Ok::<_, Fault>(stream.next().await) }).await?;
         while let Some(result) = item {
             match result {
+                Ok(meta) if behind.is_some_and(|last| meta.location <= *last) => {}
                 Ok(meta) => metas.push(meta),
                 // What came before it is handed on first.
                 Err(error) => {
@@ -98,7 +105,12 @@ impl<'a> Listing<'a> {
             if metas.len() == RUN {
                 break;
             }
-            item = stream.next().now_or_never().flatten();
+            item = match stream.next().now_or_never() {
+                Some(item) => item,
+                // Nothing but what was handed on before has come so far.
+                None if metas.is_empty() => within(ANSWER, async { Ok::<_, Fault>(stream.next().await) }).await?,
+                None => break,
+            };
         }
         match self.fault.take() {
             Some(fault) if metas.is_empty() => return Err(fault),

@@ -7,15 +7,71 @@ use object_store::path::Path;
 use super::Error;
 use crate::format::escape::unescape;
 
+/// The protocol that a bucket is spoken to in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scheme {
+    /// S3, of AWS and of all who speak like it.
+    S3,
+    /// Blobs of Azure, where a bucket is called a container.
+    Az,
+    /// Cloud Storage of Google, through its XML API.
+    Gs,
+}
+
 /// Where a URL points to.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Location {
     /// A prefix in a bucket.
-    S3 { bucket: String, prefix: Path },
+    Bucket { scheme: Scheme, bucket: String, prefix: Path },
     /// A folder.
     Folder(PathBuf),
     /// Nowhere but in this process.
     Memory,
+}
+
+impl Scheme {
+    /// As a URL begins with it.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::S3 => "s3",
+            Self::Az => "az",
+            Self::Gs => "gs",
+        }
+    }
+
+    /// That of a URL.
+    pub(super) fn of(url: &str) -> Option<Self> {
+        let (word, _) = url.split_once("://")?;
+        [Self::S3, Self::Az, Self::Gs].into_iter().find(|scheme| scheme.word() == word)
+    }
+
+    /// How a URL of it is written.
+    fn form(self) -> &'static str {
+        match self {
+            Self::S3 => "s3://bucket/prefix",
+            Self::Az => "az://container/prefix",
+            Self::Gs => "gs://bucket/prefix",
+        }
+    }
+
+    /// Where a secret belongs that somebody has put into the URL.
+    fn secrets(self) -> &'static str {
+        match self {
+            Self::S3 => "access_key_id and secret_access_key_file",
+            Self::Az => "account and account_key_file",
+            Self::Gs => "service_account_file",
+        }
+    }
+
+    /// Whether a request is signed without its body, so that the MD5 of the body has to go along for the store to compare it with.
+    pub(super) fn sends_md5(self) -> bool {
+        !matches!(self, Self::S3)
+    }
+
+    /// Whether an object with a version means that the bucket keeps what is deleted. On Google every object has a generation.
+    pub(super) fn tells_versions(self) -> bool {
+        !matches!(self, Self::Gs)
+    }
 }
 
 impl Location {
@@ -26,31 +82,55 @@ impl Location {
     pub(super) fn parse(url: &str) -> Result<Self, Error> {
         let refused = |why: &str| Err(Error::Settings(format!("repository url `{url}`: {why}")));
         let Some((scheme, rest)) = url.split_once("://") else {
-            return Err(Error::Settings("the repository url must be s3://bucket/prefix or file:///folder".into()));
+            return Err(Error::Settings(format!("the repository url must be {FORMS}")));
         };
-        let host = rest.split('/').next().unwrap_or_default();
+        if let Some(bucket) = Scheme::of(url) {
+            return Self::bucket(bucket, url, rest);
+        }
         match scheme {
-            // The URL is not shown: what stands before the @ may be a secret.
-            "s3" if host.contains('@') => Err(Error::Settings(
-                "the repository url must not hold a user or a key: use access_key_id and secret_access_key_file".into(),
-            )),
-            "s3" if rest.contains(['?', '#']) => refused("it must be s3://bucket/prefix, without ? and #"),
-            "s3" if host.is_empty() => refused("it names no bucket"),
-            "s3" => match Path::parse(&rest[host.len()..]) {
-                Ok(prefix) => Ok(Self::S3 { bucket: host.to_owned(), prefix }),
-                Err(_) => refused("its prefix has an empty part, `.`, `..` or a character that keys cannot have"),
-            },
             "file" if !rest.starts_with('/') => refused("a folder is written file:///absolute/path"),
             "file" => match unescape(rest).ok().and_then(|bytes| String::from_utf8(bytes).ok()) {
                 Some(path) => Ok(Self::Folder(path.into())),
                 None => refused("`%` must be followed by two hexadecimal digits, and the path must be UTF-8"),
             },
             "memory" => Ok(Self::Memory),
-            "gs" | "az" | "azure" | "abfs" | "abfss" => {
-                Err(Error::Settings(format!("{scheme}:// repositories are not supported by this version: use s3:// or file://")))
-            }
-            _ => Err(Error::Settings(format!("{scheme}:// is not a repository url: use s3://bucket/prefix or file:///folder"))),
+            other => Err(Error::Settings(foreign(other))),
         }
+    }
+
+    fn bucket(scheme: Scheme, url: &str, rest: &str) -> Result<Self, Error> {
+        let refused = |why: &str| Err(Error::Settings(format!("repository url `{url}`: {why}")));
+        let name = rest.split('/').next().unwrap_or_default();
+        if name.contains('@') {
+            // The URL is not shown: what stands before the @ may be a secret.
+            let message = format!("the repository url must not hold a user or a key: use {}", scheme.secrets());
+            return Err(Error::Settings(message));
+        }
+        if rest.contains(['?', '#']) {
+            // Nor is it here: a token of Azure that is pasted with a URL stands behind the `?`.
+            return Err(Error::Settings(format!("the repository url must be {}, without ? and #", scheme.form())));
+        }
+        if name.is_empty() {
+            return refused("it names no bucket");
+        }
+        match Path::parse(&rest[name.len()..]) {
+            Ok(prefix) => Ok(Self::Bucket { scheme, bucket: name.to_owned(), prefix }),
+            Err(_) => refused("its prefix has an empty part, `.`, `..` or a character that keys cannot have"),
+        }
+    }
+}
+
+/// The URLs that there are.
+const FORMS: &str = "s3://bucket/prefix, az://container/prefix, gs://bucket/prefix or file:///folder";
+
+/// What to say of a scheme that is not one of ours. Other programs have several names for the same stores.
+fn foreign(scheme: &str) -> String {
+    match scheme {
+        "azure" | "abfs" | "abfss" | "adl" | "wasb" | "wasbs" => {
+            format!("{scheme}:// is written az://container/prefix here, beside account")
+        }
+        "gcs" => "gcs:// is written gs://bucket/prefix here".into(),
+        _ => format!("{scheme}:// is not a repository url: use {FORMS}"),
     }
 }
 
@@ -63,7 +143,10 @@ pub(super) fn endpoint(text: &str, allow_http: bool) -> Result<String, Error> {
     if rest.contains('@') {
         return Err(Error::Settings("the repository's endpoint must not hold a user or a password".into()));
     }
-    if !matches!(scheme, "http" | "https") || rest.trim_end_matches('/').is_empty() || rest.contains(['?', '#']) {
+    if rest.contains(['?', '#']) {
+        return Err(Error::Settings("the repository's endpoint must be http://host:port or https://host:port, without ? and #".into()));
+    }
+    if !matches!(scheme, "http" | "https") || rest.trim_end_matches('/').is_empty() {
         return Err(Error::Settings(format!("repository endpoint `{text}` must be http://host:port or https://host:port")));
     }
     if scheme == "http" && !allow_http {
@@ -87,29 +170,38 @@ mod tests {
         Location::parse(url).unwrap_err().to_string()
     }
 
+    fn bucket(scheme: Scheme, bucket: &str, prefix: &str) -> Location {
+        Location::Bucket { scheme, bucket: bucket.into(), prefix: Path::parse(prefix).unwrap() }
+    }
+
     #[test]
     fn urls_are_taken_apart() {
-        let prefix = Path::parse("clear/water").unwrap();
-        assert_eq!(Location::parse("s3://backups/clear/water/").unwrap(), Location::S3 { bucket: "backups".into(), prefix });
-        assert_eq!(Location::parse("s3://backups").unwrap(), Location::S3 { bucket: "backups".into(), prefix: Path::default() });
+        assert_eq!(Location::parse("s3://backups/clear/water/").unwrap(), bucket(Scheme::S3, "backups", "clear/water"));
+        assert_eq!(Location::parse("s3://backups").unwrap(), bucket(Scheme::S3, "backups", ""));
+        assert_eq!(Location::parse("az://backups/a").unwrap(), bucket(Scheme::Az, "backups", "a"));
+        assert_eq!(Location::parse("gs://backups.example.com/a").unwrap(), bucket(Scheme::Gs, "backups.example.com", "a"));
         assert_eq!(Location::parse("file:///srv/back%20ups").unwrap(), Location::Folder("/srv/back ups".into()));
         assert_eq!(Location::parse("memory://").unwrap(), Location::Memory);
     }
 
     #[test]
     fn what_is_no_repository_url_is_refused_with_help() {
-        assert!(refusal("gs://bucket").contains("gs:// repositories are not supported"));
-        assert!(refusal("az://c").contains("use s3://"));
+        assert!(refusal("abfss://c@account.dfs.core.windows.net/x").contains("az://container/prefix"));
+        assert!(refusal("gcs://c").contains("gs://bucket/prefix"));
+        assert!(refusal("ftp://c").contains("s3://bucket/prefix, az://"));
         assert!(refusal("/srv/backups").contains("file:///folder"));
         assert!(refusal("file://srv/backups").contains("file:///absolute/path"));
-        assert!(refusal("s3:///x").contains("names no bucket"));
+        assert!(refusal("s3:///x").contains("names no bucket") && refusal("gs:///x").contains("names no bucket"));
         assert!(refusal("s3://b/x/../y").contains(".."));
     }
 
     #[test]
     fn a_secret_in_a_url_is_refused_and_not_shown() {
-        assert!(!refusal("s3://KEY:hunter2@bucket/x").contains("hunter2"));
+        for url in ["s3://KEY:hunter2@bucket/x", "az://account:hunter2@c/x", "gs://hunter2@b", "az://c/x?sv=1&sig=hunter2"] {
+            assert!(!refusal(url).contains("hunter2"), "{url}");
+        }
         assert!(!endpoint("https://me:hunter2@host", true).unwrap_err().to_string().contains("hunter2"));
+        assert!(!endpoint("https://host/c?sig=hunter2", true).unwrap_err().to_string().contains("hunter2"));
     }
 
     #[test]

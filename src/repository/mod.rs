@@ -4,20 +4,29 @@
 //! within an asynchronous runtime. Nothing is ever written over another object, a failed request is tried again with growing waits, and
 //! what a create left behind is decided by reading it back, not by what the store said.
 
+mod advice;
+mod az;
+mod az_container;
+mod bucket;
 mod clock;
 mod core;
 mod create;
 mod credentials;
+mod deletes;
 mod downloads;
 mod error;
 mod fault;
 mod folder;
+mod google_key;
+mod gs;
 mod listing;
 mod location;
+mod md5;
 mod open;
 mod origins;
 mod patience;
 mod probe;
+mod questions;
 mod rate;
 mod read;
 mod refusal;
@@ -25,9 +34,12 @@ mod remnants;
 mod requester;
 mod s3;
 mod settings;
+mod tokens;
 mod top;
+mod trust;
 mod upload;
 mod uploads;
+mod versions;
 mod wire;
 
 use std::fmt;
@@ -40,15 +52,18 @@ use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::task::{JoinError, JoinHandle};
 
+pub use az::ACCOUNT_VARIABLES;
 pub use clock::StoreClock;
+pub use deletes::{Deleted, Deletes};
 pub use downloads::{Downloads, Request};
 pub use error::{At, Cause, Error};
 pub use probe::{Finding, Probe, Verdict};
 pub use rate::RATE_MIN;
 pub use refusal::Refusal;
 pub use remnants::Remnants;
-pub use settings::{FLOOR_RATE, Keeping, Settings, Tools};
+pub use settings::{FLOOR_RATE, Keeping, Settings, Tools, foreign_key};
 pub use uploads::Uploads;
+pub use versions::{BucketLock, ObjectLock, OldVersions};
 
 use self::core::Core;
 use listing::Listing;
@@ -179,6 +194,44 @@ impl Repository {
         Uploads::new(self.clone(), in_flight)
     }
 
+    /// A queue of deletes, `in_flight` of them travelling at a time (at least one).
+    pub fn deletes<T>(&self, in_flight: usize) -> Deletes<T> {
+        Deletes::new(self.clone(), in_flight)
+    }
+
+    /// Whether the bucket keeps old versions of what is deleted, or has; `false` also for what is no bucket of S3.
+    ///
+    /// # Errors
+    /// What the store gives; the credential needs a right of its own for this.
+    pub fn keeps_versions(&self) -> Result<bool, Error> {
+        self.block_on(self.core.keeps_versions())
+    }
+
+    /// Counts the old versions below a folder prefix, in as many requests as it has thousands of versions, current ones included.
+    /// `None` for what is no bucket of S3.
+    ///
+    /// # Errors
+    /// What the store gives; the credential needs a right of its own for this.
+    pub fn old_versions(&self, prefix: &str) -> Result<Option<OldVersions>, Error> {
+        self.block_on(self.core.old_versions(prefix))
+    }
+
+    /// The object lock that the bucket has; `None` where it has none.
+    ///
+    /// # Errors
+    /// What the store gives; the credential needs a right of its own for this.
+    pub fn bucket_lock(&self) -> Result<Option<BucketLock>, Error> {
+        self.block_on(self.core.bucket_lock())
+    }
+
+    /// Until when an object is locked whose delete gave an error with [`Error::is_locked`].
+    ///
+    /// # Errors
+    /// What the store gives; the credential needs a right of its own for this.
+    pub fn object_lock(&self, key: &str) -> Result<ObjectLock, Error> {
+        self.block_on(self.core.object_lock(key))
+    }
+
     /// Tries out, under `probe/` in this very prefix, what the store really does; cleans up behind itself.
     /// What a credential may not do is a finding, not an error.
     ///
@@ -243,8 +296,12 @@ impl Repository {
 mod store;
 
 #[cfg(test)]
+mod cloud_tests;
+#[cfg(test)]
 mod faulty_tests;
 #[cfg(test)]
 mod folder_tests;
+#[cfg(test)]
+mod questions_tests;
 #[cfg(test)]
 mod wire_tests;

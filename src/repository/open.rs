@@ -8,12 +8,14 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use tokio::runtime::{Builder, Handle, Runtime};
 
+use super::bucket::{Bucket, Surroundings};
 use super::core::{Core, Pages};
 use super::folder::Folder;
-use super::location::Location;
+use super::location::{Location, Scheme};
 use super::patience::Patience;
+use super::questions::Questions;
 use super::rate::Rates;
-use super::{Error, FLOOR_RATE, Keeping, Repository, Settings, Tools, s3};
+use super::{Error, FLOOR_RATE, Keeping, Repository, Settings, Tools};
 use crate::sys::environment::Environment;
 
 /// Threads that drive requests: enough to encrypt and hash for a fast line, few enough to leave the cores to compression.
@@ -49,19 +51,13 @@ impl Repository {
                 let parts = Parts { folder: Some(folder), rates, floor_rate, ..Parts::of(Arc::new(store)) };
                 Ok(Self::build(parts, format!("file://{}", path.display()), tools, engine()?))
             }
-            Location::S3 { bucket, prefix } => {
+            Location::Bucket { scheme, bucket, prefix } => {
                 let engine = engine()?;
-                let surroundings = s3::Surroundings { environment, clock: &tools.clock, rates: &rates };
-                let (store, endpoint) = engine.handle().block_on(s3::open(settings, &bucket, &surroundings))?;
-                let store = Arc::new(store);
-                let pages: Arc<dyn Pages> = Arc::clone(&store) as _;
-                let description = match prefix.as_ref() {
-                    "" => format!("s3://{bucket} at {endpoint}"),
-                    prefix => format!("s3://{bucket}/{prefix} at {endpoint}"),
-                };
-                let keeping = settings.keeping.clone();
-                let parts = Parts { pages: Some(pages), prefix, rates, keeping, floor_rate, ..Parts::of(store) };
-                Ok(Self::build(parts, description, tools, engine))
+                let around = Surroundings { environment, clock: &tools.clock, rates: &rates };
+                let bucket = engine.handle().block_on(Bucket::open(scheme, &bucket, &prefix, settings, &around))?;
+                let (pages, questions, keeping) = (Some(bucket.pages), bucket.questions, settings.keeping.clone());
+                let parts = Parts { scheme: Some(scheme), pages, questions, prefix, rates, keeping, floor_rate, ..Parts::of(bucket.store) };
+                Ok(Self::build(parts, bucket.description, tools, engine))
             }
         }
     }
@@ -85,7 +81,9 @@ impl Repository {
         let Tools { clock, random, stop, meter } = tools;
         let core = Core {
             store: parts.store,
+            scheme: parts.scheme,
             pages: parts.pages,
+            questions: parts.questions,
             folder: parts.folder,
             prefix: parts.prefix,
             description: description.into(),
@@ -121,7 +119,9 @@ impl Engine {
 /// A store and what is special about it.
 struct Parts {
     store: Arc<dyn ObjectStore>,
+    scheme: Option<Scheme>,
     pages: Option<Arc<dyn Pages>>,
+    questions: Option<Questions>,
     folder: Option<Folder>,
     prefix: Path,
     rates: Arc<Rates>,
@@ -133,7 +133,9 @@ impl Parts {
     fn of(store: Arc<dyn ObjectStore>) -> Self {
         Self {
             store,
+            scheme: None,
             pages: None,
+            questions: None,
             folder: None,
             prefix: Path::default(),
             rates: Arc::default(),

@@ -164,6 +164,8 @@ impl Run<'_> {
         let attempt = || async {
             match self.core.put_new(&path, &second, None).await {
                 Err(Fault::Exists) => Ok(false),
+                // The first create was allowed: so there are credentials that may create and not write over anything.
+                Err(Fault::Refused(refusal)) if refusal.status == 403 => Ok(false),
                 outcome => outcome.map(|()| true),
             }
         };

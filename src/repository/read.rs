@@ -68,7 +68,10 @@ impl Core {
     /// One try to read an object or a range of it. Holds at most `at_most` bytes.
     pub(super) async fn read(&self, path: &Path, range: Option<Range<u64>>, at_most: u64) -> Result<Bytes, Fault> {
         let options = GetOptions { range: range.map(GetRange::Bounded), ..GetOptions::default() };
-        let result = within(ANSWER, self.store.get_opts(path, options)).await.map_err(|fault| self.doubt_absence(fault))?;
+        let result = match within(ANSWER, self.store.get_opts(path, options)).await.map_err(|fault| self.doubt_absence(fault)) {
+            Ok(result) => result,
+            Err(fault) => return Err(self.doubt_denial(path, fault).await),
+        };
         let length = result.range.end.saturating_sub(result.range.start);
         if length > at_most {
             return Err(Fault::TooLarge { at_most, found: length });

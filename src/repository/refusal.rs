@@ -32,6 +32,8 @@ impl Refusal {
         if let Some(code) = element(&text, "Code") {
             self.code = code;
         }
+        // Azure adds a number and the time to each message, on lines of their own.
+        let text = text.replace("\nRequestId:", "</Message>");
         self.message = element(&text, "Message").unwrap_or_default();
         if self.region.is_none() {
             self.region = element(&text, "Region");
@@ -39,9 +41,24 @@ impl Refusal {
         self
     }
 
+    /// Whether the credential may not do this one thing, as far as can be told: an answer to HEAD has no code.
+    pub(super) fn is_denial(&self) -> bool {
+        self.status == 403 && matches!(self.code.as_str(), "" | "AccessDenied")
+    }
+
+    /// Whether a delete was refused because the object is locked, in the words of AWS and versitygw, MinIO, radosgw, and Azure. Rights that a
+    /// credential lacks are refused with the same status and code, but nobody speaks of locks then. MinIO's code says nothing else of a delete.
+    pub(super) fn is_lock(&self) -> bool {
+        if self.code == "BlobImmutableDueToPolicy" || (self.status == 400 && self.code == "InvalidRequest") {
+            return true;
+        }
+        let message = self.message.to_lowercase();
+        ["object lock", "objectlock", "worm protected", "retention", "legal hold"].iter().any(|words| message.contains(words))
+    }
+
     /// Whether the same request may be answered otherwise a little later.
     pub(super) fn is_passing(&self) -> bool {
-        const CODES: [&str; 10] = [
+        const CODES: [&str; 11] = [
             "SlowDown",
             "ServiceUnavailable",
             "InternalError",
@@ -49,6 +66,7 @@ impl Refusal {
             "RequestTimeoutException",
             // The body was damaged or cut on its way; the next try may pass.
             "BadDigest",
+            "Md5Mismatch",
             "IncompleteBody",
             "XAmzContentSHA256Mismatch",
             // Two writers at one key; after one is done the answer is a clear one.
@@ -100,6 +118,13 @@ mod tests {
     }
 
     #[test]
+    fn of_azures_messages_the_sentence_is_shown() {
+        let body = b"<Error>\n<Code>BlobNotFound</Code>\n<Message>The specified blob does not exist.\nRequestId:8ce3\nTime:2026-11-26</Message></Error>";
+        let told = Refusal::new(404, "").with_body(body).to_string();
+        assert_eq!(told, "the store answered BlobNotFound (404): The specified blob does not exist");
+    }
+
+    #[test]
     fn quotes_in_a_message_are_shown_as_quotes() {
         let body = b"<Message>the region &#34;eu&#34; isn&#39;t &amp;lt;this&amp;gt;</Message>";
         assert_eq!(Refusal::new(400, "").with_body(body).message, "the region \"eu\" isn't &lt;this&gt;");
@@ -112,6 +137,15 @@ mod tests {
         }
         let long = format!("<Message>{}</Message>", "x".repeat(10_000));
         assert_eq!(Refusal::new(500, "").with_body(long.as_bytes()).message.len(), MESSAGE_MAX);
+    }
+
+    #[test]
+    fn a_lock_is_told_from_a_right_that_is_missing() {
+        let said = |message: &str| Refusal { message: message.to_owned(), ..Refusal::new(403, "AccessDenied") }.is_lock();
+        assert!(said("Access Denied because object protected by object lock."));
+        assert!(said("Object is WORM protected and cannot be overwritten"));
+        assert!(said("forbidden by object lock"));
+        assert!(!said("Access Denied.") && !said(""));
     }
 
     #[test]

@@ -1,42 +1,38 @@
-//! A repository in a bucket: builds the client from settings and environment.
+//! A repository in a bucket of S3: builds the client from settings and environment.
 
-use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use object_store::aws::{AmazonS3, AmazonS3Builder};
-use object_store::{Certificate, ClientOptions, HeaderValue, RetryConfig};
+use object_store::RetryConfig;
+use object_store::aws::{AmazonS3, AmazonS3Builder, Checksum};
+use object_store::client::HttpConnector;
 
+use super::bucket::Surroundings;
 use super::credentials::Keeper;
-use super::error::{Cause, Error};
+use super::error::Error;
 use super::location;
 use super::origins::Places;
-use super::patience::CONNECT;
-use super::rate::Rates;
+use super::questions::Questions;
 use super::settings::{Keeping, Settings};
-use super::wire::Wire;
-use crate::sys::clock::Clock;
-use crate::sys::environment::Environment;
+use super::trust::{Trust, unusable};
 
-/// What names this program to a store.
-const AGENT: &str = concat!("windlass/", env!("CARGO_PKG_VERSION"));
-
-/// What the client needs besides the settings.
-pub(super) struct Surroundings<'a> {
-    pub(super) environment: &'a dyn Environment,
-    pub(super) clock: &'a Arc<dyn Clock>,
-    pub(super) rates: &'a Arc<Rates>,
+/// What is needed to use a bucket.
+pub(super) struct Opened {
+    /// A client for its objects.
+    pub(super) store: Arc<AmazonS3>,
+    /// The endpoint that it talks to.
+    pub(super) endpoint: String,
+    pub(super) questions: Questions,
 }
 
-/// A client for the bucket, and the endpoint it talks to.
+/// Clients for the bucket.
 ///
 /// The store is not asked yet. Only where neither the settings nor the environment say a region and no key is fixed, the machine may be.
 ///
 /// # Errors
 /// [`Error::Settings`], [`Error::CaFile`].
-pub(super) async fn open(settings: &Settings, bucket: &str, around: &Surroundings<'_>) -> Result<(AmazonS3, String), Error> {
-    // An empty variable counts as one that is not set, as the AWS tools have it.
-    let var = |name: &str| around.environment.var(name).filter(|value| !value.is_empty());
+pub(super) async fn open(settings: &Settings, bucket: &str, around: &Surroundings<'_>) -> Result<Opened, Error> {
+    let var = |name: &str| around.var(name);
     let allow_http = settings.allow_http || var("AWS_ALLOW_HTTP").is_some_and(|value| value == "true" || value == "1");
     let given = settings.endpoint.clone().or_else(|| var("AWS_ENDPOINT_URL_S3")).or_else(|| var("AWS_ENDPOINT_URL"));
     let given = given.map(|text| location::endpoint(&text, allow_http)).transpose()?;
@@ -59,6 +55,8 @@ pub(super) async fn open(settings: &Settings, bucket: &str, around: &Surrounding
     builder = builder.with_retry(RetryConfig { max_retries: 0, ..RetryConfig::default() });
     // Not every store has the bulk request, and a denied delete is told per key.
     builder = builder.with_disable_bulk_delete(true).with_unsigned_payload(false);
+    // AWS refuses a PUT without a checksum where the bucket locks what is new; elsewhere it is kept beside the object.
+    builder = builder.with_checksum_algorithm(Checksum::SHA256);
     builder = kept(builder.with_request_payer(settings.keeping.request_payer), &settings.keeping);
     builder = match (fixed, places) {
         (Some((id, secret, token)), _) => {
@@ -68,11 +66,12 @@ pub(super) async fn open(settings: &Settings, bucket: &str, around: &Surrounding
         (None, Some(places)) => builder.with_credentials(Arc::new(Keeper::new(places.credentials(&region), Arc::clone(around.clock)))),
         (None, None) => unreachable!("the places are made where no key is fixed"),
     };
-    let limited = around.rates.upload.is_some();
-    let bit_by_bit = limited.then(|| trust.client(plain)).transpose()?;
-    let wire = Wire { bit_by_bit, rates: Arc::clone(around.rates) };
-    let client = builder.with_client_options(trust.options(plain).with_allow_http(plain)).with_http_connector(wire).build();
-    Ok((client.map_err(unusable)?, endpoint))
+    let options = trust.options(plain);
+    let wire = trust.wire(plain, around.rates)?;
+    let client = wire.connect(&options).map_err(unusable)?;
+    let store = Arc::new(builder.with_client_options(options).with_http_connector(wire).build().map_err(unusable)?);
+    let questions = Questions { store: Arc::clone(&store), client, request_payer: settings.keeping.request_payer };
+    Ok(Opened { store, endpoint, questions })
 }
 
 /// The store's own encryption. The two keys have no other name outside `object_store` than these texts.
@@ -83,10 +82,6 @@ fn kept(mut builder: AmazonS3Builder, keeping: &Keeping) -> AmazonS3Builder {
         }
     }
     builder
-}
-
-fn unusable(cause: impl std::fmt::Display) -> Error {
-    Error::Settings(format!("the repository's client cannot be set up: {cause}"))
 }
 
 type Fixed = (String, String, Option<String>);
@@ -109,43 +104,5 @@ fn credential(settings: &Settings, var: &dyn Fn(&str) -> Option<String>) -> Resu
         (Some(_), None) => half("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
         (None, Some(_)) => half("AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID"),
         (None, None) => Ok(None),
-    }
-}
-
-/// The certificates that are trusted besides the system's, and the clients that trust them.
-struct Trust {
-    /// The same certificates, as each of the two kinds of client takes them.
-    of_store: Vec<Certificate>,
-    of_client: Vec<reqwest::Certificate>,
-}
-
-impl Trust {
-    fn read(ca_file: Option<PathBuf>) -> Result<Self, Error> {
-        let Some(path) = ca_file else { return Ok(Self { of_store: Vec::new(), of_client: Vec::new() }) };
-        let unusable = |cause: String| Error::CaFile { path: path.clone(), cause: Cause(cause) };
-        let pem = fs::read(&path).map_err(|cause| unusable(cause.to_string()))?;
-        let of_store = Certificate::from_pem_bundle(&pem).map_err(|cause| unusable(cause.to_string()))?;
-        let of_client = reqwest::Certificate::from_pem_bundle(&pem).map_err(|cause| unusable(cause.to_string()))?;
-        if of_store.is_empty() {
-            return Err(unusable("it holds no certificate".into()));
-        }
-        Ok(Self { of_store, of_client })
-    }
-
-    /// Options of an HTTP client. Limits of time lie in the tries themselves, where the size of the body is known.
-    fn options(&self, plain: bool) -> ClientOptions {
-        let mut options = ClientOptions::new().with_user_agent(HeaderValue::from_static(AGENT)).with_timeout_disabled();
-        options = options.with_connect_timeout(CONNECT);
-        // Where nothing goes over TLS no certificate is needed, and a machine may have none.
-        options = options.with_no_system_certificates(plain);
-        self.of_store.iter().cloned().fold(options, ClientOptions::with_root_certificate)
-    }
-
-    /// The client for bodies that are sent bit by bit, set up as `object_store` sets up its own.
-    fn client(&self, plain: bool) -> Result<reqwest::Client, Error> {
-        let client = reqwest::Client::builder().user_agent(AGENT).connect_timeout(CONNECT).http1_only().https_only(!plain);
-        let trusted = self.of_client.iter().cloned();
-        let client = if plain { client.tls_certs_only(trusted) } else { client.tls_certs_merge(trusted) };
-        client.build().map_err(unusable)
     }
 }

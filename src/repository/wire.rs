@@ -10,6 +10,7 @@ use object_store::ClientOptions;
 use object_store::client::{HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpRequestBody, HttpResponse};
 use object_store::client::{HttpResponseBody, HttpService, ReqwestConnector};
 
+use super::md5::{CONTENT_MD5, ContentMd5};
 use super::rate::{Rates, Waited};
 use super::refusal::Refusal;
 use super::upload;
@@ -17,10 +18,11 @@ use super::upload;
 /// Most bytes that are read of an answer that says why something was refused: such documents have a few hundred.
 pub(super) const REFUSAL_MAX: usize = 64 << 10;
 
-/// Most bytes of one page of a listing: 1,000 keys of 1,024 bytes, escaped, with their metadata, have less.
-const PAGE_MAX: usize = 16 << 20;
+/// Most bytes of one page of a listing: 1,000 keys of 1,024 bytes, escaped, with their metadata, have less, and so have the 5,000 of a page
+/// of Azure, each with its name and about 1 KiB of properties.
+pub(super) const PAGE_MAX: usize = 16 << 20;
 
-/// An extension of a PUT: these bytes are sent in place of the signed ones, to see whether the store notices.
+/// An extension of a PUT: these bytes are sent in place of those that were signed, or whose checksum goes along, to see whether the store notices.
 #[derive(Clone, Debug)]
 pub(super) struct Damaged(pub(super) Bytes);
 
@@ -45,7 +47,7 @@ impl fmt::Display for LongPage {
 impl std::error::Error for LongPage {}
 
 /// Connects to one store.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Wire {
     /// Where an upload is limited: the client that can send a body bit by bit.
     pub(super) bit_by_bit: Option<reqwest::Client>,
@@ -74,9 +76,13 @@ impl HttpService for Service {
         if let Some(bytes) = &damaged {
             *request.body_mut() = HttpRequestBody::from(bytes.clone());
         }
+        // On Azure it is in the headers already: there it had to be signed.
+        if let Some(ContentMd5(value)) = request.extensions_mut().remove() {
+            request.headers_mut().insert(CONTENT_MD5, value);
+        }
         let paced = request.extensions_mut().remove::<Paced>();
         let is_look = request.method() == reqwest::Method::HEAD;
-        let is_listing = request.uri().query().is_some_and(|query| query.contains("list-type="));
+        let is_listing = request.uri().query().is_some_and(is_listing);
         let response = match (paced, &self.bit_by_bit, &self.rates.upload) {
             (Some(Paced { bytes, waited }), Some(client), Some(rate)) => {
                 upload::send(client, request, damaged.unwrap_or(bytes), Arc::clone(rate), waited).await?
@@ -108,12 +114,17 @@ impl HttpService for Service {
     }
 }
 
+/// Whether a query asks for a page of a listing: of S3 and Google, or of Azure.
+fn is_listing(query: &str) -> bool {
+    query.split('&').any(|pair| pair.starts_with("list-type=") || pair == "comp=list")
+}
+
 /// What an answer other than success says.
 async fn refused(response: HttpResponse) -> Refusal {
     let (parts, body) = response.into_parts();
     let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(|text| text.chars().take(100).collect());
-    // MinIO says in a header, also in answer to HEAD, what went wrong.
-    let code: String = header("x-minio-error-code").unwrap_or_default();
+    // MinIO and Azure say in a header, also in answer to HEAD, what went wrong.
+    let code: String = header("x-minio-error-code").or_else(|| header("x-ms-error-code")).unwrap_or_default();
     let mut refusal = Refusal { region: header("x-amz-bucket-region"), ..Refusal::new(parts.status.as_u16(), &code) };
     if let Ok(text) = read(body, REFUSAL_MAX).await {
         refusal = refusal.with_body(&text);

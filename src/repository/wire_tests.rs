@@ -15,16 +15,16 @@ use super::*;
 use crate::sys::environment::FixedEnvironment;
 use crate::sys::secret::Secret;
 
-const SECRET: &str = "wJalrXUtnFEMI-secret";
+pub(super) const SECRET: &str = "wJalrXUtnFEMI-secret";
 
 /// Answers each request with the next text, closes the connection, and notes the requests.
-struct Script {
-    endpoint: String,
+pub(super) struct Script {
+    pub(super) endpoint: String,
     requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl Script {
-    fn of(answers: Vec<String>) -> Self {
+    pub(super) fn of(answers: Vec<String>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -41,11 +41,11 @@ impl Script {
         Self { endpoint, requests }
     }
 
-    fn open(&self) -> Repository {
+    pub(super) fn open(&self) -> Repository {
         self.open_with(|_| {})
     }
 
-    fn open_with(&self, change: impl FnOnce(&mut Settings)) -> Repository {
+    pub(super) fn open_with(&self, change: impl FnOnce(&mut Settings)) -> Repository {
         let mut settings = Settings::new("s3://bucket/base");
         settings.endpoint = Some(self.endpoint.clone());
         settings.allow_http = true;
@@ -55,7 +55,7 @@ impl Script {
         Repository::open(&settings, &FixedEnvironment::default(), tools()).unwrap()
     }
 
-    fn requests(&self) -> Vec<String> {
+    pub(super) fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
 }
@@ -78,7 +78,7 @@ fn read_request(stream: &mut TcpStream) -> String {
     }
 }
 
-fn answer(status: &str, headers: &str, body: &str) -> String {
+pub(super) fn answer(status: &str, headers: &str, body: &str) -> String {
     answer_announcing(body.len(), status, headers, body)
 }
 
@@ -87,7 +87,7 @@ fn answer_announcing(length: usize, status: &str, headers: &str, body: &str) -> 
     format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n{fixed}{headers}\r\n{body}")
 }
 
-fn refusal(status: &str, code: &str) -> String {
+pub(super) fn refusal(status: &str, code: &str) -> String {
     answer(status, "", &format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>{code}, it says</Message></Error>"))
 }
 
@@ -128,6 +128,8 @@ fn a_create_is_conditional_and_its_body_is_signed() {
     assert!(lower.contains("if-none-match: *\r\n"), "{request}");
     // SHA-256 of "abc".
     assert!(lower.contains("x-amz-content-sha256: ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"), "{request}");
+    // The same once more, in base64: a bucket that locks what is new takes nothing without it.
+    assert!(lower.contains("x-amz-checksum-sha256: ungwv48bz+pbqudexa4ii7adyaowf3qctbd/yfiafa0="), "{request}");
     assert!(request.ends_with("\r\n\r\nabc"));
 }
 
@@ -141,10 +143,10 @@ fn the_bucket_may_stand_in_the_host_name() {
         settings.access_key_id = Some(Secret::new("a"));
         settings.secret_access_key = Some(Secret::new("b"));
         let (environment, rates) = (FixedEnvironment::default(), Arc::default());
-        let around = s3::Surroundings { environment: &environment, clock: &tools().clock, rates: &rates };
-        let (store, _) = Runtime::new().unwrap().block_on(s3::open(&settings, "bucket", &around)).unwrap();
+        let around = bucket::Surroundings { environment: &environment, clock: &tools().clock, rates: &rates };
+        let opened = Runtime::new().unwrap().block_on(s3::open(&settings, "bucket", &around)).unwrap();
         let path = "base/a".into();
-        let signed = store.signed_url(reqwest::Method::GET, &path, Duration::from_secs(60));
+        let signed = opened.store.signed_url(reqwest::Method::GET, &path, Duration::from_secs(60));
         let url = Runtime::new().unwrap().block_on(signed).unwrap();
         url.as_str().split('?').next().unwrap().to_owned()
     };
@@ -173,6 +175,8 @@ fn refusals_say_what_to_do_and_hold_no_secret() {
         }
         assert!(!text.contains(SECRET));
     }
+    let error = Script::of(vec![refusal("403 Forbidden", "InvalidObjectState")]).open().get("a", 9).unwrap_err().to_string();
+    assert!(error.contains("have the store restore it first"), "{error}");
     let script = Script::of(vec![answer("301 Moved", "x-amz-bucket-region: eu-west-1\r\n", "")]);
     let error = script.open().get("a", 9).unwrap_err().to_string();
     assert!(error.contains("region = \"eu-west-1\""), "{error}");
@@ -195,7 +199,9 @@ fn absent_is_told_from_a_missing_bucket_also_where_the_answer_has_no_body() {
 #[test]
 fn an_endless_refusal_and_an_endless_page_are_not_held() {
     let long = "x".repeat(70 << 20);
-    let script = Script::of(vec![answer("403 Forbidden", "", &long), answer("200 OK", "", &long)]);
+    // After the denial the key is looked for in a listing.
+    let page = || answer("200 OK", "", &long);
+    let script = Script::of(vec![answer("403 Forbidden", "", &long), page(), page()]);
     let repository = script.open();
     let Err(Error::Denied { answer, .. }) = repository.get("a", 9) else { panic!("a refusal") };
     assert!(answer.message.len() < 1000);

@@ -1,4 +1,4 @@
-//! A file that holds one secret: its first line.
+//! A file that holds one secret: its first line, or all of it.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -13,7 +13,7 @@ const SECRET_MAX: u64 = 64 << 10;
 /// What a file of one secret holds.
 #[derive(Debug)]
 pub struct SecretFile {
-    /// The first line, without its end; what follows is for people.
+    /// The first line, without its end; what follows is for people. Or all that it holds.
     pub secret: Secret,
     /// Whether every user of the machine can read the file.
     pub is_open: bool,
@@ -25,6 +25,21 @@ impl SecretFile {
     /// # Errors
     /// What the file system gives; a file of more than 64 KiB; a first line that is not UTF-8.
     pub fn read(path: &Path) -> io::Result<Self> {
+        Self::read_part(path, |bytes| {
+            let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+            line.strip_suffix(b"\r").unwrap_or(line)
+        })
+    }
+
+    /// Reads a file that is a secret as a whole, such as a key of a service account, which is a document of many lines.
+    ///
+    /// # Errors
+    /// As [`SecretFile::read`].
+    pub fn read_whole(path: &Path) -> io::Result<Self> {
+        Self::read_part(path, |bytes| bytes)
+    }
+
+    fn read_part(path: &Path, part: fn(&[u8]) -> &[u8]) -> io::Result<Self> {
         let file = File::open(path)?;
         let is_open = file.metadata()?.permissions().mode() & 0o007 != 0;
         let mut bytes = Vec::new();
@@ -32,9 +47,7 @@ impl SecretFile {
         if bytes.len() as u64 > SECRET_MAX {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "it is too long to hold one secret"));
         }
-        let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let text = std::str::from_utf8(line).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "its first line is not UTF-8"))?;
+        let text = std::str::from_utf8(part(&bytes)).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "its text is not UTF-8"))?;
         let secret = Secret::new(text);
         bytes.fill(0);
         Ok(Self { secret, is_open })

@@ -1,14 +1,19 @@
 //! What every kind of store must do for a repository, the same tests over each.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use object_store::memory::InMemory;
 use tempfile::TempDir;
 use windlass::repository::{Error, Repository, Request, Settings, Verdict};
 use windlass::sys::environment::FixedEnvironment;
 use windlass::sys::secret::Secret;
 
+use crate::support::gcs::Gcs;
+use crate::support::servers::azurite::Azurite;
 use crate::support::servers::{Make, Server};
+use crate::support::store::{Faulty, Op, Trouble};
 use crate::support::tools;
 
 /// A repository with what must live as long as it.
@@ -25,6 +30,13 @@ fn folder() -> Store {
     let folder = tempfile::tempdir().unwrap();
     let settings = Settings::new(format!("file://{}", folder.path().display()));
     Store(Repository::open(&settings, &FixedEnvironment::default(), tools()).unwrap(), Some(folder))
+}
+
+/// A store that does not know create-only, as Garage is one.
+fn overwriting() -> Repository {
+    let store = Faulty::around(Arc::new(InMemory::new()));
+    store.always(Op::Put, Trouble::Overwrite);
+    Repository::over(store, "", "memory".into(), tools())
 }
 
 fn keys(store: &Repository, prefix: &str) -> Vec<String> {
@@ -61,6 +73,28 @@ fn nothing_is_ever_overwritten(store: &Repository) {
     assert!(matches!(store.create("a/b", body(99)), Err(Error::Taken { .. })));
     assert!(matches!(store.create("a/b", Bytes::from(vec![7; 100])), Err(Error::Taken { .. })));
     assert_eq!(store.get("a/b", 100).unwrap(), body(100));
+}
+
+/// Keys whose names do not come from content or chance, so that two machines can want the same one.
+fn what_two_could_want_is_not_written_over_whatever_the_store_allows(store: &Repository) {
+    let id = "20261123T000000123Z";
+    let keys = [
+        "windlass.json".to_owned(),
+        "node-1/node.1.json".to_owned(),
+        format!("node-1/manifests/tree/{id}.1.body.jsonl"),
+        format!("node-1/manifests/tree/{id}.1.json"),
+        format!("node-1/pins/tree/{id}.1.json"),
+        format!("node-1/removed/tree/{id}.json"),
+    ];
+    for key in keys {
+        store.create(&key, body(100)).unwrap();
+        store.create(&key, body(100)).unwrap();
+        for other in [body(99), body(101), Bytes::from(vec![7; 100])] {
+            let outcome = store.create(&key, other);
+            assert!(matches!(outcome, Err(Error::Taken { .. })), "{key}: {outcome:?}");
+        }
+        assert_eq!(store.get(&key, 100).unwrap(), body(100), "{key}");
+    }
 }
 
 fn of_racing_creates_one_wins(store: &Repository) {
@@ -186,26 +220,62 @@ fn queues_carry_every_byte(store: &Repository) {
 }
 
 fn the_probe_finds_a_sound_store(store: &Repository) {
+    the_probe_finds(store, Verdict::Works);
+}
+
+fn the_probe_finds_that_create_only_is_ignored(store: &Repository) {
+    the_probe_finds(store, Verdict::Ignored);
+    // Which is so: the probe is no judge of its own.
+    store.create("a/b", body(100)).unwrap();
+    store.create("a/b", body(99)).unwrap();
+    assert_eq!(store.get("a/b", 100).unwrap(), body(99));
+}
+
+fn the_probe_finds(store: &Repository, create_only: Verdict) {
     let probe = store.probe().unwrap();
-    for finding in [&probe.create_only, &probe.ranged_read, &probe.list_paging, &probe.delete] {
+    assert_eq!(probe.create_only.verdict, create_only, "{probe:?}");
+    for finding in [&probe.ranged_read, &probe.list_paging, &probe.delete] {
         assert_eq!(finding.verdict, Verdict::Works, "{probe:?}");
     }
-    let checksum = if store.describe().starts_with("s3://") { Verdict::Works } else { Verdict::NotTested };
+    let is_bucket = ["s3://", "az://", "gs://"].iter().any(|scheme| store.describe().starts_with(scheme));
+    let checksum = if is_bucket { Verdict::Works } else { Verdict::NotTested };
     assert_eq!(probe.checksum.verdict, checksum, "{probe:?}");
     assert!(probe.clock_skew_seconds.unwrap().abs() < 100, "{probe:?}");
     assert!(keys(store, "").is_empty(), "nothing is left behind");
 }
 
+/// The tests over each kind of store. Versions change nothing but what becomes of what is written over or deleted.
 macro_rules! contract {
     ($($kind:ident => $open:expr;)*) => { $(
         mod $kind {
             use super::*;
             contract!(@each $open;
-                what_was_created_is_read_back, nothing_is_ever_overwritten, of_racing_creates_one_wins, ranges_are_exact,
-                what_is_not_there_is_absent, nothing_above_the_limit_is_read, listings_are_whole_and_bounded_by_their_folder,
-                a_listing_of_more_than_a_page_is_whole, the_root_is_told_without_what_is_below, what_is_deleted_is_gone, queues_carry_every_byte, the_probe_finds_a_sound_store);
+                nothing_is_ever_overwritten, of_racing_creates_one_wins, the_probe_finds_a_sound_store,
+                a_listing_of_more_than_a_page_is_whole, the_root_is_told_without_what_is_below);
+            contract!(@all $open);
         }
     )* };
+    (with versions: $($kind:ident => $open:expr;)*) => { $(
+        mod $kind {
+            use super::*;
+            contract!(@each $open;
+                nothing_is_ever_overwritten, of_racing_creates_one_wins, the_probe_finds_a_sound_store, what_is_deleted_is_gone,
+                what_two_could_want_is_not_written_over_whatever_the_store_allows);
+        }
+    )* };
+    (without create_only: $($kind:ident => $open:expr;)*) => { $(
+        mod $kind {
+            use super::*;
+            contract!(@each $open; the_probe_finds_that_create_only_is_ignored);
+            contract!(@all $open);
+        }
+    )* };
+    (@all $open:expr) => {
+        contract!(@each $open;
+            what_was_created_is_read_back, what_two_could_want_is_not_written_over_whatever_the_store_allows, ranges_are_exact,
+            what_is_not_there_is_absent, nothing_above_the_limit_is_read, listings_are_whole_and_bounded_by_their_folder,
+            what_is_deleted_is_gone, queues_carry_every_byte);
+    };
     (@each $open:expr; $($test:ident),*) => { $(
         #[test]
         fn $test() {
@@ -219,13 +289,31 @@ contract! {
     a_folder => folder();
     versitygw => Store(Server::running(Make::Versitygw, false).repository(), None);
     minio => Store(Server::running(Make::Minio, false).repository(), None);
+    radosgw => Store(Server::running(Make::Radosgw, false).repository(), None);
+    s3proxy => Store(Server::running(Make::S3proxy, false).repository(), None);
     versitygw_over_tls => Store(Server::running(Make::Versitygw, true).repository(), None);
     minio_over_tls => Store(Server::running(Make::Minio, true).repository(), None);
+    azurite => Store(Azurite::running(false).repository(), None);
+    azurite_over_tls => Store(Azurite::running(true).repository(), None);
+    gcs => Store(Gcs::running(false).repository(), None);
+    gcs_over_tls => Store(Gcs::running(true).repository(), None);
+    radosgw_over_tls => Store(Server::running(Make::Radosgw, true).repository(), None);
+    s3proxy_over_tls => Store(Server::running(Make::S3proxy, true).repository(), None);
+}
+
+contract! { with versions:
+    versitygw_with_versions => Store(Server::running(Make::Versitygw, false).versioned(), None);
+    minio_with_versions => Store(Server::running(Make::Minio, false).versioned(), None);
+}
+
+contract! { without create_only:
+    one_that_overwrites => Store(overwriting(), None);
+    radosgw_with_versions => Store(Server::running(Make::Radosgw, false).versioned(), None);
 }
 
 #[test]
 fn a_private_certificate_without_its_authority_names_ca_file() {
-    for make in [Make::Versitygw, Make::Minio] {
+    for make in Make::ALL {
         let server = Server::running(make, true);
         let settings = Settings { ca_file: None, ..server.settings("any") };
         let store = Repository::open(&settings, &FixedEnvironment::default(), tools()).unwrap();
@@ -237,7 +325,7 @@ fn a_private_certificate_without_its_authority_names_ca_file() {
 
 #[test]
 fn wrong_keys_and_buckets_are_told_apart() {
-    for make in [Make::Versitygw, Make::Minio] {
+    for make in Make::ALL {
         let server = Server::running(make, false);
         let open = |change: &dyn Fn(&mut Settings)| {
             let mut settings = server.settings("no-such-bucket");
@@ -249,11 +337,16 @@ fn wrong_keys_and_buckets_are_told_apart() {
             store.get("a", 9).unwrap_err(),
             store.stat("a").unwrap_err(),
             store.create("a", body(1)).unwrap_err(),
-            store.delete("a").unwrap_err(),
             store.list("", &mut |_| ControlFlow::Continue(())).unwrap_err(),
             store.probe().unwrap_err(),
         ] {
             assert!(matches!(error, Error::NoBucket { .. }), "{make:?}: {error:?}");
+        }
+        // s3proxy says of every delete that it is done.
+        match (make, store.delete("a")) {
+            (Make::S3proxy, Ok(())) => {}
+            (Make::S3proxy, outcome) => panic!("{outcome:?}"),
+            (_, outcome) => assert!(matches!(outcome, Err(Error::NoBucket { .. })), "{make:?}: {outcome:?}"),
         }
         let error = open(&|settings| settings.access_key_id = Some(Secret::new("nobody"))).get("a", 9).unwrap_err();
         assert!(error.is_unreachable() && error.to_string().contains("access_key_id"), "{make:?}: {error}");

@@ -16,10 +16,9 @@ fn a_dry_run_looks_at_the_source_and_leaves_no_trace() {
         machine.run(&[command, &["--dry-run"]].concat());
         assert_same(&empty, &picture(machine.temp.path()));
     }
+    machine.run(&["init"]).expect(0);
     let planned = machine.json(&["snapshot", "tree", "--dry-run"], 0);
     assert_eq!((&planned["planned"][0]["files"], &planned["planned"][0]["bytes"]), (&json!(1), &json!(5_000)));
-
-    machine.run(&["init"]).expect(0);
     machine.run(&["backup", "tree"]).expect(0);
     machine.write("b", noise(2, 7_000));
     let before = picture(machine.temp.path());
@@ -53,6 +52,7 @@ fn a_dry_run_tells_the_size_of_a_database_and_refuses_what_is_none() {
     let database = machine.path("x.db");
     let section = format!("[sqlite.x]\npath = \"{}\"\n", database.display());
     let machine = machine.configured(&section);
+    machine.run(&["init"]).expect(0);
     fs::write(&database, b"this is no database, only a file").unwrap();
     let run = machine.run(&["snapshot", "x", "--dry-run"]);
     assert!(run.expect(1).stderr.contains("is not an SQLite database"), "{run:#?}");

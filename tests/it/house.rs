@@ -8,9 +8,11 @@ use std::path::Path;
 const LINES_MAX: usize = 500;
 
 /// Crates that one room alone may name.
-const OWNED: [(&str, &str); 16] = [
+const OWNED: [(&str, &str); 18] = [
     ("object_store", "repository"),
     ("reqwest", "repository"),
+    ("md5", "repository"),
+    ("quick_xml", "repository"),
     ("aws_config", "repository"),
     ("aws_credential_types", "repository"),
     ("aws_smithy_runtime_api", "repository"),

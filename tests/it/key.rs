@@ -171,6 +171,36 @@ fn the_file_that_made_a_protected_identity_opens_it_whatever_follows_its_first_l
 }
 
 #[test]
+fn a_passphrase_that_cannot_be_had_stops_only_what_has_to_open_something() {
+    let machine = Machine::new();
+    let (key, passphrase) = (machine.path("windlass.key"), machine.path("passphrase"));
+    fs::write(&passphrase, "correct horse battery\n").unwrap();
+    let new = machine.run(&["-q", "key", "new", "--passphrase-file", passphrase.to_str().unwrap(), "-o", key.to_str().unwrap()]);
+    let with = format!("{}\nidentity_file = \"{}\"\nidentity_passphrase_file = \"{}\"", new.stdout, key.display(), passphrase.display());
+    configure(&machine, &with);
+    machine.write("a", b"the bytes");
+    fs::remove_file(&passphrase).unwrap();
+    for command in [&["init"][..], &["backup", "tree"], &["list"], &["status"], &["verify", "--quick"]] {
+        machine.run(command).expect(0);
+    }
+    let check = machine.run(&["config", "check"]);
+    assert!(check.expect(0).stderr.contains("identity_passphrase_file") && check.stderr.contains("cannot be read"), "{check:#?}");
+    let fetch = fetch(&machine, &[]);
+    assert!(fetch.expect(2).stderr.contains("identity_passphrase_file") && fetch.stderr.contains("cannot be read"), "{fetch:#?}");
+}
+
+#[test]
+fn verify_with_an_identity_that_opens_nothing_says_so_however_quiet_it_is() {
+    let (machine, _) = encrypted();
+    let other = machine.path("other.key");
+    machine.run(&["-q", "key", "new", "--output", other.to_str().unwrap()]).expect(0);
+    let verify = machine.run(&["-q", "--identity-file", other.to_str().unwrap(), "verify", "--full"]);
+    assert!(verify.expect(0).stderr.contains("sealed to recipients whose identities are not in the identity file"), "{verify:#?}");
+    let right = machine.run(&["-q", "--identity-file", machine.path("windlass.key").to_str().unwrap(), "verify", "--full"]);
+    assert_eq!(right.expect(0).stderr, "");
+}
+
+#[test]
 fn a_new_identity_needs_no_hard_links_and_is_whole_or_not_there() {
     let machine = Machine::new();
     let key = machine.path("windlass.key");

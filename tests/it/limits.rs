@@ -9,6 +9,8 @@ use windlass::repository::{Repository, Request, Settings};
 use windlass::sys::environment::FixedEnvironment;
 use windlass::sys::secret::Secret;
 
+use crate::support::gcs::Gcs;
+use crate::support::servers::azurite::Azurite;
 use crate::support::servers::{Make, Server};
 use crate::support::tools;
 use crate::support::tree::noise;
@@ -92,15 +94,20 @@ fn the_limits_hold_on_minio_over_tls() {
 
 #[test]
 fn a_store_behaves_under_a_limit_as_it_does_without() {
-    for make in [Make::Versitygw, Make::Minio] {
+    let s3 = |make| {
         let server = Server::running(make, true);
-        let settings = server.settings(&server.bucket());
-        let limited = Settings { upload_limit: Some(64 << 10), download_limit: Some(64 << 10), ..server.settings(&server.bucket()) };
+        [(); 2].map(|()| server.settings(&server.bucket()))
+    };
+    let (azurite, google) = (Azurite::running(true), Gcs::running(true));
+    let azure = [(); 2].map(|()| azurite.settings(&azurite.container()));
+    let google = [(); 2].map(|()| google.settings(&google.bucket()));
+    for [settings, limited] in [s3(Make::Versitygw), s3(Make::Minio), azure, google] {
+        let limited = Settings { upload_limit: Some(64 << 10), download_limit: Some(64 << 10), ..limited };
         let verdicts = |settings| {
             let probe = open(settings).probe().unwrap();
             serde_json::to_value(&probe).unwrap()
         };
-        assert_eq!(verdicts(&settings), verdicts(&limited), "{make:?}");
+        assert_eq!(verdicts(&settings), verdicts(&limited), "{}", settings.url);
     }
 }
 

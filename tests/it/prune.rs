@@ -362,6 +362,32 @@ fn a_credential_that_may_not_delete_backs_up_and_is_told_so_by_prune() {
 }
 
 #[test]
+fn what_is_locked_is_left_to_a_later_prune_and_the_rest_is_done() {
+    let plain = Node::new();
+    let store = Faulty::around(Clocked::new(plain.clock.clone()));
+    let repository = Repository::over(store.clone(), "", "memory".into(), tools(plain.clock.clone(), Stop::new()));
+    let node = Node::over(repository, plain.clock.clone(), plain.stop.clone());
+    node.init();
+    let ids: Vec<SnapshotId> = (2..6).map(|seed| new_backup(&node, seed)).collect();
+    // The first delete of a run is that of its look at the clock; as MinIO says that an object is locked.
+    let locked = || [Trouble::Nothing, Trouble::Answer(400, "InvalidRequest")];
+    store.next(Op::Delete, locked());
+    let outcome = prune(&node, &last(1));
+    assert_eq!(outcome.removed.iter().map(|one| one.id).collect::<Vec<_>>(), ids[1..3], "{outcome:?}");
+    assert_eq!((outcome.locked.objects, &outcome.denied), (1, &None));
+    assert_eq!(listed(&node), [ids[0], ids[3]].into(), "its body was not taken before its head");
+    assert!(outcome.marked.objects > 0, "{outcome:?}");
+    pause(&node);
+    store.next(Op::Delete, [Trouble::Nothing, Trouble::Nothing].into_iter().chain(locked()));
+    let second = prune(&node, &last(1));
+    assert_eq!((second.removed.len(), second.locked.objects, second.deleted.objects), (1, 1, outcome.marked.objects - 1), "{second:?}");
+    assert!(second.locked.bytes > 0 && second.locked.bytes + second.deleted.bytes == outcome.marked.bytes, "{second:?}");
+    let third = prune(&node, &last(1));
+    assert_eq!((third.deleted, third.locked.objects), (second.locked, 0));
+    is_whole(&node);
+}
+
+#[test]
 fn stats_tell_what_is_live_what_is_waste_and_what_each_snapshot_would_set_free() {
     let (node, _) = node();
     // What all of them hold lies in a pack of its own.

@@ -1,6 +1,8 @@
 //! Prune beside everything else, without a lock: two ships, two prunes and a fetch in any order, killed and stopped at any request, with
 //! pauses longer than marks last. What the store lists is whole after every single request, and waste is gone in the end.
 
+use std::sync::atomic::Ordering;
+
 use windlass::ops::{self, Error, ship};
 use windlass::sys::random::{Random, SeededRandom};
 
@@ -26,8 +28,9 @@ impl Dice {
     }
 }
 
-fn play(seed: u64) {
+fn play(seed: u64, overwrites: bool) {
     let mut world = World::new();
+    world.store.overwrites.store(overwrites, Ordering::Relaxed);
     let mut dice = Dice(SeededRandom::new(seed));
     let mut running: Vec<Option<Process>> = (0..5).map(|_| None).collect();
     let sources = [tree(), other()];
@@ -93,7 +96,16 @@ fn whatever_runs_beside_prune_no_listed_snapshot_ever_lacks_an_object_and_waste_
     let seed = Chance::new().seed;
     for round in 0..8 {
         println!("round {round}");
-        play(seed.wrapping_add(round));
+        play(seed.wrapping_add(round), false);
+    }
+}
+
+#[test]
+fn the_same_holds_on_a_store_that_lets_objects_be_written_over() {
+    let seed = Chance::new().seed;
+    for round in 0..4 {
+        println!("round {round}");
+        play(seed.wrapping_add(round), true);
     }
 }
 

@@ -1,24 +1,15 @@
-//! The round trip: whatever a directory can hold comes back as it was, from each tier and each kind of store.
+//! The round trip: whatever a directory can hold comes back as it was, from each tier. `makes` has the same from real servers.
 
 use std::fs;
-use std::sync::Arc;
 
 use windlass::format::path::RelPath;
 use windlass::ops;
 use windlass::ops::fetch::Options;
 use windlass::ops::origin::Origin;
-use windlass::repository::Repository;
-use windlass::sys::clock::FixedClock;
-use windlass::sys::stop::Stop;
 use windlass::sys::tree::remove_tree;
 
-use crate::support::node::{Node, START};
-use crate::support::servers::{Make, Server};
+use crate::support::node::Node;
 use crate::support::tree::{Picture, assert_same, fill, picture};
-
-fn over(repository: Repository) -> Node {
-    Node::over(repository, Arc::new(FixedClock::at(START.parse().unwrap())), Stop::new())
-}
 
 /// Takes a node's tree away to the repository, loses all that is on the node, and fetches.
 fn comes_back_from_the_repository(node: &Node) {
@@ -34,16 +25,6 @@ fn comes_back_from_the_repository(node: &Node) {
 #[test]
 fn everything_comes_back_from_a_folder() {
     comes_back_from_the_repository(&Node::with_folder());
-}
-
-#[test]
-fn everything_comes_back_from_versitygw() {
-    comes_back_from_the_repository(&over(Server::running(Make::Versitygw, false).repository()));
-}
-
-#[test]
-fn everything_comes_back_from_minio() {
-    comes_back_from_the_repository(&over(Server::running(Make::Minio, false).repository()));
 }
 
 #[test]

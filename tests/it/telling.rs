@@ -263,3 +263,21 @@ fn a_copy_that_goes_without_ever_having_been_shipped_is_named() {
     assert!(!runs[..4].iter().any(warned), "the first one was shipped: {runs:#?}");
     assert!(warned(&runs[4]), "{runs:#?}");
 }
+
+#[test]
+fn an_undo_whose_files_somebody_took_away_is_not_promised() {
+    let machine = Machine::initialised();
+    machine.write("a", b"1");
+    machine.run(&["backup", "tree"]).expect(0);
+    machine.write("b", b"2");
+    machine.run(&["restore", "tree", "--yes"]).expect(0);
+    assert!(machine.run(&["list"]).expect(0).stdout.contains("puts back what was there before"));
+    fs::rename(machine.path(".tree.windlass-undo"), machine.path("taken-away")).unwrap();
+    let list = machine.run(&["list"]);
+    assert!(list.expect(0).stdout.contains("had set aside is gone from"), "{list:#?}");
+    for how in ["--dry-run", "--yes"] {
+        let undo = machine.run(&["restore", "tree", "--undo", how]);
+        assert!(undo.expect(6).stderr.contains("nothing can be put back"), "{undo:#?}");
+    }
+    assert!(machine.path("tree/a").exists());
+}

@@ -17,7 +17,7 @@ use crate::sys::table::{Table, unlinked};
 const LACKING_BUDGET: usize = 1 << 20;
 
 /// What is wrong with bytes of which no file list says where they lie.
-pub(super) const NOWHERE: &str = "its bytes are not what was copied, and are in none of the other places";
+pub(super) const NOWHERE: &str = "its bytes are gone or not what was copied, and are in none of the other places";
 
 /// What is lacking, in any order, each with the reason.
 pub(super) struct Lacks {

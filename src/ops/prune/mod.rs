@@ -1,13 +1,15 @@
 //! `prune`: applies retention to the repository, and deletes what no manifest names, in two phases at least [`MARK_AGE`] apart.
 //!
-//! [`plan`] decides which snapshots go; [`sweep`] finds what nothing names, marks it, and deletes what was marked long enough ago.
+//! [`plan`] decides which snapshots go; [`sweep`] finds what nothing names, marks it, and deletes what was marked long enough ago; [`bucket`]
+//! asks what the store keeps of that.
 //! Safe without any lock while ships, fetches and other prunes run: `docs/FORMAT.md`, "Removing and pruning", says why.
 
+mod bucket;
+mod outcome;
 mod plan;
 mod sweep;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
 
 use super::catalogue::Catalogue;
 use super::event::Event;
@@ -19,7 +21,9 @@ use super::{Context, Error, marks, obstacle, removals};
 use crate::format::key::{NodeKey, PROBE};
 use crate::format::names::{NodeName, SourceName};
 use crate::format::snapshot_id::SnapshotId;
-use crate::repository::{self, StoreClock};
+use crate::repository::StoreClock;
+use outcome::Fate;
+pub use outcome::{Outcome, Removed, Tally};
 pub use plan::{Plan, SourcePlan, plan};
 use sweep::Sweep;
 
@@ -48,66 +52,11 @@ impl Options {
     }
 }
 
-/// Objects and their stored bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Tally {
-    /// How many.
-    pub objects: u64,
-    /// Their stored bytes.
-    pub bytes: u64,
-}
-
-impl Tally {
-    /// Counts an object of this size.
-    pub(super) fn add(&mut self, bytes: u64) {
-        self.objects += 1;
-        self.bytes += bytes;
-    }
-}
-
-/// A snapshot that was removed, or in a dry run would be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Removed {
-    /// The source.
-    pub source: SourceName,
-    /// Its id.
-    pub id: SnapshotId,
-    /// Why.
-    pub why: String,
-}
-
-/// What was done, or in a dry run would be.
-#[derive(Debug, Default, Serialize)]
-pub struct Outcome {
-    /// Snapshots.
-    pub removed: Vec<Removed>,
-    /// Manifest bodies of shipments that were broken off.
-    pub bodies: u64,
-    /// Packs and lists that snapshots need.
-    pub live: Tally,
-    /// Packs and lists that nothing names, newly marked.
-    pub marked: Tally,
-    /// Marked ones whose time has not come.
-    pub waiting: Tally,
-    /// When the time of the first of these comes, by the store's clock.
-    pub next_deletion: Option<Timestamp>,
-    /// Marked ones that were deleted.
-    pub deleted: Tally,
-    /// Packs and lists that nothing names, but that are newer than the newest manifest: a shipment may be under way.
-    pub unsettled: Tally,
-    /// What writes that were killed have left in a repository that is a folder, and was removed: no listing shows it.
-    pub remnants: Tally,
-    /// Why deleting stopped: the credential may not.
-    pub denied: Option<String>,
-    /// Whether the store keeps what is deleted as old versions.
-    pub keeps_versions: bool,
-}
-
 /// Carries a plan out, then sweeps. Of the plan only what still holds is done.
 ///
 /// # Errors
 /// [`Error::Damaged`] or [`Error::Refused`] when something stands in the way of deleting, as `docs/FORMAT.md` lists it; what the store gives.
-/// A denied delete is in the outcome, not an error.
+/// A delete that is denied, and an object that is locked, are in the outcome and no error.
 pub fn run(ctx: &Context, options: &Options, planned: &Plan) -> Result<Outcome, Error> {
     let remote = Remote::open(ctx)?;
     let node = options.node.as_ref().unwrap_or(&ctx.node);
@@ -153,6 +102,7 @@ pub fn run(ctx: &Context, options: &Options, planned: &Plan) -> Result<Outcome, 
     let sweep = Sweep { ctx, remote: &remote, node, now: clock.now, newest_head, files, dry_run: options.dry_run };
     sweep.run(inventory.groups()?, &mut outcome)?;
     remove_remnants(&remote, node, clock.now, options.dry_run, &mut outcome)?;
+    bucket::ask(&remote, node, options.dry_run, &mut outcome)?;
     Ok(outcome)
 }
 
@@ -168,7 +118,7 @@ fn remove_remnants(remote: &Remote, node: &NodeName, now: Timestamp, dry_run: bo
                 outcome.remnants.objects += found.files;
                 outcome.remnants.bytes += found.bytes;
             }
-            Err(error) => drop(allowed(Err(error), outcome)?),
+            Err(error) => drop(outcome.fate(remote, Err(error), 0)?),
         }
     }
     Ok(())
@@ -190,7 +140,7 @@ fn remove(ctx: &Context, remote: &Remote, node: &NodeName, going: Going, dry_run
         if !dry_run && outcome.denied.is_none() {
             let id = (removed.source.clone(), removed.id);
             removals::record(ctx, remote, node, &id, &removed.why)?;
-            if !allowed(removals::delete(ctx, remote, node, &id, &numbers), outcome)? {
+            if outcome.fate(remote, removals::delete(ctx, remote, node, &id, &numbers), 0)? != Fate::Gone {
                 continue;
             }
             ctx.tell(Event::Removed { source: id.0, snapshot: id.1, why: removed.why.clone() });
@@ -226,21 +176,9 @@ fn remove_bodies(
     for ((source, id), n) in bodies {
         ctx.stop.check()?;
         let key = NodeKey::Body(source.clone(), *id, *n).of(node).to_string();
-        if outcome.denied.is_none() && (dry_run || allowed(remote.store.delete(&key), outcome)?) {
+        if outcome.denied.is_none() && (dry_run || outcome.fate(remote, remote.store.delete(&key), 0)? == Fate::Gone) {
             outcome.bodies += 1;
         }
     }
     Ok(())
-}
-
-/// Whether a delete took place; one that is denied ends all deleting, not the run.
-fn allowed(deleted: Result<(), repository::Error>, outcome: &mut Outcome) -> Result<bool, Error> {
-    match deleted {
-        Ok(()) => Ok(true),
-        Err(error) if error.is_denied() => {
-            outcome.denied = Some(super::error::chain(&error));
-            Ok(false)
-        }
-        Err(error) => Err(error.into()),
-    }
 }

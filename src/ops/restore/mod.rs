@@ -272,6 +272,13 @@ pub fn plan_undo(ctx: &Context, source: &SourceName) -> Result<UndoPlan, Error> 
     let undo = UndoRecord::read(&site::folder(ctx, spec)?)?
         .ok_or_else(|| Error::Absent(format!("there is nothing to undo for `{source}`: no restore, or its undo has expired")))?;
     let site = Site::of(&undo.placement);
+    if site.is_gone(undo.undone) {
+        return Err(Error::Absent(format!(
+            "nothing can be put back for `{source}`: {}, where the restore of {} had set it aside, is gone",
+            site.aside.display(),
+            undo.snapshot
+        )));
+    }
     Ok(UndoPlan {
         source: source.clone(),
         target: site.target.to_owned(),

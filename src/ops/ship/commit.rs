@@ -1,4 +1,4 @@
-//! The manifest: body, a last look at what it names, head.
+//! The manifest: body, a last look at what it names and at whose repository and name it is, head.
 
 use std::time::Duration;
 
@@ -66,6 +66,7 @@ impl Manifest<'_> {
         if !Presence::read(self.ctx, self.remote)?.missing(self.ctx, self.remote, wanted)?.is_empty() {
             return Ok(Committed::Lacking);
         }
+        self.remote.check_unchanged(self.ctx)?;
         let head = self.head(body, reference);
         let text = head.to_text().map_err(Error::unreadable("the manifest head"))?;
         let key = NodeKey::Head(source.clone(), id, self.n);

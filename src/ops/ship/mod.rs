@@ -30,6 +30,7 @@ use serde::Serialize;
 use super::catalogue::{Catalogue, Shipped};
 use super::copies::{Copies, Copy};
 use super::event::Event;
+use super::last_failure::{self, Work};
 use super::locks::{self, Waiting};
 use super::node::Remote;
 use super::spec::SourceSpec;
@@ -95,6 +96,16 @@ impl Outcome {
 /// [`Error::Refused`] when the node's name belongs to another machine; what the store gives. Shipments before the failing one stay.
 pub fn run(ctx: &Context, source: &SourceName, options: &Options) -> Result<Outcome, Error> {
     let spec = ctx.source(source)?;
+    let outcome = ship(ctx, spec, options);
+    if !options.dry_run {
+        let failed = outcome.as_ref().map_or_else(Some, |outcome| outcome.failed.first().map(|(_, error)| error));
+        last_failure::remember(ctx, source, Work::Shipment, failed);
+    }
+    outcome
+}
+
+fn ship(ctx: &Context, spec: &SourceSpec, options: &Options) -> Result<Outcome, Error> {
+    let source = &spec.name;
     // A dry run only looks: it takes no lock and keeps nothing of what it reads.
     let _lock = if options.dry_run { None } else { Some(locks::shipping(ctx, &format!("ship {source}"), options.wait)?) };
     let remote = Remote::open_for_shipping(ctx)?;

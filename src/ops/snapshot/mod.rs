@@ -25,7 +25,9 @@ use self::writer::Writer;
 use super::copies::{self, Copies, Copy, DATA, LINES, PARTIAL, RECORD, Record};
 use super::directory::directory;
 use super::event::Event;
+use super::last_failure::{self, Work};
 use super::locks::{self, Waiting};
+use super::node::check_local_tier;
 use super::retire::retire;
 use super::spec::{SourceKind, SourceSpec};
 use super::undo::recover;
@@ -76,10 +78,18 @@ pub struct Outcome {
 /// [`Error::Refused`] when there is too little space; what the source gives.
 pub fn run(ctx: &Context, source: &SourceName, options: &Options) -> Result<Outcome, Error> {
     let spec = ctx.source(source)?;
+    check_local_tier(ctx)?;
     if options.dry_run {
         return dry_run(ctx, spec);
     }
-    let _lock = locks::source(ctx, source, "snapshot", options.wait)?;
+    let outcome = take(ctx, spec, options.wait);
+    last_failure::remember(ctx, source, Work::Snapshot, outcome.as_ref().err());
+    outcome
+}
+
+fn take(ctx: &Context, spec: &SourceSpec, wait: Waiting) -> Result<Outcome, Error> {
+    let source = &spec.name;
+    let _lock = locks::source(ctx, source, "snapshot", wait)?;
     recover(ctx, spec)?;
     let copies = Copies::read(ctx, source)?;
     copies::clear_partial(ctx, source, &copies)?;

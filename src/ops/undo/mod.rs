@@ -30,6 +30,9 @@ pub struct Undo {
     pub aside: std::path::PathBuf,
     /// Whether the restore was undone, so that the restored state lies aside.
     pub redo: bool,
+    /// Whether somebody has taken away what lay aside, so that nothing can be put back.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub gone: bool,
 }
 
 /// The undo of a source, if there is one.
@@ -46,5 +49,6 @@ pub fn undo_of(ctx: &Context, source: &SourceName) -> Result<Option<Undo>, Error
         time: undo.time,
         aside: site.aside.to_owned(),
         redo: undo.undone,
+        gone: site.is_gone(undo.undone),
     }))
 }

@@ -68,6 +68,12 @@ impl<'a> Site<'a> {
         fs::symlink_metadata(self.aside).is_ok()
     }
 
+    /// Whether what an undo, or with `undone` a redo, would put back has been taken away by somebody. Where nothing was live before the
+    /// restore, there is nothing to put back.
+    pub(crate) fn is_gone(&self, undone: bool) -> bool {
+        !self.has_aside() && (undone || !self.fresh)
+    }
+
     /// Removes what was staged.
     pub(crate) fn clear_staged(&self) -> Result<(), Error> {
         remove_tree(&self.filling())?;

@@ -70,6 +70,8 @@ pub struct Outcome {
     pub checked: Checked,
     /// Why a shallower level was reached than was asked for; `None` when it was reached.
     pub lowered: Option<String>,
+    /// Objects that are sealed to recipients whose identities are not among those that this run was given.
+    pub closed: u64,
     /// Snapshots that were looked at, in the repository.
     pub snapshots: u64,
     /// Local copies that were looked at.

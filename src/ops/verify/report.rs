@@ -183,6 +183,7 @@ impl Report {
         Outcome {
             checked: Checked { objects: self.objects, bytes: self.bytes, level },
             lowered,
+            closed: self.closed,
             snapshots: self.snapshots,
             local_copies: self.local_copies,
             damage: damage.collect(),

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use super::report::Report;
 use crate::format::key::{Key, PROBE};
 use crate::format::names::NodeName;
+use crate::ops::error::chain;
 use crate::ops::node::Remote;
 use crate::ops::{Context, Error};
 
@@ -14,7 +15,7 @@ const FOLDERS_MAX: usize = 100;
 /// Reports objects at the root and folders that no node can be called. Folders of other nodes are theirs to verify.
 pub(super) fn look(ctx: &Context, remote: &Remote, report: &mut Report) -> Result<(), Error> {
     let mut folders = Vec::new();
-    remote.store.top(&mut |name| {
+    let listed = remote.store.top(&mut |name| {
         match name.strip_suffix('/') {
             Some(folder) if name == PROBE || folder.parse::<NodeName>().is_ok() => {}
             Some(_) if folders.len() < FOLDERS_MAX => folders.push(name),
@@ -22,7 +23,12 @@ pub(super) fn look(ctx: &Context, remote: &Remote, report: &mut Report) -> Resul
             _ => {}
         }
         if ctx.stop.is_stopped() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    })?;
+    });
+    match listed {
+        // The credential of one node need not see what lies beside its part.
+        Err(error) if error.is_denied() => ctx.warn(None, format!("what lies beside the nodes was not looked at: {}", chain(&error))),
+        listed => listed?,
+    }
     ctx.stop.check()?;
     for folder in folders {
         let mut holds_objects = false;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use object_store::client::{HttpError, HttpErrorKind};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore};
-use object_store::{PutMultipartOptions, PutOptions, PutPayload, PutResult, Result};
+use object_store::{PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result};
 use windlass::sys::clock::{Clock, FixedClock};
 
 use super::store::Op;
@@ -28,12 +29,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Clocked {
     inner: InMemory,
     pub clock: Arc<FixedClock>,
+    /// A create replaces what is there and says that it is done, as on stores that do not know the condition.
+    pub overwrites: AtomicBool,
     times: Mutex<HashMap<Path, Timestamp>>,
 }
 
 impl Clocked {
     pub fn new(clock: Arc<FixedClock>) -> Arc<Self> {
-        Arc::new(Self { inner: InMemory::new(), clock, times: Mutex::default() })
+        Arc::new(Self { inner: InMemory::new(), clock, overwrites: AtomicBool::new(false), times: Mutex::default() })
     }
 
     fn dated(&self, mut meta: ObjectMeta) -> ObjectMeta {
@@ -60,7 +63,10 @@ impl fmt::Display for Clocked {
 
 #[async_trait]
 impl ObjectStore for Clocked {
-    async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, mut options: PutOptions) -> Result<PutResult> {
+        if self.overwrites.load(Ordering::Relaxed) {
+            options.mode = PutMode::Overwrite;
+        }
         let now = Timestamp::from_second(self.clock.now().as_second()).unwrap();
         let done = self.inner.put_opts(location, payload, options).await?;
         self.times.lock().unwrap().insert(location.clone(), now);

@@ -1,9 +1,13 @@
 //! What the tests share.
 
 pub mod authority;
+pub mod bucket;
 pub mod clocked;
+pub mod cloud;
 pub mod dying;
+pub mod flipping;
 pub mod forge;
+pub mod gcs;
 pub mod kill;
 pub mod listing;
 pub mod node;

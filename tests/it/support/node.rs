@@ -79,7 +79,7 @@ impl Node {
         let tree = temp.path().join("tree");
         std::fs::create_dir(&tree).unwrap();
         let kind = SourceKind::Directory { path: tree, exclude: Vec::new(), cross_filesystems: false };
-        Self {
+        let node = Self {
             temp,
             clock,
             stop,
@@ -95,7 +95,10 @@ impl Node {
             memory: 128 << 20,
             encrypt_to: Vec::new(),
             identity: None,
-        }
+        };
+        // Its disk is mounted: an `init` that reaches no repository leaves as much.
+        ops::node::own_uuid(&node.context()).unwrap();
+        node
     }
 
     /// Opens another repository with this node's clock.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -63,13 +64,19 @@ pub struct Faulty {
     next: Mutex<BTreeMap<Op, VecDeque<Trouble>>>,
     always: Mutex<BTreeMap<Op, Trouble>>,
     counts: Mutex<BTreeMap<Op, usize>>,
+    ignores_offsets: AtomicBool,
 }
 
 impl Faulty {
     /// A store without trouble so far.
     pub fn around(inner: Arc<dyn ObjectStore>) -> Arc<Self> {
-        let (next, always, counts) = Default::default();
-        Arc::new(Self { inner, next, always, counts })
+        let (next, always, counts, ignores_offsets) = Default::default();
+        Arc::new(Self { inner, next, always, counts, ignores_offsets })
+    }
+
+    /// From now on every listing begins with the first key, wherever it is asked to begin, as on Azurite.
+    pub fn ignore_offsets(&self) {
+        self.ignores_offsets.store(true, Ordering::Relaxed);
     }
 
     /// The next requests of this kind meet these troubles, one each.
@@ -192,7 +199,11 @@ impl ObjectStore for Faulty {
     }
 
     fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
-        befall(self.trouble(Op::List), self.inner.list_with_offset(prefix, offset))
+        let listing = match self.ignores_offsets.load(Ordering::Relaxed) {
+            true => self.inner.list(prefix),
+            false => self.inner.list_with_offset(prefix, offset),
+        };
+        befall(self.trouble(Op::List), listing)
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {

@@ -11,7 +11,7 @@ use windlass::format::pack_list;
 use windlass::format::snapshot_id::SnapshotId;
 use windlass::repository::Repository;
 
-/// Fails unless each object that a listed snapshot of the node `node-1` needs is there at its size; gives the snapshots.
+/// Fails unless each object that a listed snapshot needs is there at its size; gives the snapshots.
 pub fn check(repository: &Repository, after: &str) -> Vec<(SourceName, SnapshotId)> {
     let mut keys = BTreeMap::new();
     let listed = repository.list("", &mut |object| {
@@ -19,14 +19,14 @@ pub fn check(repository: &Repository, after: &str) -> Vec<(SourceName, SnapshotI
         ControlFlow::Continue(())
     });
     listed.unwrap();
-    let is_there = |key: NodeKey, size: u64| {
-        let key = key.of(&"node-1".parse().unwrap()).to_string();
-        assert_eq!(keys.get(&key), Some(&size), "{after}: {key} is needed");
-        repository.get(&key, 64 << 20).unwrap()
-    };
     let mut snapshots = Vec::new();
     for key in keys.keys() {
-        let Some(Key::Of(_, NodeKey::Head(source, id, n))) = Key::parse(key) else { continue };
+        let Some(Key::Of(node, NodeKey::Head(source, id, n))) = Key::parse(key) else { continue };
+        let is_there = |key: NodeKey, size: u64| {
+            let key = key.of(&node).to_string();
+            assert_eq!(keys.get(&key), Some(&size), "{after}: {key} is needed");
+            repository.get(&key, 64 << 20).unwrap()
+        };
         let head = Head::from_text(&repository.get(key, 4096).unwrap()).unwrap();
         let sealed = !head.recipients.is_empty();
         let body = is_there(NodeKey::Body(source.clone(), id, n), head.body.length);

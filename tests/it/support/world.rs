@@ -14,6 +14,7 @@ use windlass::repository::Repository;
 use super::clocked::{Clocked, Gate, Gated, PAUSE};
 use super::listing::{Listing, assert_same};
 use super::node::{Node, spec, tools, tree};
+use super::store::Op;
 use super::tree::noise;
 use super::whole;
 use crate::prune::last;
@@ -97,19 +98,7 @@ impl World {
     }
 
     pub fn start(&self, what: &'static str, work: impl FnOnce(&ops::Context, &Node) -> Result<(), Error> + Send + 'static) -> Process {
-        let (gate, node) = (Gate::new(), self.node.clone());
-        let store = Gated::around(self.store.clone(), gate.clone());
-        let tools = tools(node.clock.clone(), node.stop.clone());
-        let thread = std::thread::spawn({
-            let gate = gate.clone();
-            move || {
-                let repository = Repository::over(store, "", "memory".into(), tools);
-                let outcome = work(&node.context_over(repository), &node);
-                gate.finish();
-                outcome
-            }
-        });
-        Process { gate, thread, what }
+        Process::start(what, &self.store, &self.node, work)
     }
 
     pub fn ship(&self, source: &SourceName) -> Process {
@@ -147,7 +136,7 @@ impl World {
         ops::forget::run(&self.node.context(), &plan, None).unwrap();
     }
 
-    /// Every snapshot that is listed has all that it needs. Looks at the store as it is, with nothing of the program's but the format.
+    /// See [`whole::check`].
     pub fn check(&self, after: &str) -> Vec<(SourceName, SnapshotId)> {
         whole::check(&self.raw, after)
     }
@@ -182,6 +171,35 @@ impl World {
 }
 
 impl Process {
+    /// Starts it on a node, over a store.
+    pub fn start(
+        what: &'static str,
+        store: &Arc<Clocked>,
+        node: &Arc<Node>,
+        work: impl FnOnce(&ops::Context, &Node) -> Result<(), Error> + Send + 'static,
+    ) -> Self {
+        let (gate, node) = (Gate::new(), node.clone());
+        let store = Gated::around(store.clone(), gate.clone());
+        let tools = tools(node.clock.clone(), node.stop.clone());
+        let thread = std::thread::spawn({
+            let gate = gate.clone();
+            move || {
+                let repository = Repository::over(store, "", "memory".into(), tools);
+                let outcome = work(&node.context_over(repository), &node);
+                gate.finish();
+                outcome
+            }
+        });
+        Self { gate, thread, what }
+    }
+
+    /// Lets it go on until it is about to do this.
+    pub fn until(&self, op: Op, ending: &str) {
+        while !self.gate.next().is_some_and(|(next, key)| next == op && key.ends_with(ending)) {
+            self.gate.step().unwrap_or_else(|| panic!("{} has ended", self.what));
+        }
+    }
+
     /// Kills it, and waits for its end.
     pub fn kill(self, after: bool) {
         self.gate.kill(after);

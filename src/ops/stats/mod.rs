@@ -1,4 +1,8 @@
-//! `stats`: what the repository holds of a node, in bytes: live, marked, waste; by source and by snapshot.
+//! `stats`: what the repository holds of a node, in bytes: live, marked, waste; by source and by snapshot; and, where it is asked for, what
+//! is [`dead`] within what is live.
+
+mod dead;
+mod frames;
 
 use serde::Serialize;
 
@@ -10,6 +14,7 @@ use super::work::work_folder;
 use super::{Context, Error, marks};
 use crate::format::names::{NodeName, SourceName};
 use crate::format::snapshot_id::SnapshotId;
+pub use dead::Dead;
 
 /// What is asked for.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +23,8 @@ pub struct Options {
     pub source: Option<SourceName>,
     /// Another node's part of the repository.
     pub node: Option<NodeName>,
+    /// Count dead bytes too: reads every file list once, and a few bytes of frames that are in use in part.
+    pub dead: bool,
 }
 
 /// One snapshot.
@@ -38,6 +45,8 @@ pub struct SourceStats {
     pub source: SourceName,
     /// Packs and lists that its snapshots need, each counted once, and no other source's.
     pub live: Tally,
+    /// Stored bytes of these packs that nothing refers to; `None` = not asked for, or not known.
+    pub dead: Option<u64>,
     /// Its snapshots, oldest first.
     pub snapshots: Vec<SnapshotStats>,
 }
@@ -55,6 +64,10 @@ pub struct Outcome {
     pub marked: Tally,
     /// Packs and lists that nothing names and that are not marked: `prune` marks them, unless a shipment is under way.
     pub waste: Tally,
+    /// Bytes within live packs that nothing refers to; `None` = not asked for, or not known.
+    pub dead: Option<Dead>,
+    /// Why they are not known.
+    pub dead_unknown: Option<String>,
     /// Everything else: manifests, pins, verdicts, marks, records.
     pub others: Tally,
     /// By source.
@@ -63,7 +76,7 @@ pub struct Outcome {
     pub unreadable: Vec<String>,
 }
 
-/// Counts. Nothing is changed; what is shared by blobs within one pack is not told apart.
+/// Counts. Nothing is changed; a snapshot needs a whole pack also where it refers to a part of it.
 ///
 /// # Errors
 /// [`Error::Absent`] when the repository knows no such node or source; what the store gives.
@@ -91,9 +104,11 @@ pub fn run(ctx: &Context, options: &Options) -> Result<Outcome, Error> {
     let mut by_source = vec![Tally::default(); names.len()];
     let [mut live, mut shared, mut marked, mut waste] = [Tally::default(); 4];
     let others = Tally { objects: inventory.others.0, bytes: inventory.others.1 };
+    let mut looking = options.dead.then(|| work_folder(ctx).map(dead::Looking::new)).transpose()?;
     let mut groups = inventory.groups()?;
     while let Some(group) = groups.next()? {
         let Some(size) = group.listed.map(|listed| listed.size) else { continue };
+        looking.as_mut().map_or(Ok(()), |looking| looking.take(&group))?;
         match group.named {
             Some((first, last)) => {
                 live.add(size);
@@ -106,14 +121,21 @@ pub fn run(ctx: &Context, options: &Options) -> Result<Outcome, Error> {
             None => marked.add(size),
         }
     }
+    let counted = looking.map(|looking| looking.count(ctx, &remote, node, names.len())).transpose()?;
+    let (dead, dead_by_source, dead_unknown) = match counted {
+        Some(Ok((dead, by_source))) => (Some(dead), by_source.into_iter().map(Some).collect(), None),
+        Some(Err(why)) => (None, Vec::new(), Some(why)),
+        None => (None, Vec::new(), None),
+    };
     let mut sources: Vec<SourceStats> = Vec::new();
-    for (source, live) in names.iter().zip(by_source) {
+    for (place, (source, live)) in names.iter().zip(by_source).enumerate() {
         let of_source = ids.iter().zip(&unique).filter(|((name, _), _)| name == *source);
         let snapshots = of_source.filter_map(|(id, unique)| {
             let stored_bytes = catalogue.snapshots.get(*id)?.head.stored_bytes;
             Some(SnapshotStats { id: id.1, stored_bytes, unique: *unique })
         });
-        sources.push(SourceStats { source: (*source).clone(), live, snapshots: snapshots.collect() });
+        let dead = dead_by_source.get(place).copied().flatten();
+        sources.push(SourceStats { source: (*source).clone(), live, dead, snapshots: snapshots.collect() });
     }
     if let Some(wanted) = &options.source {
         sources.retain(|source| source.source == *wanted);
@@ -121,5 +143,5 @@ pub fn run(ctx: &Context, options: &Options) -> Result<Outcome, Error> {
             return Err(Error::Absent(format!("the repository holds nothing of the source `{wanted}` of {node}")));
         }
     }
-    Ok(Outcome { node: node.clone(), live, shared, marked, waste, others, sources, unreadable })
+    Ok(Outcome { node: node.clone(), live, shared, marked, waste, dead, dead_unknown, others, sources, unreadable })
 }
