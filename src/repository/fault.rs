@@ -115,6 +115,9 @@ impl Fault {
             Self::Refused(refusal) => refusal.is_passing(),
             Self::NoCredential(none) => none.passing,
             Self::Wavering | Self::Cut { .. } | Self::Broken { .. } => true,
+            // The file that was being written has gone under its temporary name: it stood still for so long that a prune took it for that of
+            // a writer who had died. An object that is not there is `Absent`.
+            Self::Io(io::ErrorKind::NotFound, _) => true,
             _ => false,
         }
     }

@@ -203,6 +203,8 @@ fn step(call: &Call) -> Option<String> {
     let what = match call.name.as_str() {
         "linkat" => "create",
         "openat" if call.text.contains("O_DIRECTORY") => "list",
+        // Prune takes the file away that it has begun to write, and it writes it again.
+        "openat" if kind == "pack" && call.text.contains("O_CREAT") => "begin",
         "openat" if (kind == "body" || kind == "head") && !call.text.contains("O_CREAT") => "read",
         _ => return None,
     };
@@ -226,9 +228,10 @@ fn stop_at(run: &mut Stepped, number: usize) -> Option<String> {
 }
 
 /// Every step of a run that writes a manifest.
-const COMMITTING: [&str; 9] = [
+const COMMITTING: [&str; 10] = [
     "list prune",
     "list packs",
+    "begin pack",
     "create pack",
     "create list",
     "create body, after the body",

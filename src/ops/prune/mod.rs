@@ -101,8 +101,8 @@ pub fn run(ctx: &Context, options: &Options, planned: &Plan) -> Result<Outcome, 
     obstacle::check(ctx, inventory.name(ctx, &remote, node, &second, &would_go)?)?;
     let sweep = Sweep { ctx, remote: &remote, node, now: clock.now, newest_head, files, dry_run: options.dry_run };
     sweep.run(inventory.groups()?, &mut outcome)?;
-    bucket::ask(&remote, node, options.dry_run, &mut outcome)?;
     remove_remnants(&remote, node, clock.now, options.dry_run, &mut outcome)?;
+    bucket::ask(&remote, node, options.dry_run, &mut outcome)?;
     Ok(outcome)
 }
 
