@@ -2,7 +2,8 @@
 //!
 //! What enters the program through here a test can hold still: [`clock`], [`random`], [`environment`], [`machine`], [`stop`].
 //! What keeps memory bounded while the data grows: [`sorter`] (an external merge sort), [`table`] (a hash table on disk),
-//! [`spool`] (records on disk that are read several times), [`ordered`] (parallel work whose results come in order, with a bound on what is in flight), [`buffer`].
+//! [`spool`] (records that are read several times; [`positioned`] reads one file from several places), [`ordered`] (parallel work whose
+//! results come in order, with a bound on what is in flight), [`buffer`].
 //! What touches files: [`file`] (atomic writes), [`folder`] (an open folder that no symbolic link leads out of), [`tree`],
 //! [`lock`]; and [`space`] says how much room there is. [`terminal`] asks a person for a secret, and [`secret_file`] reads one.
 

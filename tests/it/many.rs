@@ -95,6 +95,12 @@ fn listing_many_snapshots_takes_one_listing_and_the_heads_that_are_not_cached() 
     // The marker is read each time.
     assert_eq!(requests(&list), (1, 1 + SNAPSHOTS as usize));
     assert_eq!(requests(&list), (1, 1));
+    // More than is sorted in memory, and nothing was made for it; where there is a folder for it, it is used.
+    let work = node.path("local/.windlass/work");
+    assert!(!work.exists());
+    fs::create_dir_all(&work).unwrap();
+    assert_eq!(requests(&list), (1, 1));
+    assert_eq!(fs::read_dir(&work).unwrap().count(), 0);
     // Its second listing is that of the verdicts; it reads the marker twice, the node file, and that there is no higher one.
     assert_eq!(requests(&|ctx| drop(ops::status::run(ctx).unwrap())), (2, 4));
 }
