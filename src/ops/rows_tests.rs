@@ -47,7 +47,7 @@ fn rows_come_in_order_wherever_they_lie_and_as_often_as_they_are_asked_for() {
 fn the_row_of_a_local_copy_is_there_once() {
     let (local, shipped) = (row("a", 1, None), row("a", 1, Some(1)));
     let id = (local.source.clone(), local.id);
-    let mut writer = RowsWriter::new(Path::new("/nonexistent"), by_id(&[local.clone()]));
+    let mut writer = RowsWriter::new(Path::new("/nonexistent"), by_id(std::slice::from_ref(&local)));
     assert_eq!((writer.take_local(&id), writer.take_local(&id)), (Some(local), None));
     writer.push(shipped.clone()).unwrap();
     assert_eq!(all(&writer.finish().unwrap()), [shipped]);

@@ -141,7 +141,7 @@ const FLAT: u64 = 2 << 20;
 /// What looks at every snapshot, and how many bytes more it may take in all.
 ///
 /// `list` and `status` hold one snapshot at a time: what is listed and the lines that are shown lie sorted on disk. `prune` holds the
-/// decision on each snapshot with its reasons, because any of them may be needed by another and nothing is deleted before all are judged;
+/// decision on each snapshot with its reasons, because retention weighs them against each other and nothing is deleted before all are judged;
 /// `stats` holds the figures of each, which are its answer. Both hold the manifest heads (about 600 bytes, texts included) and what is listed
 /// of each (about 200). Of all else, objects above all, nothing may stay. Their limits are what was measured and a third more, for the noise
 /// of the allocator.
