@@ -1,19 +1,22 @@
 //! `windlass list`.
 
+use std::cell::RefCell;
+
 use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
+use serde::ser::{Error as _, SerializeSeq, Serializer};
 
 use super::args::Node;
 use super::context::Program;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::human;
-use super::table::{Align, Table};
+use super::table::{Align, Columns};
 use crate::format::names::{NodeName, SourceName};
 use crate::ops::catalogue::Finding;
 use crate::ops::error::chain;
-use crate::ops::snapshots::{DAMAGED_MANIFEST, Place, Row, View};
+use crate::ops::snapshots::{DAMAGED_MANIFEST, Place, Row, Rows, View};
 use crate::ops::undo::Undo;
 use crate::ops::{Context, Error};
 
@@ -31,7 +34,7 @@ pub(super) struct List {
 struct Document<'a> {
     node: &'a NodeName,
     time: Timestamp,
-    snapshots: &'a [Row],
+    snapshots: Streamed<'a>,
     undo: &'a [Undo],
     /// What is not as it should be in the repository.
     findings: Vec<ShownFinding<'a>>,
@@ -39,6 +42,30 @@ struct Document<'a> {
     strange: &'a [String],
     /// Why the repository was not read, when it was not.
     unreachable: Option<String>,
+}
+
+/// Snapshots that are read while the document is printed.
+struct Streamed<'a> {
+    rows: &'a Rows,
+    /// Why they could not be read to the end.
+    failure: RefCell<Option<Error>>,
+}
+
+impl Serialize for Streamed<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(Some(self.rows.len()))?;
+        for row in self.rows {
+            match row {
+                Ok(row) => list.serialize_element(&row)?,
+                Err(error) => {
+                    let text = chain(&error);
+                    *self.failure.borrow_mut() = Some(error);
+                    return Err(S::Error::custom(text));
+                }
+            }
+        }
+        list.end()
+    }
 }
 
 #[derive(Serialize)]
@@ -67,26 +94,29 @@ impl List {
             return Err(Error::Absent(format!("neither the configuration nor a snapshot of {node} knows a source `{source}`")).into());
         }
         if program.output.json {
-            program.output.document("list", &document(node, ctx.clock.now(), &view));
+            let document = document(node, ctx.clock.now(), &view);
+            // What else could fail is plain JSON.
+            let _ = program.output.long_document("list", &document);
+            document.snapshots.failure.into_inner().map_or(Ok(()), Err)?;
         } else {
-            print(program, ctx, node, &view);
+            print(program, ctx, node, &view)?;
         }
-        let exit = exit(&view);
+        let exit = exit(&view)?;
         Ok(if exit == Exit::Done && marked.is_err() { Exit::Partly } else { exit })
     }
 }
 
 /// Damage goes before a repository that could not be read.
-fn exit(view: &View) -> Exit {
-    let unreadable = view.unreachable.as_ref().is_some_and(Error::is_damage);
-    let is_damaged = |row: &Row| row.problems.iter().any(|problem| problem.kind == DAMAGED_MANIFEST);
-    if unreadable || view.findings.iter().any(|finding| !finding.unknown) || view.rows.iter().any(is_damaged) {
-        Exit::Damage
-    } else if view.unreachable.is_some() {
-        Exit::Partly
-    } else {
-        Exit::Done
+fn exit(view: &View) -> Result<Exit, Error> {
+    let mut is_damaged = view.unreachable.as_ref().is_some_and(Error::is_damage) || view.findings.iter().any(|finding| !finding.unknown);
+    for row in &view.rows {
+        is_damaged |= row?.problems.iter().any(|problem| problem.kind == DAMAGED_MANIFEST);
     }
+    Ok(match &view.unreachable {
+        _ if is_damaged => Exit::Damage,
+        Some(_) => Exit::Partly,
+        None => Exit::Done,
+    })
 }
 
 fn document<'a>(node: &'a NodeName, time: Timestamp, view: &'a View) -> Document<'a> {
@@ -99,7 +129,7 @@ fn document<'a>(node: &'a NodeName, time: Timestamp, view: &'a View) -> Document
     Document {
         node,
         time,
-        snapshots: &view.rows,
+        snapshots: Streamed { rows: &view.rows, failure: RefCell::default() },
         undo: &view.undo,
         findings: view.findings.iter().map(finding).collect(),
         strange: &view.strange,
@@ -107,35 +137,31 @@ fn document<'a>(node: &'a NodeName, time: Timestamp, view: &'a View) -> Document
     }
 }
 
-pub(super) fn print(program: &Program, ctx: &Context, node: &NodeName, view: &View) {
+/// The columns of the table of snapshots.
+const COLUMNS: [(&str, Align); 8] = [
+    ("SNAPSHOT", Align::Left),
+    ("TIME", Align::Left),
+    ("AGE", Align::Right),
+    ("WHERE", Align::Left),
+    ("FILES", Align::Right),
+    ("SIZE", Align::Right),
+    ("STORED", Align::Right),
+    ("PROBLEMS", Align::Left),
+];
+
+pub(super) fn print(program: &Program, ctx: &Context, node: &NodeName, view: &View) -> Result<(), Error> {
     let (output, now, zone) = (&program.output, ctx.clock.now(), ctx.clock.zone());
     if view.rows.is_empty() {
         output.note(format!("there is no snapshot of {node} yet; `windlass backup SOURCE` takes and ships one"));
     } else {
-        let columns = [
-            ("SNAPSHOT", Align::Left),
-            ("TIME", Align::Left),
-            ("AGE", Align::Right),
-            ("WHERE", Align::Left),
-            ("FILES", Align::Right),
-            ("SIZE", Align::Right),
-            ("STORED", Align::Right),
-            ("PROBLEMS", Align::Left),
-        ];
-        let mut table = Table::new(columns);
+        let mut columns = Columns::new(COLUMNS);
         for row in &view.rows {
-            table.row([
-                format!("{}/{}", row.source, row.id),
-                human::time(row.time, &zone),
-                human::age(now.duration_since(row.time)),
-                place(row.place).into(),
-                human::number(row.files),
-                human::bytes(row.bytes),
-                human::bytes_or_dash(row.stored_bytes),
-                wrong(row),
-            ]);
+            columns.measure(&cells(&row?, now, &zone));
         }
-        table.lines().iter().for_each(|line| output.line(line));
+        output.line(columns.titles());
+        for row in &view.rows {
+            output.line(columns.line(&cells(&row?, now, &zone)));
+        }
     }
     view.undo.iter().for_each(|undo| output.line(undo_line(undo, &zone)));
     for finding in &view.findings {
@@ -146,6 +172,20 @@ pub(super) fn print(program: &Program, ctx: &Context, node: &NodeName, view: &Vi
     if let Some(error) = &view.unreachable {
         output.warning(format!("only what is local is shown: {}", chain(error)));
     }
+    Ok(())
+}
+
+fn cells(row: &Row, now: Timestamp, zone: &jiff::tz::TimeZone) -> [String; 8] {
+    [
+        format!("{}/{}", row.source, row.id),
+        human::time(row.time, zone),
+        human::age(now.duration_since(row.time)),
+        place(row.place).into(),
+        human::number(row.files),
+        human::bytes(row.bytes),
+        human::bytes_or_dash(row.stored_bytes),
+        wrong(row),
+    ]
 }
 
 /// What can be undone, or done again.

@@ -2,6 +2,7 @@ use super::*;
 use crate::format::head::ProblemCount;
 use crate::ops::Error;
 use serde_json::json;
+use std::collections::BTreeMap;
 
 fn row() -> Row {
     let id: crate::format::snapshot_id::SnapshotId = "20261123T000000123Z".parse().unwrap();
@@ -22,9 +23,13 @@ fn row() -> Row {
     }
 }
 
+fn view() -> View {
+    View { rows: Rows::from(BTreeMap::from([((row().source, row().id), row())])), ..View::default() }
+}
+
 #[test]
 fn the_json_of_a_snapshot_has_the_documented_keys() {
-    let view = View { rows: vec![row()], ..View::default() };
+    let view = view();
     let node = "n".parse().unwrap();
     let json = serde_json::to_value(document(&node, row().time, &view)).unwrap();
     let snapshot = json!({
@@ -33,19 +38,21 @@ fn the_json_of_a_snapshot_has_the_documented_keys() {
     });
     assert_eq!(json["snapshots"], json!([snapshot]));
     assert_eq!(json["unreachable"], json!(null));
+    let none = View::default();
+    assert_eq!(serde_json::to_value(document(&node, row().time, &none)).unwrap()["snapshots"], json!([]));
 }
 
 #[test]
 fn a_repository_that_cannot_be_read_makes_the_list_partial_and_damage_goes_before() {
-    let mut view = View { rows: vec![row()], ..View::default() };
-    assert_eq!(exit(&view), Exit::Done);
+    let mut view = view();
+    assert_eq!(exit(&view).unwrap(), Exit::Done);
     view.unreachable = Some(Error::Absent("there is none".into()));
-    assert_eq!(exit(&view), Exit::Partly);
+    assert_eq!(exit(&view).unwrap(), Exit::Partly);
     let finding = |unknown| Finding { object: "x".into(), snapshot: None, problem: "y".into(), unknown };
     view.findings.push(finding(true));
-    assert_eq!(exit(&view), Exit::Partly);
+    assert_eq!(exit(&view).unwrap(), Exit::Partly);
     view.findings.push(finding(false));
-    assert_eq!(exit(&view), Exit::Damage);
+    assert_eq!(exit(&view).unwrap(), Exit::Damage);
 }
 
 #[test]

@@ -126,19 +126,30 @@ impl Output {
         Stream(self)
     }
 
-    /// A JSON document of this kind, such as `list`.
+    /// A JSON document of this kind, such as `show`.
     pub(super) fn document<T: Serialize>(&self, kind: &str, body: &T) {
+        self.long_document(kind, body).unwrap_or_else(|error| unreachable!("what is printed is plain JSON: {error}"));
+    }
+
+    /// A JSON document of this kind, such as `list`, whose body is read while it is printed.
+    ///
+    /// # Errors
+    /// What the body gives; the document is cut off there.
+    pub(super) fn long_document<T: Serialize>(&self, kind: &str, body: &T) -> Result<(), serde_json::Error> {
         let document = Document { schema: schema(kind), body };
         // As it is made: a document may tell of thousands of snapshots.
-        let _ = self.write_data(|writer| {
+        let written = self.write_data(|writer| {
             let mut writer = BufWriter::new(writer);
-            match serde_json::to_writer(&mut writer, &document) {
-                Err(error) if !error.is_io() => unreachable!("what is printed is plain JSON: {error}"),
-                outcome => outcome?,
-            }
+            let made = match serde_json::to_writer(&mut writer, &document) {
+                Err(error) if error.is_io() => return Err(error.into()),
+                made => made,
+            };
             writer.write_all(b"\n")?;
-            writer.flush()
+            writer.flush()?;
+            Ok(made)
         });
+        // Why nothing can be printed any more is kept and told at the end.
+        written.unwrap_or(Ok(()))
     }
 
     /// Something that was done, for a person; not with `-q`, and not with `--json`, where the document says it.

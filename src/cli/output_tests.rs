@@ -56,6 +56,25 @@ fn data_and_what_is_said_beside_it_never_mix() {
 }
 
 #[test]
+fn a_document_whose_body_fails_on_the_way_says_so_and_printing_goes_on() {
+    struct Broken;
+    impl Serialize for Broken {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            use serde::ser::{Error, SerializeSeq};
+            let mut list = serializer.serialize_seq(None)?;
+            list.serialize_element("first")?;
+            Err(S::Error::custom("the second cannot be read"))
+        }
+    }
+    let (output, data, _) = papers(true, Verbosity::Normal);
+    let error = output.long_document("test", &std::collections::BTreeMap::from([("list", Broken)])).unwrap_err();
+    assert!(error.to_string().contains("the second cannot be read"), "{error}");
+    output.line("after it");
+    assert_eq!(data.text(), "{\"schema\":\"windlass.test/1\",\"list\":[\"first\"\nafter it\n");
+    output.finish().unwrap();
+}
+
+#[test]
 fn with_json_every_line_on_either_side_is_json_with_its_schema_or_event() {
     let (output, data, aside) = papers(true, Verbosity::Verbose);
     output.document("list", &serde_json::json!({ "snapshots": [] }));

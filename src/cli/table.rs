@@ -7,40 +7,63 @@ pub(super) enum Align {
     Right,
 }
 
-/// A table of texts with a line of titles.
+/// The columns of a table whose lines are not all held: each is measured first, then each is printed.
 #[derive(Debug)]
-pub(super) struct Table {
-    align: Vec<Align>,
-    rows: Vec<Vec<String>>,
+pub(super) struct Columns<const N: usize> {
+    columns: [(&'static str, Align); N],
+    widths: [usize; N],
 }
 
-impl Table {
-    /// A table with these titles.
-    pub(super) fn new<const N: usize>(columns: [(&str, Align); N]) -> Self {
-        Self {
-            align: columns.iter().map(|(_, align)| *align).collect(),
-            rows: vec![columns.iter().map(|(title, _)| (*title).to_owned()).collect()],
+impl<const N: usize> Columns<N> {
+    /// Columns with these titles.
+    pub(super) fn new(columns: [(&'static str, Align); N]) -> Self {
+        Self { widths: columns.map(|(title, _)| title.chars().count()), columns }
+    }
+
+    /// Makes room for a line.
+    pub(super) fn measure(&mut self, cells: &[String; N]) {
+        for (width, cell) in self.widths.iter_mut().zip(cells) {
+            *width = (*width).max(cell.chars().count());
         }
     }
 
+    /// The line of titles.
+    pub(super) fn titles(&self) -> String {
+        self.line(&self.columns.map(|(title, _)| title.to_owned()))
+    }
+
+    /// A line, without spaces at its end.
+    pub(super) fn line(&self, cells: &[String; N]) -> String {
+        let cells = cells.iter().zip(&self.widths).zip(&self.columns).map(|((cell, width), (_, align))| match align {
+            Align::Left => format!("{cell:<width$}"),
+            Align::Right => format!("{cell:>width$}"),
+        });
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    }
+}
+
+/// A table of texts with a line of titles.
+#[derive(Debug)]
+pub(super) struct Table<const N: usize> {
+    columns: Columns<N>,
+    rows: Vec<[String; N]>,
+}
+
+impl<const N: usize> Table<N> {
+    /// A table with these titles.
+    pub(super) fn new(columns: [(&'static str, Align); N]) -> Self {
+        Self { columns: Columns::new(columns), rows: Vec::new() }
+    }
+
     /// Adds a line.
-    pub(super) fn row<const N: usize>(&mut self, cells: [String; N]) {
-        assert_eq!(N, self.align.len(), "a line has a cell for each column");
-        self.rows.push(cells.into());
+    pub(super) fn row(&mut self, cells: [String; N]) {
+        self.columns.measure(&cells);
+        self.rows.push(cells);
     }
 
     /// The lines, without spaces at their ends.
     pub(super) fn lines(&self) -> Vec<String> {
-        let width = |column: usize| self.rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-        let widths: Vec<usize> = (0..self.align.len()).map(width).collect();
-        let line = |row: &Vec<String>| {
-            let cells = row.iter().zip(&widths).zip(&self.align).map(|((cell, width), align)| match align {
-                Align::Left => format!("{cell:<width$}"),
-                Align::Right => format!("{cell:>width$}"),
-            });
-            cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-        };
-        self.rows.iter().map(line).collect()
+        std::iter::once(self.columns.titles()).chain(self.rows.iter().map(|row| self.columns.line(row))).collect()
     }
 }
 

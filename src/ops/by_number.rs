@@ -1,6 +1,6 @@
 //! What the store lists under the numbers of one snapshot's manifest.
 
-use super::catalogue::Stored;
+use super::listed::Stored;
 
 /// Objects by number, ascending. Nearly every snapshot has one, which takes no memory of its own: there may be thousands of snapshots.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

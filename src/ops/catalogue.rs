@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::ops::ControlFlow;
 
-use super::by_number::ByNumber;
 use super::context::Context;
-use super::damage::{MISSING, Problem};
+use super::damage::Problem;
+use super::listed::Numbers;
+use super::manifests::{Manifests, number_of};
 use super::node::Remote;
 use super::{Error, state::State};
 use crate::format::FormatError;
@@ -66,34 +67,6 @@ pub struct Catalogue {
     pub findings: Vec<Finding>,
 }
 
-/// What a listing tells of an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stored {
-    /// Its stored length in bytes.
-    pub size: u64,
-    /// When it was stored, by the store's clock.
-    pub modified: jiff::Timestamp,
-}
-
-/// The listed manifests of one snapshot, by number.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Numbers {
-    /// Heads.
-    pub heads: ByNumber,
-    /// Bodies.
-    pub bodies: ByNumber,
-}
-
-impl Numbers {
-    /// All numbers, from the lowest.
-    pub fn all(&self) -> BTreeSet<u32> {
-        self.heads.numbers().chain(self.bodies.numbers()).collect()
-    }
-}
-
-/// Manifests by snapshot.
-type Listed = BTreeMap<(SourceName, SnapshotId), Numbers>;
-
 impl Catalogue {
     /// Lists the manifests of a node, and reads the heads that are not cached yet.
     ///
@@ -112,47 +85,16 @@ impl Catalogue {
     }
 
     fn gather(ctx: &Context, remote: &Remote, node: &NodeName, source: Option<&SourceName>, keeps: bool) -> Result<Self, Error> {
-        let prefix = match source {
-            Some(source) => format!("{node}/manifests/{source}/"),
-            None => format!("{node}/manifests/"),
-        };
         let mut catalogue = Self::default();
-        let listed = list(remote, &prefix, &mut |key| catalogue.findings.push(Finding::unknown(key)))?;
-        let mut doubtful = Vec::new();
-        for (key, numbers) in &listed {
-            if !catalogue.take(ctx, remote, node, key, numbers, keeps)? {
-                doubtful.push(key.clone());
-            }
-        }
-        catalogue.listed = listed;
-        // A listing is no instant: a manifest may have been written or removed while it went on. Only what a fresh one still shows counts.
-        while !doubtful.is_empty() {
-            ctx.stop.check()?;
-            let mut fresh = list(remote, &prefix, &mut |_| ())?;
-            let mut still = Vec::new();
-            for key in doubtful {
-                let numbers = fresh.remove(&key);
-                if catalogue.listed.get(&key) == numbers.as_ref() {
-                    continue;
-                }
-                catalogue.drop(&key);
-                let Some(numbers) = numbers else { continue };
-                if !catalogue.take(ctx, remote, node, &key, &numbers, keeps)? {
-                    still.push(key.clone());
-                }
-                catalogue.listed.insert(key, numbers);
-            }
-            doubtful = still;
-        }
+        let unknown = Manifests { ctx, remote, node, source, keeps }.each(&mut |judged| {
+            catalogue.findings.extend(judged.findings);
+            catalogue.snapshots.extend(judged.shipped.map(|shipped| (judged.id.clone(), shipped)));
+            catalogue.listed.insert(judged.id, judged.numbers);
+            Ok(())
+        })?;
+        catalogue.findings.extend(unknown);
+        Finding::sort(&mut catalogue.findings);
         Ok(catalogue)
-    }
-
-    /// Forgets what was taken of a snapshot.
-    fn drop(&mut self, key: &(SourceName, SnapshotId)) {
-        let name = format!("{}/{}", key.0, key.1);
-        self.findings.retain(|finding| finding.snapshot.as_ref() != Some(&name));
-        self.snapshots.remove(key);
-        self.listed.remove(key);
     }
 
     /// The highest manifest number in use for an id, complete or not; 0 where there is none.
@@ -160,63 +102,9 @@ impl Catalogue {
         self.listed.get(key).and_then(|numbers| numbers.all().last().copied()).unwrap_or(0)
     }
 
-    /// Takes the manifests of one id: the highest complete number counts; a lower one does not hide that a higher one is damaged.
-    /// Gives whether all that was listed, and what it needs, is there.
-    fn take(
-        &mut self,
-        ctx: &Context,
-        remote: &Remote,
-        node: &NodeName,
-        key: &(SourceName, SnapshotId),
-        listed: &Numbers,
-        keeps: bool,
-    ) -> Result<bool, Error> {
-        let mut all_there = true;
-        for (n, stored) in listed.heads.iter().rev() {
-            let object = NodeKey::Head(key.0.clone(), key.1, n).of(node).to_string();
-            let head = match read_head(ctx, remote, &object, stored.size, keeps) {
-                Ok(head) => head,
-                Err(Error::Repository(error)) if error.is_absent() => {
-                    all_there = false;
-                    self.findings.push(Finding::damaged(object, key, MISSING.into()));
-                    continue;
-                }
-                Err(error) if error.is_damage() || matches!(error, Error::Unreadable { .. }) => {
-                    let unknown = !error.is_damage();
-                    self.findings.push(Finding { unknown, ..Finding::damaged(object, key, problem_of(&error)) });
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            if (&head.node, &head.source, head.id, head.n) != (node, &key.0, key.1, n) || head.repository != remote.marker.repository {
-                self.findings.push(Finding::damaged(object, key, "it speaks of another snapshot than its key".into()));
-                continue;
-            }
-            match listed.bodies.get(n) {
-                Some(body) if body.size == head.body.length => match self.snapshots.get_mut(key) {
-                    Some(shipped) => shipped.lower.push(head),
-                    None => drop(self.snapshots.insert(key.clone(), Shipped { head: Box::new(head), lower: Vec::new() })),
-                },
-                found => {
-                    let body = NodeKey::Body(key.0.clone(), key.1, n).of(node).to_string();
-                    let problem = match found {
-                        Some(body) => format!("it has {} bytes and should have {}", body.size, head.body.length),
-                        None => MISSING.to_owned(),
-                    };
-                    all_there &= found.is_some();
-                    self.findings.push(Finding::damaged(body, key, problem));
-                }
-            }
-        }
-        Ok(all_there)
-    }
-
     /// Whether a finding is about a number below the one that counts, which has taken its place: it is no loss.
     pub fn is_superseded(&self, finding: &Finding) -> bool {
-        let Some(Key::Of(_, NodeKey::Head(source, id, n) | NodeKey::Body(source, id, n))) = Key::parse(&finding.object) else {
-            return false;
-        };
-        self.snapshots.get(&(source, id)).is_some_and(|shipped| shipped.n() > n)
+        number_of(finding).is_some_and(|(id, n)| self.snapshots.get(&id).is_some_and(|shipped| shipped.n() > n))
     }
 
     /// The newest snapshot of a source.
@@ -231,23 +119,16 @@ impl Catalogue {
     }
 }
 
-/// Lists the manifests below a prefix; `unknown` is told of keys that are none.
-fn list(remote: &Remote, prefix: &str, unknown: &mut dyn FnMut(String)) -> Result<Listed, Error> {
-    let mut listed = Listed::new();
-    remote.store.list(prefix, &mut |object| {
-        let stored = Stored { size: object.size, modified: object.modified };
-        match Key::parse(&object.key) {
-            Some(Key::Of(_, NodeKey::Head(source, id, n))) => {
-                listed.entry((source, id)).or_default().heads.insert(n, stored);
-            }
-            Some(Key::Of(_, NodeKey::Body(source, id, n))) => {
-                listed.entry((source, id)).or_default().bodies.insert(n, stored);
-            }
-            _ => unknown(object.key),
+/// One shipped snapshot, without the others of its source in memory.
+pub(super) fn find(ctx: &Context, remote: &Remote, node: &NodeName, id: &(SourceName, SnapshotId)) -> Result<Option<Shipped>, Error> {
+    let mut found = None;
+    Manifests { ctx, remote, node, source: Some(&id.0), keeps: true }.each(&mut |judged| {
+        if judged.id == *id {
+            found = judged.shipped;
         }
-        ControlFlow::Continue(())
+        Ok(())
     })?;
-    Ok(listed)
+    Ok(found)
 }
 
 /// Numbers of the heads that are listed for each snapshot.
@@ -265,21 +146,23 @@ pub(super) fn list_heads(remote: &Remote, node: &NodeName) -> Result<Heads, Erro
     Ok(heads)
 }
 
-/// What is wrong, from an error that names the object too.
-fn problem_of(error: &Error) -> String {
-    match error {
-        Error::Damaged { problem, .. } => problem.clone(),
-        Error::Unreadable { cause, .. } => format!("it cannot be read: {}", super::error::chain(cause)),
-        other => super::error::chain(other),
-    }
-}
-
 impl Finding {
-    fn unknown(object: String) -> Self {
+    /// Puts findings in order: what belongs to no snapshot, then by source and snapshot, those of one snapshot as they were found.
+    pub(super) fn sort(findings: &mut [Self]) {
+        findings.sort_by(|a, b| a.place().cmp(&b.place()));
+    }
+
+    fn place(&self) -> Option<(&str, &str)> {
+        self.snapshot.as_deref().and_then(|snapshot| snapshot.split_once('/'))
+    }
+
+    /// An object that is none of ours.
+    pub(super) fn unknown(object: String) -> Self {
         Self { object, snapshot: None, problem: "unexpected: this program does not know what it is".into(), unknown: true }
     }
 
-    fn damaged(object: String, key: &(SourceName, SnapshotId), problem: String) -> Self {
+    /// An object of a snapshot that is not what it should be.
+    pub(super) fn damaged(object: String, key: &(SourceName, SnapshotId), problem: String) -> Self {
         Self { object, snapshot: Some(format!("{}/{}", key.0, key.1)), problem, unknown: false }
     }
 }
@@ -307,7 +190,7 @@ fn names_in(folder: &std::path::Path) -> Result<Vec<String>, Error> {
 }
 
 /// A head, from the cache when this very object has been read before: objects never change. `keeps`: whether it is cached now.
-fn read_head(ctx: &Context, remote: &Remote, key: &str, size: u64, keeps: bool) -> Result<Head, Error> {
+pub(super) fn read_head(ctx: &Context, remote: &Remote, key: &str, size: u64, keeps: bool) -> Result<Head, Error> {
     let cached = cache_path(ctx, remote, key);
     if let Some(path) = &cached
         && let Ok(text) = fs::read(path)

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::catalogue::{Catalogue, Numbers, Shipped};
+use super::catalogue::{Catalogue, Shipped};
 use super::copies::{self, Copies};
 use super::event::Event;
+use super::listed::Numbers;
 use super::locks::{self, Waiting};
 use super::name::{SnapshotName, Which};
 use super::node::Remote;
@@ -107,8 +108,12 @@ pub fn plan(ctx: &Context, name: &SnapshotName, options: &Options) -> Result<Pla
         None => std::collections::BTreeSet::new(),
     };
     let gone = |row: &Row| row.place == Place::Shipped && being_removed.contains(&row.id);
-    let others = view.rows.iter().filter(|row| row.id != target.id && !row.future && !gone(row));
-    let last_sound = !stays && !others.into_iter().any(|row| row.problems.is_empty());
+    let mut last_sound = !stays;
+    for row in &view.rows {
+        let row = row?;
+        let is_other = row.id != target.id && !row.future && !gone(&row);
+        last_sound &= !(is_other && row.problems.is_empty());
+    }
     let bytes_there = target.shipped.as_ref().map(|(_, there)| there.head.bytes);
     let plan = Plan {
         bytes: target.here.as_ref().and_then(|here| here.bytes).or(bytes_there).unwrap_or(0),

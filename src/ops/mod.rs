@@ -4,6 +4,8 @@
 //! A test drives a verb with an in-memory store, a fixed clock and a temporary folder.
 //!
 //! The two tiers: [`copies`] are the snapshots on the node's disk, [`catalogue`] is what a repository holds; [`snapshots`] is both together.
+//! However many there are: [`listed`] sorts a listing on disk, [`manifests`] judges one snapshot at a time, [`rows`] keeps them to be shown,
+//! and [`tally`] is what they come to.
 //! The way out: [`snapshot`] takes a local copy, [`ship`] brings it into the repository, [`backup`] does both.
 //! The way back: [`fetch`] puts files in a folder, [`restore`] makes the source hold the snapshot.
 //! Proof: [`verify`], and [`key_check`] of an identity; [`heal`] makes damaged snapshots and copies sound again; [`status`] says what is late or wrong.
@@ -43,9 +45,11 @@ mod inventory;
 pub mod key_check;
 pub mod keys;
 mod last_failure;
+pub mod listed;
 pub mod lists;
 pub mod locks;
 mod lost;
+mod manifests;
 mod marks;
 pub mod name;
 pub mod node;
@@ -61,6 +65,7 @@ mod removals;
 pub mod restore;
 pub mod retention;
 pub mod retire;
+mod rows;
 mod scratch;
 pub mod ship;
 pub mod show;
@@ -72,6 +77,7 @@ mod standing;
 pub mod state;
 pub mod stats;
 pub mod status;
+mod tally;
 pub mod undo;
 pub mod verify;
 mod work;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use super::catalogue::Numbers;
+use super::listed::Numbers;
 use super::node::Remote;
 use super::{Context, Error};
 use crate::format::key::{Key, NodeKey};
@@ -21,7 +21,15 @@ type Id = (SourceName, SnapshotId);
 /// # Errors
 /// What the store gives.
 pub(super) fn of_node(remote: &Remote, node: &NodeName) -> Result<BTreeSet<Id>, Error> {
-    listed(remote, &format!("{node}/removed/"))
+    listed(remote, &format!("{node}/removed/"), &|_| true)
+}
+
+/// Those of these snapshots that are recorded as removed.
+///
+/// # Errors
+/// What the store gives.
+pub(super) fn among(remote: &Remote, node: &NodeName, wanted: &BTreeSet<Id>) -> Result<BTreeSet<Id>, Error> {
+    listed(remote, &format!("{node}/removed/"), &|id| wanted.contains(id))
 }
 
 /// Ids of a source that are recorded as removed.
@@ -29,13 +37,15 @@ pub(super) fn of_node(remote: &Remote, node: &NodeName) -> Result<BTreeSet<Id>, 
 /// # Errors
 /// What the store gives.
 pub(super) fn of_source(remote: &Remote, node: &NodeName, source: &SourceName) -> Result<BTreeSet<SnapshotId>, Error> {
-    Ok(listed(remote, &format!("{node}/removed/{source}/"))?.into_iter().map(|(_, id)| id).collect())
+    Ok(listed(remote, &format!("{node}/removed/{source}/"), &|_| true)?.into_iter().map(|(_, id)| id).collect())
 }
 
-fn listed(remote: &Remote, prefix: &str) -> Result<BTreeSet<Id>, Error> {
+fn listed(remote: &Remote, prefix: &str, is_wanted: &dyn Fn(&Id) -> bool) -> Result<BTreeSet<Id>, Error> {
     let mut ids = BTreeSet::new();
     remote.store.list(prefix, &mut |object| {
-        if let Some(Key::Of(_, NodeKey::Removed(source, id))) = Key::parse(&object.key) {
+        if let Some(Key::Of(_, NodeKey::Removed(source, id))) = Key::parse(&object.key)
+            && is_wanted(&(source.clone(), id))
+        {
             ids.insert((source, id));
         }
         ControlFlow::Continue(())

@@ -59,7 +59,8 @@ pub fn run(ctx: &Context, name: &SnapshotName, node: Option<&NodeName>) -> Resul
     let found = Found::look_up(ctx, node, name)?;
     let standing = Standing::of(&found);
     let view = View::read(ctx, node, Some(&found.source))?;
-    let row = view.rows.into_iter().find(|row| row.id == found.id);
+    // What cannot be read is no other row.
+    let row = view.rows.iter().find(|row| row.as_ref().map_or(true, |row| row.id == found.id)).transpose()?;
     let row = row.ok_or_else(|| Error::Absent(format!("{} has just been removed", found.name())))?;
     let body = match &found.shipped {
         Some((remote, shipped)) => Some(standing.judge(read_body(remote, shipped))?),

@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
-use serde::Serialize;
-
-use super::catalogue::{Catalogue, Finding, Shipped};
+use super::catalogue::{self, Catalogue, Finding, Shipped};
 use super::copies::{BrokenCopy, Copies, Copy, FUTURE, sources_with_copies};
 use super::error::chain;
 use super::event::Event;
+use super::listed::Id;
+use super::manifests::Manifests;
 use super::name::{SnapshotName, Which};
 use super::node::Remote;
 use super::origin::Origin;
+use super::rows::RowsWriter;
+pub use super::rows::{Place, Row, Rows};
 use super::undo::{self, Undo};
+use super::work::folder_to_look;
 use super::{Context, Error, lost, verify};
 use crate::format::head::{Head, ProblemCount};
 use crate::format::names::{NodeName, SourceName};
@@ -21,60 +23,17 @@ use crate::format::snapshot_id::SnapshotId;
 /// The kind of problem of a snapshot whose local copy is known to be damaged.
 pub const DAMAGED_COPY: &str = "damaged local copy";
 
+/// Most snapshots that are named when a name fits more than one.
+const FITTING_NAMED: usize = 8;
+
 /// The kind of problem of a snapshot whose manifest in the repository is known to be damaged.
 pub const DAMAGED_MANIFEST: &str = "damaged manifest";
-
-/// Where a snapshot is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Place {
-    /// On the node only.
-    Local,
-    /// In the repository only.
-    Shipped,
-    /// On the node and in the repository.
-    Both,
-}
-
-/// One snapshot, as `list` shows it.
-#[derive(Clone, Debug, Serialize)]
-pub struct Row {
-    /// Its id.
-    pub id: SnapshotId,
-    /// The node that took it.
-    pub node: NodeName,
-    /// Its source.
-    pub source: SourceName,
-    /// The source's kind.
-    pub kind: String,
-    /// The instant it was taken.
-    pub time: Timestamp,
-    /// Where it is.
-    #[serde(rename = "where")]
-    pub place: Place,
-    /// Regular files and hard links.
-    pub files: u64,
-    /// Their bytes.
-    pub bytes: u64,
-    /// Stored bytes it needs in the repository; `None` when it is not there.
-    pub stored_bytes: Option<u64>,
-    /// Stored bytes it added to the repository; `None` when it is not there.
-    pub added_bytes: Option<u64>,
-    /// What went wrong while it was taken; empty when sound.
-    pub problems: Vec<ProblemCount>,
-    /// Whether its id is more than a day ahead of the clock.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub future: bool,
-    /// Number of the manifest that counts in the repository; `None` when it is not there.
-    #[serde(skip)]
-    pub manifest: Option<u32>,
-}
 
 /// All snapshots of a node in both tiers.
 #[derive(Debug, Default)]
 pub struct View {
     /// The snapshots, by source, oldest first.
-    pub rows: Vec<Row>,
+    pub rows: Rows,
     /// Undos of this node.
     pub undo: Vec<Undo>,
     /// What is not as it should be in the repository.
@@ -122,33 +81,20 @@ impl View {
         source: Option<&SourceName>,
         open: fn(&Context) -> Result<Remote, Error>,
     ) -> Result<Self, Error> {
-        let mut view = Self::default();
-        let mut rows: BTreeMap<(SourceName, SnapshotId), Row> = BTreeMap::new();
         let is_local = has_local_tier(ctx, node);
-        if is_local {
-            view.local(ctx, source, &mut rows)?;
-        }
+        let (mut view, local) = if is_local { Self::local(ctx, source)? } else { Default::default() };
         let node = node.unwrap_or(&ctx.node);
-        let read = open(ctx).and_then(|remote| Ok((Catalogue::read(ctx, &remote, node, source)?, remote)));
+        let read = open(ctx).and_then(|remote| Ok((both_tiers(ctx, &remote, node, source, local.clone())?, remote)));
         match read {
-            Ok((catalogue, remote)) => {
+            Ok(((rows, findings), remote)) => {
                 if is_local {
                     view.strange.extend(remote.check_same(ctx).err().map(|error| chain(&error)));
                 }
-                view.read = Some(remote);
-                view.findings = catalogue.findings.iter().filter(|finding| !catalogue.is_superseded(finding)).cloned().collect();
-                view.rows.reserve_exact(rows.len() + catalogue.snapshots.len());
-                // There may be thousands: what is not needed any more goes at once, and each manifest as its row is made.
-                drop(catalogue.listed);
-                for (key, shipped) in catalogue.snapshots {
-                    view.rows.push(shipped_row(ctx, rows.remove(&key), &shipped.head));
-                }
+                (view.rows, view.findings, view.read) = (rows, findings, Some(remote));
             }
             Err(error) if error.is_stopped() || !is_local => return Err(error),
-            Err(error) => view.unreachable = Some(error),
+            Err(error) => (view.rows, view.unreachable) = (Rows::from(local), Some(error)),
         }
-        view.rows.extend(rows.into_values());
-        view.rows.sort_by(|a, b| (&a.source, a.id).cmp(&(&b.source, b.id)));
         if view.rows.is_empty() && !is_local {
             Remote::open(ctx)?.check_node(node)?;
         }
@@ -162,30 +108,19 @@ impl View {
     /// What the store gives.
     pub fn mark_known_damage(&mut self, node: &NodeName) -> Result<(), Error> {
         let Some(remote) = &self.read else { return Ok(()) };
-        let damaged = verify::damaged_manifests(remote, node)?;
-        for row in &mut self.rows {
-            let Some(n) = row.manifest else { continue };
-            if damaged.contains(&(row.source.clone(), row.id, n)) {
-                row.problems.push(ProblemCount { kind: DAMAGED_MANIFEST.to_owned(), count: 1 });
-            }
-        }
+        self.rows.mark(verify::damaged_manifests(remote, node)?);
         Ok(())
     }
 
     /// The local tier alone.
     fn read_local(ctx: &Context, source: Option<&SourceName>) -> Result<Self, Error> {
-        let (mut view, mut rows) = (Self::default(), BTreeMap::new());
-        view.local(ctx, source, &mut rows)?;
-        view.rows = rows.into_values().collect();
-        Ok(view)
+        let (view, rows) = Self::local(ctx, source)?;
+        Ok(Self { rows: Rows::from(rows), ..view })
     }
 
-    fn local(
-        &mut self,
-        ctx: &Context,
-        source: Option<&SourceName>,
-        rows: &mut BTreeMap<(SourceName, SnapshotId), Row>,
-    ) -> Result<(), Error> {
+    /// What lies here, and the rows of it, which are a few for each source.
+    fn local(ctx: &Context, source: Option<&SourceName>) -> Result<(Self, BTreeMap<Id, Row>), Error> {
+        let (mut view, mut rows) = (Self::default(), BTreeMap::new());
         let mut sources = sources_with_copies(ctx)?;
         sources.extend(ctx.sources.iter().map(|spec| spec.name.clone()));
         sources.retain(|name| source.is_none_or(|wanted| wanted == name));
@@ -196,12 +131,33 @@ impl View {
             for copy in copies.complete.iter().chain(&copies.future) {
                 rows.insert((name.clone(), copy.id()), local_row(ctx, copy));
             }
-            self.strange.extend(copies.strange);
-            self.strange.extend(copies.broken.iter().map(|copy| broken(&name, copy)));
-            self.undo.extend(undo::undo_of(ctx, &name)?);
+            view.strange.extend(copies.strange);
+            view.strange.extend(copies.broken.iter().map(|copy| broken(&name, copy)));
+            view.undo.extend(undo::undo_of(ctx, &name)?);
         }
-        Ok(())
+        Ok((view, rows))
     }
+}
+
+/// The rows of what is in the repository with those of the local copies, and what is not as it should be in the repository.
+fn both_tiers(
+    ctx: &Context,
+    remote: &Remote,
+    node: &NodeName,
+    source: Option<&SourceName>,
+    local: BTreeMap<Id, Row>,
+) -> Result<(Rows, Vec<Finding>), Error> {
+    let mut rows = RowsWriter::new(&folder_to_look(ctx), local);
+    let mut findings = Vec::new();
+    let unknown = Manifests { ctx, remote, node, source, keeps: true }.each(&mut |judged| {
+        findings.extend(judged.findings.iter().filter(|finding| !judged.is_superseded(finding)).cloned());
+        let Some(shipped) = &judged.shipped else { return Ok(()) };
+        let local = rows.take_local(&judged.id);
+        rows.push(shipped_row(ctx, local, &shipped.head))
+    })?;
+    findings.extend(unknown);
+    Finding::sort(&mut findings);
+    Ok((rows.finish()?, findings))
 }
 
 /// What is wrong with a copy that counts for nothing, and what to do.
@@ -294,9 +250,9 @@ impl Found {
             return Ok(None);
         }
         let view = View::read_local(ctx, name.source.as_ref())?;
-        let [row] = fitting(name, &view)[..] else { return Ok(None) };
+        let Ok([row]) = <[Row; 1]>::try_from(fitting(name, &view)?) else { return Ok(None) };
         let local = Copies::read(ctx, &row.source)?.find(row.id).cloned();
-        let (node, source, id) = (row.node.clone(), row.source.clone(), row.id);
+        let Row { node, source, id, .. } = row;
         Ok(local.map(|copy| Self { node, source, id, local: Some(copy), shipped: None, unreachable: None }))
     }
 
@@ -306,11 +262,11 @@ impl Found {
     /// [`Error::Absent`] when there is none, or when the name fits more than one (then it names them).
     pub fn look_up(ctx: &Context, node: Option<&NodeName>, name: &SnapshotName) -> Result<Self, Error> {
         let source = name.source.as_ref();
-        let is_here = has_local_tier(ctx, node) && !fitting(name, &View::read_local(ctx, source)?).is_empty();
+        let is_here = has_local_tier(ctx, node) && !fitting(name, &View::read_local(ctx, source)?)?.is_empty();
         let view = View::read_with(ctx, node, source, if is_here { Remote::open_briefly } else { Remote::open })?;
         let row = choose(name, &view)?;
         if name.which == Which::Latest {
-            tell_of_newer(ctx, node.unwrap_or(&ctx.node), name, &view, row)?;
+            tell_of_newer(ctx, node.unwrap_or(&ctx.node), name, &view, &row)?;
         }
         let node = node.unwrap_or(&ctx.node).clone();
         let local = match row.place {
@@ -321,11 +277,10 @@ impl Found {
             Place::Local => None,
             Place::Shipped | Place::Both => {
                 let remote = Remote::open(ctx)?;
-                let catalogue = Catalogue::read(ctx, &remote, &node, Some(&row.source))?;
-                catalogue.snapshots.get(&(row.source.clone(), row.id)).cloned().map(|shipped| (remote, shipped))
+                catalogue::find(ctx, &remote, &node, &(row.source.clone(), row.id))?.map(|shipped| (remote, shipped))
             }
         };
-        let (source, id) = (row.source.clone(), row.id);
+        let Row { source, id, .. } = row;
         Ok(Self { node, source, id, local, shipped, unreachable: view.unreachable })
     }
 
@@ -365,21 +320,26 @@ fn tell_of_newer(ctx: &Context, node: &NodeName, name: &SnapshotName, view: &Vie
     Ok(())
 }
 
-/// The rows that a name fits.
-fn fitting<'v>(name: &SnapshotName, view: &'v View) -> Vec<&'v Row> {
-    match &name.which {
-        Which::Prefix(prefix) => view.rows.iter().filter(|row| row.id.to_string().starts_with(prefix)).collect(),
-        Which::Latest => {
-            let mut newest: BTreeMap<&SourceName, &Row> = BTreeMap::new();
-            // Rows of a source ascend by id, so the last one stays.
-            newest.extend(view.rows.iter().filter(|row| !row.future).map(|row| (&row.source, row)));
-            newest.into_values().collect()
+/// The rows that a name fits; where they are more than are named, one more than that.
+fn fitting(name: &SnapshotName, view: &View) -> Result<Vec<Row>, Error> {
+    let mut fitting: Vec<Row> = Vec::new();
+    for row in &view.rows {
+        let row = row?;
+        match &name.which {
+            Which::Prefix(prefix) if fitting.len() > FITTING_NAMED || !row.id.to_string().starts_with(prefix) => {}
+            Which::Latest if row.future => {}
+            // Rows of a source come together and ascend by id, so the last one stays.
+            Which::Latest if fitting.last().is_some_and(|last| last.source == row.source) => {
+                *fitting.last_mut().expect("there is one") = row
+            }
+            _ => fitting.push(row),
         }
     }
+    Ok(fitting)
 }
 
 /// The one row that a name means.
-fn choose<'v>(name: &SnapshotName, view: &'v View) -> Result<&'v Row, Error> {
+fn choose(name: &SnapshotName, view: &View) -> Result<Row, Error> {
     let absent = |what: String| {
         let hint = match &view.unreachable {
             Some(error) => format!(" (the repository could not be read: {})", super::error::chain(error)),
@@ -387,8 +347,11 @@ fn choose<'v>(name: &SnapshotName, view: &'v View) -> Result<&'v Row, Error> {
         };
         Err(Error::Absent(format!("{what}{hint}")))
     };
-    match fitting(name, view).as_slice() {
-        [row] => Ok(row),
+    let mut fitting = fitting(name, view)?;
+    if fitting.len() == 1 {
+        return Ok(fitting.remove(0));
+    }
+    match fitting.as_slice() {
         [] => match (hidden(name, view).next(), &view.unreachable) {
             (Some(finding), _) if finding.unknown => Err(Error::Refused(format!("{}: {}", finding.object, finding.problem))),
             (Some(finding), _) => Err(Error::damaged(&finding.object, &finding.problem)),
@@ -399,8 +362,12 @@ fn choose<'v>(name: &SnapshotName, view: &'v View) -> Result<&'v Row, Error> {
             (None, _) => absent(format!("there is no snapshot `{name}`: `windlass list` shows what there is")),
         },
         some => {
-            let names: Vec<String> = some.iter().take(8).map(|row| format!("{}/{}", row.source, row.id)).collect();
-            absent(format!("`{name}` fits more than one snapshot: {}{}", names.join(", "), if some.len() > 8 { ", …" } else { "" }))
+            let names: Vec<String> = some.iter().take(FITTING_NAMED).map(|row| format!("{}/{}", row.source, row.id)).collect();
+            absent(format!(
+                "`{name}` fits more than one snapshot: {}{}",
+                names.join(", "),
+                if some.len() > FITTING_NAMED { ", …" } else { "" }
+            ))
         }
     }
 }

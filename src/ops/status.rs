@@ -1,14 +1,15 @@
 //! `status`: what is late, and what is wrong.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::last_failure::{LastFailure, Work};
 use super::node::Remote;
-use super::snapshots::{DAMAGED_COPY, Place, Row, View};
+use super::snapshots::{DAMAGED_COPY, View};
 use super::spec::SourceSpec;
+use super::tally::Tally;
 use super::{Context, Error, removals, verify};
 use crate::format::names::{NodeName, SourceName};
 use crate::format::snapshot_id::SnapshotId;
@@ -82,8 +83,11 @@ pub fn run(ctx: &Context) -> Result<Outcome, Error> {
         let told: BTreeSet<&str> = view.findings.iter().map(|finding| finding.object.as_str()).collect();
         wrong.extend(known_damage(ctx, &told)?);
     }
-    let removed = removed(ctx, &view)?;
-    let mut sources: Vec<SourceStatus> = ctx.sources.iter().map(|spec| source_status(spec, &view, &removed, now)).collect();
+    let tallies = Tally::of(&view.rows)?;
+    let removed = removed(ctx, &view, &tallies)?;
+    let is_known = view.unreachable.is_none();
+    let status = |spec: &SourceSpec| source_status(spec, tallies.get(&spec.name), is_known.then_some(&removed), now);
+    let mut sources: Vec<SourceStatus> = ctx.sources.iter().map(status).collect();
     for source in &mut sources {
         source.wrong.extend(last_failures(ctx, &source.source)?);
     }
@@ -109,9 +113,10 @@ fn last_failures(ctx: &Context, source: &SourceName) -> Result<Vec<String>, Erro
 }
 
 /// Snapshots that were removed from the repository and are still here as copies: nobody waits for their shipment.
-fn removed(ctx: &Context, view: &View) -> Result<BTreeSet<(SourceName, SnapshotId)>, Error> {
+fn removed(ctx: &Context, view: &View, tallies: &BTreeMap<SourceName, Tally>) -> Result<BTreeSet<(SourceName, SnapshotId)>, Error> {
+    let here = tallies.iter().flat_map(|(source, tally)| tally.local_only.iter().map(|id| (source.clone(), *id))).collect::<BTreeSet<_>>();
     match &view.read {
-        Some(remote) if view.rows.iter().any(|row| row.place == Place::Local) => removals::of_node(remote, &ctx.node),
+        Some(remote) if !here.is_empty() => removals::among(remote, &ctx.node, &here),
         _ => Ok(BTreeSet::new()),
     }
 }
@@ -148,56 +153,40 @@ fn known_damage(ctx: &Context, told: &BTreeSet<&str>) -> Result<Vec<String>, Err
     Ok(wrong)
 }
 
-fn source_status(spec: &SourceSpec, view: &View, removed: &BTreeSet<(SourceName, SnapshotId)>, now: Timestamp) -> SourceStatus {
-    let rows: Vec<&Row> = view.rows.iter().filter(|row| row.source == spec.name).collect();
-    let newest = |wanted: &dyn Fn(&Row) -> bool| rows.iter().rev().find(|row| !row.future && wanted(row)).map(|row| row.id);
-    let snapshot = newest(&|row| row.place != Place::Shipped);
-    let shipped = newest(&|row| row.place != Place::Local);
+/// `tally` = its snapshots, where there are any; `removed` = snapshots that were removed from the repository, `None` where that is not known.
+fn source_status(
+    spec: &SourceSpec,
+    tally: Option<&Tally>,
+    removed: Option<&BTreeSet<(SourceName, SnapshotId)>>,
+    now: Timestamp,
+) -> SourceStatus {
+    let (source, mut wrong) = (&spec.name, Vec::new());
+    if tally.is_none() {
+        wrong.push("there is no snapshot yet".to_owned());
+    }
+    let none = Tally::default();
+    let tally = tally.unwrap_or(&none);
     let age = |id: Option<SnapshotId>| id.map(|id| (now - id.to_timestamp()).as_secs().max(0));
     let objective = i64::try_from(spec.objective.as_secs()).unwrap_or(i64::MAX);
     let is_late = |id| age(id).is_none_or(|age| age > objective);
-    let mut wrong = Vec::new();
-    if rows.is_empty() {
-        wrong.push("there is no snapshot yet".to_owned());
-    }
-    for row in rows.iter().filter(|row| row.future) {
-        wrong.push(format!(
-            "{id} is from the future: the clock was wrong; `windlass forget {source}/{id}` removes it",
-            id = row.id,
-            source = spec.name
-        ));
-    }
-    let is_damaged = |row: &&&Row| row.problems.iter().any(|problem| problem.kind == DAMAGED_COPY);
-    for row in rows.iter().filter(is_damaged) {
-        wrong.push(format!(
-            "the local copy of {id} is damaged: `windlass heal {source}/{id}` makes it anew",
-            id = row.id,
-            source = spec.name
-        ));
-    }
-    if let Some(last) = rows.iter().rev().find(|row| !row.future) {
-        wrong.extend(
-            last.problems
-                .iter()
-                .filter(|problem| problem.kind != DAMAGED_COPY)
-                .map(|problem| format!("the newest snapshot has {} {}", problem.count, problem.kind)),
-        );
-    }
-    // A repository that cannot be read says nothing about what is in it.
-    let late = is_late(snapshot.max(shipped)) || (view.unreachable.is_none() && is_late(shipped));
+    let future = |id| format!("{id} is from the future: the clock was wrong; `windlass forget {source}/{id}` removes it");
+    wrong.extend(tally.future.iter().map(future));
+    let damaged = |id| format!("the local copy of {id} is damaged: `windlass heal {source}/{id}` makes it anew");
+    wrong.extend(tally.damaged.iter().map(damaged));
+    let problems = tally.problems.iter().filter(|problem| problem.kind != DAMAGED_COPY);
+    wrong.extend(problems.map(|problem| format!("the newest snapshot has {} {}", problem.count, problem.kind)));
+    let newest = tally.copy.max(tally.shipped);
     SourceStatus {
-        source: spec.name.clone(),
+        source: source.clone(),
         kind: spec.kind.word().to_owned(),
-        snapshot,
-        shipped,
-        age_seconds: age(snapshot.max(shipped)),
+        snapshot: tally.copy,
+        shipped: tally.shipped,
+        age_seconds: age(newest),
         objective_seconds: spec.objective.as_secs(),
-        copies: rows.iter().filter(|row| row.place != Place::Shipped).count(),
-        unshipped: view.unreachable.is_none().then(|| {
-            let waits = |row: &&&Row| row.place == Place::Local && !removed.contains(&(row.source.clone(), row.id));
-            rows.iter().filter(waits).count()
-        }),
-        late,
+        copies: tally.copies,
+        unshipped: removed.map(|removed| tally.local_only.iter().filter(|id| !removed.contains(&(source.clone(), **id))).count()),
+        // A repository that cannot be read says nothing about what is in it.
+        late: is_late(newest) || (removed.is_some() && is_late(tally.shipped)),
         wrong,
     }
 }

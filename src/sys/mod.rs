@@ -2,7 +2,8 @@
 //!
 //! What enters the program through here a test can hold still: [`clock`], [`random`], [`environment`], [`machine`], [`stop`].
 //! What keeps memory bounded while the data grows: [`sorter`] (an external merge sort), [`table`] (a hash table on disk),
-//! [`ordered`] (parallel work whose results come in order, with a bound on what is in flight), [`buffer`].
+//! [`spool`] (records that are read several times; [`positioned`] reads one file from several places), [`ordered`] (parallel work whose
+//! results come in order, with a bound on what is in flight), [`buffer`].
 //! What touches files: [`file`] (atomic writes), [`folder`] (an open folder that no symbolic link leads out of), [`tree`],
 //! [`lock`]; and [`space`] says how much room there is. [`terminal`] asks a person for a secret, and [`secret_file`] reads one.
 
@@ -16,11 +17,13 @@ pub mod lock;
 pub mod machine;
 pub mod meter;
 pub mod ordered;
+pub mod positioned;
 pub mod random;
 pub mod secret;
 pub mod secret_file;
 pub mod sorter;
 pub mod space;
+pub mod spool;
 pub mod stop;
 pub mod table;
 pub mod terminal;

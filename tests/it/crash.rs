@@ -33,7 +33,7 @@ fn objects(node: &Node) -> BTreeMap<String, bytes::Bytes> {
 fn shipped(node: &Node) -> Vec<SnapshotId> {
     let view = View::read(&node.context(), None, None).unwrap();
     assert!(view.unreachable.is_none() && view.findings.is_empty(), "{:?} {:?}", view.unreachable, view.findings);
-    view.rows.iter().filter(|row| row.place != Place::Local).map(|row| row.id).collect()
+    view.rows.iter().map(Result::unwrap).filter(|row| row.place != Place::Local).map(|row| row.id).collect()
 }
 
 fn comes_back(node: &Node, id: SnapshotId, expected: &Listing) {

@@ -302,7 +302,8 @@ fn secrets(node: &Node) -> Vec<Vec<u8>> {
     secrets.push(node.path("tree").to_str().unwrap().as_bytes().to_vec());
     let ctx = node.context();
     let mut digests = BTreeSet::new();
-    for row in ops::snapshots::View::read(&ctx, None, None).unwrap().rows {
+    for row in &ops::snapshots::View::read(&ctx, None, None).unwrap().rows {
+        let row = row.unwrap();
         let name = format!("tree/{}", row.id).parse().unwrap();
         let taken = ops::show::files(&ctx, &name, None, &mut |line| {
             for piece in line.content() {

@@ -165,7 +165,8 @@ fn describe(node: &Node) -> String {
 fn list(node: &Node, owner: &NodeName, text: &mut String) {
     match View::read(&node.context(), Some(owner), None) {
         Ok(view) => {
-            for row in view.rows {
+            for row in &view.rows {
+                let row = row.unwrap();
                 let problems: Vec<String> = row.problems.iter().map(|problem| format!("{}:{}", problem.kind, problem.count)).collect();
                 let stored = [row.stored_bytes, row.added_bytes].map(Option::unwrap_or_default);
                 writeln!(

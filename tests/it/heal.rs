@@ -409,7 +409,7 @@ fn objects(node: &Node) -> BTreeMap<String, bytes::Bytes> {
 
 fn shipped(node: &Node) -> Vec<SnapshotId> {
     let view = View::read(&node.context(), None, None).unwrap();
-    view.rows.iter().filter(|row| row.place != Place::Local).map(|row| row.id).collect()
+    view.rows.iter().map(Result::unwrap).filter(|row| row.place != Place::Local).map(|row| row.id).collect()
 }
 
 fn heal_that_dies_at_any_request(death: Death, with_copies: bool) {

@@ -87,10 +87,20 @@ fn listing_many_snapshots_takes_one_listing_and_the_heads_that_are_not_cached() 
         work(&node.context());
         (store.count(Op::List) - before[0], store.count(Op::Get) - before[1])
     };
-    let list = |ctx: &Context| assert_eq!(ops::snapshots::View::read(ctx, None, None).unwrap().rows.len(), SNAPSHOTS as usize);
+    let list = |ctx: &Context| {
+        let view = ops::snapshots::View::read(ctx, None, None).unwrap();
+        let ids: Vec<SnapshotId> = view.rows.iter().map(|row| row.unwrap().id).collect();
+        assert!(ids.len() == SNAPSHOTS as usize && ids.is_sorted());
+    };
     // The marker is read each time.
     assert_eq!(requests(&list), (1, 1 + SNAPSHOTS as usize));
     assert_eq!(requests(&list), (1, 1));
+    // More than is sorted in memory, and nothing was made for it; where there is a folder for it, it is used.
+    let work = node.path("local/.windlass/work");
+    assert!(!work.exists());
+    fs::create_dir_all(&work).unwrap();
+    assert_eq!(requests(&list), (1, 1));
+    assert_eq!(fs::read_dir(&work).unwrap().count(), 0);
     // Its second listing is that of the verdicts; it reads the marker twice, the node file, and that there is no higher one.
     assert_eq!(requests(&|ctx| drop(ops::status::run(ctx).unwrap())), (2, 4));
 }
@@ -121,16 +131,30 @@ fn fill_folder(machine: &Machine, snapshots: u32) {
     manifests(&text(&marker["repository"]), snapshots, SystemClock::new().now(), &lists, &mut |key, text| write(key, text));
 }
 
-/// What looks at every snapshot, and how many bytes more each snapshot may take in memory, at most.
+/// How many more snapshots the larger repository has.
+const MORE: u64 = (SNAPSHOTS - SNAPSHOTS / 10) as u64;
+
+/// How much more memory many times as many snapshots may take where nothing of them stays: noise of the allocator, and the buffers of a sort
+/// that spills.
+const FLAT: u64 = 2 << 20;
+
+/// What looks at every snapshot, and how many bytes more it may take in all.
 ///
-/// A snapshot is known by its manifest head (about 600 bytes, its texts included), what is listed of it (about 200) and its line in what is
-/// printed (about 400); `prune` adds the decision on it with its reasons, and `stats` its figures. Of all else, objects above all, nothing
-/// may stay. The limits are what was measured and a third more, for the noise of the allocator.
-const LOOKING: [(&[&str], u64); 5] =
-    [(&["list"], 1700), (&["--json", "list"], 1700), (&["status"], 1700), (&["prune", "--dry-run"], 2700), (&["stats"], 2200)];
+/// `list` and `status` hold one snapshot at a time: what is listed and the lines that are shown lie sorted on disk. `prune` holds the
+/// decision on each snapshot with its reasons, because any of them may be needed by another and nothing is deleted before all are judged;
+/// `stats` holds the figures of each, which are its answer. Both hold the manifest heads (about 600 bytes, texts included) and what is listed
+/// of each (about 200). Of all else, objects above all, nothing may stay. Their limits are what was measured and a third more, for the noise
+/// of the allocator.
+const LOOKING: [(&[&str], u64); 5] = [
+    (&["list"], FLAT),
+    (&["--json", "list"], FLAT),
+    (&["status"], FLAT),
+    (&["prune", "--dry-run"], 2700 * MORE),
+    (&["stats"], 2200 * MORE),
+];
 
 #[test]
-fn ten_times_as_many_snapshots_take_no_more_memory_than_what_is_told_of_them() {
+fn ten_times_as_many_snapshots_take_no_more_memory_than_what_must_stay_of_them() {
     let peaks = [SNAPSHOTS / 10, SNAPSHOTS].map(|snapshots| {
         let machine = Machine::in_memory().configured("[retention]\nlast = 100000\n");
         machine.run(&["init"]).expect(0);
@@ -143,8 +167,8 @@ fn ten_times_as_many_snapshots_take_no_more_memory_than_what_is_told_of_them() {
     });
     for ((looking, most), (few, many)) in LOOKING.iter().zip(peaks[0].into_iter().zip(peaks[1])) {
         assert!(few > 1 << 20, "the peak of {looking:?} was not seen");
-        let each = many.saturating_sub(few) / u64::from(SNAPSHOTS - SNAPSHOTS / 10);
-        println!("{looking:?}: {each} bytes for each snapshot");
-        assert!(each < *most, "{looking:?} takes {each} bytes for each snapshot");
+        let more = many.saturating_sub(few);
+        println!("{looking:?}: {:.1} MiB more, {} bytes for each snapshot", mib(more), more / MORE);
+        assert!(more < *most, "{looking:?} takes {:.1} MiB more for {MORE} more snapshots", mib(more));
     }
 }

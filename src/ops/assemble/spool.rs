@@ -3,8 +3,7 @@
 //! The lists of a shipped snapshot are fetched once and wait here for the later passes; so does a selection of paths.
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Write};
-use std::os::unix::fs::FileExt;
+use std::io::{BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,6 +13,7 @@ use crate::format::line::Line;
 use crate::format::path::RelPath;
 use crate::ops::Error;
 use crate::ops::lists::Lines;
+use crate::sys::positioned::Positioned;
 use crate::sys::table::unlinked;
 
 /// zstd level of a spool: it is written and read within one run, so speed counts.
@@ -53,7 +53,7 @@ impl Spool {
     /// # Errors
     /// [`Error::Archive`].
     pub(crate) fn lines(&self) -> Result<SpoolLines, Error> {
-        let reader = LineReader::new(BufReader::new(Positioned { file: self.file.clone(), at: 0 }))?;
+        let reader = LineReader::new(BufReader::new(Positioned::new(self.file.clone())))?;
         Ok(SpoolLines { reader, stored_as: None, folder: self.folder.clone() })
     }
 }
@@ -113,19 +113,5 @@ impl Lines for SpoolLines {
 
     fn stored_as(&self) -> Option<&RelPath> {
         self.stored_as.as_ref()
-    }
-}
-
-/// Reads a shared file from a place of its own.
-struct Positioned {
-    file: Arc<File>,
-    at: u64,
-}
-
-impl Read for Positioned {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read_at(buffer, self.at)?;
-        self.at += read as u64;
-        Ok(read)
     }
 }

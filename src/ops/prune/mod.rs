@@ -133,7 +133,7 @@ fn remove_remnants(remote: &Remote, node: &NodeName, now: Timestamp, dry_run: bo
     Ok(())
 }
 
-type Going = Vec<(Removed, super::catalogue::Numbers)>;
+type Going = Vec<(Removed, super::listed::Numbers)>;
 
 /// What of a plan still holds, with the manifests that are listed, and what earlier runs have begun to remove.
 fn still_going(

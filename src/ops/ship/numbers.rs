@@ -6,8 +6,9 @@ use std::path::PathBuf;
 
 use crate::format::names::SourceName;
 use crate::format::snapshot_id::SnapshotId;
-use crate::ops::catalogue::{Catalogue, Numbers};
+use crate::ops::catalogue::Catalogue;
 use crate::ops::copies::Copies;
+use crate::ops::listed::Numbers;
 use crate::ops::node::Remote;
 use crate::ops::{Context, Error};
 use crate::sys::file;
