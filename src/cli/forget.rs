@@ -63,7 +63,8 @@ impl Forget {
             lines(&plan).iter().for_each(|line| output.note(line));
             confirm(output, &program.stop, &question(&plan), self.yes)?;
             match forget::run(&ctx, &plan, self.wait.wait) {
-                Err(Error::Repository(error)) if error.is_denied() => {
+                // Where even the record was denied, nothing was changed.
+                Err(Error::Repository(error)) if error.is_denied_delete() => {
                     output.warning(format!("{error}: it is recorded as removed, and a `windlass prune` that may delete ends it"));
                     exit = Exit::Partly;
                 }

@@ -62,7 +62,7 @@ fn set(program: &Program, snapshot: &SnapshotName, node: &Node, why: Option<&str
             (false, true) => "not pinned any more: retention decides",
             (false, false) => "was not pinned",
         };
-        program.output.line(format!("{}/{}  {state}", outcome.source, outcome.id));
+        program.output.done(format!("{}/{}  {state}", outcome.source, outcome.id));
     }
     if dry_run {
         program.output.note("this is what would be done; nothing was changed");

@@ -60,7 +60,8 @@ impl Prune {
         if output.json {
             output.document("prune", &Document { dry_run, plan: &plan, outcome: &outcome });
         } else {
-            report(&outcome, dry_run).iter().for_each(|line| output.line(line));
+            let tell = |line: &String| if dry_run { output.line(line) } else { output.done(line) };
+            report(&outcome, dry_run).iter().for_each(tell);
         }
         if outcome.keeps_versions {
             output.warning(

@@ -15,7 +15,7 @@ pub struct Encryption {
     pub recipients: Recipients,
     /// The file with the identity; only where encrypted snapshots are read.
     pub identity_file: Option<PathBuf>,
-    /// The passphrase that protects it, or why it cannot be had, which only matters where something is opened; without one a person is asked.
+    /// The passphrase that protects it, or the one that is given with `--identity-file`, or why it cannot be had, which only matters where something is opened; without one a person is asked.
     pub identity_passphrase: Option<Result<Secret, String>>,
 }
 
@@ -33,10 +33,6 @@ impl Encryption {
                 Ok(read) => recipients = read,
                 Err(cause) => gather.mistake(list.at, &list.key, cause.to_string()),
             }
-        }
-        if let (Some(passphrase), None) = (&written.identity_passphrase, &written.identity_file) {
-            let (at, key) = passphrase.place();
-            gather.missing(at, key, "this goes with identity_file, which is missing");
         }
         Self {
             recipients,

@@ -93,6 +93,7 @@ pub fn plan(ctx: &Context, name: &SnapshotName, options: &Options) -> Result<Pla
         return Err(Error::Absent(format!("{written} {place}")));
     }
     if let Some((remote, _)) = shipped {
+        remote.check_same(ctx)?;
         refuse_pinned(ctx, remote, &target.node, &(target.source.clone(), target.id))?;
     }
     let shipped_damage = match &target.shipped {
@@ -250,6 +251,7 @@ pub fn run(ctx: &Context, plan: &Plan, wait: Waiting) -> Result<(), Error> {
     };
     if plan.remove_shipped {
         let remote = Remote::open(ctx)?;
+        remote.check_same(ctx)?;
         let id = (plan.source.clone(), plan.id);
         removals::record(ctx, &remote, &plan.node, &id, "it was forgotten on request")?;
         let catalogue = Catalogue::read(ctx, &remote, &plan.node, Some(&plan.source))?;

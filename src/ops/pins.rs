@@ -128,6 +128,7 @@ pub fn set(ctx: &Context, node: Option<&NodeName>, name: &SnapshotName, pinned: 
         let hint = if found.unreachable.is_some() { "the repository could not be read" } else { "ship it first" };
         return Err(Error::Absent(format!("{} is not in the repository, where pins count: {hint}", found.name())));
     };
+    remote.check_same(ctx)?;
     let (node, id) = (&found.node, (found.source.clone(), found.id));
     if pinned && super::removals::of_source(remote, node, &id.0)?.contains(&id.1) {
         return Err(Error::Refused(format!("{} is being removed, and that cannot be taken back", found.name())));

@@ -73,8 +73,8 @@ pub(super) fn check_mark(node: &NodeName, mark: &Mark) -> Result<(), FormatError
 pub(super) fn advice(key: &NodeKey) -> &'static str {
     match key {
         NodeKey::Removed(..) => {
-            "the snapshot counts as removed all the same; to be rid of the finding, delete this object and `windlass forget` the snapshot, \
-             its id written in full"
+            "the snapshot counts as removed all the same; `windlass forget SOURCE/ID --shipped`, its id written in full, removes what is left of it; \
+             where nothing is, delete this object first and say the same, so that the record is written anew"
         }
         NodeKey::Pin(..) => "the snapshot counts as pinned until it is said again: `windlass pin` it, or `windlass unpin` it",
         NodeKey::Prune(_) => {

@@ -56,14 +56,14 @@ fn listed(remote: &Remote, prefix: &str, is_wanted: &dyn Fn(&Id) -> bool) -> Res
 /// Records that a snapshot is removed; one that is recorded already stays as it is.
 ///
 /// # Errors
-/// What the store gives.
-pub(super) fn record(ctx: &Context, remote: &Remote, node: &NodeName, id: &Id, why: &str) -> Result<(), Error> {
+/// What the store gives; that the credential may not is one too.
+pub(super) fn record(ctx: &Context, remote: &Remote, node: &NodeName, id: &Id, why: &str) -> Result<(), repository::Error> {
     let removal = Removal { format: FORMAT_VERSION, id: id.1, time: ctx.clock.now(), why: why.to_owned(), by: ctx.node.to_string() };
     let key = NodeKey::Removed(id.0.clone(), id.1).of(node).to_string();
     match remote.store.create(&key, removal.to_text().into()) {
         // Another prune was faster.
-        Ok(()) | Err(repository::Error::Taken { .. }) => Ok(()),
-        Err(error) => Err(error.into()),
+        Err(repository::Error::Taken { .. }) => Ok(()),
+        created => created,
     }
 }
 

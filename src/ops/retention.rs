@@ -38,6 +38,8 @@ pub struct Candidate {
     pub date: Date,
     /// Whether nothing went wrong while it was taken, and nothing it needs is known to be damaged.
     pub sound: bool,
+    /// Whether something that it needs is known to be damaged or missing.
+    pub damaged: bool,
     /// Whether somebody has pinned it.
     pub pinned: bool,
 }
@@ -55,8 +57,8 @@ pub struct Decision {
 
 /// Decides on all snapshots of one source, from the newest to the oldest. Without rules all stay.
 ///
-/// Whatever the rules say, these stay: what is pinned, the newest snapshot, the newest sound one, and what is more than a day ahead of
-/// the clock, which is neither counted nor the newest of anything.
+/// Whatever the rules say, these stay: what is pinned, the newest snapshot, the newest sound one, all of them where every one is damaged, and
+/// what is more than a day ahead of the clock, which is neither counted nor the newest of anything.
 pub fn decide(rules: Option<&Retention>, candidates: &[Candidate], now: Timestamp) -> Vec<Decision> {
     let mut ordered = candidates.to_vec();
     ordered.sort_by_key(|candidate| std::cmp::Reverse(candidate.id));
@@ -71,6 +73,9 @@ pub fn decide(rules: Option<&Retention>, candidates: &[Candidate], now: Timestam
         counting(rules, &ordered, first, &mut keep);
     } else {
         counted.clone().for_each(|at| keep(at, "[retention] has no rule, so everything stays".into()));
+    }
+    if !counted.is_empty() && counted.clone().all(|at| ordered[at].damaged) {
+        counted.clone().for_each(|at| keep(at, "every snapshot of the source is damaged, and each may hold what the others lack".into()));
     }
     if let Some(at) = counted.clone().find(|at| ordered[*at].sound) {
         keep(at, "it is the newest sound snapshot of the source".into());

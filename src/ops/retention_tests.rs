@@ -4,7 +4,7 @@ use proptest::prelude::*;
 fn candidate(id: &str) -> Candidate {
     let id: SnapshotId = id.parse().unwrap();
     let date = jiff::tz::TimeZone::UTC.to_datetime(id.to_timestamp()).date();
-    Candidate { id, date, sound: true, pinned: false }
+    Candidate { id, date, sound: true, damaged: false, pinned: false }
 }
 
 fn at(text: &str) -> Timestamp {
@@ -125,4 +125,14 @@ proptest! {
         prop_assert!(decide(Some(&rules), &rest, at(NOW)).iter().all(|one| one.keep));
         prop_assert_eq!(rest.iter().any(|one| one.sound), all.iter().any(|one| one.sound));
     }
+}
+
+#[test]
+fn where_every_snapshot_is_damaged_all_stay() {
+    let mut all = ["20261120T000000000Z", "20261121T000000000Z", "20261122T000000000Z"].map(candidate);
+    all.iter_mut().for_each(|one| (one.sound, one.damaged) = (false, true));
+    let rules = Retention { last: 1, ..Retention::default() };
+    assert_eq!(kept(Some(rules), &all, NOW).len(), 3);
+    all[0].damaged = false;
+    assert_eq!(kept(Some(rules), &all, NOW).len(), 1);
 }

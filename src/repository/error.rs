@@ -233,7 +233,17 @@ impl Error {
 
     /// Whether a delete was denied because the object is locked, rather than to the credential.
     pub fn is_locked(&self) -> bool {
-        matches!(self, Self::Denied { whole: false, answer, at, .. } if at.operation == "delete" && answer.is_lock())
+        self.is_denied_delete() && matches!(self, Self::Denied { answer, .. } if answer.is_lock())
+    }
+
+    /// Whether the code of the refusal alone says so; else only its words do, which may hold any name.
+    pub fn has_lock_code(&self) -> bool {
+        matches!(self, Self::Denied { answer, .. } if answer.has_lock_code())
+    }
+
+    /// Whether a delete is denied to a credential that is otherwise accepted.
+    pub fn is_denied_delete(&self) -> bool {
+        matches!(self, Self::Denied { whole: false, at, .. } if at.operation == "delete")
     }
 
     /// Whether this one operation is denied to a credential that is otherwise accepted, as a delete may be on purpose.

@@ -46,14 +46,16 @@ impl Refusal {
         self.status == 403 && matches!(self.code.as_str(), "" | "AccessDenied")
     }
 
-    /// Whether a delete was refused because the object is locked, in the words of AWS and versitygw, MinIO, radosgw, and Azure. Rights that a
-    /// credential lacks are refused with the same status and code, but nobody speaks of locks then. MinIO's code says nothing else of a delete.
+    /// Whether a delete was refused because the object is locked, by a code that says nothing else of a delete: MinIO's and Azure's.
+    pub(super) fn has_lock_code(&self) -> bool {
+        self.code == "BlobImmutableDueToPolicy" || (self.status == 400 && self.code == "InvalidRequest")
+    }
+
+    /// The same, or by what it says: AWS, versitygw and radosgw refuse what a credential may not do with the same status and code, but nobody
+    /// speaks of locks then, unless a name does.
     pub(super) fn is_lock(&self) -> bool {
-        if self.code == "BlobImmutableDueToPolicy" || (self.status == 400 && self.code == "InvalidRequest") {
-            return true;
-        }
         let message = self.message.to_lowercase();
-        ["object lock", "objectlock", "worm protected", "retention", "legal hold"].iter().any(|words| message.contains(words))
+        self.has_lock_code() || ["object lock", "worm protected", "legal hold"].iter().any(|words| message.contains(words))
     }
 
     /// Whether the same request may be answered otherwise a little later.

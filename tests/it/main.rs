@@ -39,6 +39,7 @@ mod model;
 mod overwriting;
 mod prune;
 mod prune_races;
+mod prune_sound;
 mod reading;
 mod records;
 mod restore;

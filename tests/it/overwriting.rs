@@ -1,5 +1,5 @@
-//! A store that lets objects be written over, as Garage does and Ceph's radosgw 16 where a bucket keeps versions: two machines that want the
-//! same thing at the same moment lose nothing, and what is listed is whole.
+//! A store that lets objects be written over, as Garage does and Ceph's radosgw 16 where a bucket keeps versions: whichever
+//! request of one machine another one takes its name or its marker at, nothing that is listed lacks an object.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -1,5 +1,5 @@
-//! What lies beside the snapshots: removal records, pins, marks, verdicts. None of them, however it is harmed, keeps a node from backing up,
-//! lets prune take what is needed, or passes unseen.
+//! What lies beside the snapshots: removal records, pins, marks, verdicts. None of them, however it is harmed, keeps a node from backing up or
+//! lets prune take what is needed, and verify names what can be seen: that one of them is gone cannot.
 
 use std::fs;
 use std::path::PathBuf;

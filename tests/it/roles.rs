@@ -142,6 +142,13 @@ fn who_ships_backs_up_and_deletes_nothing() {
     role.run(&["verify"], 0);
     let error = role.store().delete("windlass.json").unwrap_err();
     assert!(error.is_denied(), "{error}");
+    // What says that something may go is not for who ships to say.
+    role.may_not_write(&["node-1/removed/tree/20260101T000000000Z.json", "node-1/prune/x", "node-1/pins/tree/20260101T000000000Z.1.json"]);
+    let id = role.machine.listed().remove(0).0;
+    let forget = role.machine.run(&["forget", &format!("tree/{id}"), "--shipped", "--yes"]);
+    assert!(forget.code == Some(1) && forget.stderr.contains("AccessDenied"), "{forget:#?}");
+    role.run(&["status"], 0);
+    assert_eq!(role.machine.listed().len(), 3);
     role.is_kept_to_the_prefix();
 }
 

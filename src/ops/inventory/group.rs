@@ -21,6 +21,8 @@ pub(in crate::ops) struct Group {
     item: Item,
     /// The least and the greatest of the snapshots whose bodies name it.
     pub(in crate::ops) named: Option<(Owner, Owner)>,
+    /// The least and the greatest of the sizes that they say it has.
+    stored: Option<(u64, u64)>,
     /// The files of marks that name it.
     pub(in crate::ops) marks: Vec<u32>,
     /// The store lists it.
@@ -33,9 +35,15 @@ impl Group {
         self.item.key(self.listed.is_some_and(|listed| listed.sealed))
     }
 
+    /// Whether it is listed at the size that whoever names it says.
+    pub(in crate::ops) fn is_whole(&self) -> bool {
+        self.listed.is_some_and(|listed| self.stored.is_none_or(|stored| stored == (listed.size, listed.size)))
+    }
+
     fn take(&mut self, record: Record) {
         match record {
-            Record::Named { owners: (first, last), .. } => {
+            Record::Named { owners: (first, last), stored, .. } => {
+                self.stored = Some(self.stored.map_or((stored, stored), |known| (known.0.min(stored), known.1.max(stored))));
                 self.named = Some(self.named.map_or((first, last), |known| (known.0.min(first), known.1.max(last))));
             }
             Record::Marked { file, .. } if self.marks.last() != Some(&file) => self.marks.push(file),
@@ -66,7 +74,7 @@ impl Groups {
             match &mut self.next {
                 Some(group) if group.item == record.item() => group.take(record),
                 next => {
-                    let mut group = Group { item: record.item(), named: None, marks: Vec::new(), listed: None };
+                    let mut group = Group { item: record.item(), named: None, stored: None, marks: Vec::new(), listed: None };
                     group.take(record);
                     if let Some(done) = next.replace(group) {
                         return Ok(Some(done));

@@ -131,11 +131,11 @@ impl Inventory {
         let (lists, records) = (std::mem::replace(&mut self.lists, PackLists::new(Path::new(""))), &mut self.records);
         lists.read(ctx, remote, node, &mut |named, packs| {
             let owners = Owner::range(&named.first, &named.last);
-            let mut push = |item| -> Result<(), Error> { Ok(records.push(&Record::Named { item, owners }.to_bytes())?) };
-            push(Item::List(named.list.list))?;
-            push(Item::PackList(named.list.list))?;
+            let mut push = |item, stored| -> Result<(), Error> { Ok(records.push(&Record::Named { item, owners, stored }.to_bytes())?) };
+            push(Item::List(named.list.list), named.list.stored)?;
+            push(Item::PackList(named.list.list), named.list.packs_length)?;
             match packs {
-                Ok(packs) => packs.iter().try_for_each(|pack| push(Item::Pack(pack.pack))),
+                Ok(packs) => packs.iter().try_for_each(|pack| push(Item::Pack(pack.pack), pack.stored)),
                 Err(problem) => {
                     faults.push((named.list.list, problem.text));
                     Ok(())

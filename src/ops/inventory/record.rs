@@ -74,8 +74,8 @@ impl Owner {
 /// Something that is said of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Record {
-    /// Bodies name it: the least and the greatest of their owners.
-    Named { item: Item, owners: (Owner, Owner) },
+    /// Bodies name it, as an object of this size: the least and the greatest of their owners.
+    Named { item: Item, owners: (Owner, Owner), stored: u64 },
     /// This file of marks names it.
     Marked { item: Item, file: u32 },
     /// The store lists it.
@@ -95,10 +95,11 @@ impl Record {
         let (kind, name) = item.parts();
         let mut bytes = [&[kind][..], name.as_bytes()].concat();
         match self {
-            Self::Named { owners: (first, last), .. } => {
+            Self::Named { owners: (first, last), stored, .. } => {
                 bytes.push(0);
                 bytes.extend_from_slice(&first.to_bytes());
                 bytes.extend_from_slice(&last.to_bytes());
+                bytes.extend_from_slice(&stored.to_be_bytes());
             }
             Self::Marked { file, .. } => {
                 bytes.push(1);
@@ -123,7 +124,10 @@ impl Record {
         };
         let rest = &bytes[34..];
         match bytes[33] {
-            0 => Self::Named { item, owners: Owner::range(rest, &rest[8..]) },
+            0 => {
+                let stored = u64::from_be_bytes(*rest[16..].first_chunk().expect("eight bytes"));
+                Self::Named { item, owners: Owner::range(rest, &rest[8..]), stored }
+            }
             1 => Self::Marked { item, file: u32::from_be_bytes(*rest.first_chunk().expect("four bytes")) },
             _ => {
                 let size = u64::from_be_bytes(*rest[1..].first_chunk().expect("eight bytes"));
@@ -145,10 +149,10 @@ mod tests {
         let modified = Timestamp::from_nanosecond(1_795_399_200_123_456_789).unwrap();
         let owners = (Owner::of(1, 2), Owner::of(1, 70_000));
         let records = [
-            Record::Named { item: a, owners },
+            Record::Named { item: a, owners, stored: 7 },
             Record::Marked { item: a, file: 258 },
             Record::Listed { item: a, size: 1 << 40, modified, sealed: true },
-            Record::Named { item: b, owners },
+            Record::Named { item: b, owners, stored: 1 << 40 },
         ];
         let bytes = records.map(Record::to_bytes);
         assert!(bytes.is_sorted());

@@ -5,6 +5,7 @@
 //! Safe without any lock while ships, fetches and other prunes run: `docs/FORMAT.md`, "Removing and pruning", says why.
 
 mod bucket;
+mod look;
 mod outcome;
 mod plan;
 mod sweep;
@@ -22,6 +23,7 @@ use crate::format::key::{NodeKey, PROBE};
 use crate::format::names::{NodeName, SourceName};
 use crate::format::snapshot_id::SnapshotId;
 use crate::repository::StoreClock;
+use look::{Ids, Look};
 use outcome::Fate;
 pub use outcome::{Outcome, Removed, Tally};
 pub use plan::{Plan, SourcePlan, plan};
@@ -59,6 +61,7 @@ impl Options {
 /// A delete that is denied, and an object that is locked, are in the outcome and no error.
 pub fn run(ctx: &Context, options: &Options, planned: &Plan) -> Result<Outcome, Error> {
     let remote = Remote::open(ctx)?;
+    remote.check_same(ctx)?;
     let node = options.node.as_ref().unwrap_or(&ctx.node);
     let clock = match options.dry_run {
         // Nothing is written, so this machine's clock has to do.
@@ -81,7 +84,13 @@ pub fn run(ctx: &Context, options: &Options, planned: &Plan) -> Result<Outcome, 
     obstacles.extend(obstacle::of_listing(&remote, node, &inventory.unknown, &inventory.node_files)?);
     obstacle::check(ctx, obstacles)?;
 
-    let going = still_going(ctx, &remote, options, planned, &first)?;
+    let mut going = still_going(ctx, &remote, options, planned, &first, &Ids::new())?;
+    if !going.is_empty() {
+        // Nothing can be put back in the place of what goes, so all that stays is looked at first.
+        let look = Look::with_marks(ctx, &remote, node, &first, &recorded, &files)?;
+        obstacle::check(ctx, look.obstacles)?;
+        going = still_going(ctx, &remote, options, planned, &first, &look.lacking)?;
+    }
     remove(ctx, &remote, node, going, options.dry_run, &mut outcome)?;
 
     let second = match options.dry_run {
@@ -127,8 +136,15 @@ fn remove_remnants(remote: &Remote, node: &NodeName, now: Timestamp, dry_run: bo
 type Going = Vec<(Removed, super::listed::Numbers)>;
 
 /// What of a plan still holds, with the manifests that are listed, and what earlier runs have begun to remove.
-fn still_going(ctx: &Context, remote: &Remote, options: &Options, planned: &Plan, catalogue: &Catalogue) -> Result<Going, Error> {
-    let now = plan::of_catalogue(ctx, remote, options, catalogue)?;
+fn still_going(
+    ctx: &Context,
+    remote: &Remote,
+    options: &Options,
+    planned: &Plan,
+    catalogue: &Catalogue,
+    lacking: &Ids,
+) -> Result<Going, Error> {
+    let now = plan::of_catalogue(ctx, remote, options, catalogue, lacking)?;
     let holds = |removed: &Removed| planned.removals().any(|one| one.source == removed.source && one.id == removed.id);
     let going = now.removals().filter(|removed| now.is_begun(removed) || holds(removed));
     Ok(going.filter_map(|removed| Some((removed.clone(), catalogue.listed.get(&(removed.source.clone(), removed.id))?.clone()))).collect())
@@ -139,8 +155,9 @@ fn remove(ctx: &Context, remote: &Remote, node: &NodeName, going: Going, dry_run
         ctx.stop.check()?;
         if !dry_run && outcome.denied.is_none() {
             let id = (removed.source.clone(), removed.id);
-            removals::record(ctx, remote, node, &id, &removed.why)?;
-            if outcome.fate(remote, removals::delete(ctx, remote, node, &id, &numbers), 0)? != Fate::Gone {
+            let removal = removals::record(ctx, remote, node, &id, &removed.why);
+            let removal = removal.and_then(|()| removals::delete(ctx, remote, node, &id, &numbers));
+            if outcome.fate(remote, removal, 0)? != Fate::Gone {
                 continue;
             }
             ctx.tell(Event::Removed { source: id.0, snapshot: id.1, why: removed.why.clone() });

@@ -13,6 +13,9 @@ use crate::repository::{self, BucketLock, OldVersions};
 /// Most answers that are noted as missing: each of many locked objects may lack one.
 const UNTOLD_MAX: usize = 10;
 
+/// Refusals that speak of a lock and are checked, one question each; whoever was right so often is believed.
+const LOCKS_ASKED: u64 = 10;
+
 /// Objects and their stored bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Tally {
@@ -66,7 +69,7 @@ pub struct Outcome {
     pub denied: Option<String>,
     /// Objects that the store did not delete because they are locked; manifests count without bytes. A later prune deletes them.
     pub locked: Tally,
-    /// When the last of these locks ends; `None` = the store does not tell.
+    /// When the last of the first of these locks ends.
     pub locked_until: Option<Timestamp>,
     /// Whether the store keeps what is deleted as old versions.
     pub keeps_versions: bool,
@@ -90,25 +93,36 @@ pub(super) enum Fate {
 }
 
 impl Outcome {
-    /// What became of a delete of so many bytes. A denied one ends all deleting, a locked object is left; neither ends the run.
-    pub(super) fn fate(&mut self, remote: &Remote, deleted: Result<(), repository::Error>, bytes: u64) -> Result<Fate, Error> {
-        match deleted {
+    /// What became of a change, and of so many bytes by a delete. What is denied to the credential ends all deleting, a locked object is left;
+    /// neither ends the run.
+    pub(super) fn fate(&mut self, remote: &Remote, changed: Result<(), repository::Error>, bytes: u64) -> Result<Fate, Error> {
+        match changed {
             Ok(()) => Ok(Fate::Gone),
-            Err(error) if error.is_locked() => {
-                self.locked.add(bytes);
-                if let repository::Error::Denied { at, .. } = &error
-                    && let Some(lock) = self.told(remote.store.object_lock(&at.key))?
-                {
-                    self.locked_until = self.locked_until.max(lock.until);
-                }
-                Ok(Fate::Locked)
-            }
             Err(error) if error.is_denied() => {
+                if self.is_locked(remote, &error)? {
+                    self.locked.add(bytes);
+                    return Ok(Fate::Locked);
+                }
                 self.denied = Some(chain(&error));
                 Ok(Fate::Denied)
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Whether an object was left because it is locked, rather than because the credential may not delete. The words of the refusal may hold
+    /// any name, so they are believed only when the store also says until when.
+    fn is_locked(&mut self, remote: &Remote, error: &repository::Error) -> Result<bool, Error> {
+        let repository::Error::Denied { at, .. } = error else { return Ok(false) };
+        if !error.is_locked() {
+            return Ok(false);
+        }
+        if self.locked.objects >= LOCKS_ASKED {
+            return Ok(true);
+        }
+        let until = self.told(remote.store.object_lock(&at.key))?.and_then(|lock| lock.until);
+        self.locked_until = self.locked_until.max(until);
+        Ok(until.is_some() || error.has_lock_code())
     }
 
     /// An answer about the bucket. Whoever prunes can do without it, so that there is none is noted; only a stop ends the run.

@@ -55,17 +55,16 @@ impl Sweep<'_> {
                 let due = group.marks.iter().filter_map(|file| self.files[*file as usize].since.checked_add(MARK_AGE).ok()).min();
                 outcome.next_deletion = [outcome.next_deletion, due].into_iter().flatten().min();
             } else if self.newest_head.is_some_and(|newest| listed.modified < newest) {
-                outcome.marked.add(listed.size);
                 marks.push(Mark { object: group.key().of(self.node).to_string(), stored: listed.size });
                 if marks.len() == PER_FILE {
-                    self.mark(&mut marks)?;
+                    self.mark(&mut marks, outcome)?;
                 }
             } else {
                 outcome.unsettled.add(listed.size);
             }
         }
         self.settle(deletes.drain(), outcome)?;
-        self.mark(&mut marks)?;
+        self.mark(&mut marks, outcome)?;
         self.remove_done(&left, outcome)
     }
 
@@ -96,11 +95,15 @@ impl Sweep<'_> {
     }
 
     /// Writes a file of marks. From now on writers treat what it names as absent.
-    fn mark(&self, marks: &mut Vec<Mark>) -> Result<(), Error> {
-        if !marks.is_empty() && !self.dry_run {
+    fn mark(&self, marks: &mut Vec<Mark>, outcome: &mut Outcome) -> Result<(), Error> {
+        if !marks.is_empty() && !self.dry_run && outcome.denied.is_none() {
             let name = format!("{}-{}", SnapshotId::from_timestamp(self.ctx.clock.now()), hex(&*self.ctx.random, 8));
             let key = NodeKey::Prune(name).of(self.node).to_string();
-            self.remote.store.create(&key, mark::write(marks).into())?;
+            if outcome.fate(self.remote, self.remote.store.create(&key, mark::write(marks).into()), 0)? == Fate::Gone {
+                marks.iter().for_each(|mark| outcome.marked.add(mark.stored));
+            }
+        } else if self.dry_run {
+            marks.iter().for_each(|mark| outcome.marked.add(mark.stored));
         }
         marks.clear();
         Ok(())
