@@ -105,6 +105,35 @@ fn listing_many_snapshots_takes_one_listing_and_the_heads_that_are_not_cached() 
     assert_eq!(requests(&|ctx| drop(ops::status::run(ctx).unwrap())), (2, 4));
 }
 
+/// What may have changed while it was listed is listed once more, and shown where it belongs.
+#[test]
+fn a_snapshot_in_doubt_is_asked_for_again_and_stands_in_its_place() {
+    let plain = Node::new();
+    let store = Faulty::around(Arc::new(InMemory::new()));
+    let repository = Repository::over(store.clone(), "", "memory".into(), tools(plain.clock.clone(), plain.stop.clone()));
+    let node = Node::in_memory(repository, plain.clock.clone(), plain.stop.clone());
+    node.init();
+    let marker = Remote::open(&node.context()).unwrap().marker.repository;
+    let mut heads = Vec::new();
+    manifests(&marker, 3, node.clock.now(), &|_| Vec::new(), &mut |key, text| {
+        if key.ends_with(".1.json") {
+            heads.push((key.clone(), text.clone()));
+        }
+        node.repository.create(&key, text.into()).unwrap();
+    });
+    // A second manifest of the one in the middle, whose body is not there.
+    let head = Head { n: 2, ..Head::from_text(&heads[1].1).unwrap() };
+    node.repository.create(&heads[1].0.replace(".1.json", ".2.json"), head.to_text().unwrap().into()).unwrap();
+    let before = store.count(Op::List);
+    let view = ops::snapshots::View::read(&node.context(), None, None).unwrap();
+    assert_eq!(store.count(Op::List) - before, 2);
+    let rows: Vec<(SnapshotId, Option<u32>)> = view.rows.iter().map(Result::unwrap).map(|row| (row.id, row.manifest)).collect();
+    assert!(rows.is_sorted() && rows.len() == 3 && rows.iter().all(|(_, n)| *n == Some(1)), "{rows:?}");
+    let found: Vec<&str> = view.findings.iter().map(|finding| finding.object.as_str()).collect();
+    assert_eq!(found, [NodeKey::Body(tree(), head.id, 2).of(&node.context().node).to_string()]);
+    assert_eq!(ops::status::run(&node.context()).unwrap().sources[0].shipped, Some(rows[2].0));
+}
+
 /// Fills the folder of a repository: each snapshot has a file list of its own, and needs its own pack and the two before.
 fn fill_folder(machine: &Machine, snapshots: u32) {
     let marker: serde_json::Value = serde_json::from_slice(&fs::read(machine.path("bucket/windlass.json")).unwrap()).unwrap();
