@@ -53,6 +53,8 @@ pub struct Finding {
     pub problem: String,
     /// Whether the object is of a kind that this program does not know, rather than damaged.
     pub unknown: bool,
+    /// Whether the object could not be read, which says nothing of its bytes.
+    pub unread: bool,
 }
 
 /// What a repository holds of one node.
@@ -176,9 +178,11 @@ impl Catalogue {
             let object = NodeKey::Head(key.0.clone(), key.1, n).of(node).to_string();
             let head = match read_head(ctx, remote, &object, stored.size, keeps) {
                 Ok(head) => head,
-                Err(Error::Repository(error)) if error.is_absent() => {
-                    all_there = false;
-                    self.findings.push(Finding::damaged(object, key, MISSING.into()));
+                Err(Error::Repository(error)) => {
+                    let problem = Problem::of(&error).ok_or(error)?;
+                    all_there &= problem != Problem::missing();
+                    let unread = problem.verdict.is_none();
+                    self.findings.push(Finding { unread, ..Finding::damaged(object, key, problem.text) });
                     continue;
                 }
                 Err(error) if error.is_damage() || matches!(error, Error::Unreadable { .. }) => {
@@ -276,11 +280,11 @@ fn problem_of(error: &Error) -> String {
 
 impl Finding {
     fn unknown(object: String) -> Self {
-        Self { object, snapshot: None, problem: "unexpected: this program does not know what it is".into(), unknown: true }
+        Self { object, snapshot: None, problem: "unexpected: this program does not know what it is".into(), unknown: true, unread: false }
     }
 
     fn damaged(object: String, key: &(SourceName, SnapshotId), problem: String) -> Self {
-        Self { object, snapshot: Some(format!("{}/{}", key.0, key.1)), problem, unknown: false }
+        Self { object, snapshot: Some(format!("{}/{}", key.0, key.1)), problem, unknown: false, unread: false }
     }
 }
 
@@ -350,7 +354,8 @@ pub(super) fn forget(ctx: &Context, remote: &Remote, key: &str) {
 }
 
 fn cache_path(ctx: &Context, remote: &Remote, key: &str) -> Option<std::path::PathBuf> {
-    let local = ctx.local.as_ref()?;
+    // Where the disk of the local tier is not mounted, nothing is kept beneath the mount point.
+    let local = ctx.local.as_ref().filter(|local| State::new(&local.dir).path(&[]).is_dir())?;
     let parts = ["heads", &remote.marker.repository].into_iter().chain(key.split('/'));
     Some(State::new(&local.dir).path(&parts.collect::<Vec<_>>()))
 }
@@ -391,5 +396,5 @@ pub(super) fn remembered(ctx: &Context, remote: &Remote, key: &str) -> Option<He
 
 /// Why a marker could not be read, as a finding.
 pub fn marker_finding(cause: &FormatError) -> Finding {
-    Finding { object: MARKER.into(), snapshot: None, problem: cause.to_string(), unknown: false }
+    Finding { object: MARKER.into(), snapshot: None, problem: cause.to_string(), unknown: false, unread: false }
 }

@@ -106,8 +106,8 @@ pub fn plan(ctx: &Context, name: &SnapshotName, options: &Options) -> Result<Pla
         None => std::collections::BTreeSet::new(),
     };
     let gone = |row: &Row| row.place == Place::Shipped && being_removed.contains(&row.id);
-    let others = view.rows.iter().filter(|row| row.id != target.id && !row.future && !gone(row));
-    let last_sound = !stays && !others.into_iter().any(|row| row.problems.is_empty());
+    let others = view.rows.iter().rev().filter(|row| row.id != target.id && !row.future && !gone(row));
+    let last_sound = !stays && !any_is_sound(ctx, &view, &target.node, &others.collect::<Vec<_>>())?;
     let bytes_there = target.shipped.as_ref().map(|(_, there)| there.head.bytes);
     let plan = Plan {
         bytes: target.here.as_ref().and_then(|here| here.bytes).or(bytes_there).unwrap_or(0),
@@ -122,6 +122,28 @@ pub fn plan(ctx: &Context, name: &SnapshotName, options: &Options) -> Result<Pla
         last_sound,
     };
     refuse_last(plan, options)
+}
+
+/// Whether one of these snapshots of a source is sound as far as is known: copies are looked at first, because that reads nothing; then
+/// the shipped ones, the first one first, until one is found of which no damage is recorded.
+fn any_is_sound(ctx: &Context, view: &View, node: &NodeName, rows: &[&Row]) -> Result<bool, Error> {
+    let has_sound_copy = |row: &&Row| row.place != Place::Shipped && row.problems.is_empty();
+    let Some(remote) = view.read.as_ref().filter(|_| !rows.iter().any(has_sound_copy)) else {
+        return Ok(rows.iter().any(has_sound_copy));
+    };
+    let Some(first) = rows.first() else { return Ok(false) };
+    let catalogue = Catalogue::read(ctx, remote, node, Some(&first.source))?;
+    let known = verify::known(ctx, remote, node)?;
+    for row in rows {
+        ctx.stop.check()?;
+        if let Some(shipped) = catalogue.snapshots.get(&(row.source.clone(), row.id))
+            && shipped.head.problems.is_empty()
+            && verify::known_damage_in(&known, remote, shipped)?.is_empty()
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// What a name means, in both tiers.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::last_failure::{LastFailure, Work};
-use super::node::Remote;
+use super::node::{Remote, check_local_tier};
 use super::snapshots::{DAMAGED_COPY, Place, Row, View};
 use super::spec::SourceSpec;
 use super::{Context, Error, removals, verify};
@@ -71,6 +71,12 @@ pub fn run(ctx: &Context) -> Result<Outcome, Error> {
     let local = ctx.local()?;
     let now = ctx.clock.now();
     let mut wrong = Vec::new();
+    let local_tier = check_local_tier(ctx);
+    match &local_tier {
+        Err(Error::Refused(why)) => wrong.push(why.clone()),
+        _ => local_tier?,
+    }
+    let is_mounted = wrong.is_empty();
     let view = View::read(ctx, None, None)?;
     wrong.extend(view.unreachable.as_ref().map(unreadable));
     wrong.extend(view.findings.iter().map(|finding| format!("{}: {}", finding.object, finding.problem)));
@@ -80,11 +86,14 @@ pub fn run(ctx: &Context) -> Result<Outcome, Error> {
     }
     if view.unreachable.is_none() {
         let told: BTreeSet<&str> = view.findings.iter().map(|finding| finding.object.as_str()).collect();
-        wrong.extend(known_damage(ctx, &told)?);
+        wrong.extend(known_damage(ctx, &told, is_mounted)?);
     }
     let removed = removed(ctx, &view)?;
     let mut sources: Vec<SourceStatus> = ctx.sources.iter().map(|spec| source_status(spec, &view, &removed, now)).collect();
     for source in &mut sources {
+        if !is_mounted {
+            source.wrong.push("its local copies cannot be seen".to_owned());
+        }
         source.wrong.extend(last_failures(ctx, &source.source)?);
     }
     // Why it could not be opened is said once, below.
@@ -126,12 +135,14 @@ fn unreadable(error: &Error) -> String {
 
 /// What verification has found and nothing has mended yet, and what keeps anything from being shipped: a name that is another machine's, a
 /// configuration that disagrees about encryption.
-fn known_damage(ctx: &Context, told: &BTreeSet<&str>) -> Result<Vec<String>, Error> {
+fn known_damage(ctx: &Context, told: &BTreeSet<&str>, is_mounted: bool) -> Result<Vec<String>, Error> {
     let remote = Remote::open(ctx)?;
     let mut wrong = Vec::new();
     wrong.extend(ctx.keys.check_agreement(remote.marker.encryption).err().map(|error| super::error::chain(&error)));
     match remote.check_owner(ctx) {
         Ok(()) => {}
+        // Without its own identity, a machine cannot say that the name is another's.
+        Err(_) if !is_mounted => {}
         Err(Error::Refused(why)) => wrong.push(why),
         Err(error) => wrong.push(super::error::chain(&error)),
     }

@@ -49,7 +49,10 @@ impl Refusal {
     /// Whether a delete was refused because the object is locked, in the words of AWS and versitygw, MinIO, radosgw, and Azure. Rights that a
     /// credential lacks are refused with the same status and code, but nobody speaks of locks then. MinIO's code says nothing else of a delete.
     pub(super) fn is_lock(&self) -> bool {
-        if self.code == "BlobImmutableDueToPolicy" || (self.status == 400 && self.code == "InvalidRequest") {
+        // The second is a lease on Azure, which keeps an object from being deleted until it is given back.
+        if ["BlobImmutableDueToPolicy", "LeaseIdMissing"].contains(&self.code.as_str())
+            || (self.status == 400 && self.code == "InvalidRequest")
+        {
             return true;
         }
         let message = self.message.to_lowercase();
