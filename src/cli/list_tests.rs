@@ -48,7 +48,7 @@ fn a_repository_that_cannot_be_read_makes_the_list_partial_and_damage_goes_befor
     assert_eq!(exit(&view).unwrap(), Exit::Done);
     view.unreachable = Some(Error::Absent("there is none".into()));
     assert_eq!(exit(&view).unwrap(), Exit::Partly);
-    let finding = |unknown| Finding { object: "x".into(), snapshot: None, problem: "y".into(), unknown };
+    let finding = |unknown| Finding { object: "x".into(), snapshot: None, problem: "y".into(), unknown, unread: false };
     view.findings.push(finding(true));
     assert_eq!(exit(&view).unwrap(), Exit::Partly);
     view.findings.push(finding(false));

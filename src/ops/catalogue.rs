@@ -54,6 +54,8 @@ pub struct Finding {
     pub problem: String,
     /// Whether the object is of a kind that this program does not know, rather than damaged.
     pub unknown: bool,
+    /// Whether the object could not be read, which says nothing of its bytes.
+    pub unread: bool,
 }
 
 /// What a repository holds of one node.
@@ -158,12 +160,12 @@ impl Finding {
 
     /// An object that is none of ours.
     pub(super) fn unknown(object: String) -> Self {
-        Self { object, snapshot: None, problem: "unexpected: this program does not know what it is".into(), unknown: true }
+        Self { object, snapshot: None, problem: "unexpected: this program does not know what it is".into(), unknown: true, unread: false }
     }
 
     /// An object of a snapshot that is not what it should be.
     pub(super) fn damaged(object: String, key: &(SourceName, SnapshotId), problem: String) -> Self {
-        Self { object, snapshot: Some(format!("{}/{}", key.0, key.1)), problem, unknown: false }
+        Self { object, snapshot: Some(format!("{}/{}", key.0, key.1)), problem, unknown: false, unread: false }
     }
 }
 
@@ -233,7 +235,8 @@ pub(super) fn forget(ctx: &Context, remote: &Remote, key: &str) {
 }
 
 fn cache_path(ctx: &Context, remote: &Remote, key: &str) -> Option<std::path::PathBuf> {
-    let local = ctx.local.as_ref()?;
+    // Where the disk of the local tier is not mounted, nothing is kept beneath the mount point.
+    let local = ctx.local.as_ref().filter(|local| State::new(&local.dir).path(&[]).is_dir())?;
     let parts = ["heads", &remote.marker.repository].into_iter().chain(key.split('/'));
     Some(State::new(&local.dir).path(&parts.collect::<Vec<_>>()))
 }
@@ -274,5 +277,5 @@ pub(super) fn remembered(ctx: &Context, remote: &Remote, key: &str) -> Option<He
 
 /// Why a marker could not be read, as a finding.
 pub fn marker_finding(cause: &FormatError) -> Finding {
-    Finding { object: MARKER.into(), snapshot: None, problem: cause.to_string(), unknown: false }
+    Finding { object: MARKER.into(), snapshot: None, problem: cause.to_string(), unknown: false, unread: false }
 }

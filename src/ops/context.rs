@@ -1,8 +1,9 @@
 //! What a verb needs of the world around it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::Error;
@@ -66,7 +67,12 @@ pub struct Parts {
 pub struct Context {
     parts: Parts,
     opened: OnceLock<Repository>,
+    /// Warnings that were given, where each is given once.
+    warned: Mutex<BTreeSet<String>>,
 }
+
+/// Most warnings that are remembered to be given once; what is beyond them is given each time.
+const WARNED_MAX: usize = 1000;
 
 impl std::ops::Deref for Context {
     type Target = Parts;
@@ -84,7 +90,7 @@ impl fmt::Debug for Context {
 impl Context {
     /// A context of these parts; nothing is opened yet.
     pub fn new(parts: Parts) -> Self {
-        Self { parts, opened: OnceLock::new() }
+        Self { parts, opened: OnceLock::new(), warned: Mutex::default() }
     }
 
     /// The source of this name.
@@ -134,6 +140,19 @@ impl Context {
     /// Reports a warning.
     pub fn warn(&self, source: Option<&SourceName>, message: impl Into<String>) {
         self.tell(Event::Warning { source: source.cloned(), message: message.into() });
+    }
+
+    /// Reports a warning unless this run has given it already: of what every shipment of a run meets anew.
+    pub(crate) fn warn_once(&self, message: String) {
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        if warned.contains(&message) {
+            return;
+        }
+        if warned.len() < WARNED_MAX {
+            warned.insert(message.clone());
+        }
+        drop(warned);
+        self.warn(None, message);
     }
 
     /// Reports that a phase began, also to the progress display.

@@ -55,6 +55,19 @@ impl Problem {
         Self { text: MISSING.into(), verdict: Some(Verdict::Missing), inside: false }
     }
 
+    /// The object could not be read, which says nothing of its bytes.
+    pub(crate) fn unread(text: impl Into<String>) -> Self {
+        Self { text: text.into(), verdict: None, inside: false }
+    }
+
+    /// The error of whoever needs the object.
+    pub(crate) fn into_error(self, object: impl ToString) -> Error {
+        match self.verdict {
+            Some(_) => Error::damaged(object, self.text),
+            None => Error::Unread { object: object.to_string(), problem: self.text },
+        }
+    }
+
     /// What is wrong with the object, where the store works and the object is at fault; `None` for every other failure.
     pub(crate) fn of(error: &repository::Error) -> Option<Self> {
         Some(match error {
@@ -64,7 +77,7 @@ impl Problem {
                 Self::damaged(format!("it is cut short: it has {found} bytes and should have at least {expected}"))
             }
             repository::Error::Failed { .. } | repository::Error::Cut { .. } => {
-                Self { text: format!("it cannot be read: {}", chain(error)), verdict: None, inside: false }
+                Self::unread(format!("it cannot be read: {}", chain(error)))
             }
             _ => return None,
         })

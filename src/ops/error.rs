@@ -127,6 +127,11 @@ impl Error {
         }
     }
 
+    /// Whether one object is damaged, missing or cannot be read, while the store as a whole works.
+    pub(crate) fn is_of_one_object(&self) -> bool {
+        self.is_damage() || matches!(self, Self::Unread { .. })
+    }
+
     /// Whether the repository as a whole could not be reached.
     pub fn is_unreachable(&self) -> bool {
         matches!(self, Self::Repository(cause) if cause.is_unreachable())

@@ -1,18 +1,19 @@
 //! `forget`: removes one snapshot that a person named, from the node, from the repository, or from both.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::Serialize;
 
 use super::catalogue::{Catalogue, Shipped};
-use super::copies::{self, Copies};
+use super::copies::{self, Copies, FUTURE};
 use super::event::Event;
 use super::listed::Numbers;
 use super::locks::{self, Waiting};
 use super::name::{SnapshotName, Which};
 use super::node::Remote;
 use super::pins::Pins;
-use super::snapshots::{Found, Place, Row, View};
+use super::snapshots::{Found, Place, View};
 use super::{Context, Error, lost, removals, verify};
 use crate::format::names::{NodeName, SourceName};
 use crate::format::snapshot_id::SnapshotId;
@@ -105,15 +106,9 @@ pub fn plan(ctx: &Context, name: &SnapshotName, options: &Options) -> Result<Pla
     let stays = stays_here || (stays_there && shipped_damage.is_none());
     let being_removed = match &target.shipped {
         Some((remote, _)) => removals::of_source(remote, &target.node, &target.source)?,
-        None => std::collections::BTreeSet::new(),
+        None => BTreeSet::new(),
     };
-    let gone = |row: &Row| row.place == Place::Shipped && being_removed.contains(&row.id);
-    let mut last_sound = !stays;
-    for row in &view.rows {
-        let row = row?;
-        let is_other = row.id != target.id && !row.future && !gone(&row);
-        last_sound &= !(is_other && row.problems.is_empty());
-    }
+    let last_sound = !stays && !any_other_is_sound(ctx, &view, &target, &being_removed)?;
     let bytes_there = target.shipped.as_ref().map(|(_, there)| there.head.bytes);
     let plan = Plan {
         bytes: target.here.as_ref().and_then(|here| here.bytes).or(bytes_there).unwrap_or(0),
@@ -128,6 +123,28 @@ pub fn plan(ctx: &Context, name: &SnapshotName, options: &Options) -> Result<Pla
         last_sound,
     };
     refuse_last(plan, options)
+}
+
+/// Whether another snapshot of the source is sound as far as is known: copies are looked at first, because that reads nothing; then the
+/// shipped ones, the newest first, until one is found of which no damage is recorded.
+fn any_other_is_sound(ctx: &Context, view: &View, target: &Target, being_removed: &BTreeSet<SnapshotId>) -> Result<bool, Error> {
+    for row in &view.rows {
+        let row = row?;
+        if row.id != target.id && !row.future && row.place != Place::Shipped && row.problems.is_empty() {
+            return Ok(true);
+        }
+    }
+    let Some(remote) = &view.read else { return Ok(false) };
+    let catalogue = Catalogue::read(ctx, remote, &target.node, Some(&target.source))?;
+    let known = verify::known(ctx, remote, &target.node)?;
+    for ((_, id), shipped) in catalogue.snapshots.iter().rev() {
+        ctx.stop.check()?;
+        let counts = *id != target.id && !being_removed.contains(id) && id.to_timestamp() <= ctx.clock.now() + FUTURE;
+        if counts && shipped.head.problems.is_empty() && verify::known_damage_in(&known, remote, shipped)?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// What a name means, in both tiers.

@@ -131,7 +131,7 @@ fn claim_number(ctx: &Context, remote: &Remote, options: &Options) -> Result<Opt
     match remote.highest_node_file(ctx)? {
         None => Ok(Some(1)),
         // Who says that this machine is the node now need not be told by a damaged file who was.
-        Some((n, Err(error))) if options.adopt && error.is_damage() => Ok(Some(n + 1)),
+        Some((n, Err(error))) if options.adopt && error.is_of_one_object() => Ok(Some(n + 1)),
         Some((_, Err(error))) => Err(error),
         Some((_, Ok(file))) if Some(&file.uuid) == known_uuid(ctx)?.as_ref() => Ok(None),
         Some((n, _)) if options.adopt => Ok(Some(n + 1)),

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use super::Error;
 use super::catalogue::Shipped;
+use super::damage::settle;
 use super::node::Remote;
 use crate::archive::{LineReader, ListReader};
 use crate::format::body::{Body, ListRef, Role};
@@ -175,10 +176,10 @@ pub struct ShippedLines {
 /// [`Error::Damaged`] or [`Error::Unreadable`] naming the highest number's body, when that of no number is whole.
 pub fn read_body(remote: &Remote, shipped: &Shipped) -> Result<Body, Error> {
     let own = read_own_body(remote, &shipped.head);
-    if own.as_ref().is_err_and(Error::is_damage) {
+    if own.as_ref().is_err_and(Error::is_of_one_object) {
         for head in &shipped.lower {
             match read_own_body(remote, head) {
-                Err(error) if error.is_damage() => {}
+                Err(error) if error.is_of_one_object() => {}
                 lower => return lower,
             }
         }
@@ -189,14 +190,10 @@ pub fn read_body(remote: &Remote, shipped: &Shipped) -> Result<Body, Error> {
 /// Reads the body of this very head and compares it with what that says.
 ///
 /// # Errors
-/// [`Error::Damaged`] or [`Error::Unreadable`] naming the object.
+/// [`Error::Damaged`], [`Error::Unreadable`] or [`Error::Unread`] naming the object; what concerns the store as a whole.
 pub(super) fn read_own_body(remote: &Remote, head: &Head) -> Result<Body, Error> {
     let key = NodeKey::Body(head.source.clone(), head.id, head.n).of(&head.node).to_string();
-    let text = match remote.store.get(&key, BODY_MAX as u64) {
-        Ok(text) => text,
-        Err(error) if error.is_absent() => return Err(Error::damaged(key, "it is missing")),
-        Err(error) => return Err(error.into()),
-    };
+    let text = settle(remote.store.get(&key, BODY_MAX as u64))?.map_err(|problem| problem.into_error(&key))?;
     if text.len() as u64 != head.body.length || Digest::of(&text) != head.body.sha256 {
         return Err(Error::damaged(key, "its SHA-256 is not the one in the manifest head"));
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::catalogue::{Finding, Shipped, read_head};
-use super::damage::MISSING;
+use super::damage::{MISSING, Problem};
 use super::listed::{Id, Listed, Numbers};
 use super::node::Remote;
 use super::work::folder_to_look;
@@ -100,9 +100,11 @@ impl Manifests<'_> {
             let object = NodeKey::Head(key.0.clone(), key.1, n).of(self.node).to_string();
             let head = match read_head(self.ctx, self.remote, &object, stored.size, self.keeps) {
                 Ok(head) => head,
-                Err(Error::Repository(error)) if error.is_absent() => {
-                    judged.all_there = false;
-                    judged.findings.push(Finding::damaged(object, key, MISSING.into()));
+                Err(Error::Repository(error)) => {
+                    let problem = Problem::of(&error).ok_or(error)?;
+                    judged.all_there &= problem != Problem::missing();
+                    let unread = problem.verdict.is_none();
+                    judged.findings.push(Finding { unread, ..Finding::damaged(object, key, problem.text) });
                     continue;
                 }
                 Err(error) if error.is_damage() || matches!(error, Error::Unreadable { .. }) => {

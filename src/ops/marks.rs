@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use jiff::Timestamp;
 
+use super::damage::{Problem, settle};
 use super::node::Remote;
 use super::{Error, records};
 use crate::format::key::{Key, NodeKey};
@@ -41,12 +42,13 @@ impl MarkFile {
     /// Hands on each mark; gives whether the file is still there.
     ///
     /// # Errors
-    /// [`Error::Unreadable`] when a line is no mark of what may be deleted; what the store and `visit` give.
+    /// [`Error::Unreadable`] when a line is no mark of what may be deleted, [`Error::Damaged`] or [`Error::Unread`] when the store does not
+    /// give the file; what concerns the store as a whole, and what `visit` gives.
     pub(super) fn read(&self, remote: &Remote, visit: &mut dyn FnMut(Mark) -> Result<(), Error>) -> Result<bool, Error> {
-        let text = match remote.store.get(&self.key, RECORDS_MAX as u64) {
+        let text = match settle(remote.store.get(&self.key, RECORDS_MAX as u64))? {
             Ok(text) => text,
-            Err(error) if error.is_absent() => return Ok(false),
-            Err(error) => return Err(error.into()),
+            Err(problem) if problem == Problem::missing() => return Ok(false),
+            Err(problem) => return Err(problem.into_error(&self.key)),
         };
         for mark in mark::read(&text) {
             let mark = mark.and_then(|mark| records::check_mark(&self.node, &mark).map(|()| mark));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::damage::Problem;
+use super::damage::{Problem, settle};
 use super::keys::Keys;
 use super::remembered::Remembered;
 use super::{Context, Error};
@@ -189,12 +189,12 @@ impl Remote {
     /// The node file with the highest number under this node's name.
     ///
     /// # Errors
-    /// [`Error::Unreadable`] when it is damaged.
+    /// [`Error::Damaged`], [`Error::Unreadable`] or [`Error::Unread`] when nobody knows what it says; what concerns the store as a whole.
     pub fn owner(&self, ctx: &Context) -> Result<Option<(u32, NodeFile)>, Error> {
         self.highest_node_file(ctx)?.map(|(n, file)| Ok((n, file?))).transpose()
     }
 
-    /// The same, where a damaged one has its number all the same.
+    /// The same, where one that is damaged or cannot be read has its number all the same.
     ///
     /// # Errors
     /// What the store gives.
@@ -203,10 +203,10 @@ impl Remote {
         let mut last = None;
         for n in 1..=NODE_FILES_MAX {
             let key = NodeKey::Node(n).of(&ctx.node);
-            match self.store.get(&key.to_string(), SMALL_MAX as u64) {
+            match settle(self.store.get(&key.to_string(), SMALL_MAX as u64))? {
                 Ok(bytes) => last = Some((n, NodeFile::from_text(&bytes).map_err(Error::unreadable(&key)))),
-                Err(error) if error.is_absent() => break,
-                Err(error) => return Err(error.into()),
+                Err(problem) if problem == Problem::missing() => break,
+                Err(problem) => last = Some((n, Err(problem.into_error(&key)))),
             }
         }
         Ok(last)
@@ -305,7 +305,8 @@ pub fn check_local_tier(ctx: &Context) -> Result<(), Error> {
     match known_uuid(ctx)? {
         Some(_) => Ok(()),
         None => Err(Error::Refused(format!(
-            "{} has not been set up for this node: run `windlass init` first; where copies were kept there before, is its disk mounted?",
+            "{} has not been set up for this node: where copies were kept there before, is its disk mounted? Where none were ever kept there, run \
+             `windlass init`",
             ctx.local()?.dir.display()
         ))),
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::catalogue::Catalogue;
+use super::damage::settle;
 use super::error::chain;
 use super::node::Remote;
 use super::{Context, Error, lost};
@@ -78,7 +79,14 @@ pub(super) fn of_listing(remote: &Remote, node: &NodeName, unknown: &[String], n
     let highest = node_files.iter().max();
     for n in node_files {
         let key = NodeKey::Node(*n).of(node).to_string();
-        let text = remote.store.get(&key, SMALL_MAX as u64)?;
+        let text = match settle(remote.store.get(&key, SMALL_MAX as u64))? {
+            Ok(text) => text,
+            Err(problem) if Some(n) == highest => {
+                obstacles.push(Obstacle::damaged(key, problem.text));
+                continue;
+            }
+            Err(_) => continue,
+        };
         match NodeFile::from_text(&text) {
             Ok(_) => {}
             Err(cause @ FormatError::Version(_)) => obstacles.push(Obstacle::unknown(key, cause.to_string())),

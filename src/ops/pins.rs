@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use bytes::Bytes;
 use serde::Serialize;
 
 use super::catalogue::Shipped;
+use super::damage::{Problem, settle};
 use super::error::chain;
 use super::name::SnapshotName;
 use super::node::Remote;
@@ -31,7 +33,7 @@ type Numbered = (u32, Pin);
 pub(super) struct Pins(BTreeMap<(SourceName, SnapshotId), Numbered>);
 
 impl Pins {
-    /// Reads them. A pin that is damaged counts as one, with a warning.
+    /// Reads them. A pin that is damaged or cannot be read counts as one, with a warning.
     ///
     /// # Errors
     /// [`Error::Unreadable`] for one of another version; what the store gives.
@@ -61,19 +63,22 @@ impl Pins {
         let mut pins = BTreeMap::new();
         for ((source, id), n) in highest {
             let key = NodeKey::Pin(source.clone(), id, n).of(node).to_string();
-            let text = match remote.store.get(&key, SMALL_MAX as u64) {
-                Ok(text) => text,
-                Err(error) if error.is_absent() => continue,
-                Err(error) => return Err(error.into()),
+            let text = match settle(remote.store.get(&key, SMALL_MAX as u64))? {
+                Err(problem) if problem == Problem::missing() => continue,
+                text => text,
             };
             let own = |pin: Pin| {
                 if pin.id == id { Ok(pin) } else { Err(FormatError::invalid("it speaks of another snapshot than its key")) }
             };
-            let pin = match Pin::from_text(&text).and_then(own) {
+            let read = |text: Bytes| match Pin::from_text(&text).and_then(own) {
+                Ok(pin) => Ok(Ok(pin)),
+                Err(cause @ FormatError::Version(_)) => Err(Error::unreadable(&key)(cause)),
+                Err(cause) => Ok(Err(chain(&cause))),
+            };
+            let pin = match text.map_or_else(|problem| Ok(Err(problem.text)), read)? {
                 Ok(pin) => pin,
-                Err(cause @ FormatError::Version(_)) => return Err(Error::unreadable(key)(cause)),
-                Err(cause) => {
-                    ctx.warn(Some(&source), format!("{key} is damaged, so {source}/{id} counts as pinned: {}", chain(&cause)));
+                Err(problem) => {
+                    ctx.warn(Some(&source), format!("{key} is damaged, so {source}/{id} counts as pinned: {problem}"));
                     let why = "its pin is damaged".to_owned();
                     Pin { format: FORMAT_VERSION, id, pinned: true, time: ctx.clock.now(), why }
                 }

@@ -31,23 +31,29 @@ pub(super) struct Remembered {
 
 /// Remembers a repository, and what the probe found of its store. What lay at the same place before is forgotten.
 pub(super) fn remember(ctx: &Context, remote: &Remote, probe: &Probe) -> Result<(), Error> {
-    while let Some(before) = Remembered::at(ctx, &remote.store.describe())?.filter(|known| known.repository != remote.marker.repository) {
+    let location = remote.store.describe();
+    let path = ctx.state()?.folder(&[FOLDER])?.join(format!("{}.json", remote.marker.repository));
+    for before in Remembered::all_at(ctx, &location)?.into_iter().filter(|known| known.path != path) {
         fs::remove_file(&before.path).map_err(Error::file("remove", &before.path))?;
     }
-    let path = ctx.state()?.folder(&[FOLDER])?.join(format!("{}.json", remote.marker.repository));
-    let document = Document { location: remote.store.describe(), repository: &remote.marker.repository, probe };
+    let document = Document { location, repository: &remote.marker.repository, probe };
     Ok(file::replace(&path, &serde_json::to_vec_pretty(&document).expect("plain JSON"))?)
 }
 
 impl Remembered {
     /// The repository that lay at this place when the node was made known in it; a document that cannot be read is passed over.
     pub(super) fn at(ctx: &Context, location: &str) -> Result<Option<Self>, Error> {
+        Ok(Self::all_at(ctx, location)?.into_iter().next())
+    }
+
+    /// Every document of this place; there is one, unless somebody else has put more there.
+    fn all_at(ctx: &Context, location: &str) -> Result<Vec<Self>, Error> {
         if ctx.local.is_none() {
-            return Ok(None);
+            return Ok(Vec::new());
         }
-        let Ok(entries) = fs::read_dir(ctx.state()?.path(&[FOLDER])) else { return Ok(None) };
+        let Ok(entries) = fs::read_dir(ctx.state()?.path(&[FOLDER])) else { return Ok(Vec::new()) };
         let read = |path: PathBuf| Some(Self { path: path.clone(), ..serde_json::from_slice(&fs::read(path).ok()?).ok()? });
-        Ok(entries.filter_map(|entry| read(entry.ok()?.path())).find(|known| known.location == location))
+        Ok(entries.filter_map(|entry| read(entry.ok()?.path())).filter(|known| known.location == location).collect())
     }
 
     /// Whether the repository that lies there now is this one.

@@ -1,13 +1,15 @@
 //! Local retention: a new copy is complete before the oldest of one too many goes.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use super::catalogue;
 use super::copies::{self, Copies};
 use super::event::Event;
 use super::locks;
+use super::node::Remote;
 use super::spec::SourceSpec;
-use super::{Context, Error};
+use super::{Context, Error, removals};
 use crate::format::snapshot_id::SnapshotId;
 use crate::sys::lock::Lock;
 
@@ -40,6 +42,7 @@ pub fn retire(ctx: &Context, spec: &SourceSpec, dry_run: bool) -> Result<Vec<Sna
         return Ok(going);
     }
     let shipped = catalogue::cached_ids(ctx, &spec.name)?;
+    let mut removed = None;
     let mut gone = Vec::with_capacity(going.len());
     for id in going {
         let copy = copies.find(id).expect("it has just been read");
@@ -52,11 +55,25 @@ pub fn retire(ctx: &Context, spec: &SourceSpec, dry_run: bool) -> Result<Vec<Sna
         ctx.tell(Event::CopyRemoved { source: spec.name.clone(), snapshot: id, why: format!("{} newer copies are complete", spec.keep) });
         // Whoever ships nothing at all has chosen that.
         if !shipped.is_empty() && !shipped.contains(&id) {
-            ctx.warn(Some(&spec.name), format!("the local copy {id} has gone for {} newer ones, and it was never shipped", spec.keep));
+            // What was shipped and then removed on purpose is not remembered here; the repository says so, where it can be asked.
+            let known = match removed.get_or_insert_with(|| removed_ids(ctx, spec)) {
+                Some(removed) if removed.contains(&id) => None,
+                Some(_) => Some("it was never shipped"),
+                None => Some("it was never shipped, as far as this node knows"),
+            };
+            if let Some(known) = known {
+                ctx.warn(Some(&spec.name), format!("the local copy {id} has gone for {} newer ones, and {known}", spec.keep));
+            }
         }
         gone.push(id);
     }
     Ok(gone)
+}
+
+/// Snapshots of a source that are recorded as removed; `None` where the repository does not answer soon.
+fn removed_ids(ctx: &Context, spec: &SourceSpec) -> Option<BTreeSet<SnapshotId>> {
+    let remote = Remote::open_briefly(ctx).ok()?;
+    removals::of_source(&remote, &ctx.node, &spec.name).ok()
 }
 
 /// Retention after a shipment, when a copy that was held for it may go. Another run on the source does it itself, later.

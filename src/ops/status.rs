@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::last_failure::{LastFailure, Work};
-use super::node::Remote;
+use super::node::{Remote, check_local_tier};
 use super::snapshots::{DAMAGED_COPY, View};
 use super::spec::SourceSpec;
 use super::tally::Tally;
@@ -72,6 +72,12 @@ pub fn run(ctx: &Context) -> Result<Outcome, Error> {
     let local = ctx.local()?;
     let now = ctx.clock.now();
     let mut wrong = Vec::new();
+    let local_tier = check_local_tier(ctx);
+    match &local_tier {
+        Err(Error::Refused(why)) => wrong.push(why.clone()),
+        _ => local_tier?,
+    }
+    let is_mounted = wrong.is_empty();
     let view = View::read(ctx, None, None)?;
     wrong.extend(view.unreachable.as_ref().map(unreadable));
     wrong.extend(view.findings.iter().map(|finding| format!("{}: {}", finding.object, finding.problem)));
@@ -81,7 +87,7 @@ pub fn run(ctx: &Context) -> Result<Outcome, Error> {
     }
     if view.unreachable.is_none() {
         let told: BTreeSet<&str> = view.findings.iter().map(|finding| finding.object.as_str()).collect();
-        wrong.extend(known_damage(ctx, &told)?);
+        wrong.extend(known_damage(ctx, &told, is_mounted)?);
     }
     let tallies = Tally::of(&view.rows)?;
     let removed = removed(ctx, &view, &tallies)?;
@@ -89,6 +95,9 @@ pub fn run(ctx: &Context) -> Result<Outcome, Error> {
     let status = |spec: &SourceSpec| source_status(spec, tallies.get(&spec.name), is_known.then_some(&removed), now);
     let mut sources: Vec<SourceStatus> = ctx.sources.iter().map(status).collect();
     for source in &mut sources {
+        if !is_mounted {
+            source.wrong.push("its local copies cannot be seen".to_owned());
+        }
         source.wrong.extend(last_failures(ctx, &source.source)?);
     }
     // Why it could not be opened is said once, below.
@@ -131,12 +140,14 @@ fn unreadable(error: &Error) -> String {
 
 /// What verification has found and nothing has mended yet, and what keeps anything from being shipped: a name that is another machine's, a
 /// configuration that disagrees about encryption.
-fn known_damage(ctx: &Context, told: &BTreeSet<&str>) -> Result<Vec<String>, Error> {
+fn known_damage(ctx: &Context, told: &BTreeSet<&str>, is_mounted: bool) -> Result<Vec<String>, Error> {
     let remote = Remote::open(ctx)?;
     let mut wrong = Vec::new();
     wrong.extend(ctx.keys.check_agreement(remote.marker.encryption).err().map(|error| super::error::chain(&error)));
     match remote.check_owner(ctx) {
         Ok(()) => {}
+        // Without its own identity, a machine cannot say that the name is another's.
+        Err(_) if !is_mounted => {}
         Err(Error::Refused(why)) => wrong.push(why),
         Err(error) => wrong.push(super::error::chain(&error)),
     }

@@ -21,7 +21,6 @@ use reqwest::{Method, Url};
 use super::md5::{CONTENT_MD5, ContentMd5};
 
 /// What a container is made of.
-#[derive(Debug)]
 pub(super) struct Parts {
     pub(super) inner: MicrosoftAzure,
     /// The same HTTP that `inner` has.
@@ -30,6 +29,16 @@ pub(super) struct Parts {
     pub(super) account: String,
     /// Of the container itself.
     pub(super) url: Url,
+}
+
+impl fmt::Debug for Parts {
+    /// Neither `inner` nor `credentials`: what they show of a key or a token is another crate's choice.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A query may hold a signature.
+        let mut url = self.url.clone();
+        url.set_query(None);
+        f.debug_struct("Parts").field("account", &self.account).field("url", &url.as_str()).finish_non_exhaustive()
+    }
 }
 
 /// A container.
@@ -134,5 +143,25 @@ impl ObjectStore for Container {
 impl PaginatedListStore for Container {
     async fn list_paginated(&self, prefix: Option<&str>, options: PaginatedListOptions) -> Result<PaginatedListResult> {
         self.0.inner.list_paginated(prefix, options).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::StaticCredentialProvider;
+    use object_store::azure::{AzureCredential, MicrosoftAzureBuilder};
+
+    use super::*;
+
+    #[test]
+    fn what_a_container_shows_of_itself_holds_no_secret() {
+        let signature = AzureCredential::SASToken(vec![("sig".into(), "hunter2".into())]);
+        let credentials: AzureCredentialProvider = Arc::new(StaticCredentialProvider::new(signature));
+        let builder = MicrosoftAzureBuilder::new().with_account("clearwater").with_container_name("backups");
+        let inner = builder.with_credentials(Arc::clone(&credentials)).build().unwrap();
+        let url = Url::parse("https://clearwater.blob.core.windows.net/backups?sig=hunter2").unwrap();
+        let client = HttpClient::new(reqwest::Client::new());
+        let shown = format!("{:?}", Container::new(Parts { inner, client, credentials, account: "clearwater".into(), url }));
+        assert!(shown.contains("/backups") && !shown.contains("hunter2"), "{shown}");
     }
 }

@@ -91,6 +91,16 @@ fn a_delete_that_azure_denies_is_a_denial_of_that_alone() {
 }
 
 #[test]
+fn a_delete_of_a_leased_blob_says_what_azure_answered() {
+    let script = Script::of(vec![refusal("412 No", "LeaseIdMissing"), refusal("412 No", "ConditionNotMet")]);
+    let repository = open(&azure(&script));
+    let leased = repository.delete("a").unwrap_err();
+    assert!(leased.is_locked() && leased.to_string().contains("LeaseIdMissing"), "{leased}");
+    let other = repository.delete("a").unwrap_err();
+    assert!(matches!(other, Error::Refused { .. }) && other.to_string().contains("ConditionNotMet"), "{other}");
+}
+
+#[test]
 fn a_page_of_azure_that_has_no_end_is_not_held() {
     let script = Script::of(vec![answer("200 OK", "", &"x".repeat(20 << 20))]);
     let error = open(&azure(&script)).list("", &mut |_| ControlFlow::Continue(())).unwrap_err();

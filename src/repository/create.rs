@@ -61,8 +61,8 @@ impl Core {
         match (self.lies(path, bytes).await, fault) {
             (Lies::Same, _) => Ok(()),
             (Lies::Other, _) => Err(Fault::Taken),
-            (Lies::Nothing, Fault::Exists) => Err(Fault::Wavering),
-            (Lies::Unknown(unread), Fault::Exists) => Err(unread),
+            (Lies::Nothing, Fault::Exists(_)) => Err(Fault::Wavering),
+            (Lies::Unknown(unread), Fault::Exists(_)) => Err(unread),
             (Lies::Nothing | Lies::Unknown(_), fault) => Err(fault),
         }
     }

@@ -16,8 +16,8 @@ use super::refusal::Refusal;
 pub(super) enum Fault {
     /// There is no such object.
     Absent,
-    /// The store says that the key is taken.
-    Exists,
+    /// The store says that the key is taken, or that a condition is not met; with its answer where it gave one.
+    Exists(Option<Refusal>),
     /// The key was taken a moment ago and is free now.
     Wavering,
     /// The key is taken by other bytes.
@@ -62,7 +62,7 @@ impl From<object_store::Error> for Fault {
         }
         match error {
             object_store::Error::NotFound { .. } => Self::Absent,
-            object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. } => Self::Exists,
+            object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. } => Self::Exists(None),
             other => match links(&other).find_map(|link| link.downcast_ref::<io::Error>()) {
                 Some(io) => Self::Io(io.kind(), cause_below(&other)),
                 None => Self::Other(cause_below(&other)),
@@ -85,9 +85,9 @@ impl Fault {
     fn of_refusal(refusal: Refusal) -> Self {
         match refusal.status {
             404 if ["NoSuchKey", "BlobNotFound"].contains(&refusal.code.as_str()) => Self::Absent,
-            304 | 412 => Self::Exists,
+            304 | 412 => Self::Exists(Some(refusal)),
             // What Azure answers, also to a credential that may create and not write over anything.
-            403 | 409 if ["BlobAlreadyExists", "UnauthorizedBlobOverwrite"].contains(&refusal.code.as_str()) => Self::Exists,
+            403 | 409 if ["BlobAlreadyExists", "UnauthorizedBlobOverwrite"].contains(&refusal.code.as_str()) => Self::Exists(Some(refusal)),
             _ => Self::Refused(refusal),
         }
     }
@@ -126,7 +126,9 @@ impl Fault {
     pub(super) fn into_error(self, at: At, tries: u32) -> Error {
         match self {
             Self::Absent => Error::Absent { at },
-            Self::Exists | Self::Taken => Error::Taken { at },
+            // A delete has no condition of ours: somebody else holds the object, as with a lease on Azure.
+            Self::Exists(Some(refusal)) if at.operation == "delete" => advice::error(refusal, at, tries),
+            Self::Exists(_) | Self::Taken => Error::Taken { at },
             Self::Wavering => Error::Busy { at, tries, answer: Box::new(Refusal::new(409, "ConditionalRequestConflict")) },
             Self::TooLarge { at_most, found } => Error::TooLarge { at, at_most, found },
             Self::TooShort { expected, found } => Error::TooShort { at, expected, found },

@@ -163,7 +163,7 @@ impl Run<'_> {
         let second = Bytes::from_static(b"the second object of the probe, which must not be kept");
         let attempt = || async {
             match self.core.put_new(&path, &second, None).await {
-                Err(Fault::Exists) => Ok(false),
+                Err(Fault::Exists(_)) => Ok(false),
                 // The first create was allowed: so there are credentials that may create and not write over anything.
                 Err(Fault::Refused(refusal)) if refusal.status == 403 => Ok(false),
                 outcome => outcome.map(|()| true),

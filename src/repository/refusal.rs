@@ -46,9 +46,11 @@ impl Refusal {
         self.status == 403 && matches!(self.code.as_str(), "" | "AccessDenied")
     }
 
-    /// Whether a delete was refused because the object is locked, by a code that says nothing else of a delete: MinIO's and Azure's.
+    /// Whether a delete was refused because the object is locked, by a code that says nothing else of a delete: those of Azure, of which the
+    /// second is a lease, that keeps an object until it is given back, and that of MinIO.
     pub(super) fn has_lock_code(&self) -> bool {
-        self.code == "BlobImmutableDueToPolicy" || (self.status == 400 && self.code == "InvalidRequest")
+        let of_azure = ["BlobImmutableDueToPolicy", "LeaseIdMissing"].contains(&self.code.as_str());
+        of_azure || (self.status == 400 && self.code == "InvalidRequest")
     }
 
     /// The same, or by what it says: AWS, versitygw and radosgw refuse what a credential may not do with the same status and code, but nobody

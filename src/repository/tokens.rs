@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -57,6 +58,8 @@ pub(super) struct Tokens<C> {
     client: Client,
     clock: Arc<dyn Clock>,
     credential: fn(String) -> C,
+    /// Whether it has ever given one: then there is such a service.
+    given: AtomicBool,
 }
 
 impl<C> fmt::Debug for Tokens<C> {
@@ -75,7 +78,18 @@ impl<C> Tokens<C> {
         if question.of_machine {
             client = client.no_proxy();
         }
-        Ok(Self { client: client.build().map_err(unusable)?, clock: Arc::clone(clock), question, credential })
+        Ok(Self {
+            client: client.build().map_err(unusable)?,
+            clock: Arc::clone(clock),
+            question,
+            credential,
+            given: AtomicBool::new(false),
+        })
+    }
+
+    /// Whether a service that does not answer is worth asking again: on a machine that has none of its own, it never comes.
+    fn may_answer_yet(&self) -> bool {
+        !self.question.of_machine || self.given.load(Ordering::Relaxed)
     }
 
     fn refused(&self, passing: bool, why: impl fmt::Display) -> NoCredential {
@@ -83,7 +97,7 @@ impl<C> Tokens<C> {
     }
 
     async fn answer(&self) -> Result<Value, NoCredential> {
-        let Question { url, headers, form, of_machine, .. } = &self.question;
+        let Question { url, headers, form, .. } = &self.question;
         let mut request = if form.is_empty() { self.client.get(url.clone()) } else { self.client.post(url.clone()) };
         for (name, value) in headers {
             request = request.header(*name, value.expose());
@@ -93,7 +107,7 @@ impl<C> Tokens<C> {
         }
         let mut response = request.send().await.map_err(|error| {
             let cause = cause_below(&error.without_url());
-            self.refused(!of_machine, format_args!("{} cannot be asked: {cause}", url.origin().ascii_serialization()))
+            self.refused(self.may_answer_yet(), format_args!("{} cannot be asked: {cause}", url.origin().ascii_serialization()))
         })?;
         let status = response.status();
         let body = read(&mut response).await.map_err(|error| self.refused(true, cause_below(&error.without_url())))?;
@@ -103,7 +117,7 @@ impl<C> Tokens<C> {
         }
         let said = |key: &str| answer.get(key).and_then(Value::as_str).unwrap_or_default();
         let said = format!("{} {}", said("error"), said("error_description"));
-        let said: String = said.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(SAID_MAX).collect();
+        let said = in_words(&said);
         let passing = status.is_server_error() || matches!(status.as_u16(), 408 | 429);
         Err(self.refused(passing, format_args!("it answered {} {said}", status.as_u16()).to_string().trim_end()))
     }
@@ -156,14 +170,23 @@ impl<C: Send + Sync + 'static> Origin<C> for Tokens<C> {
             Ok(answer) => answer?,
             Err(_) => {
                 let text = format!("no answer within {} seconds", limit.as_secs());
-                return Err(self.refused(!self.question.of_machine, text));
+                return Err(self.refused(self.may_answer_yet(), text));
             }
         };
         match answer.get("access_token").and_then(Value::as_str) {
-            Some(token) if is_token(token) => Ok(Fetched { credential: (self.credential)(token.to_owned()), ends: self.ends(&answer) }),
+            Some(token) if is_token(token) => {
+                self.given.store(true, Ordering::Relaxed);
+                Ok(Fetched { credential: (self.credential)(token.to_owned()), ends: self.ends(&answer) })
+            }
             _ => Err(self.refused(false, "its answer holds no access token")),
         }
     }
+}
+
+/// What a service said, as it can be shown: on one line, without control characters, and of bounded length.
+fn in_words(said: &str) -> String {
+    let words = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    words.chars().filter(|c| !c.is_control()).take(SAID_MAX).collect()
 }
 
 /// Whether a text can be sent as a token: `object_store` puts it into a header as it is.
@@ -215,11 +238,25 @@ mod tests {
     }
 
     #[test]
+    fn a_service_that_has_given_a_token_is_asked_again() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let tokens = tokens();
+        tokens.given.store(true, Ordering::Relaxed);
+        assert!(runtime.block_on(tokens.fetch()).map(|_| ()).unwrap_err().passing);
+    }
+
+    #[test]
     fn a_secret_goes_over_tls_or_not_off_the_machine() {
         assert!(service_url("https://login.example.com/x").is_ok() && service_url("http://127.0.0.1:8/").is_ok());
         for url in ["http://login.example.com", "http://127.0.0.1.example.com", "ftp://localhost", "nothing"] {
             assert!(service_url(url).is_err(), "{url}");
         }
+    }
+
+    #[test]
+    fn what_a_service_says_steers_no_terminal() {
+        assert_eq!(in_words("invalid_client \u{1b}[2J\u{7}no\r\n such\u{9b}1m secret"), "invalid_client [2Jno such1m secret");
+        assert_eq!(in_words(&"x".repeat(1000)).len(), SAID_MAX);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use windlass::ops::copies::{Copies, Record};
 use windlass::ops::forget;
 
 use crate::heal::{assert_sound, heal, verify};
+use crate::support::dying::{Death, Dying};
 use crate::support::node::{Node, tree};
 use crate::support::program::Machine;
 use crate::support::tree::noise;
@@ -202,4 +203,40 @@ fn the_program_shows_what_goes_and_asks() {
     machine.run(&["forget", &name, "--local", "--yes"]).expect(0);
     assert!(!copy.exists());
     machine.run(&["status"]).expect(0);
+}
+
+#[test]
+fn what_could_not_be_asked_is_never_said_not_to_be_held() {
+    let (node, store) = Dying::node();
+    let [first, second] = two(&node);
+    harm(&node, first, second, "cut");
+    for k in 0..200 {
+        store.die_after(k, Death::AtRequest);
+        let outcome = ops::heal::run(&node.context(), &ops::heal::Options { dry_run: true, ..Default::default() });
+        let died = store.revive();
+        let whys: Vec<String> = outcome.iter().flat_map(|outcome| &outcome.unhealed).map(|one| one.why.clone()).collect();
+        assert!(!whys.iter().any(|why| why.contains("does not hold")), "{k}: {whys:?}");
+        if !died {
+            assert_eq!(outcome.unwrap().copies.len(), 1);
+            return;
+        }
+    }
+    panic!("a dry run takes more than 200 requests");
+}
+
+#[test]
+fn a_copy_that_was_shipped_and_forgotten_was_not_never_shipped() {
+    let mut node = Node::with_folder();
+    node.keep = 2;
+    let [first, second] = two(&node);
+    let options = forget::Options { local: false, ..forget::Options::default() };
+    let plan = forget::plan(&node.context(), &format!("tree/{first}").parse().unwrap(), &options).unwrap();
+    forget::run(&node.context(), &plan, None).unwrap();
+    assert_eq!(node.copies(), [first, second]);
+    node.write("changing", b"third");
+    let third = node.backup();
+    assert_eq!(node.copies(), [second, third]);
+    let events = node.events.lock().unwrap();
+    let never = |event: &&ops::event::Event| matches!(event, ops::event::Event::Warning { message, .. } if message.contains("never"));
+    assert_eq!(events.iter().filter(never).count(), 0, "{events:?}");
 }

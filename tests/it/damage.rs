@@ -13,7 +13,10 @@ use crate::support::listing::{Listing, assert_same};
 use crate::support::node::Node;
 use crate::support::odd::text;
 
-pub(super) const HARMS: [&str; 6] = ["delete", "truncate", "empty", "flip", "append", "swap"];
+pub(super) const HARMS: [&str; 7] = ["delete", "truncate", "empty", "flip", "append", "swap", "oversize"];
+
+/// More bytes than any object may have; on the disk it is a hole.
+pub(super) const OVERSIZE: u64 = (64 << 20) + 1;
 
 /// What becomes of each harm (columns) to each kind of object (rows), in three signs:
 ///
@@ -21,16 +24,16 @@ pub(super) const HARMS: [&str; 6] = ["delete", "truncate", "empty", "flip", "app
 /// - `=`: a fetch on another machine gives the right tree all the same; `~`: it gives every file that is whole, and names the damage and
 ///   the others; `!`: it gives nothing and names the damage; `?`: it says that there is no such snapshot, or no repository;
 /// - `+`: the next backup stores what is damaged anew, and its snapshot is sound; `!`: it is refused until a person has mended the object.
-const TABLE: [(&str, [&str; 6]); 7] = [
-    ("marker", ["q?!", "q!!", "q!!", "q!!", "q!!", "q!!"]),
+const TABLE: [(&str, [&str; 7]); 7] = [
+    ("marker", ["q?!", "q!!", "q!!", "q!!", "q!!", "q!!", "q!!"]),
     // It has no like to change places with, so it does with a head.
-    ("node file", ["q=!", "q=!", "q=!", "q=!", "q=!", "q!!"]),
-    ("head", ["q?+", "q!+", "q!+", "q!+", "q!+", "q!+"]),
-    ("body", ["q!+", "q!+", "q!+", "q!+", "q!+", "q!+"]),
-    ("file list", ["q!+", "q!+", "q!+", "-!+", "q!+", "q!+"]),
-    ("pack list", ["q=+", "q=+", "q=+", "q=+", "q=+", "q=+"]),
+    ("node file", ["q=!", "q=!", "q=!", "q=!", "q=!", "q!!", "q=!"]),
+    ("head", ["q?+", "q!+", "q!+", "q!+", "q!+", "q!+", "q!+"]),
+    ("body", ["q!+", "q!+", "q!+", "q!+", "q!+", "q!+", "q!+"]),
+    ("file list", ["q!+", "q!+", "q!+", "-!+", "q!+", "q!+", "q!+"]),
+    ("pack list", ["q=+", "q=+", "q=+", "q=+", "q=+", "q=+", "q=+"]),
     // With both packs swapped, no file at all is whole.
-    ("pack", ["q~+", "q~+", "q~+", "-~+", "q=+", "q!+"]),
+    ("pack", ["q~+", "q~+", "q~+", "-~+", "q=+", "q!+", "q=+"]),
 ];
 
 /// A node with two shipped snapshots that share a pack.
@@ -98,6 +101,7 @@ impl Sound {
         let middle = bytes.len() / 2;
         match harm {
             "delete" => return fs::remove_file(path).unwrap(),
+            "oversize" => return fs::File::options().write(true).open(path).unwrap().set_len(OVERSIZE).unwrap(),
             "truncate" => bytes.truncate(middle),
             "empty" => bytes.clear(),
             "flip" => bytes[middle] ^= 4,
@@ -192,7 +196,7 @@ impl Sound {
         let encrypted = sound.node.identity.is_some();
         if encrypted && kind == "pack" {
             // An age file to which something was appended does not open.
-            expected[4] = "q~+";
+            (expected[4], expected[6]) = ("q~+", "q~+");
         }
         assert_eq!(found, expected, "{kind}, encrypted: {encrypted}: {HARMS:?}");
     }

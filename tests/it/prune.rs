@@ -225,6 +225,24 @@ fn what_is_known_to_be_damaged_is_not_the_sound_snapshot_that_stays() {
     assert_eq!(listed(&node), [ids[1], ids[2]].into());
 }
 
+#[test]
+fn forget_keeps_the_last_snapshot_that_is_not_known_to_be_damaged() {
+    let node = Node::with_folder();
+    node.init();
+    let [sound, rotten] = [2, 3].map(|seed| new_backup(&node, seed));
+    let only = packs_of(&node, rotten).difference(&packs_of(&node, sound)).next().cloned().unwrap();
+    std::fs::write(node.path("bucket").join(only), b"rot").unwrap();
+    let forget = |local| {
+        let options = forget::Options { local, ..forget::Options::default() };
+        forget::plan(&node.context(), &format!("tree/{sound}").parse().unwrap(), &options)
+    };
+    let options = ops::verify::Options { level: windlass::format::check::Level::Stored, snapshots: Vec::new(), node: None };
+    assert!(!ops::verify::run(&node.context(), &options).unwrap().damage.is_empty());
+    assert!(forget(true).is_ok(), "the local copy of the other is sound");
+    std::fs::remove_dir_all(node.path("local/tree")).unwrap();
+    assert!(matches!(forget(false), Err(Error::Refused(_))));
+}
+
 /// The packs that a snapshot needs, from its body and pack lists.
 fn packs_of(node: &Node, id: SnapshotId) -> BTreeSet<String> {
     let body = node.repository.get(&format!("node-1/manifests/tree/{id}.1.body.jsonl"), 1 << 20).unwrap();

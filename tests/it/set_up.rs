@@ -4,6 +4,7 @@ use std::fs;
 
 use rustix::process::Signal;
 
+use crate::support::node::Node;
 use crate::support::program::{Machine, finish, send, until};
 use crate::support::recorder::Recorder;
 use crate::support::tree::noise;
@@ -15,11 +16,18 @@ fn no_copy_is_taken_where_the_disk_of_the_copies_is_not_mounted() {
     machine.run(&["backup", "tree"]).expect(0);
     fs::rename(machine.path("local"), machine.path("disk")).unwrap();
     fs::create_dir(machine.path("local")).unwrap();
-    for command in [&["snapshot", "tree"][..], &["backup", "tree"], &["snapshot", "tree", "--dry-run"]] {
+    let why = "is its disk mounted? Where none were ever kept there, run `windlass init`";
+    let commands: [&[&str]; 6] =
+        [&["snapshot", "tree"], &["backup", "tree"], &["snapshot", "tree", "--dry-run"], &["ship", "tree"], &["heal"], &["prune", "--yes"]];
+    for command in commands {
         let run = machine.run(command);
-        assert!(run.expect(1).stderr.contains("run `windlass init` first; where copies were kept there before, is its disk mounted?"));
+        assert!(run.expect(1).stderr.contains(why) && !run.stderr.contains("--adopt"), "{command:?}: {run:#?}");
         assert_eq!(fs::read_dir(machine.path("local")).unwrap().count(), 0, "{command:?}: nothing lies beneath the mount point");
     }
+    let status = machine.run(&["status"]);
+    let said = &status.expect(7).stdout;
+    assert!(said.contains(why) && !said.contains("--adopt") && !said.contains("well"), "{said}");
+    assert_eq!(fs::read_dir(machine.path("local")).unwrap().count(), 0, "nothing lies beneath the mount point");
     fs::remove_dir(machine.path("local")).unwrap();
     fs::rename(machine.path("disk"), machine.path("local")).unwrap();
     machine.run(&["backup", "tree"]).expect(0);
@@ -58,6 +66,25 @@ fn another_repository_at_the_same_place_is_named_and_gets_nothing_before_init_ha
     let list = machine.run(&["list"]);
     assert_eq!(list.expect(0).stderr, "");
     machine.run(&["status"]).expect(0);
+}
+
+#[test]
+fn one_document_alone_says_which_repository_lies_at_a_place() {
+    let node = Node::with_folder();
+    node.init();
+    let folder = node.path("local/.windlass/repositories");
+    let documents = || fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    let [own] = &documents()[..] else { panic!("{:?}", documents()) };
+    let text = fs::read_to_string(own).unwrap();
+    let id = own.file_stem().unwrap().to_str().unwrap();
+    let others = ["00000000-0000-4000-8000-000000000000", "ffffffff-ffff-4fff-8fff-ffffffffffff"];
+    for other in others {
+        fs::write(folder.join(format!("{other}.json")), text.replace(id, other)).unwrap();
+    }
+    // As somebody who sets a document aside leaves it.
+    fs::write(folder.join("saved.json"), &text).unwrap();
+    node.init();
+    assert_eq!(documents(), std::slice::from_ref(own));
 }
 
 #[test]

@@ -1,17 +1,17 @@
 //! Local copies whose record is damaged or gone: what they were is told by the manifest of the same snapshot, and by its source facts.
 
 use crate::format::names::SourceName;
+use crate::ops::catalogue::Catalogue;
 use crate::ops::copies::{BrokenCopy, Copy, KnownDamage, Record};
 use crate::ops::error::chain;
 use crate::ops::facts::shipped_facts;
 use crate::ops::lists::read_body;
-use crate::ops::name::{SnapshotName, Which};
-use crate::ops::snapshots::Found;
+use crate::ops::node::Remote;
 use crate::ops::{Context, Error};
 
 /// The copy as it was, to be made anew like any other that is damaged; in words why nobody can tell what it was.
-pub(super) fn known(ctx: &Context, source: &SourceName, broken: &BrokenCopy) -> Result<Result<Copy, String>, Error> {
-    match record(ctx, source, broken) {
+pub(super) fn known(ctx: &Context, remote: &Remote, source: &SourceName, broken: &BrokenCopy) -> Result<Result<Copy, String>, Error> {
+    match record(ctx, remote, source, broken) {
         Ok(record) => {
             let damage = Some(KnownDamage { time: ctx.clock.now(), problem: broken.problem.clone() });
             Ok(Ok(Copy { dir: broken.dir.clone(), record, damage }))
@@ -20,16 +20,24 @@ pub(super) fn known(ctx: &Context, source: &SourceName, broken: &BrokenCopy) -> 
             let remove = format!("`windlass forget {source}/{} --local` removes it", broken.id);
             Ok(Err(format!("the repository does not hold the snapshot, so nothing tells what the copy was; {remove}")))
         }
-        Err(error) if error.is_damage() || matches!(error, Error::Usage(_) | Error::Unreadable { .. }) => Ok(Err(chain(&error))),
+        Err(error) if error.is_of_one_object() || matches!(error, Error::Usage(_) | Error::Refused(_) | Error::Unreadable { .. }) => {
+            Ok(Err(chain(&error)))
+        }
         Err(error) => Err(error),
     }
 }
 
-fn record(ctx: &Context, source: &SourceName, broken: &BrokenCopy) -> Result<Record, Error> {
-    let name = SnapshotName { source: Some(source.clone()), which: Which::Prefix(broken.id.to_string()) };
-    let found = Found::look_up(ctx, None, &name)?;
-    let Some((remote, shipped)) = &found.shipped else {
-        return Err(Error::Absent(format!("{} is not in the repository", found.name())));
+/// What its manifest says of it. The repository is asked here and nowhere else: only its own answer is evidence that it holds nothing.
+fn record(ctx: &Context, remote: &Remote, source: &SourceName, broken: &BrokenCopy) -> Result<Record, Error> {
+    let name = format!("{source}/{}", broken.id);
+    let catalogue = Catalogue::glance(ctx, remote, &ctx.node, Some(source))?;
+    let Some(shipped) = catalogue.snapshots.get(&(source.clone(), broken.id)) else {
+        return Err(match catalogue.findings.into_iter().find(|finding| finding.snapshot.as_ref() == Some(&name)) {
+            Some(finding) if finding.unknown => Error::Refused(format!("{}: {}", finding.object, finding.problem)),
+            Some(finding) if finding.unread => Error::Unread { object: finding.object, problem: finding.problem },
+            Some(finding) => Error::damaged(finding.object, finding.problem),
+            None => Error::Absent(format!("{name} is not in the repository")),
+        });
     };
     remote.keys.check_readable(&shipped.head)?;
     let body = read_body(remote, shipped)?;

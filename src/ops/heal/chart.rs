@@ -75,7 +75,7 @@ impl Chart {
         let own = ctx.keys.recipients().texts();
         for head in &heads {
             let body = match read_own_body(remote, head) {
-                Err(error) if error.is_damage() => continue,
+                Err(error) if error.is_of_one_object() => continue,
                 body => body?,
             };
             for (part, role) in [(&mut files, Role::Files), (&mut own_facts, Role::Facts)] {

@@ -3,8 +3,8 @@
 //! [`scan`] finds which snapshots need something that is not there or known to be damaged ([`stock`]); [`chart`] is what can still be read
 //! of one; [`remedy`] looks for the blobs that it lacks. Then, in [`repository`], the snapshot is written again under the next number of
 //! its manifest ([`super::ship::ship_again`]): what can be relied on is referred to, only the rest is stored. What was damaged is not
-//! touched, and what it was needed for no longer needs it. [`local`] is the other tier; of copies whose record is gone, [`broken`] finds out what
-//! they were.
+//! touched, and what it was needed for no longer needs it. [`local`] is the other tier; of copies whose record is gone, [`broken`] finds out
+//! what they were.
 //!
 //! Nothing here holds more in memory when snapshots are larger: charts are made anew for each step rather than kept.
 
@@ -27,7 +27,7 @@ pub use scope::What;
 use super::copies::{Copies, Copy, sources_with_copies};
 use super::error::chain;
 use super::locks::{self, Waiting};
-use super::node::Remote;
+use super::node::{Remote, check_local_tier};
 use super::work::work_folder;
 use super::{Context, Error, verify};
 use crate::format::FormatError;
@@ -56,12 +56,17 @@ pub struct Options {
 /// [`Error::Absent`] for a name that means nothing; [`crate::sys::Error::Locked`] while something else ships; what concerns the store as a
 /// whole. What cannot be healed is in the outcome.
 pub fn run(ctx: &Context, options: &Options) -> Result<Outcome, Error> {
+    check_local_tier(ctx)?;
     let _lock = if options.dry_run { None } else { Some(locks::shipping(ctx, "heal", options.wait)?) };
     let mut outcome = Outcome { dry_run: options.dry_run, ..Outcome::default() };
     let remote = match if options.dry_run { Remote::open(ctx) } else { Remote::open_for_shipping(ctx) } {
         Ok(remote) => remote,
         Err(Error::Unreadable { object, cause }) if !matches!(cause, FormatError::Version(_)) => {
             outcome.by_hand.push(ByHand::of(&object, chain(&cause)));
+            return Ok(outcome);
+        }
+        Err(Error::Damaged { object, problem } | Error::Unread { object, problem }) => {
+            outcome.by_hand.push(ByHand::of(&object, problem));
             return Ok(outcome);
         }
         Err(error) => return Err(error),
@@ -93,7 +98,7 @@ impl Run<'_> {
             let damaged = |copy: &&Copy| copy.damage.is_some() && scope.wants(&source, copy.id());
             let mut damaged: Vec<Copy> = copies.complete.iter().chain(&copies.future).filter(damaged).cloned().collect();
             for copy in copies.broken.iter().filter(|copy| scope.wants(&source, copy.id)) {
-                match broken::known(self.ctx, &source, copy)? {
+                match broken::known(self.ctx, self.remote, &source, copy)? {
                     Ok(known) => damaged.push(known),
                     Err(why) => self.outcome.unhealed.push(Unhealed::of_copy(&source, copy.id, &copy.dir, &copy.problem, why)),
                 }

@@ -134,9 +134,11 @@ impl Scan {
         self.need(stock, &key);
         let body = match read_own_body(remote, &shipped.head) {
             Ok(body) => body,
-            Err(error) if error.is_damage() => {
+            Err(error) if error.is_of_one_object() => {
                 let problem = what(&error);
-                stock.is_damaged(&key, &problem);
+                if error.is_damage() {
+                    stock.is_damaged(&key, &problem);
+                }
                 patient.add(&key, problem);
                 self.complete = false;
                 return Ok(());
@@ -245,7 +247,7 @@ impl Gone {
 /// What is wrong, without the name of the object.
 fn what(error: &Error) -> String {
     match error {
-        Error::Damaged { problem, .. } => problem.clone(),
+        Error::Damaged { problem, .. } | Error::Unread { problem, .. } => problem.clone(),
         Error::Unreadable { cause, .. } => chain(cause),
         other => chain(other),
     }

@@ -46,7 +46,8 @@ impl<'a> Stock<'a> {
                 Ok(listed.put(Digest::of(object.key.as_bytes()).as_bytes(), &value)?)
             })?;
         }
-        let (presence, known) = (Presence::read(ctx, remote)?, verify::known(ctx, remote, &ctx.node)?);
+        let known = verify::known(ctx, remote, &ctx.node)?;
+        let presence = Presence::of(ctx, remote, work, &known)?;
         Ok(Self { ctx, remote, listed, presence, known, again: BTreeMap::new(), found: Vec::new() })
     }
 
@@ -99,11 +100,8 @@ impl<'a> Stock<'a> {
     pub(super) fn usable_pack(&mut self, pack: Digest) -> Result<Option<u64>, Error> {
         let object = Object::Pack(pack);
         let Some((size, stored)) = self.listed(object)? else { return Ok(None) };
-        let known = self.known.get(&self.key(object)).is_some();
-        if self.problem(object, size)?.is_some() || (!known && self.presence.is_unreliable(&object, stored)) {
-            return Ok(None);
-        }
-        Ok(Some(size))
+        let usable = self.problem(object, size)?.is_none() && !self.presence.is_marked(&object, stored)?;
+        Ok(usable.then_some(size))
     }
 
     fn look_again(&self, object: Object, key: &str, check: &Check) -> Result<Option<String>, Error> {

@@ -11,11 +11,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::catalogue::{Catalogue, Shipped};
+use super::error::chain;
 use super::marks::MarkFile;
 use super::node::Remote;
 use super::obstacle::Obstacle;
 use super::pack_lists::PackLists;
-use super::{Context, Error};
+use super::{Context, Error, records};
 use crate::format::digest::Digest;
 use crate::format::key::{Key, NodeKey};
 use crate::format::names::{NodeName, SourceName};
@@ -78,19 +79,20 @@ impl Inventory {
     /// Reads the marks; a file that has gone meanwhile named nothing that is still there.
     ///
     /// # Errors
-    /// [`Error::Unreadable`] when a line is no mark, [`Error::Refused`] when it names what is never marked; what the store gives.
+    /// [`Error::Damaged`] saying what to do, when nobody knows what a file marks; what concerns the store as a whole.
     pub(super) fn mark(&mut self, ctx: &Context, remote: &Remote, marks: &[MarkFile]) -> Result<(), Error> {
         for (file, marks) in marks.iter().enumerate() {
             ctx.stop.check()?;
             let file = u32::try_from(file).expect("files of marks are far fewer");
-            marks.read(remote, &mut |mark| {
+            let read = marks.read(remote, &mut |mark| {
                 let item = match Key::parse(&mark.object) {
                     Some(Key::Of(_, key)) => Item::of(&key),
                     _ => None,
                 };
                 let (item, _) = item.expect("nothing else is marked");
                 Ok(self.records.push(&Record::Marked { item, file }.to_bytes())?)
-            })?;
+            });
+            read.map_err(|error| with_advice(error, &marks.key))?;
         }
         Ok(())
     }
@@ -157,6 +159,17 @@ impl Inventory {
     pub(super) fn groups(self) -> Result<Groups, Error> {
         Ok(Groups::new(self.records.sorted()?))
     }
+}
+
+/// What is wrong with a file of marks, and what a person is to do about it.
+fn with_advice(error: Error, key: &str) -> Error {
+    let problem = match &error {
+        Error::Damaged { problem, .. } | Error::Unread { problem, .. } => problem.clone(),
+        Error::Unreadable { cause, .. } if error.is_damage() => chain(cause),
+        _ => return error,
+    };
+    let Some(Key::Of(_, record)) = Key::parse(key) else { return error };
+    Error::damaged(key, format!("{problem}; {}", records::advice(&record)))
 }
 
 /// Which of these lists are named by bodies that no complete manifest of a higher number supersedes: a pack list that only superseded ones

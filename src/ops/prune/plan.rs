@@ -11,7 +11,7 @@ use crate::format::key::NodeKey;
 use crate::format::names::{NodeName, SourceName};
 use crate::format::snapshot_id::SnapshotId;
 use crate::ops::catalogue::{Catalogue, Shipped};
-use crate::ops::node::Remote;
+use crate::ops::node::{Remote, check_local_tier};
 use crate::ops::pins::Pins;
 use crate::ops::retention::{self, Candidate, Decision};
 use crate::ops::{Context, Error, records, removals, verify};
@@ -59,6 +59,10 @@ impl Plan {
 pub fn plan(ctx: &Context, options: &Options) -> Result<Plan, Error> {
     let remote = Remote::open(ctx)?;
     let node = options.node.as_ref().unwrap_or(&ctx.node);
+    if ctx.local.is_some() && *node == ctx.node {
+        // What this node remembers says which snapshots are lost.
+        check_local_tier(ctx)?;
+    }
     let catalogue = options.read(ctx, &remote, node)?;
     let known: BTreeSet<&SourceName> = catalogue.listed.keys().map(|(source, _)| source).collect();
     if known.is_empty() {

@@ -63,7 +63,7 @@ impl Manifest<'_> {
         // From here on the body protects what it names; what was deleted or marked before shows now.
         let packs = packs.map(|(name, stored)| (Object::Pack(name), stored));
         let wanted = packs.chain(body.lists.iter().flat_map(Object::of_list)).collect();
-        if !Presence::read(self.ctx, self.remote)?.missing(self.ctx, self.remote, wanted)?.is_empty() {
+        if !Presence::read(self.ctx, self.remote, &self.ctx.state()?.work()?)?.missing(self.ctx, self.remote, wanted)?.is_empty() {
             return Ok(Committed::Lacking);
         }
         self.remote.check_unchanged(self.ctx)?;

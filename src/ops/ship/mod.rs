@@ -32,7 +32,7 @@ use super::copies::{Copies, Copy};
 use super::event::Event;
 use super::last_failure::{self, Work};
 use super::locks::{self, Waiting};
-use super::node::Remote;
+use super::node::{Remote, check_local_tier};
 use super::spec::SourceSpec;
 use super::{Context, Error, removals, retire};
 use crate::format::names::SourceName;
@@ -96,6 +96,8 @@ impl Outcome {
 /// [`Error::Refused`] when the node's name belongs to another machine; what the store gives. Shipments before the failing one stay.
 pub fn run(ctx: &Context, source: &SourceName, options: &Options) -> Result<Outcome, Error> {
     let spec = ctx.source(source)?;
+    // Before anything is kept: it would land beneath the mount point.
+    check_local_tier(ctx)?;
     let outcome = ship(ctx, spec, options);
     if !options.dry_run {
         let failed = outcome.as_ref().map_or_else(Some, |outcome| outcome.failed.first().map(|(_, error)| error));

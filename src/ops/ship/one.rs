@@ -150,7 +150,7 @@ pub(super) fn beside<L: Lines + 'static>(lines: Option<Result<L, Error>>) -> Res
 pub(super) fn forget_unreliable(ctx: &Context, remote: &Remote, known: &mut Known<'_>, lists: &mut KnownLists) -> Result<(), Error> {
     let packs = known.packs().map(|pack| (Object::Pack(pack.pack), pack.stored));
     let wanted = packs.chain(lists.values().flat_map(Object::of_list)).collect();
-    let missing = Presence::read(ctx, remote)?.missing(ctx, remote, wanted)?;
+    let missing = Presence::read(ctx, remote, &ctx.state()?.work()?)?.missing(ctx, remote, wanted)?;
     for object in &missing {
         if let Object::Pack(name) = object {
             known.discard(name);

@@ -37,9 +37,8 @@ pub(super) fn check(remote: &Remote, shipped: &Shipped, report: &mut Report) -> 
     }
     let body = match read_own_body(remote, &shipped.head) {
         Ok(body) => body,
-        Err(Error::Repository(error)) => {
-            let problem = Problem::of(&error).ok_or(error)?;
-            report.fault(shipped.body_key(), Some(&name), problem);
+        Err(Error::Unread { problem, .. }) => {
+            report.fault(shipped.body_key(), Some(&name), Problem::unread(problem));
             return Ok(None);
         }
         Err(error) if error.is_damage() => {
@@ -71,7 +70,11 @@ pub(super) fn take_findings(catalogue: &Catalogue, wanted: &dyn Fn(&str) -> bool
             report.unexpected(format!("{}: {}", finding.object, finding.problem));
         } else {
             let missing = finding.problem == crate::ops::damage::MISSING;
-            let problem = if missing { Problem::missing() } else { Problem::damaged(&finding.problem) };
+            let problem = match missing {
+                true => Problem::missing(),
+                false if finding.unread => Problem::unread(&finding.problem),
+                false => Problem::damaged(&finding.problem),
+            };
             report.fault(&finding.object, Some(snapshot), problem);
         }
     }

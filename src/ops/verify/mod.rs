@@ -1,8 +1,9 @@
 //! `verify`: proves that stored bytes are what the manifests say.
 //!
 //! [`scope`]: what was asked for. The repository, from the outside in: [`identity`] (marker and node files), [`manifests`] (heads and
-//! bodies), [`needs`] (what they name, sorted on disk), [`presence`] (against a listing), [`records`] (what lies beside the snapshots), [`strangers`] (beside the nodes), [`stored_lists`] and [`stored_packs`] (every
-//! stored byte), [`places`] (what lists say of packs, against what packs hold). Then [`local`] copies.
+//! bodies), [`needs`] (what they name, sorted on disk), [`presence`] (against a listing), [`records`] (what lies beside the snapshots),
+//! [`strangers`] (beside the nodes), [`stored_lists`] and [`stored_packs`] (every stored byte), [`places`] (what lists say of packs, against
+//! what packs hold). Then [`local`] copies.
 //! [`verdicts`] is what is remembered of it.
 
 mod identity;

@@ -39,7 +39,7 @@ const DAMAGE_NAMED: usize = 20;
 pub fn known(ctx: &Context, remote: &Remote, node: &NodeName) -> Result<Known, Error> {
     let (known, damaged) = fold(&remote.store, node)?;
     for (key, problem) in damaged {
-        ctx.warn(None, format!("{key}: {}; the verdicts in it are not known", problem.text));
+        ctx.warn_once(format!("{key}: {}; the verdicts in it are not known", problem.text));
     }
     Ok(known)
 }
@@ -82,7 +82,7 @@ pub fn known_damage_in(known: &Known, remote: &Remote, shipped: &Shipped) -> Res
     let mut damaged: Vec<String> = [shipped.head_key(), shipped.body_key()].into_iter().filter(|key| known.get(key).is_some()).collect();
     let body = match read_body(remote, shipped) {
         Ok(body) => body,
-        Err(error) if error.is_damage() => return Ok(vec![shipped.body_key()]),
+        Err(error) if error.is_of_one_object() => return Ok(vec![shipped.body_key()]),
         Err(error) => return Err(error),
     };
     let objects = remote.objects(node);

@@ -14,6 +14,7 @@ pub mod node;
 pub mod odd;
 pub mod program;
 pub mod recorder;
+pub mod sectors;
 pub mod servers;
 pub mod session;
 pub mod stepped;
