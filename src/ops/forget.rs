@@ -205,6 +205,11 @@ fn refuse_last(plan: Plan, options: &Options) -> Result<Plan, Error> {
         let why = "no other sound snapshot of the source is known: make one first, or say --even-the-last";
         return Err(Error::Refused(format!("{}/{} stays: {why}", plan.source, plan.id)));
     }
+    let is_whole_here_alone = plan.folder.is_some() && plan.local_damage.is_none() && plan.shipped_damage.is_some();
+    if is_whole_here_alone && !plan.remove_shipped && !options.even_the_last {
+        let why = "the shipped snapshot is damaged, and this copy may be the last that holds all bytes: `windlass heal` first, or say --even-the-last";
+        return Err(Error::Refused(format!("the local copy of {}/{} stays: {why}", plan.source, plan.id)));
+    }
     Ok(plan)
 }
 

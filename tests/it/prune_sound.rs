@@ -136,3 +136,22 @@ fn a_damaged_record_of_a_removal_ends_none() {
         assert_eq!(heads(&node).len(), 3);
     }
 }
+
+#[test]
+fn forget_takes_no_copy_that_may_be_the_last_to_hold_all_bytes() {
+    let node = Node::with_folder();
+    node.init();
+    node.write("a", noise(1, 400_000));
+    node.backup();
+    let id = node.backup();
+    node.objects("node-1/packs/").iter().for_each(|key| flip(&node.path("bucket").join(key)));
+    let options = verify::Options { level: Level::Stored, snapshots: Vec::new(), node: None };
+    assert!(!verify::run(&node.context(), &options).unwrap().damage.is_empty());
+    let forget = |even_the_last| {
+        let options = ops::forget::Options { shipped: false, even_the_last, ..ops::forget::Options::default() };
+        ops::forget::plan(&node.context(), &format!("tree/{id}").parse().unwrap(), &options)
+    };
+    let error = forget(false).map(|plan| panic!("{plan:?}")).unwrap_err();
+    assert!(error.to_string().contains("may be the last that holds all bytes"), "{error}");
+    forget(true).unwrap();
+}
