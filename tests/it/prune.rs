@@ -347,6 +347,7 @@ fn what_a_shipment_that_was_broken_off_has_left_goes_once_a_later_one_is_done() 
     // As if the head had never been written.
     node.repository.delete(&format!("node-1/manifests/tree/{id}.1.json")).unwrap();
     std::fs::remove_dir_all(node.path("local/.windlass")).unwrap();
+    ops::node::own_uuid(&node.context()).unwrap();
     std::fs::remove_dir_all(node.path("local/tree")).unwrap();
     let outcome = prune(&node, &prune::Options::default());
     assert_eq!((outcome.bodies, outcome.marked.objects), (0, 0), "its writer may still be at work: {outcome:?}");
