@@ -67,6 +67,7 @@ pub use versions::{BucketLock, ObjectLock, OldVersions};
 
 use self::core::Core;
 use listing::Listing;
+use location::Scheme;
 use open::Engine;
 use patience::BRIEF;
 
@@ -197,6 +198,15 @@ impl Repository {
     /// A queue of deletes, `in_flight` of them travelling at a time (at least one).
     pub fn deletes<T>(&self, in_flight: usize) -> Deletes<T> {
         Deletes::new(self.clone(), in_flight)
+    }
+
+    /// What nobody here can tell of a bucket of this kind: whether and how long it keeps what is deleted; `None` where it can be asked.
+    pub fn cannot_tell(&self) -> Option<&'static str> {
+        match self.core.scheme? {
+            Scheme::S3 => None,
+            Scheme::Az => Some("whether the container keeps what is deleted (soft delete, immutability) is not asked of Azure"),
+            Scheme::Gs => Some("whether the bucket keeps what is deleted (versions, soft delete, retention) is not asked of Google"),
+        }
     }
 
     /// Whether the bucket keeps old versions of what is deleted, or has; `false` also for what is no bucket of S3.

@@ -9,6 +9,7 @@ use crate::ops::node::Remote;
 /// does not know and asks.
 pub(super) fn ask(remote: &Remote, node: &NodeName, dry_run: bool, outcome: &mut Outcome) -> Result<(), Error> {
     let store = &remote.store;
+    outcome.untold.extend(store.cannot_tell().map(str::to_owned));
     if dry_run {
         outcome.keeps_versions = outcome.told(store.keeps_versions())?.unwrap_or(false);
     }
