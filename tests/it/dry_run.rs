@@ -42,7 +42,7 @@ fn a_dry_run_on_another_machine_of_the_name_is_refused_and_makes_it_no_identity(
     machine.run(&["backup", "tree"]).expect(0);
     fs::rename(machine.path("local"), machine.path("lost")).unwrap();
     let run = machine.run(&["ship", "tree", "--dry-run"]);
-    assert!(run.expect(1).stderr.contains("belongs to another machine"), "{run:#?}");
+    assert!(run.expect(1).stderr.contains("has not been set up for this node"), "{run:#?}");
     assert!(!machine.path("local").exists());
 }
 
