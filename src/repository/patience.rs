@@ -157,21 +157,22 @@ mod tests {
 
     #[test]
     fn time_that_the_limit_of_the_rate_takes_is_not_held_against_a_transfer() {
-        let limit = Duration::from_millis(100);
+        // Far more than a busy machine keeps a thread from running.
+        let limit = Duration::from_secs(1);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let (slow, waited) = (Rate::new(1 << 10), Waited::default());
         let held_up = within_besides(limit, &waited, async {
             for _ in 0..8 {
-                slow.take(64, &waited).await;
+                slow.take(384, &waited).await;
             }
             Ok(())
         });
         assert!(runtime.block_on(held_up).is_ok());
-        assert!(waited.total() > 3 * limit, "{waited:?}");
+        assert!(waited.total() > 2 * limit, "{waited:?}");
         let waited = Waited::default();
         let hangs = within_besides(limit, &waited, async {
             slow.take(64, &waited).await;
-            tokio::time::sleep(Duration::from_secs(5)).await;
+            tokio::time::sleep(Duration::from_secs(60)).await;
             Ok(())
         });
         assert!(matches!(runtime.block_on(hangs), Err(Fault::Broken { sent: true, .. })));
