@@ -4,6 +4,7 @@ use windlass::format::check::Level;
 use windlass::format::key::NodeKey;
 use windlass::format::removal::Removal;
 use windlass::format::snapshot_id::SnapshotId;
+use windlass::ops::event::Event;
 use windlass::ops::{self, Error, prune, verify};
 
 use crate::prune::last;
@@ -122,6 +123,23 @@ fn records_of_removals_give_up_neither_the_last_sound_snapshot_nor_a_pinned_one(
     let outcome = prune(&node, 9).unwrap();
     assert_eq!(outcome.removed.iter().map(|removed| removed.id).collect::<Vec<_>>(), [ids[1]]);
     assert_eq!(heads(&node).len(), 2);
+}
+
+#[test]
+fn a_recorded_removal_is_not_ended_where_all_that_would_stay_lacks_something_and_that_is_told() {
+    let (node, ids) = node();
+    say_removed(&node, ids[0], &record(ids[0]));
+    for newest in [2, 1] {
+        let key = only_of_the_newest(&node, &ids[..=newest], "files", ".jsonl.zst").remove(0);
+        std::fs::remove_file(node.path("bucket").join(key)).unwrap();
+    }
+    let ctx = node.context();
+    let plan = prune::plan(&ctx, &last(9)).unwrap();
+    assert!(plan.contested.len() == 1 && plan.contested[0].contains("no other sound snapshot"), "{plan:?}");
+    let told = |event: &Event| matches!(event, Event::Warning { message, .. } if *message == plan.contested[0]);
+    assert_eq!(node.events.lock().unwrap().iter().filter(|event| told(event)).count(), 1);
+    assert!(prune::run(&ctx, &last(9), &plan).unwrap().removed.is_empty());
+    assert_eq!(heads(&node).len(), 3);
 }
 
 #[test]

@@ -73,14 +73,14 @@ pub fn plan(ctx: &Context, options: &Options) -> Result<Plan, Error> {
         return Err(Error::Absent(format!("the repository holds nothing of the source `{missing}`; it holds: {}", known.join(", "))));
     }
     remote.check_same(ctx)?;
-    let plan = of_catalogue(ctx, &remote, options, &catalogue, &Ids::new())?;
-    plan.contested.iter().for_each(|contested| ctx.warn(None, contested));
-    if plan.removals.is_empty() {
-        return Ok(plan);
+    let mut plan = of_catalogue(ctx, &remote, options, &catalogue, &Ids::new())?;
+    if plan.removals().next().is_some() {
+        // What stands in the way of deleting is told when it is carried out.
+        let look = Look::take(ctx, &remote, node, &catalogue, &removals::of_node(&remote, node)?)?;
+        plan = of_catalogue(ctx, &remote, options, &catalogue, &look.lacking)?;
     }
-    // What stands in the way of deleting is told when it is carried out.
-    let look = Look::take(ctx, &remote, node, &catalogue, &removals::of_node(&remote, node)?)?;
-    of_catalogue(ctx, &remote, options, &catalogue, &look.lacking)
+    plan.contested.iter().for_each(|contested| ctx.warn(None, contested));
+    Ok(plan)
 }
 
 /// The decisions on what a catalogue holds; `lacking` = snapshots of which something is missing, as far as that was looked at.
