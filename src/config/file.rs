@@ -6,6 +6,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use super::mistake::Gatherer;
+use super::mysql::Mysql;
 use super::secret::WrittenSecret;
 use super::section::{Section, Written, unknown};
 
@@ -96,12 +97,15 @@ pub(super) struct Source {
     pub(super) objective: Option<Written<Duration>>,
     pub(super) keep: Option<Written<u32>>,
     pub(super) level: Option<Written<u32>>,
+    /// The keys of its kind, where that is MySQL.
+    pub(super) mysql: Option<Mysql>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Directory,
     Sqlite,
+    Mysql,
     /// A kind of a later version: its name still counts as taken.
     Later,
 }
@@ -123,11 +127,10 @@ impl File {
             }
         }
         let section = |name: &str| Section::of(document, name, gather);
-        let mut sources = read_sources(&section("directory"), Kind::Directory);
-        sources.extend(read_sources(&section("sqlite"), Kind::Sqlite));
-        for (kind, title) in [("mysql", "MySQL"), ("cassandra", "Cassandra")] {
-            sources.extend(read_later(&section(kind), title, gather));
-        }
+        let mut sources = read_sources(&section("directory"), Kind::Directory, gather);
+        sources.extend(read_sources(&section("sqlite"), Kind::Sqlite, gather));
+        sources.extend(read_sources(&section("mysql"), Kind::Mysql, gather));
+        sources.extend(read_later(&section("cassandra"), "Cassandra", gather));
         // In the order of the text, so that of two sources with one name the second one is the mistake.
         sources.sort_by_key(|source| source.name.at);
         Self {
@@ -215,18 +218,19 @@ impl Retention {
     }
 }
 
-fn read_sources(section: &Section<'_, '_>, kind: Kind) -> Vec<Source> {
+fn read_sources(section: &Section<'_, '_>, kind: Kind, gather: &Gatherer<'_>) -> Vec<Source> {
     let read = |(name, table): (Written<String>, Section<'_, '_>)| {
         let directory = kind == Kind::Directory;
         let source = Source {
             name,
             kind,
-            path: table.path("path"),
+            path: if kind == Kind::Mysql { None } else { table.path("path") },
             exclude: if directory { table.texts("exclude") } else { None },
             cross_filesystems: if directory { table.flag("cross_filesystems") } else { None },
             objective: table.duration("objective"),
             keep: table.number("keep", 1, COUNT_MAX),
             level: table.number("level", 1, 19),
+            mysql: (kind == Kind::Mysql).then(|| Mysql::read(&table, gather)),
         };
         ["schedule", "group", "hooks"].into_iter().for_each(|key| table.later(key, WITH_AGENT));
         table.finish();
@@ -239,7 +243,8 @@ fn read_sources(section: &Section<'_, '_>, kind: Kind) -> Vec<Source> {
 fn read_later(section: &Section<'_, '_>, title: &str, gather: &Gatherer<'_>) -> Vec<Source> {
     let read = |(name, _): (Written<String>, Section<'_, '_>)| {
         gather.mistake(name.at, &name.key, format!("this version cannot back up {title} yet: take this source out"));
-        Source { name, kind: Kind::Later, path: None, exclude: None, cross_filesystems: None, objective: None, keep: None, level: None }
+        let (path, exclude, cross_filesystems, objective, keep, level, mysql) = Default::default();
+        Source { name, kind: Kind::Later, path, exclude, cross_filesystems, objective, keep, level, mysql }
     };
     section.entries().into_iter().map(read).collect()
 }

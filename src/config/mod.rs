@@ -10,6 +10,7 @@ mod file;
 pub mod find;
 mod keeping;
 mod mistake;
+mod mysql;
 mod places;
 mod repository;
 mod resolve;
@@ -137,7 +138,8 @@ impl Config {
         let of_buckets = [&written.secret_access_key, &written.session_token];
         let of_clouds = [&written.account_key, &written.sas_token, &written.service_account];
         let secrets = of_buckets.into_iter().chain(of_clouds).chain([&written.identity_passphrase]);
-        if open && secrets.flatten().any(secret::WrittenSecret::is_in_the_text) {
+        let of_sources = file.sources.iter().filter_map(|source| source.mysql.as_ref()?.password.as_ref());
+        if open && secrets.flatten().chain(of_sources).any(secret::WrittenSecret::is_in_the_text) {
             gather.warning(format!("{} holds a secret and can be read by every user of this machine: chmod 600 it", path.display()));
         }
         let config = resolve::resolve(&file, path, machine, environment, &gather);

@@ -42,7 +42,7 @@ pub(super) fn resolve(
         undo_for: value_or(file.local.undo_for.as_ref(), UNDO_FOR),
     };
     let keep = value_or(file.local.keep.as_ref(), KEEP);
-    let sources = sources(&file.sources, keep, gather);
+    let sources = sources(&file.sources, keep, environment, gather);
     let repository = repository::resolve(&file.repository, environment, gather);
     let encryption = Encryption::resolve(&file.repository, environment, gather);
     let retention = file.retention.as_ref().map(|written| retention::resolve(written, gather));
@@ -96,7 +96,7 @@ pub(super) fn fitting(host: &str) -> String {
     if name.parse::<NodeName>().is_ok() { name } else { "node-1".into() }
 }
 
-fn sources(written: &[file::Source], keep: u32, gather: &Gatherer<'_>) -> Vec<SourceSpec> {
+fn sources(written: &[file::Source], keep: u32, environment: &dyn Environment, gather: &Gatherer<'_>) -> Vec<SourceSpec> {
     let mut names: BTreeMap<&str, &str> = BTreeMap::new();
     let mut sources = Vec::new();
     for source in written {
@@ -107,7 +107,7 @@ fn sources(written: &[file::Source], keep: u32, gather: &Gatherer<'_>) -> Vec<So
         }
         names.insert(&name.value, &name.key);
         let parsed = name.value.parse::<SourceName>().map_err(|cause| gather.mistake(name.at, &name.key, format!("{cause}")));
-        if let (Ok(name), Some(kind)) = (parsed, kind(source, gather)) {
+        if let (Ok(name), Some(kind)) = (parsed, kind(source, environment, gather)) {
             sources.push(SourceSpec {
                 name,
                 kind,
@@ -120,7 +120,10 @@ fn sources(written: &[file::Source], keep: u32, gather: &Gatherer<'_>) -> Vec<So
     sources
 }
 
-fn kind(source: &file::Source, gather: &Gatherer<'_>) -> Option<SourceKind> {
+fn kind(source: &file::Source, environment: &dyn Environment, gather: &Gatherer<'_>) -> Option<SourceKind> {
+    if let Some(mysql) = &source.mysql {
+        return mysql.resolve(source, environment, gather).map(|settings| SourceKind::Mysql(Box::new(settings)));
+    }
     if source.kind == file::Kind::Later {
         return None;
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::units::{duration_text, size_text};
 use super::{Config, repository};
 use crate::ops::retention::Retention;
-use crate::ops::spec::{SourceKind, SourceSpec};
+use crate::ops::spec::{Address, MysqlSettings, SOCKET, SourceKind, SourceSpec};
 
 /// What `config show` prints; the same tables and keys as in the file.
 #[derive(Debug, Serialize)]
@@ -22,6 +22,8 @@ pub struct Shown {
     directory: BTreeMap<String, Source>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     sqlite: BTreeMap<String, Source>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    mysql: BTreeMap<String, Source>,
 }
 
 #[derive(Debug, Serialize)]
@@ -39,7 +41,11 @@ struct Limits {
 
 #[derive(Debug, Serialize)]
 struct Source {
-    path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+    /// The keys of a MySQL source.
+    #[serde(flatten)]
+    mysql: BTreeMap<&'static str, toml::Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     exclude: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,6 +77,7 @@ impl Shown {
             retention: config.retention.as_ref().map(shown_retention),
             directory: of_kind("directory"),
             sqlite: of_kind("sqlite"),
+            mysql: of_kind("mysql"),
         }
     }
 
@@ -87,7 +94,11 @@ impl Source {
             _ => (None, None),
         };
         Self {
-            path: source.kind.path().display().to_string(),
+            path: source.kind.path().map(|path| path.display().to_string()),
+            mysql: match &source.kind {
+                SourceKind::Mysql(settings) => shown_mysql(settings),
+                _ => BTreeMap::new(),
+            },
             exclude,
             cross_filesystems,
             objective: duration_text(source.objective),
@@ -95,6 +106,35 @@ impl Source {
             level: source.level,
         }
     }
+}
+
+fn shown_mysql(settings: &MysqlSettings) -> BTreeMap<&'static str, toml::Value> {
+    let mut shown: BTreeMap<&'static str, toml::Value> = BTreeMap::new();
+    shown.insert("databases", settings.databases.clone().into());
+    match &settings.address {
+        Some(Address::Socket(path)) => drop(shown.insert("socket", path.display().to_string().into())),
+        Some(Address::Tcp { host, port }) => {
+            shown.insert("host", host.clone().into());
+            shown.insert("port", i64::from(*port).into());
+        }
+        None if settings.defaults_file.is_none() => drop(shown.insert("socket", SOCKET.into())),
+        None => {}
+    }
+    let path = |path: &Option<std::path::PathBuf>| path.as_ref().map(|path| toml::Value::from(path.display().to_string()));
+    let given = [
+        ("user", settings.user.clone().map(toml::Value::from)),
+        ("password", settings.password.as_ref().map(|_| HIDDEN.into())),
+        ("tls", settings.tls.map(toml::Value::from)),
+        ("ca_file", path(&settings.ca_file)),
+        ("defaults_file", path(&settings.defaults_file)),
+        ("dump", settings.dump.clone().map(toml::Value::from)),
+        ("client", settings.client.clone().map(toml::Value::from)),
+        ("accounts", Some(settings.accounts.into())),
+        ("order_by_primary", Some(settings.order_by_primary.into())),
+        ("lock_tables", Some(settings.lock_tables.into())),
+    ];
+    shown.extend(given.into_iter().filter_map(|(key, value)| Some((key, value?))));
+    shown
 }
 
 fn shown_repository(config: &Config) -> BTreeMap<&'static str, toml::Value> {

@@ -1,11 +1,12 @@
 //! What a source is, as its operator described it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Error;
 use crate::format::names::SourceName;
 use crate::source::directory::Exclude;
+pub use crate::source::mysql::{Address, DATABASES_MAX, PORT, SOCKET, Settings as MysqlSettings};
 
 /// One source of this node.
 #[derive(Clone, Debug)]
@@ -39,6 +40,8 @@ pub enum SourceKind {
         /// The absolute path of its file.
         path: PathBuf,
     },
+    /// Databases of a MySQL or MariaDB server.
+    Mysql(Box<MysqlSettings>),
 }
 
 /// Whether a pattern of what is left out can be used.
@@ -56,13 +59,23 @@ impl SourceKind {
         match self {
             Self::Directory { .. } => "directory",
             Self::Sqlite { .. } => "sqlite",
+            Self::Mysql(_) => "mysql",
         }
     }
 
-    /// Where it lies on the node.
-    pub fn path(&self) -> &std::path::Path {
+    /// Where it lies on the node; `None` for what a server keeps.
+    pub fn path(&self) -> Option<&Path> {
         match self {
-            Self::Directory { path, .. } | Self::Sqlite { path } => path,
+            Self::Directory { path, .. } | Self::Sqlite { path } => Some(path),
+            Self::Mysql(_) => None,
+        }
+    }
+
+    /// Its path or its server, for a person.
+    pub fn place(&self) -> String {
+        match self {
+            Self::Directory { path, .. } | Self::Sqlite { path } => path.display().to_string(),
+            Self::Mysql(settings) => settings.place(),
         }
     }
 }

@@ -65,6 +65,31 @@ pub enum Error {
         #[source]
         cause: sqlx::Error,
     },
+    /// A database server refused something, or could not be reached.
+    #[error("cannot {what} {server}{hint}")]
+    Server {
+        /// What was being done, as a verb phrase.
+        what: &'static str,
+        /// The server, and as whom it was asked.
+        server: String,
+        /// What to do about it, after `: `; empty where nobody knows.
+        hint: String,
+        /// The cause.
+        #[source]
+        cause: Box<sqlx::Error>,
+    },
+    /// A dump is not whole, or is no dump at all.
+    #[error("there is no whole dump: {why}")]
+    Dump {
+        /// What is missing or wrong.
+        why: String,
+    },
+    /// Definitions changed while a dump was made, so that it is of no one instant.
+    #[error("{what} while the dump was made, so it is of no one instant: let the change come to its end and try again")]
+    Moved {
+        /// What changed, as a sentence without its end.
+        what: String,
+    },
     /// The copy of a database does not pass SQLite's own check.
     #[error("{} does not pass the integrity check: {findings}", path.display())]
     Corrupt {

@@ -5,7 +5,7 @@ use crate::format::path::RelPath;
 /// One file that is not in the snapshot as it should be. The snapshot goes on without it, and says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// [`Problem::CHANGED`], [`Problem::VANISHED`], [`Problem::UNREADABLE`] or [`Problem::SPECIAL`]: what heads and metrics count by.
+    /// [`Problem::CHANGED`], [`Problem::VANISHED`], [`Problem::UNREADABLE`], [`Problem::SPECIAL`], or one of those of databases: what heads and metrics count by.
     pub kind: &'static str,
     /// The file.
     pub path: RelPath,
@@ -22,6 +22,13 @@ impl Problem {
     pub const UNREADABLE: &'static str = "unreadable";
     /// It is a device, which a snapshot does not hold.
     pub const SPECIAL: &'static str = "special";
+
+    /// Its rows may be of another instant than those of the tables beside it.
+    pub const NOT_TRANSACTIONAL: &'static str = "not_transactional";
+    /// Its rows lie in another server or in files, and are not in the snapshot.
+    pub const EXTERNAL: &'static str = "external";
+    /// A row takes more than any server accepts in one statement, so it cannot be loaded again.
+    pub const TOO_LONG: &'static str = "too_long";
 
     /// What an error of the operating system at `path` means for it.
     pub(super) fn from_io(path: &RelPath, doing: &str, cause: &std::io::Error) -> Self {

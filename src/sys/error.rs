@@ -21,6 +21,17 @@ pub enum Error {
         #[source]
         cause: io::Error,
     },
+    /// A program of others could not be started, or did not do its part.
+    #[error("cannot {what} the program {program}")]
+    Program {
+        /// What was being done, as a verb phrase.
+        what: &'static str,
+        /// The program, by the name it was asked for.
+        program: String,
+        /// The cause.
+        #[source]
+        cause: io::Error,
+    },
     /// Another run holds the lock.
     #[error("another run holds {}: {holder}. Wait for it, or say --wait", path.display())]
     Locked {

@@ -58,8 +58,10 @@ impl About {
         let mut warnings: Vec<String> =
             self.problems.iter().map(|problem| format!("the snapshot has problems: {} {}", problem.count, problem.kind)).collect();
         warnings.extend(self.lost.clone());
-        let here = crate::format::escape::escape(spec.kind.path().as_os_str().as_encoded_bytes());
-        if let Some(path) = self.path.as_ref().filter(|path| **path != here) {
+        let here = spec.kind.path().map(|path| crate::format::escape::escape(path.as_os_str().as_encoded_bytes()));
+        if let (Some(path), Some(here)) = (&self.path, here)
+            && *path != here
+        {
             warnings.push(format!("the snapshot was taken of {path}, and {here} will be replaced"));
         }
         if let Some(error) = &found.unreachable {

@@ -1,11 +1,12 @@
 //! `snapshot`: takes a local copy of a source, then retires the copies that are one too many.
 //!
 //! [`admission`] looks for room first, [`survey`] at the source where that is needed, and [`freed`] says what the oldest copy would make;
-//! [`taker`] and [`sqlite`] receive what the source gives, cut and hashed by [`pieces`] while it is copied; [`writer`] writes the lines of
+//! [`taker`], [`sqlite`] and [`mysql`] receive what the source gives, cut and hashed by [`pieces`] while it is copied; [`writer`] writes the lines of
 //! the copy.
 
 mod admission;
 mod freed;
+mod mysql;
 mod pieces;
 pub(crate) mod sqlite;
 mod survey;
@@ -17,6 +18,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use self::mysql::take_mysql;
 use self::pieces::Cutting;
 use self::sqlite::take_sqlite;
 use self::survey::Survey;
@@ -132,6 +134,7 @@ fn make(ctx: &Context, spec: &SourceSpec, id: SnapshotId, partial: &Path, copies
     let (writer, read_bytes, facts) = match &spec.kind {
         SourceKind::Directory { .. } => take_directory(ctx, spec, partial, previous)?,
         SourceKind::Sqlite { path } => take_sqlite(ctx, spec, path, partial)?,
+        SourceKind::Mysql(settings) => take_mysql(ctx, spec, settings, partial)?,
     };
     let (files, entries, bytes) = (writer.files, writer.entries, writer.bytes);
     let (lines_sha256, problems) = writer.finish()?;
@@ -166,7 +169,7 @@ fn emptied(ctx: &Context, spec: &SourceSpec, record: &Record, copies: &Copies) -
     if record.files > 0 {
         return None;
     }
-    let message = format!("it holds no file, and the copy before has {before}: is its disk mounted at {}?", spec.kind.path().display());
+    let message = format!("it holds no file, and the copy before has {before}: is its disk mounted at {}?", spec.kind.place());
     ctx.warn(Some(&spec.name), message);
     Some(ProblemCount { kind: "emptied".to_owned(), count: 1 })
 }
@@ -226,8 +229,10 @@ fn facts(ctx: &Context, spec: &SourceSpec, of_kind: serde_json::Value) -> serde_
         "kind": spec.kind.word(),
         "node": ctx.node,
         "agent": AGENT,
-        "path": crate::format::escape::escape(spec.kind.path().as_os_str().as_encoded_bytes()),
     });
+    if let Some(path) = spec.kind.path() {
+        facts["path"] = serde_json::json!(crate::format::escape::escape(path.as_os_str().as_encoded_bytes()));
+    }
     if let SourceKind::Directory { exclude, cross_filesystems, .. } = &spec.kind {
         facts["exclude"] = serde_json::json!(exclude);
         facts["cross_filesystems"] = serde_json::json!(cross_filesystems);

@@ -8,7 +8,7 @@ use crate::format::head::ProblemCount;
 use crate::ops::copies::Copy;
 use crate::ops::directory::directory;
 use crate::ops::lists::Beside;
-use crate::ops::spec::{SourceKind, SourceSpec};
+use crate::ops::spec::{MysqlSettings, SourceKind, SourceSpec};
 use crate::ops::{Context, Error};
 use crate::source;
 use crate::source::directory::{Found, FoundEntry, Walk, is_unchanged};
@@ -40,8 +40,25 @@ impl Survey {
                 let bytes = source::sqlite::size(path)?;
                 Ok(Self { files: 1, bytes, changed: bytes, needed: bytes, problems: Vec::new() })
             }
+            SourceKind::Mysql(settings) => Self::of_mysql(ctx, settings, previous),
             SourceKind::Directory { .. } => Self::of_directory(ctx, spec, previous, work),
         }
+    }
+
+    /// The server tells how much there is, as it estimates it. In a dump it may be far more (bytes in hexadecimal) or far less (free space
+    /// in tables), so where there is a copy, it tells how large a dump becomes of how much.
+    fn of_mysql(ctx: &Context, settings: &MysqlSettings, previous: Option<&Copy>) -> Result<Self, Error> {
+        let live = source::mysql::size(settings, &ctx.stop)?;
+        let bytes = match previous.map(|copy| (copy.record.bytes, copy.record.facts["data_bytes"].as_u64())) {
+            Some((bytes, Some(data))) if data > 0 => {
+                let scaled = u128::from(bytes) * u128::from(live) / u128::from(data);
+                bytes.max(u64::try_from(scaled).unwrap_or(u64::MAX))
+            }
+            Some((bytes, _)) => bytes.max(live),
+            None => live,
+        };
+        let files = settings.databases.len() as u64;
+        Ok(Self { files, bytes, changed: bytes, needed: bytes, problems: Vec::new() })
     }
 
     fn of_directory(ctx: &Context, spec: &SourceSpec, previous: Option<&Copy>, work: &Path) -> Result<Self, Error> {

@@ -21,13 +21,37 @@ use crate::source::directory::Taker;
 /// Events for single problems; beyond them only counts are kept, so that a broken disk does not flood a log.
 const TOLD: u64 = 100;
 
+/// Tells of problems, up to a bound.
+pub(super) struct Told<'a> {
+    ctx: &'a Context,
+    source: SourceName,
+    count: u64,
+}
+
+impl<'a> Told<'a> {
+    pub(super) fn new(ctx: &'a Context, source: &SourceName) -> Self {
+        Self { ctx, source: source.clone(), count: 0 }
+    }
+
+    pub(super) fn tell(&mut self, problem: Problem) {
+        self.count += 1;
+        if self.count <= TOLD {
+            self.ctx.tell(Event::Problem {
+                source: self.source.clone(),
+                kind: problem.kind.to_owned(),
+                path: problem.path.to_string(),
+                detail: problem.detail,
+            });
+        }
+    }
+}
+
 /// Writes the lines of a directory's copy beside those of the copy before.
 pub(super) struct Lines<'a> {
     ctx: &'a Context,
     previous: Option<Previous>,
     writer: Writer,
-    told: u64,
-    source: SourceName,
+    told: Told<'a>,
     /// Bytes of files that were read.
     pub(super) read_bytes: u64,
     /// Bytes that were copied since the room was looked at.
@@ -63,7 +87,7 @@ impl<'a> Lines<'a> {
             }),
             None => None,
         };
-        Ok(Self { ctx, previous, writer: Writer::create(path)?, told: 0, source: source.clone(), read_bytes: 0, unseen: 0 })
+        Ok(Self { ctx, previous, writer: Writer::create(path)?, told: Told::new(ctx, source), read_bytes: 0, unseen: 0 })
     }
 
     pub(super) fn finish(self) -> Writer {
@@ -136,15 +160,7 @@ impl Taker<Cutting> for Lines<'_> {
 
     fn problem(&mut self, problem: Problem) -> Result<(), Error> {
         self.writer.problem(problem.kind);
-        self.told += 1;
-        if self.told <= TOLD {
-            self.ctx.tell(Event::Problem {
-                source: self.source.clone(),
-                kind: problem.kind.to_owned(),
-                path: problem.path.to_string(),
-                detail: problem.detail,
-            });
-        }
+        self.told.tell(problem);
         Ok(())
     }
 }

@@ -1,9 +1,10 @@
-//! Real S3 servers of several makes, each started once per test process on loopback, with and without TLS.
+//! Real servers, each started once per test process on loopback, with and without TLS: S3 servers of several makes, and a MariaDB.
 //!
 //! Their programs come from `tests/servers/install`, or from Debian through `tests/run`. What keeps and ends them is [`kept`].
 
 pub mod azurite;
 pub mod kept;
+pub mod mariadb;
 mod minio;
 mod question;
 mod radosgw;

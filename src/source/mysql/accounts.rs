@@ -1,0 +1,94 @@
+//! Accounts with rights on the databases, and what they are granted.
+
+use serde::{Deserialize, Serialize};
+
+use super::connection::{Connection, is_answer, literal};
+use crate::source::Error;
+
+/// Most accounts that are told: an application has a handful.
+const ACCOUNTS_MAX: usize = 200;
+
+/// What stands in place of a password's hash.
+const LEFT_OUT: &str = "'(left out)'";
+
+/// An account or a role.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// `'user'@'host'`, or the name of a role.
+    pub name: String,
+    /// Its grants as statements; without password hashes unless they were asked for.
+    pub grants: Vec<String>,
+}
+
+/// Reads the accounts that have rights on these databases, or on tables or routines of them.
+///
+/// # Errors
+/// [`Error::Server`], also when the account may not read them.
+pub(super) fn read(connection: &mut Connection, databases: &[String], with_hashes: bool) -> Result<Vec<Account>, Error> {
+    const WHAT: &str = "read the accounts of";
+    let mut parts = Vec::new();
+    for database in databases {
+        let name = literal(database);
+        parts.push(format!("SELECT user, host FROM mysql.db WHERE {name} LIKE db"));
+        parts.push(format!("SELECT user, host FROM mysql.tables_priv WHERE db = {name}"));
+        parts.push(format!("SELECT user, host FROM mysql.procs_priv WHERE db = {name}"));
+    }
+    let sql = format!("{} ORDER BY 1, 2 LIMIT {ACCOUNTS_MAX}", parts.join(" UNION "));
+    let mut accounts = Vec::new();
+    for row in connection.rows(WHAT, &sql)? {
+        let [Some(user), Some(host)] = &row[..] else { continue };
+        // Of roles the host is empty.
+        let name = if host.is_empty() { literal(user) } else { format!("{}@{}", literal(user), literal(host)) };
+        let grants = match connection.column(WHAT, &format!("SHOW GRANTS FOR {name}")) {
+            // Rights may be left of an account that is gone.
+            Err(error) if is_answer(&error) => continue,
+            grants => grants?,
+        };
+        let grants = if with_hashes { grants } else { grants.iter().map(|grant| without_hash(grant)).collect() };
+        accounts.push(Account { name, grants });
+    }
+    Ok(accounts)
+}
+
+/// A grant in which every text after `IDENTIFIED` is left out.
+fn without_hash(grant: &str) -> String {
+    let Some(at) = grant.find(" IDENTIFIED ") else { return grant.to_owned() };
+    let mut text = grant[..at].to_owned();
+    let mut rest = &grant[at..];
+    while let Some(begin) = rest.find('\'') {
+        text.push_str(&rest[..begin]);
+        text.push_str(LEFT_OUT);
+        let after = &rest[begin + 1..];
+        let mut escaped = false;
+        let end = after.bytes().position(|byte| {
+            let ends = byte == b'\'' && !escaped;
+            escaped = byte == b'\\' && !escaped;
+            ends
+        });
+        rest = end.map_or("", |end| &after[end + 1..]);
+    }
+    text + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_hash_is_left_in_a_grant() {
+        for (grant, wanted) in [
+            (
+                "GRANT USAGE ON *.* TO `u`@`%` IDENTIFIED BY PASSWORD '*D8' REQUIRE SSL",
+                "GRANT USAGE ON *.* TO `u`@`%` IDENTIFIED BY PASSWORD '(left out)' REQUIRE SSL",
+            ),
+            (
+                "GRANT x ON y TO z IDENTIFIED VIA a USING 'h\\'1' OR b USING 'h2'",
+                "GRANT x ON y TO z IDENTIFIED VIA a USING '(left out)' OR b USING '(left out)'",
+            ),
+            ("GRANT x ON y TO z IDENTIFIED BY PASSWORD '*D8", "GRANT x ON y TO z IDENTIFIED BY PASSWORD '(left out)'"),
+            ("GRANT SELECT ON `x`.* TO `u`@`%`", "GRANT SELECT ON `x`.* TO `u`@`%`"),
+        ] {
+            assert_eq!(without_hash(grant), wanted);
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! One connection to a server, with blocking calls that end when the run is stopped. Every value comes as text.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow, MySqlSslMode};
+use sqlx::{AssertSqlSafe, ConnectOptions, Row as _};
+use tokio::runtime::Runtime;
+
+use super::option_file::Login;
+use super::settings::Address;
+use crate::source::Error;
+use crate::sys::stop::Stop;
+
+/// How long connecting may take, with TLS and on a busy machine.
+const CONNECT_TIME: Duration = Duration::from_secs(30);
+
+/// How long one statement of ours may take: lists of a great many tables take minutes on cold disks.
+const STATEMENT_TIME: Duration = Duration::from_secs(30 * 60);
+
+/// How often the stop flag is looked at while a server works.
+const TICK: Duration = Duration::from_millis(50);
+
+/// How the session is set up: texts are read and written in one way whatever the server's defaults are; a definition that somebody is
+/// changing is waited for a minute; and the session is not ended for being idle while a long dump runs beside it.
+const SET_UP: &str = "SET SESSION sql_mode = '', lock_wait_timeout = 60, wait_timeout = 604800";
+
+/// Codes of the server's errors.
+const NO_SUCH: [u16; 4] = [1146, 1305, 1360, 1539];
+const DENIED_DATABASE: u16 = 1044;
+const DENIED_ACCOUNT: u16 = 1045;
+const DENIED: [u16; 5] = [DENIED_DATABASE, 1142, 1143, 1227, 1370];
+const NEEDS_TLS: u16 = 3159;
+
+/// A value of a row; `None` is NULL.
+pub(super) type Value = Option<String>;
+
+/// An open connection.
+pub(super) struct Connection {
+    // Before the runtime, which it needs to end.
+    inner: MySqlConnection,
+    runtime: Runtime,
+    server: String,
+    stop: Stop,
+}
+
+impl Connection {
+    /// Connects.
+    ///
+    /// # Errors
+    /// [`Error::Server`] with what to do; [`Error::Stopped`].
+    pub(super) fn open(login: &Login, stop: &Stop) -> Result<Self, Error> {
+        let server = login.told();
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::file("start a runtime for", &server))?;
+        let opened = within(&runtime, stop, CONNECT_TIME, options(login).connect())?;
+        let inner = opened.map_err(|cause| of_connecting(&server, cause))?;
+        let mut connection = Self { inner, runtime, server, stop: stop.clone() };
+        connection.run("set up a session on", SET_UP)?;
+        Ok(connection)
+    }
+
+    /// Runs a statement that gives nothing.
+    pub(super) fn run(&mut self, what: &'static str, sql: &str) -> Result<(), Error> {
+        self.each(what, sql, &mut |_| Ok(()))
+    }
+
+    /// Hands every row on as it comes, so that any number of them takes no memory.
+    pub(super) fn each(
+        &mut self,
+        what: &'static str,
+        sql: &str,
+        take: &mut dyn FnMut(Vec<Value>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let inner = &mut self.inner;
+        let work = async {
+            let mut rows = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).fetch(inner);
+            while let Some(row) = rows.next().await {
+                if let Err(error) = take(values(&row?)?) {
+                    return Ok(Err(error));
+                }
+            }
+            Ok(Ok(()))
+        };
+        match within(&self.runtime, &self.stop, STATEMENT_TIME, work)? {
+            Ok(taken) => taken,
+            Err(cause) => Err(self.failed(what, cause)),
+        }
+    }
+
+    /// All rows, of which the statement itself must bound the number.
+    pub(super) fn rows(&mut self, what: &'static str, sql: &str) -> Result<Vec<Vec<Value>>, Error> {
+        let mut rows = Vec::new();
+        self.each(what, sql, &mut |row| {
+            rows.push(row);
+            Ok(())
+        })?;
+        Ok(rows)
+    }
+
+    /// The first column of all rows, NULL left out.
+    pub(super) fn column(&mut self, what: &'static str, sql: &str) -> Result<Vec<String>, Error> {
+        Ok(self.rows(what, sql)?.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect())
+    }
+
+    /// The first column of the first row; `None` when there is no row or it is NULL.
+    pub(super) fn value(&mut self, what: &'static str, sql: &str) -> Result<Value, Error> {
+        Ok(self.column(what, sql)?.into_iter().next())
+    }
+
+    fn failed(&self, what: &'static str, cause: sqlx::Error) -> Error {
+        let hint = match code(&cause) {
+            Some(code) if DENIED.contains(&code) => ": the account has no right to it",
+            _ => "",
+        };
+        Error::Server { what, server: self.server.clone(), hint: hint.into(), cause: Box::new(cause) }
+    }
+}
+
+/// Waits for the server, for the stop flag, or for the time to be over.
+fn within<T>(
+    runtime: &Runtime,
+    stop: &Stop,
+    time: Duration,
+    work: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<Result<T, sqlx::Error>, Error> {
+    let stopped = async {
+        while !stop.is_stopped() {
+            tokio::time::sleep(TICK).await;
+        }
+    };
+    runtime.block_on(async {
+        tokio::select! {
+            outcome = tokio::time::timeout(time, work) => {
+                let slow = || std::io::Error::new(std::io::ErrorKind::TimedOut, format!("no answer within {} seconds", time.as_secs()));
+                Ok(outcome.unwrap_or_else(|_| Err(sqlx::Error::Io(slow()))))
+            }
+            () = stopped => Err(crate::sys::stop::Stopped.into()),
+        }
+    })
+}
+
+fn options(login: &Login) -> MySqlConnectOptions {
+    // The server's own settings are what is to be seen, so the session keeps them.
+    let options = MySqlConnectOptions::new()
+        .username(&login.user)
+        .pipes_as_concat(false)
+        .no_engine_substitution(false)
+        .timezone(None)
+        .charset("utf8mb4")
+        .statement_cache_capacity(0);
+    let options = match &login.address {
+        Address::Socket(path) => options.socket(path),
+        Address::Tcp { host, port } => options.host(host).port(*port),
+    };
+    let options = match login.tls() {
+        Some(ca_file) => options.ssl_mode(MySqlSslMode::VerifyIdentity).ssl_ca(ca_file),
+        None => options.ssl_mode(MySqlSslMode::Disabled),
+    };
+    let options = match &login.password {
+        Some(password) => options.password(password.expose()),
+        None => options,
+    };
+    options.disable_statement_logging()
+}
+
+fn of_connecting(server: &str, cause: sqlx::Error) -> Error {
+    let text = cause.to_string();
+    let hint = match (code(&cause), &cause) {
+        (Some(DENIED_ACCOUNT), _) => ": the password is wrong, or there is no such account for this way of connecting",
+        (Some(NEEDS_TLS), _) => ": it takes encrypted connections only; give `ca_file`, the certificate that its own comes from",
+        (_, sqlx::Error::Io(io)) if io.kind() == std::io::ErrorKind::NotFound => ": is it running, and is this its socket?",
+        (_, sqlx::Error::Io(_)) => ": is it running, and is this its address?",
+        (_, sqlx::Error::Tls(_)) => ": its certificate does not come from `ca_file`, or is not for this host",
+        _ if text.contains("authentication plugin") => {
+            ": the account proves itself in a way that Windlass does not know (client_ed25519, parsec, gssapi); give Windlass an account of \
+             its own, IDENTIFIED VIA mysql_native_password or unix_socket"
+        }
+        _ if text.contains("caching_sha2") || text.contains("RSA") => {
+            ": such an account sends its password over TLS or a socket only; give `ca_file` or `socket`"
+        }
+        _ => "",
+    };
+    Error::Server { what: "connect to", server: server.to_owned(), hint: hint.into(), cause: Box::new(cause) }
+}
+
+fn values(row: &MySqlRow) -> Result<Vec<Value>, sqlx::Error> {
+    (0..row.len())
+        .map(|at| {
+            let bytes: Option<Vec<u8>> = row.try_get_unchecked(at)?;
+            Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+        })
+        .collect()
+}
+
+fn code(cause: &sqlx::Error) -> Option<u16> {
+    let error = cause.as_database_error()?.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()?;
+    Some(error.number())
+}
+
+/// Whether the server says that what was asked about is not there.
+pub(super) fn is_no_such(error: &Error) -> bool {
+    matches!(error, Error::Server { cause, .. } if code(cause).is_some_and(|code| NO_SUCH.contains(&code)))
+}
+
+/// Whether the server says that the account may not do this.
+pub(super) fn is_denied(error: &Error) -> bool {
+    matches!(error, Error::Server { cause, .. } if code(cause).is_some_and(|code| DENIED.contains(&code)))
+}
+
+/// Whether the server answered, with an error: the connection goes on.
+pub(super) fn is_answer(error: &Error) -> bool {
+    matches!(error, Error::Server { cause, .. } if cause.as_database_error().is_some())
+}
+
+/// A text as SQL writes it, under the `sql_mode` of these sessions.
+pub(super) fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}

@@ -1,0 +1,127 @@
+//! Tables that one transaction does not hold still, and tables whose rows are elsewhere.
+
+use super::connection::{Connection, is_answer, literal};
+use super::object::quoted;
+use super::option_file::Login;
+use super::rights::Rights;
+use super::settings::{Settings, folder_of};
+use crate::format::escape::escape;
+use crate::format::path::RelPath;
+use crate::source::{Error, Problem};
+use crate::sys::stop::Stop;
+
+/// Engines whose tables stand for rows that lie elsewhere: the dump program writes their definition alone.
+const EXTERNAL: [&str; 7] = ["FEDERATED", "CONNECT", "SPIDER", "OQGRAPH", "VP", "SPHINX", "MRG_MYISAM"];
+
+/// Engines that keep no rows at all.
+const EMPTY: [&str; 1] = ["BLACKHOLE"];
+
+/// How long is waited for others to let go of tables that are to be locked: while it waits, whoever comes after it waits too.
+const LOCK_WAIT: &str = "SET SESSION lock_wait_timeout = 30";
+
+/// Most tables that are locked; such tables are the exception.
+const LOCKED_MAX: usize = 10_000;
+
+/// What the transaction of the dump does not cover.
+pub(super) struct Outside {
+    /// Keeps the locks, while it lives; `None` when nothing is locked.
+    hold: Option<Connection>,
+    /// What is wrong with the dump for that.
+    pub(super) problems: Vec<Problem>,
+    /// Whether some table keeps the history of its rows.
+    pub(super) has_history: bool,
+}
+
+struct Table {
+    database: String,
+    name: String,
+}
+
+impl Outside {
+    /// Finds such tables, and locks for reading those whose rows could change while the dump is made.
+    ///
+    /// # Errors
+    /// [`Error::Server`] when they cannot be listed.
+    pub(super) fn find(
+        connection: &mut Connection,
+        settings: &Settings,
+        rights: &Rights,
+        login: &Login,
+        stop: &Stop,
+    ) -> Result<Self, Error> {
+        let engines =
+            connection.column("ask for the engines of", "SELECT engine FROM information_schema.ENGINES WHERE transactions = 'YES'")?;
+        let (mut loose, mut problems, mut has_history) = (Vec::new(), Vec::new(), false);
+        for database in &settings.databases {
+            let sql = format!(
+                "SELECT table_name, engine, table_type FROM information_schema.TABLES WHERE table_schema = {} AND engine IS NOT NULL AND \
+                 table_type NOT LIKE '%VIEW' AND table_type <> 'SEQUENCE' ORDER BY table_name",
+                literal(database)
+            );
+            connection.each("ask for the engines of the tables of", &sql, &mut |row| {
+                let [Some(name), Some(engine), Some(kind)] = &row[..] else { return Ok(()) };
+                has_history |= kind == "SYSTEM VERSIONED";
+                let is = |list: &[&str]| list.iter().any(|known| engine.eq_ignore_ascii_case(known));
+                if is(&EXTERNAL) {
+                    let detail = format!("its engine is {engine}: its rows lie elsewhere, and only its definition is in the snapshot");
+                    problems.extend(problem(Problem::EXTERNAL, database, name, detail));
+                } else if !is(&EMPTY) && !engines.contains(engine) && loose.len() < LOCKED_MAX {
+                    loose.push(Table { database: database.clone(), name: name.clone() });
+                }
+                Ok(())
+            })?;
+        }
+        let mut outside = Self { hold: None, problems, has_history };
+        if loose.is_empty() {
+            return Ok(outside);
+        }
+        let why = if !settings.lock_tables {
+            "lock_tables is false".to_owned()
+        } else if let Some(table) = loose.iter().find(|table| !rights.may_lock(&table.database)) {
+            format!("the account may not lock it: GRANT LOCK TABLES ON {}.*", quoted(&table.database))
+        } else {
+            match lock(&loose, login, stop) {
+                Ok(hold) => {
+                    outside.hold = Some(hold);
+                    return Ok(outside);
+                }
+                Err(error) if is_answer(&error) => "it could not be locked, because others use it all the while".to_owned(),
+                Err(error) => return Err(error),
+            }
+        };
+        for Table { database, name } in loose {
+            let detail = format!("it takes part in no transaction, and {why}; its rows may be of another instant");
+            outside.problems.extend(problem(Problem::NOT_TRANSACTIONAL, &database, &name, detail));
+        }
+        Ok(outside)
+    }
+
+    /// Lets go of the tables, and fails when they were not held all the while.
+    ///
+    /// # Errors
+    /// [`Error::Dump`].
+    pub(super) fn release(&mut self) -> Result<(), Error> {
+        let Some(mut hold) = self.hold.take() else { return Ok(()) };
+        hold.run("unlock tables of", "UNLOCK TABLES").map_err(|error| match error {
+            Error::Server { cause, .. } => {
+                Error::Dump { why: format!("the tables that take part in no transaction were not locked to its end: {cause}") }
+            }
+            other => other,
+        })
+    }
+}
+
+fn lock(tables: &[Table], login: &Login, stop: &Stop) -> Result<Connection, Error> {
+    let mut hold = Connection::open(login, stop)?;
+    hold.run("set up a session on", LOCK_WAIT)?;
+    let list: Vec<String> = tables.iter().map(|table| format!("{}.{} READ", quoted(&table.database), quoted(&table.name))).collect();
+    hold.run("lock tables of", &format!("LOCK TABLES {}", list.join(", ")))?;
+    Ok(hold)
+}
+
+/// A problem with one table; its path is that of its database's folder and its name.
+fn problem(kind: &'static str, database: &str, table: &str, detail: String) -> Option<Problem> {
+    let name = escape(table.as_bytes()).replace('/', "%2F");
+    let path = RelPath::new(format!("{}/{name}", folder_of(database))).ok()?;
+    Some(Problem { kind, path, detail })
+}

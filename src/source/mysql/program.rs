@@ -1,0 +1,181 @@
+//! The vendor's dump program: finding it, learning whose it is, and its command line.
+
+use std::time::Duration;
+
+use crate::source::Error;
+use crate::sys;
+use crate::sys::child::Child;
+use crate::sys::environment::{Environment, SystemEnvironment};
+use crate::sys::stop::Stop;
+
+use super::settings::Settings;
+
+/// Names of the dump program, the one that is looked for first before the other.
+const DUMPS: [&str; 2] = ["mariadb-dump", "mysqldump"];
+
+/// How long a program may take to say its version.
+const VERSION_TIME: Duration = Duration::from_secs(30);
+
+/// Most of an answer that is read.
+const ANSWER_MAX: usize = 4 << 10;
+
+/// Longest statement that is asked for: the most that the dump program can be told, and the packet limit of most servers.
+const STATEMENT_MAX: u64 = 16 << 20;
+
+/// Shortest that it can be told.
+const STATEMENT_MIN: u64 = 4 << 10;
+
+/// What is left between a statement and the server's limit for a packet, for what the client puts around it.
+const STATEMENT_SPARE: u64 = 64 << 10;
+
+/// A program of the vendor that is there.
+#[derive(Clone, Debug)]
+pub(super) struct Program {
+    pub(super) words: Vec<String>,
+    /// What it says of itself, in one line.
+    pub(super) version: String,
+    /// Whether it is MariaDB's; else MySQL's.
+    pub(super) is_mariadb: bool,
+}
+
+impl Program {
+    /// The configured dump program, or the one that is found.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when there is none, or it is not one.
+    pub(super) fn find(settings: &Settings, stop: &Stop) -> Result<Self, Error> {
+        if let Some(words) = &settings.dump {
+            return Self::ask(words.clone(), stop);
+        }
+        for name in DUMPS {
+            match Self::ask(vec![name.to_owned()], stop) {
+                Err(Error::System(sys::Error::Program { cause, .. })) if cause.kind() == std::io::ErrorKind::NotFound => {}
+                found => return found,
+            }
+        }
+        let why =
+            format!("there is no dump program ({}) on this machine: install the server's client programs, or say `dump`", DUMPS.join(", "));
+        Err(Error::Refused { why })
+    }
+
+    fn ask(words: Vec<String>, stop: &Stop) -> Result<Self, Error> {
+        let asked = [&words[..], &["--version".to_owned()]].concat();
+        let mut child = Child::start(&asked, &environment(), false, VERSION_TIME, stop)?;
+        let (mut answer, mut buffer) = (Vec::new(), [0; 1024]);
+        loop {
+            match child.read(&mut buffer)? {
+                0 => break,
+                read => answer.extend_from_slice(&buffer[..read.min(ANSWER_MAX - answer.len())]),
+            }
+        }
+        let ended = child.finish()?;
+        let version = String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().trim().to_owned();
+        if !ended.is_well() || !version.contains("dump") {
+            let how = if ended.is_well() { format!("it says `{version}`") } else { ended.how() };
+            return Err(Error::Refused { why: format!("`{}` is not a dump program of MySQL or MariaDB: {how}", words.join(" ")) });
+        }
+        Ok(Self { is_mariadb: version.contains("MariaDB"), words, version })
+    }
+
+    /// Whether it can dump the history of system-versioned tables: MariaDB's since 10.11.
+    pub(super) fn knows_history(&self) -> bool {
+        self.is_mariadb && release(&self.version).is_some_and(|release| release >= (10, 11))
+    }
+
+    /// The whole command line for a dump of these databases.
+    ///
+    /// Only the given option file is read: what an administrator wrote for other dumps (`no-data`, `where`) must not change this one.
+    pub(super) fn dump(&self, option_file: &str, settings: &Settings, with_position: bool, packet_limit: u64) -> Vec<String> {
+        let statement = packet_limit.saturating_sub(STATEMENT_SPARE).clamp(STATEMENT_MIN, STATEMENT_MAX);
+        let mut words = self.words.clone();
+        words.push(format!("--defaults-file={option_file}"));
+        let options = [
+            "--single-transaction",
+            "--quick",
+            "--skip-lock-tables",
+            "--hex-blob",
+            "--routines",
+            "--triggers",
+            "--events",
+            "--comments",
+            "--skip-dump-date",
+            "--no-tablespaces",
+            "--tz-utc",
+            "--default-character-set=utf8mb4",
+            // What one row takes must get through, whatever it is.
+            "--max-allowed-packet=1G",
+        ];
+        words.extend(options.map(str::to_owned));
+        words.push(format!("--net-buffer-length={statement}"));
+        if settings.order_by_primary {
+            words.push("--order-by-primary".into());
+        }
+        match (self.is_mariadb, with_position) {
+            (true, true) => words.push("--master-data=2".into()),
+            (true, false) => {}
+            (false, _) => words.extend(["--set-gtid-purged=OFF".into(), "--column-statistics=0".into()]),
+        }
+        words.push("--databases".into());
+        words.push("--".into());
+        words.extend(settings.databases.iter().cloned());
+        words
+    }
+}
+
+/// The release of the server that a program came with: its first two numbers after `Distrib` or `from`.
+fn release(version: &str) -> Option<(u32, u32)> {
+    let at = ["Distrib ", "from "].iter().find_map(|word| Some(version.find(word)? + word.len()))?;
+    let mut numbers = version[at..].split(|c: char| !c.is_ascii_digit()).map(|number| number.parse().ok());
+    Some((numbers.next()??, numbers.next()??))
+}
+
+/// All that a program of the vendor is told of its environment: where programs lie, and where the person's own files do, for words before it
+/// such as `docker exec`. Variables that stand for options (`MYSQL_PWD`, `MYSQL_HOST`) are left out.
+pub(super) fn environment() -> Vec<(&'static str, String)> {
+    let own = SystemEnvironment;
+    let mut variables: Vec<(&str, String)> =
+        ["PATH", "HOME", "DOCKER_HOST", "XDG_RUNTIME_DIR"].into_iter().filter_map(|name| Some((name, own.var(name)?))).collect();
+    // MySQL's programs read a file of logins even when they are told another option file, unless it is not there.
+    variables.push(("MYSQL_TEST_LOGIN_FILE", "/nonexistent/login".into()));
+    variables.push(("LC_ALL", "C".into()));
+    variables
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn program(is_mariadb: bool) -> Program {
+        Program { words: vec!["x".into(), "dump".into()], version: String::new(), is_mariadb }
+    }
+
+    #[test]
+    fn a_statement_fits_into_the_servers_packet() {
+        let settings = Settings::new(vec!["--a".into()]);
+        for (limit, wanted) in [(16 << 20, (16 << 20) - (64 << 10)), (1 << 30, 16 << 20), (1 << 20, (1 << 20) - (64 << 10)), (1024, 4096)] {
+            let words = program(true).dump("/f", &settings, false, limit);
+            assert!(words.contains(&format!("--net-buffer-length={wanted}")), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn a_release_is_read_from_old_and_new_texts() {
+        for (text, wanted) in [
+            ("mariadb-dump  Ver 10.19 Distrib 10.11.19-MariaDB, for debian-linux-gnu (x86_64)", Some((10, 11))),
+            ("mariadb-dump from 11.4.2-MariaDB, client 10.19 for Linux (x86_64)", Some((11, 4))),
+            ("mysqldump  Ver 8.0.36 for Linux on x86_64 (MySQL Community Server - GPL)", None),
+        ] {
+            assert_eq!(release(text), wanted);
+        }
+    }
+
+    #[test]
+    fn the_option_file_comes_first_and_a_database_is_no_option() {
+        let words = program(true).dump("/f", &Settings::new(vec!["--a".into(), "b".into()]), true, 1 << 24);
+        assert_eq!(words[..3], ["x", "dump", "--defaults-file=/f"]);
+        assert_eq!(words[words.len() - 4..], ["--databases", "--", "--a", "b"]);
+        assert!(words.contains(&"--master-data=2".to_owned()) && words.contains(&"--order-by-primary".to_owned()));
+        let mysql = program(false).dump("/f", &Settings { order_by_primary: false, ..Settings::new(vec!["b".into()]) }, true, 1 << 24);
+        assert!(mysql.contains(&"--set-gtid-purged=OFF".to_owned()) && !mysql.iter().any(|word| word.contains("order-by")));
+    }
+}

@@ -1,0 +1,197 @@
+//! Whether an account may see all of a database: what it may not see, the server leaves out without a word, and so does the dump program.
+
+use super::connection::{Connection, is_answer};
+use super::object::quoted;
+use crate::source::Error;
+
+/// Rights on a database without which something of it stays unseen: rows, definitions of views, triggers, events.
+const NEEDED: [&str; 4] = ["SELECT", "SHOW VIEW", "TRIGGER", "EVENT"];
+
+/// What an account may do, as the server tells it.
+#[derive(Debug, Default)]
+pub(super) struct Rights {
+    grants: Vec<Grant>,
+    /// Whether the server keeps no rights at all (`skip-grant-tables`).
+    all: bool,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Grant {
+    rights: Vec<String>,
+    /// `*` for all databases, else a pattern.
+    database: String,
+    /// `*` for all of it, else a table.
+    table: String,
+}
+
+impl Rights {
+    /// Reads those of the connected account, those of its active roles among them.
+    pub(super) fn read(connection: &mut Connection, is_mariadb: bool) -> Result<Self, Error> {
+        const WHAT: &str = "read the rights of the account from";
+        let mut sql = "SHOW GRANTS".to_owned();
+        if !is_mariadb && let Some(roles) = connection.value(WHAT, "SELECT CURRENT_ROLE()")?.filter(|roles| roles != "NONE") {
+            sql = format!("SHOW GRANTS FOR CURRENT_USER() USING {roles}");
+        }
+        match connection.column(WHAT, &sql) {
+            Ok(lines) => Ok(Self { grants: lines.iter().filter_map(|line| Grant::read(line)).collect(), all: false }),
+            Err(error) if is_answer(&error) => Ok(Self { grants: Vec::new(), all: true }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Fails with the statements that give what is missing.
+    ///
+    /// # Errors
+    /// [`Error::Refused`].
+    pub(super) fn check(&self, databases: &[String], server: &str, is_mariadb: bool) -> Result<(), Error> {
+        if self.all {
+            return Ok(());
+        }
+        let mut missing = Vec::new();
+        for database in databases {
+            let lacking: Vec<&str> = NEEDED.into_iter().filter(|right| !self.has(right, database, "*")).collect();
+            if !lacking.is_empty() {
+                missing.push(format!("GRANT {} ON {}.*", lacking.join(", "), quoted(database)));
+            }
+        }
+        if databases.iter().any(|database| !self.sees_routines(database)) {
+            missing.push(if is_mariadb { "GRANT SELECT ON mysql.proc".to_owned() } else { "GRANT SHOW_ROUTINE ON *.*".to_owned() });
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let why = format!(
+            "{server} may not see all that is to be taken, and what it may not see would be missing without a word; missing are: {} (each TO \
+             this account)",
+            missing.join("; ")
+        );
+        Err(Error::Refused { why })
+    }
+
+    /// Whether tables of this database can be locked.
+    pub(super) fn may_lock(&self, database: &str) -> bool {
+        self.all || self.has("LOCK TABLES", database, "*")
+    }
+
+    fn sees_routines(&self, database: &str) -> bool {
+        self.has("SELECT", "mysql", "proc") || ["SHOW CREATE ROUTINE", "SHOW_ROUTINE"].iter().any(|right| self.has(right, database, "*"))
+    }
+
+    fn has(&self, right: &str, database: &str, table: &str) -> bool {
+        self.grants.iter().any(|grant| {
+            let covers = (grant.database == "*" || is_like(database, &grant.database)) && (grant.table == "*" || grant.table == table);
+            covers && grant.rights.iter().any(|given| given == right || given == "ALL PRIVILEGES")
+        })
+    }
+}
+
+impl Grant {
+    /// Reads `GRANT a, b ON c TO d`; `None` for roles, for columns, and for rights on routines.
+    fn read(line: &str) -> Option<Self> {
+        let rest = line.strip_prefix("GRANT ")?;
+        let (rights, scope) = rest.split_once(" ON ")?;
+        let (database, rest) = part(scope)?;
+        let (table, _) = part(rest.strip_prefix('.')?)?;
+        let rights = rights.split(", ").filter(|right| !right.contains('(')).map(|right| right.trim().to_uppercase()).collect();
+        Some(Self { rights, database, table })
+    }
+}
+
+/// A name in backticks, or `*`, at the beginning of a text; and what follows.
+fn part(text: &str) -> Option<(String, &str)> {
+    if let Some(rest) = text.strip_prefix('*') {
+        return Some(("*".to_owned(), rest));
+    }
+    let mut name = String::new();
+    let mut rest = text.strip_prefix('`')?;
+    loop {
+        let end = rest.find('`')?;
+        name.push_str(&rest[..end]);
+        rest = &rest[end + 1..];
+        match rest.strip_prefix('`') {
+            Some(more) => {
+                name.push('`');
+                rest = more;
+            }
+            None => return Some((name, rest)),
+        }
+    }
+}
+
+/// Whether a name fits a pattern of the kind that rights on databases have.
+fn is_like(name: &str, pattern: &str) -> bool {
+    let name: Vec<char> = name.chars().collect();
+    // Which lengths of the name fit the part of the pattern that was read.
+    let mut fits = vec![false; name.len() + 1];
+    fits[0] = true;
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
+        let mut next = vec![false; name.len() + 1];
+        if c == '%' {
+            let mut any = false;
+            for at in 0..=name.len() {
+                any |= fits[at];
+                next[at] = any;
+            }
+        } else {
+            let wanted = match c {
+                '_' => None,
+                '\\' => Some(chars.next().unwrap_or('\\')),
+                c => Some(c),
+            };
+            for at in 0..name.len() {
+                next[at + 1] = fits[at] && wanted.is_none_or(|wanted| wanted == name[at]);
+            }
+        }
+        fits = next;
+    }
+    fits[name.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rights(lines: &[&str]) -> Rights {
+        Rights { grants: lines.iter().filter_map(|line| Grant::read(line)).collect(), all: false }
+    }
+
+    fn missing(lines: &[&str], database: &str) -> String {
+        let checked = rights(lines).check(&[database.to_owned()], "the server", true);
+        checked.map_or_else(|error| error.to_string(), |()| String::new())
+    }
+
+    #[test]
+    fn patterns_are_those_of_the_server() {
+        for (name, pattern) in [("ellis", "ellis"), ("ellis", "el%"), ("a_b", "a\\_b"), ("ellis", "e_lis"), ("", "%"), ("a%b", "a\\%b")] {
+            assert!(is_like(name, pattern), "{name} {pattern}");
+        }
+        for (name, pattern) in [("axb", "a\\_b"), ("ellis", "ell"), ("x", ""), ("ab", "_")] {
+            assert!(!is_like(name, pattern), "{name} {pattern}");
+        }
+    }
+
+    #[test]
+    fn what_is_lacking_is_named_as_a_statement() {
+        let all =
+            ["GRANT SELECT, LOCK TABLES, SHOW VIEW, EVENT, TRIGGER ON `ellis`.* TO `u`@`%`", "GRANT SELECT ON `mysql`.`proc` TO `u`@`%`"];
+        assert_eq!(missing(&all, "ellis"), "");
+        assert!(missing(&all[..1], "ellis").contains("GRANT SELECT ON mysql.proc"));
+        assert!(missing(&all[1..], "el`lis").contains("GRANT SELECT, SHOW VIEW, TRIGGER, EVENT ON `el``lis`.*"));
+        assert!(missing(&["GRANT SELECT ON *.* TO r", "GRANT TRIGGER, EVENT ON `x`.* TO r"], "x").contains("GRANT SHOW VIEW ON `x`.*"));
+        assert_eq!(missing(&["GRANT ALL PRIVILEGES ON *.* TO `root`@`localhost` WITH GRANT OPTION"], "x"), "");
+    }
+
+    #[test]
+    fn rights_on_one_table_or_column_or_a_role_by_itself_do_not_count() {
+        let lines = [
+            "GRANT `r1` TO `u1`@`%`",
+            "GRANT SELECT, TRIGGER, SHOW VIEW ON `x`.`t` TO u",
+            "GRANT SELECT (`a`), EVENT ON `x`.* TO u",
+            "GRANT EXECUTE ON PROCEDURE `x`.`p` TO u",
+            "GRANT PROXY ON ''@'%' TO 'root'@'localhost' WITH GRANT OPTION",
+        ];
+        assert!(missing(&lines, "x").contains("GRANT SELECT, SHOW VIEW, TRIGGER ON `x`.*"));
+        assert!(rights(&["GRANT LOCK TABLES ON `x`.* TO u"]).may_lock("x") && !rights(&lines).may_lock("x"));
+    }
+}

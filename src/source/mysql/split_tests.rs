@@ -1,0 +1,148 @@
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::source::mysql::object::ObjectKind;
+
+/// Keeps each file in memory.
+#[derive(Default)]
+struct Files(BTreeMap<usize, Vec<u8>>);
+
+impl Sink for Files {
+    type Error = Error;
+
+    fn write(&mut self, database: usize, bytes: &[u8]) -> Result<(), Error> {
+        self.0.entry(database).or_default().extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+type Split = (Vec<String>, Seen, Vec<Object>);
+
+fn split(databases: &[&str], text: &str, sizes: &mut dyn Iterator<Item = usize>) -> Result<Split, Error> {
+    let databases: Vec<String> = databases.iter().map(|name| (*name).to_owned()).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let mut files = Files::default();
+    let mut splitter = Splitter::new(&databases, &mut files, Sorter::new(folder.path(), 1 << 20));
+    let mut rest = text.as_bytes();
+    while !rest.is_empty() {
+        let (piece, after) = rest.split_at(rest.len().min(sizes.next().unwrap_or(1)));
+        splitter.push(piece)?;
+        rest = after;
+    }
+    let (seen, found) = splitter.finish()?;
+    let mut sorted = found.sorted().unwrap();
+    let mut objects = Vec::new();
+    while let Some(key) = sorted.next().unwrap() {
+        objects.push(Object::of_key(key));
+    }
+    let files = files.0.into_values().map(|bytes| String::from_utf8(bytes).unwrap()).collect();
+    Ok((files, seen, objects))
+}
+
+const DUMP: &str = "/*M!999999\\- enable the sandbox mode */ 
+-- MariaDB dump
+/*!40103 SET @OLD_TIME_ZONE=@@TIME_ZONE */;
+-- CHANGE MASTER TO MASTER_LOG_FILE='bin.000001', MASTER_LOG_POS=4501;
+
+--
+-- Current Database: `a`
+--
+
+CREATE DATABASE /*!32312 IF NOT EXISTS*/ `a` /*!40100 DEFAULT CHARACTER SET latin1 */;
+
+USE `a`;
+CREATE TABLE `t` (`x` text COMMENT '
+-- Current Database: `b`
+');
+INSERT INTO `t` VALUES ('
+-- Current Database: `b`
+USE `b`;');
+DELIMITER ;;
+/*!50003 CREATE*/ /*!50017 DEFINER=`r`@`h`*/ /*!50003 TRIGGER tr BEFORE INSERT ON t FOR EACH ROW /* c */ BEGIN END 
+*/;;
+DELIMITER ;
+ALTER DATABASE `a` CHARACTER SET latin1 COLLATE latin1_swedish_ci ;
+
+--
+-- Current Database: `b``c`
+--
+
+CREATE DATABASE `b``c`;
+
+USE `b``c`;
+
+--
+-- Current Database: `a`
+--
+
+USE `a`;
+/*!50001 CREATE ALGORITHM=UNDEFINED */
+/*!50013 DEFINER=`r`@`h` SQL SECURITY DEFINER */
+/*!50001 VIEW `v` AS select 1 */;
+
+-- SET GLOBAL gtid_slave_pos='0-1-21';
+/*!40103 SET TIME_ZONE=@OLD_TIME_ZONE */;
+
+-- Dump completed
+";
+
+const HEADER: &str = "/*M!999999\\- enable the sandbox mode */ 
+-- MariaDB dump
+/*!40103 SET @OLD_TIME_ZONE=@@TIME_ZONE */;
+-- (in the facts of the snapshot)
+";
+
+const FOOTER: &str = "\n/*!40103 SET TIME_ZONE=@OLD_TIME_ZONE */;\n\n-- Dump completed\n";
+
+#[test]
+fn each_database_has_its_file_which_names_it_in_comments_only() {
+    let (files, seen, objects) = split(&["a", "b`c"], DUMP, &mut std::iter::repeat(11)).unwrap();
+    assert!(files.iter().all(|file| file.starts_with(HEADER)), "{files:#?}");
+    assert!(files[1].ends_with(&format!("-- USE `b``c`;{FOOTER}")), "{}", files[1]);
+    assert!(files[0].contains("-- CREATE DATABASE /*!32312 IF NOT EXISTS*/ `a` /*!40100 DEFAULT CHARACTER SET latin1 */;\n"));
+    assert!(files[0].contains("CREATE DEFINER=`r`@`h` TRIGGER tr BEFORE INSERT ON t FOR EACH ROW /* c */ BEGIN END \n;;\nDELIMITER ;\n"));
+    assert!(files[0].contains("ALTER DATABASE  CHARACTER SET latin1"));
+    assert!(files[0].contains("VALUES ('\n-- Current Database: `b`\nUSE `b`;');"));
+    assert_eq!(files[0].matches("-- Current Database: `a`").count(), 2);
+    assert!(!files[0].contains("b``c") && !files[1].contains("INSERT"));
+    let position = Some(("bin.000001".to_owned(), 4501));
+    let longest = seen.longest;
+    assert_eq!(seen, Seen { is_complete: true, longest, position, gtid: Some("0-1-21".into()) });
+    assert!(longest > 100);
+    let object = |kind, name: &str| Object { database: 0, kind, name: name.into() };
+    assert_eq!(objects, [object(ObjectKind::Table, "t"), object(ObjectKind::View, "v"), object(ObjectKind::Trigger, "tr")]);
+}
+
+#[test]
+fn a_dump_that_ends_early_is_not_complete_wherever_it_ends() {
+    for end in 0..DUMP.len() - "\n".len() - "-- Dump completed".len() {
+        if let Ok((_, seen, _)) = split(&["a", "b`c"], &DUMP[..end], &mut std::iter::repeat(500)) {
+            assert!(!seen.is_complete, "{:?}", &DUMP[..end]);
+        }
+    }
+    let (_, seen, _) = split(&["a", "b`c"], &format!("{DUMP}x"), &mut std::iter::repeat(500)).unwrap();
+    assert!(!seen.is_complete, "something came after the closing line");
+}
+
+#[test]
+fn a_database_that_was_not_asked_for_is_refused() {
+    assert!(matches!(split(&["a"], DUMP, &mut std::iter::repeat(50)), Err(Error::Dump { .. })));
+    let astray = DUMP.replace("USE `b``c`", "USE `a`");
+    assert!(matches!(split(&["a", "b`c"], &astray, &mut std::iter::repeat(50)), Err(Error::Dump { .. })));
+}
+
+#[test]
+fn a_stream_that_is_no_dump_does_not_fill_memory() {
+    let text = "SELECT 1;\n".repeat(FRAME_MAX / 5);
+    assert!(matches!(split(&["a"], &text, &mut std::iter::repeat(5000)), Err(Error::Dump { .. })));
+}
+
+proptest! {
+    #[test]
+    fn it_does_not_matter_in_which_pieces_the_bytes_come(sizes in proptest::collection::vec(1usize..300, 1..20)) {
+        let whole = split(&["a", "b`c"], DUMP, &mut std::iter::repeat(usize::MAX)).unwrap();
+        prop_assert_eq!(split(&["a", "b`c"], DUMP, &mut sizes.into_iter().cycle()).unwrap(), whole);
+    }
+}

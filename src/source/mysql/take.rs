@@ -1,0 +1,169 @@
+//! Taking a dump, and proving that it is whole.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::connection::{Connection, literal};
+use super::facts::{About, Facts, data_bytes};
+use super::inventory::{Inventory, SORT_BUDGET};
+use super::object::quoted;
+use super::option_file::{Login, OptionFile};
+use super::outside::Outside;
+use super::program::{Program, environment};
+use super::rights::Rights;
+use super::settings::{DATABASES_MAX, Settings};
+use super::split::{Seen, Sink, Splitter};
+use crate::format::path::RelPath;
+use crate::source::{Error, Problem};
+use crate::sys::child::{Child, Ended};
+use crate::sys::sorter::Sorter;
+use crate::sys::stop::Stop;
+
+/// How long the dump program may give nothing: sorting the rows of a huge table takes the server long before the first of them comes.
+const SILENCE: Duration = Duration::from_secs(4 * 3600);
+
+/// How much of the dump is read at once.
+const READ: usize = 256 << 10;
+
+/// The most that any server, of any version and however it is set up, takes in one packet.
+const PACKET_MAX: u64 = 1 << 30;
+
+/// What the server says when a table was changed under a transaction that is older than the change.
+const TABLE_MOVED: [&str; 2] = ["1412", "Table definition has changed"];
+
+/// What a dump is, beside its bytes.
+#[derive(Debug)]
+pub struct Taken {
+    /// Facts of the server and the databases.
+    pub facts: Facts,
+    /// What is in the dump, but not as it should be.
+    pub problems: Vec<Problem>,
+}
+
+/// What the databases would take, as the server estimates it; nothing is read but that.
+///
+/// # Errors
+/// As [`take`].
+pub fn size(settings: &Settings, stop: &Stop) -> Result<u64, Error> {
+    Program::find(settings, stop)?;
+    let login = Login::of(settings)?;
+    let mut connection = Connection::open(&login, stop)?;
+    check_databases(&mut connection, settings, &login)?;
+    data_bytes(&mut connection, &settings.databases)
+}
+
+/// Has the vendor's program dump all databases of the source in one transaction, and gives each one's bytes to `sink` as they come.
+///
+/// `folder` is one that nobody else can enter: the option file with the password is there while the program runs. `work` is for nameless
+/// temporary files. What was given to the sink is a dump only when this returns without an error: the program has ended well and said so
+/// with its last line, everything that the server lists is in it, and no definition has changed since before it began.
+///
+/// # Errors
+/// [`Error::Server`] and [`Error::Refused`] before anything is read; [`Error::Moved`], when another try may do; [`Error::Dump`];
+/// [`Error::Stopped`]; those of the sink.
+pub fn take<S: Sink>(settings: &Settings, folder: &Path, work: &Path, stop: &Stop, sink: &mut S) -> Result<Taken, S::Error> {
+    let program = Program::find(settings, stop)?;
+    let login = Login::of(settings)?;
+    let mut connection = Connection::open(&login, stop)?;
+    check_databases(&mut connection, settings, &login)?;
+    let about = About::read(&mut connection)?;
+    let rights = Rights::read(&mut connection, about.is_mariadb)?;
+    rights.check(&settings.databases, &login.told(), about.is_mariadb)?;
+    let mut outside = Outside::find(&mut connection, settings, &rights, &login, stop)?;
+    let before = Inventory::read(&mut connection, &settings.databases, work)?;
+
+    let option_file = OptionFile::create(folder, &login.option_file(program.is_mariadb))?;
+    let path = option_file.path.to_string_lossy();
+    let mut words = program.dump(&path, settings, about.is_mariadb && about.has_binary_log, about.packet_limit);
+    if outside.has_history && program.knows_history() {
+        words.insert(program.words.len() + 1, "--dump-history".into());
+    }
+    let (seen, found, ended) = dump(&words, settings, work, stop, sink)?;
+    drop(option_file);
+
+    match Inventory::read(&mut connection, &settings.databases, work) {
+        Ok(after) => before.check_unchanged(&after, &settings.databases)?,
+        // A server that went away is told by how the dump ended; after a good end it is missed here.
+        Err(error) if ended.is_well() || matches!(error, Error::Stopped(_)) => return Err(error.into()),
+        Err(_) => {}
+    }
+    check_end(&ended, &seen)?;
+    before.check_found(found, &settings.databases)?;
+    outside.release()?;
+    let mut problems = outside.problems;
+    problems.extend(too_long(settings, &seen));
+    if outside.has_history && !program.knows_history() {
+        problems.extend(unknown_history(settings));
+    }
+    let facts = about.facts(&mut connection, settings, &program.version, &seen)?;
+    Ok(Taken { facts, problems })
+}
+
+/// Runs the program to its end, its output through the splitter.
+fn dump<S: Sink>(words: &[String], settings: &Settings, work: &Path, stop: &Stop, sink: &mut S) -> Result<(Seen, Sorter, Ended), S::Error> {
+    let mut child = Child::start(words, &environment(), false, SILENCE, stop).map_err(Error::from)?;
+    let mut splitter = Splitter::new(&settings.databases, sink, Sorter::new(work, SORT_BUDGET));
+    let mut buffer = vec![0; READ];
+    loop {
+        match child.read(&mut buffer).map_err(Error::from)? {
+            0 => break,
+            read => splitter.push(&buffer[..read])?,
+        }
+    }
+    let (seen, found) = splitter.finish()?;
+    let ended = child.finish().map_err(Error::from)?;
+    Ok((seen, found, ended))
+}
+
+/// The program has ended well, and has written the line that it writes last.
+fn check_end(ended: &Ended, seen: &Seen) -> Result<(), Error> {
+    if !ended.is_well() {
+        let how = ended.how();
+        if TABLE_MOVED.iter().any(|moved| ended.said.contains(moved)) {
+            return Err(Error::Moved { what: format!("a table was altered ({how})") });
+        }
+        return Err(Error::Dump { why: format!("the dump program has failed: {how}") });
+    }
+    if !seen.is_complete {
+        return Err(Error::Dump {
+            why: format!("its last line is missing, though the dump program says that it went well ({})", ended.how()),
+        });
+    }
+    Ok(())
+}
+
+fn check_databases(connection: &mut Connection, settings: &Settings, login: &Login) -> Result<(), Error> {
+    if settings.databases.is_empty() || settings.databases.len() > DATABASES_MAX {
+        return Err(Error::Refused { why: format!("a source has from 1 to {DATABASES_MAX} databases") });
+    }
+    for database in &settings.databases {
+        let sql = format!("SELECT schema_name FROM information_schema.SCHEMATA WHERE schema_name = {}", literal(database));
+        let found = connection.value("look for a database of", &sql)?;
+        if found.as_deref() != Some(database) {
+            let why = match found {
+                Some(found) => format!("the database {} is called {} there: write it that way", quoted(database), quoted(&found)),
+                None => format!("{} has no database {}, or may not see it", login.told(), quoted(database)),
+            };
+            return Err(Error::Refused { why });
+        }
+    }
+    Ok(())
+}
+
+/// A statement that no server takes: its row came out by other ways than a statement.
+fn too_long(settings: &Settings, seen: &Seen) -> Option<Problem> {
+    if seen.longest < PACKET_MAX {
+        return None;
+    }
+    let path = RelPath::new(super::settings::folder_of(&settings.databases[0])).ok()?;
+    let detail =
+        format!("a statement of {} bytes: no server takes more than {PACKET_MAX} in one, so it cannot be loaded again", seen.longest);
+    Some(Problem { kind: Problem::TOO_LONG, path, detail })
+}
+
+fn unknown_history(settings: &Settings) -> Option<Problem> {
+    let path = RelPath::new(super::settings::folder_of(&settings.databases[0])).ok()?;
+    let detail =
+        "a table keeps the history of its rows, which only mariadb-dump 10.11 and later can dump: it is not in the snapshot".to_owned();
+    Some(Problem { kind: Problem::EXTERNAL, path, detail })
+}

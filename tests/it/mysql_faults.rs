@@ -1,0 +1,358 @@
+//! What goes wrong with a MySQL source leaves a clear error, no copy, nothing shipped, and the copies before.
+
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::support::program::{Machine, Run, finish, send, until};
+use crate::support::servers::mariadb::{MariaDb, PASSWORD};
+
+/// A machine with one good snapshot of a database that is large enough to be in the middle of.
+struct Case {
+    machine: Machine,
+    base: String,
+    configuration: String,
+}
+
+impl Case {
+    fn new(server: &MariaDb) -> Self {
+        let base = server.database();
+        server.load(Some(&base), b"CREATE TABLE a (id INT PRIMARY KEY); INSERT INTO a VALUES (1);");
+        let configuration = server.configuration("ellis", &[&base]);
+        let machine = Machine::new().configured(&configuration);
+        machine.run(&["init"]).expect(0);
+        machine.run(&["backup", "ellis"]).expect(0);
+        Self { machine, base, configuration }
+    }
+
+    /// Enough rows that a dump takes a second or more under a slow reader.
+    fn grow(&self, server: &MariaDb) {
+        server.load(
+            Some(&self.base),
+            b"CREATE TABLE big (id INT PRIMARY KEY, pad TEXT); \
+            INSERT INTO big SELECT seq, REPEAT(MD5(seq), 64) FROM seq_1_to_40000;",
+        );
+    }
+
+    /// The same with other words for the dump program.
+    fn with_dump(self, script: &str) -> Self {
+        let program = self.machine.path("dump.sh");
+        fs::write(&program, format!("#!/bin/bash\n{script}\n")).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
+        let machine = self.machine.configured(&format!("{}dump = [\"{}\"]\n", self.configuration, program.display()));
+        Self { machine, ..self }
+    }
+
+    /// Nothing is left of a run that failed: one copy, shipped; no half one; no option file; and a run after it is as good as ever.
+    fn check_untouched(&self) {
+        let listed = self.machine.json(&["list"], 0);
+        let rows = listed["snapshots"].as_array().unwrap();
+        assert_eq!((rows.len(), &rows[0]["where"]), (1, &"both".into()), "{listed:#}");
+        let copies = fs::read_dir(self.machine.path("local/ellis")).unwrap().count();
+        assert_eq!(copies, 1, "nothing half done is left");
+        assert_eq!(files_below(&self.machine.path("local/.windlass/work")), Vec::<String>::new());
+    }
+
+    fn fails(&self, because: &str) -> Run {
+        let run = self.machine.run(&["backup", "ellis"]);
+        run.expect(1);
+        assert!(run.stderr.contains(because), "{because}: {run:#?}");
+        self.check_untouched();
+        run
+    }
+}
+
+fn files_below(folder: &Path) -> Vec<String> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap()) {
+        if entry.path().is_dir() {
+            files.extend(files_below(&entry.path()));
+        } else {
+            files.push(entry.path().display().to_string());
+        }
+    }
+    files
+}
+
+#[test]
+fn what_the_server_refuses_is_told_with_what_to_do() {
+    let server = MariaDb::running();
+    let Case { machine, base, configuration } = Case::new(server);
+    let account = server.account("BY PASSWORD", "");
+    let ed25519 = server.account("VIA ed25519 USING PASSWORD(PASSWORD)", "");
+    let tcp = |account: &str| server.over_tcp("ellis", &[&base], account, machine.temp.path());
+    let cases = [
+        (configuration.replace(&base, "no_such_base"), "has no database `no_such_base`, or may not see it"),
+        (tcp("nobody_of_this_name"), "the password is wrong, or there is no such account"),
+        (tcp(&account), "has no database"),
+        (tcp(&ed25519), "IDENTIFIED VIA mysql_native_password or unix_socket"),
+        (configuration.replace("socket\"", "no-socket\""), "is it running, and is this its socket?"),
+        (tcp(&account).replace(&format!("port = {}", server.port), "port = 1"), "is it running, and is this its address?"),
+        (format!("{configuration}dump = [\"/no/such/dump\"]\n"), "cannot start the program /no/such/dump"),
+        (format!("{configuration}dump = [\"/bin/true\"]\n"), "is not a dump program of MySQL or MariaDB"),
+    ];
+    let mut case = Case { machine, base: base.clone(), configuration };
+    for (configuration, because) in cases {
+        case.machine = case.machine.configured(&configuration);
+        let run = case.fails(because);
+        assert!(!run.said().contains(PASSWORD));
+    }
+    fs::write(case.machine.path("password"), "wrong").unwrap();
+    case.machine.configure(&format!("url = \"file://{}\"", case.machine.path("bucket").display()), &{
+        let (port, file) = (server.port, case.machine.path("password"));
+        format!(
+            "[mysql.ellis]\ndatabases = [\"{base}\"]\nhost = \"127.0.0.1\"\nport = {port}\nuser = \"{account}\"\npassword_file = \"{}\"\n",
+            file.display()
+        )
+    });
+    case.fails("the password is wrong");
+}
+
+#[test]
+fn a_dump_program_that_is_missing_from_the_machine_is_named() {
+    let server = MariaDb::running();
+    let case = Case::new(server);
+    let run = Run::of(case.machine.command(&["snapshot", "ellis"]).env("PATH", "/nonexistent").output().unwrap());
+    assert!(run.expect(1).stderr.contains("there is no dump program (mariadb-dump, mysqldump) on this machine"), "{run:#?}");
+    case.check_untouched();
+}
+
+#[test]
+fn a_dump_is_believed_only_when_its_exit_its_last_line_and_its_objects_say_so() {
+    let server = MariaDb::running();
+    let mut case = Case::new(server);
+    server.load(Some(&case.base), b"CREATE VIEW v AS SELECT 1; CREATE TRIGGER t BEFORE INSERT ON a FOR EACH ROW SET @a = 1;");
+    for (script, because) in [
+        ("mariadb-dump \"$@\"; [[ $1 = --version ]] || exit 2", "the dump program has failed: exit code 2"),
+        ("mariadb-dump \"$@\"; [[ $1 = --version ]] || kill -KILL $$", "the dump program has failed: killed by signal 9"),
+        ("mariadb-dump \"$@\" | grep -v -e '^-- Dump completed'", "its last line is missing"),
+        ("mariadb-dump \"$@\" | head -c 1500", "its last line is missing"),
+        ("[[ $1 = --version ]] && exec mariadb-dump --version; exit 0", "its last line is missing"),
+        ("exec mariadb-dump \"${@/--triggers/--skip-triggers}\"", "it holds no definition of trigger"),
+        (
+            "if [[ $1 = --version ]]; then exec mariadb-dump --version; fi; mariadb-dump \"$1\" --ignore-table=BASE.v \"${@:2}\"",
+            "it holds no definition of view",
+        ),
+        (
+            "[[ $1 = --version ]] && exec mariadb-dump --version; echo 'SELECT 1;'; yes 'SELECT 2;' | head -c 1000000",
+            "cannot be understood",
+        ),
+    ] {
+        case = case.with_dump(&script.replace("BASE", &case.base.clone()));
+        case.fails(because);
+    }
+    // What the account may see and the program may not: a broken view ends the dump.
+    let configuration = case.configuration.clone();
+    case.machine = case.machine.configured(&configuration);
+    server.load(Some(&case.base), b"CREATE TABLE gone (id INT); CREATE VIEW broken AS SELECT * FROM gone; DROP TABLE gone;");
+    case.fails("broken");
+}
+
+#[test]
+fn definitions_that_change_while_the_dump_is_made_are_noticed_and_it_is_made_once_more() {
+    let server = MariaDb::running();
+    let case = Case::new(server);
+    server.load(Some(&case.base), b"CREATE TABLE z (id INT);");
+    let (socket, base) = (server.socket.display(), case.base.clone());
+    let client = format!("mariadb --no-defaults -uroot -S {socket} {base}");
+    // At the first dump only, and then at each of them.
+    let once = format!(
+        "[[ $1 = --version ]] && exec mariadb-dump --version\nmariadb-dump \"$@\" && [ ! -e $0.once ] && touch $0.once && echo 'ALTER TABLE z ADD COLUMN extra INT' | {client}\nexit 0"
+    );
+    let case = case.with_dump(&once);
+    let run = case.machine.run(&["snapshot", "ellis"]);
+    assert!(run.expect(0).stderr.contains(&format!("table `{base}`.`z` was made, changed or removed")), "{run:#?}");
+    assert!(run.stderr.contains("it is made once more"), "{run:#?}");
+    let cat = case.machine.run(&["cat", "ellis/latest", &format!("{base}/db_backup.sql")]);
+    assert!(cat.expect(0).stdout.contains("`extra`"));
+    let always = format!(
+        "[[ $1 = --version ]] && exec mariadb-dump --version\nmariadb-dump \"$@\" && echo \"CREATE OR REPLACE VIEW moving AS SELECT $$ AS a\" | {client}"
+    );
+    let case = case.with_dump(&always);
+    let run = case.machine.run(&["snapshot", "ellis"]);
+    assert!(run.expect(1).stderr.contains("so it is of no one instant"), "{run:#?}");
+    assert_eq!(case.machine.json(&["list"], 0)["snapshots"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_server_that_is_killed_in_the_middle_of_a_dump_leaves_no_copy() {
+    let server = MariaDb::start(&[]);
+    let case = Case::new(&server);
+    case.grow(&server);
+    // Some megabytes are there when it stops reading for a while.
+    let case = case.with_dump("[[ $1 = --version ]] && exec mariadb-dump --version\nset -o pipefail\nmariadb-dump \"$@\" | { head -c 20000000; touch $0.middle; sleep 1; cat; }");
+    let child = case.machine.start(&["backup", "ellis"]);
+    let middle = case.machine.path("dump.sh.middle");
+    until("the middle of the dump", || middle.exists());
+    server.kill();
+    let run = finish(child);
+    assert!(run.expect(1).stderr.contains("the dump program has failed"), "{run:#?}");
+    let copies = fs::read_dir(case.machine.path("local/ellis")).unwrap().count();
+    assert_eq!(copies, 1, "{run:#?}");
+}
+
+#[test]
+fn a_dump_program_that_is_killed_leaves_no_copy_and_a_stop_ends_it() {
+    let server = MariaDb::running();
+    let case = Case::new(server);
+    case.grow(server);
+    let case = case.with_dump("[[ $1 = --version ]] && exec mariadb-dump --version\nset -o pipefail\necho $$ > $0.pid\nmariadb-dump \"$@\" | { head -c 5000000; touch $0.middle; sleep 1000; }");
+    let (pid, middle) = (case.machine.path("dump.sh.pid"), case.machine.path("dump.sh.middle"));
+    let program = || fs::read_to_string(&pid).unwrap().trim().parse::<u32>().unwrap();
+    for stops in [false, true] {
+        let child = case.machine.start(&["backup", "ellis"]);
+        until("the middle of the dump", || middle.exists());
+        if stops {
+            send(child.id(), Signal::TERM);
+            finish(child).expect(143);
+        } else {
+            let group = rustix::process::Pid::from_raw(i32::try_from(program()).unwrap()).unwrap();
+            rustix::process::kill_process_group(group, Signal::KILL).unwrap();
+            let run = finish(child);
+            assert!(run.expect(1).stderr.contains("killed by signal 9"), "{run:#?}");
+        }
+        fs::remove_file(&middle).unwrap();
+        case.check_untouched();
+        until("the end of the dump program", || {
+            fs::read(format!("/proc/{}/cmdline", program())).is_ok_and(|line| line.is_empty())
+                || !Path::new(&format!("/proc/{}", program())).exists()
+        });
+    }
+}
+
+#[test]
+fn what_a_killed_run_has_left_of_the_login_goes_with_the_next_run() {
+    let server = MariaDb::running();
+    let case = Case::new(server);
+    let case = case.with_dump(
+        "[[ $1 = --version ]] && exec mariadb-dump --version\n[ -e $0.middle ] && exec mariadb-dump \"$@\"\ntouch $0.middle; sleep 1000",
+    );
+    let child = case.machine.start(&["backup", "ellis"]);
+    until("the dump", || case.machine.path("dump.sh.middle").exists());
+    let work = case.machine.path("local/.windlass/work");
+    let left = files_below(&work);
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert_eq!(fs::metadata(&left[0]).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::metadata(Path::new(&left[0]).parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
+    send(child.id(), Signal::KILL);
+    let mut child = child;
+    child.wait().unwrap();
+    assert_eq!(files_below(&work).len(), 1, "a kill leaves it");
+    case.machine.run(&["backup", "ellis"]).expect(0);
+    assert_eq!(files_below(&work), Vec::<String>::new());
+}
+
+#[test]
+fn the_password_is_on_no_command_line_in_no_environment_and_in_nothing_that_is_kept() {
+    let server = MariaDb::running();
+    let base = server.database();
+    server.load(
+        Some(&base),
+        b"CREATE TABLE big (id INT PRIMARY KEY, pad TEXT); INSERT INTO big SELECT seq, REPEAT(MD5(seq), 64) FROM seq_1_to_20000;",
+    );
+    let account = server.account(
+        "BY PASSWORD",
+        &format!("GRANT SELECT, SHOW VIEW, TRIGGER, EVENT ON {base}.* TO ACCOUNT; GRANT SELECT ON mysql.proc TO ACCOUNT;"),
+    );
+    let machine = Machine::new();
+    let machine = machine.configured("");
+    let configuration = server.over_tcp("ellis", &[&base], &account, machine.temp.path());
+    let machine = machine.configured(&configuration);
+    machine.run(&["init"]).expect(0);
+    let ends = AtomicBool::new(false);
+    let (seen, found) = std::thread::scope(|scope| {
+        let watcher = scope.spawn(|| watch(&ends));
+        for _ in 0..3 {
+            let run = machine.run(&["-v", "backup", "ellis"]);
+            run.expect(0);
+            assert!(!run.said().contains(PASSWORD));
+        }
+        ends.store(true, Ordering::SeqCst);
+        watcher.join().unwrap()
+    });
+    assert!(seen > 0, "the dump program was never seen, which proves nothing");
+    assert_eq!(found, Vec::<String>::new());
+    for folder in ["local", "bucket"] {
+        for file in files_below(&machine.path(folder)) {
+            let bytes = fs::read(&file).unwrap();
+            assert!(!bytes.windows(PASSWORD.len()).any(|window| window == PASSWORD.as_bytes()), "{file}");
+        }
+    }
+}
+
+/// How often the dump program was seen, and what holds the password of command lines and environments of all processes.
+fn watch(ends: &AtomicBool) -> (u64, Vec<String>) {
+    let (mut seen, mut found) = (0, Vec::new());
+    while !ends.load(Ordering::SeqCst) {
+        for process in fs::read_dir("/proc").unwrap().filter_map(Result::ok) {
+            for name in ["cmdline", "environ"] {
+                let mut text = Vec::new();
+                let Ok(_) = fs::File::open(process.path().join(name)).and_then(|mut file| file.read_to_end(&mut text)) else { continue };
+                let text = String::from_utf8_lossy(&text).replace('\0', " ");
+                seen += u64::from(name == "cmdline" && text.contains("mariadb-dump --defaults-file="));
+                if text.contains(PASSWORD) {
+                    found.push(text);
+                }
+            }
+        }
+    }
+    (seen, found)
+}
+
+#[test]
+fn a_disk_that_is_full_in_the_middle_or_too_small_from_the_start_leaves_no_copy() {
+    let server = MariaDb::running();
+    let base = server.database();
+    server.load(Some(&base), b"CREATE TABLE a (id INT PRIMARY KEY); INSERT INTO a VALUES (1);");
+    let mut node = crate::support::node::Node::new();
+    let settings = windlass::ops::spec::MysqlSettings {
+        address: Some(windlass::ops::spec::Address::Socket(server.socket.clone())),
+        user: Some("root".into()),
+        ..windlass::ops::spec::MysqlSettings::new(vec![base.clone()])
+    };
+    node.sources.push(crate::support::node::spec("ellis", windlass::ops::spec::SourceKind::Mysql(Box::new(settings))));
+    let ellis = "ellis".parse().unwrap();
+    let take = |node: &crate::support::node::Node| {
+        node.clock.advance(Duration::from_secs(60));
+        windlass::ops::snapshot::run(&node.context(), &ellis, &windlass::ops::snapshot::Options::default())
+    };
+    let disk = |whole| std::sync::Arc::new(crate::support::node::Disk { folder: node.path("local"), whole });
+    let (small, large) = (disk(24 << 20), disk(1 << 30));
+    node.space = large;
+    take(&node).unwrap();
+    // The server's estimate of the rows is right within some percent only once it has looked at them.
+    server.load(
+        Some(&base),
+        b"CREATE TABLE big (id INT PRIMARY KEY, pad LONGTEXT) STATS_PERSISTENT=1; \
+        INSERT INTO big SELECT seq, REPEAT(MD5(seq), 64) FROM seq_1_to_20000; ANALYZE TABLE big;",
+    );
+    node.space = small;
+    let error = take(&node).unwrap_err().to_string();
+    assert!(error.contains("there is no room for a new copy of `ellis`"), "{error}");
+    // A server that does not know how much it holds: the copy is stopped while it is written.
+    server.sql(&format!("SET STATEMENT sql_log_bin = 0 FOR UPDATE mysql.innodb_table_stats SET n_rows = 0, clustered_index_size = 1 WHERE database_name = '{base}'; FLUSH TABLES"));
+    let error = take(&node).unwrap_err().to_string();
+    assert!(error.contains("the copy takes more room than there was"), "{error}");
+    let copies = fs::read_dir(node.path("local/ellis")).unwrap().count();
+    assert_eq!(copies, 1);
+}
+
+#[test]
+fn a_write_that_fails_in_the_middle_is_told_and_leaves_no_copy() {
+    let server = MariaDb::running();
+    let case = Case::new(server);
+    case.grow(server);
+    // The largest file that the program may write is smaller than the dump.
+    let mut command = Command::new("bash");
+    command.args(["-c", "trap '' XFSZ; ulimit -f 20000; exec \"$@\"", "limited", env!("CARGO_BIN_EXE_windlass"), "--config"]);
+    let output = command.arg(case.machine.path("windlass.toml")).args(["snapshot", "ellis"]).output().unwrap();
+    let run = Run::of(output);
+    assert!(run.expect(1).stderr.contains("db_backup.sql: File too large"), "{run:#?}");
+    case.check_untouched();
+}

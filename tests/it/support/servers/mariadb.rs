@@ -1,0 +1,203 @@
+//! A MariaDB server from Debian's packages, with TLS for whoever asks for it.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::kept::Kept;
+use crate::support::authority;
+
+/// The password of the accounts that tests make; in quotes it would end a careless option file.
+pub const PASSWORD: &str = "hunter2 \"#'\\ö";
+
+/// A running server.
+#[derive(Debug)]
+pub struct MariaDb {
+    pub socket: PathBuf,
+    pub port: u16,
+    /// The certificate of its authority.
+    pub ca_file: PathBuf,
+    /// The process of the server itself.
+    folder: PathBuf,
+    _process: Kept,
+}
+
+static RUNNING: OnceLock<MariaDb> = OnceLock::new();
+static NAMES: AtomicU32 = AtomicU32::new(0);
+
+impl MariaDb {
+    /// The server that tests share, started if it is not running yet. Each makes databases and accounts of its own in it.
+    ///
+    /// # Panics
+    /// When it is not installed, or does not start.
+    pub fn running() -> &'static Self {
+        RUNNING.get_or_init(|| Self::start(&[]))
+    }
+
+    /// A server of the test's own, with more options.
+    pub fn start(options: &[&str]) -> Self {
+        let process = Kept::start("MariaDB", &[0], &|folder, [port, _]| command(folder, port, options));
+        let folder = process.folder.clone();
+        Self {
+            socket: folder.join("socket"),
+            port: process.ports[0],
+            ca_file: folder.join("certificates/ca.pem"),
+            folder,
+            _process: process,
+        }
+    }
+
+    /// A name that no other test uses.
+    pub fn name(&self) -> String {
+        format!("base_{}", NAMES.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// A new, empty database.
+    pub fn database(&self) -> String {
+        let name = self.name();
+        self.sql(&format!("CREATE DATABASE {name} CHARACTER SET utf8mb4"));
+        name
+    }
+
+    /// A new account of this name and way to prove itself, with these rights on a database.
+    pub fn account(&self, by: &str, rights: &str) -> String {
+        let name = format!("account_{}", NAMES.fetch_add(1, Ordering::Relaxed));
+        let password = PASSWORD.replace('\\', "\\\\").replace('\'', "''");
+        let by = by.replace("PASSWORD", &format!("'{password}'"));
+        self.sql(&format!("CREATE USER {name}@'%' IDENTIFIED {by}; {}", rights.replace("ACCOUNT", &format!("{name}@'%'"))));
+        name
+    }
+
+    /// The client as the server's administrator.
+    pub fn client(&self) -> Command {
+        let mut command = Command::new("mariadb");
+        command.args(["--no-defaults", "--comments", "--default-character-set=utf8mb4", "-uroot", "--max-allowed-packet=1G", "-S"]);
+        command.arg(&self.socket);
+        command
+    }
+
+    /// Runs statements as the administrator.
+    ///
+    /// # Panics
+    /// When the server refuses one.
+    pub fn sql(&self, statements: &str) {
+        self.load(None, statements.as_bytes());
+    }
+
+    /// Runs statements, maybe in a database.
+    pub fn load(&self, database: Option<&str>, statements: &[u8]) {
+        let mut command = self.client();
+        command.args(database).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the tests need the program mariadb");
+        // When it ends early, how it ended tells why.
+        let _ = child.stdin.take().unwrap().write_all(statements);
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// What a question gives: rows as lines, columns with tabs between.
+    pub fn ask(&self, database: Option<&str>, question: &str) -> String {
+        let output = self.client().args(["-N", "-B", "-r"]).args(database).args(["-e", question]).output().unwrap();
+        assert!(output.status.success(), "{question}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+    }
+
+    /// Everything that a database is made of, and the checksum of every table.
+    pub fn everything(&self, database: &str) -> Vec<String> {
+        let ask = |question: &str| self.ask(Some(database), question);
+        let quoted = |name: &str| format!("`{}`", name.replace('`', "``"));
+        let lists = [
+            ("TABLE", "TABLES WHERE table_schema = DATABASE() AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')", "table_name"),
+            ("VIEW", "TABLES WHERE table_schema = DATABASE() AND table_type = 'VIEW'", "table_name"),
+            ("SEQUENCE", "TABLES WHERE table_schema = DATABASE() AND table_type = 'SEQUENCE'", "table_name"),
+            ("TRIGGER", "TRIGGERS WHERE trigger_schema = DATABASE()", "trigger_name"),
+            ("EVENT", "EVENTS WHERE event_schema = DATABASE()", "event_name"),
+            ("PROCEDURE", "ROUTINES WHERE routine_schema = DATABASE() AND routine_type = 'PROCEDURE'", "routine_name"),
+            ("FUNCTION", "ROUTINES WHERE routine_schema = DATABASE() AND routine_type = 'FUNCTION'", "routine_name"),
+            ("PACKAGE", "ROUTINES WHERE routine_schema = DATABASE() AND routine_type = 'PACKAGE'", "routine_name"),
+            ("PACKAGE BODY", "ROUTINES WHERE routine_schema = DATABASE() AND routine_type = 'PACKAGE BODY'", "routine_name"),
+        ];
+        let mut all = Vec::new();
+        for (kind, from, column) in lists {
+            // In hexadecimal, because names may hold anything.
+            let names = ask(&format!("SELECT HEX({column}) FROM information_schema.{from} ORDER BY {column}"));
+            for name in names.lines().map(unhex) {
+                let created = ask(&format!("SHOW CREATE {kind} {}", quoted(&name)));
+                // The last column of a trigger is when it was made.
+                let created = if kind == "TRIGGER" { created.rsplit_once('\t').unwrap().0.to_owned() } else { created };
+                all.push(format!("{kind} {created}"));
+                if kind == "TABLE" {
+                    let sum = ask(&format!("CHECKSUM TABLE {} EXTENDED", quoted(&name)));
+                    all.push(format!("checksum of {name}: {}", sum.rsplit_once('\t').unwrap().1));
+                }
+                if kind == "SEQUENCE" {
+                    all.push(format!("next of {name}: {}", ask(&format!("SELECT next_not_cached_value FROM {}", quoted(&name)))));
+                }
+            }
+        }
+        all
+    }
+
+    /// Kills the server as a power cut would.
+    pub fn kill(&self) {
+        let id = fs::read_to_string(self.folder.join("pid")).unwrap().trim().parse().unwrap();
+        crate::support::program::send(id, rustix::process::Signal::KILL);
+    }
+
+    /// What stands in a configuration for a source with these databases, reached by the socket as the administrator.
+    pub fn configuration(&self, source: &str, databases: &[&str]) -> String {
+        format!("[mysql.{source}]\ndatabases = {databases:?}\nsocket = \"{}\"\nuser = \"root\"\n", self.socket.display())
+    }
+
+    /// The same over TCP as this account, whose password is in a file.
+    pub fn over_tcp(&self, source: &str, databases: &[&str], account: &str, folder: &Path) -> String {
+        let file = folder.join("password");
+        fs::write(&file, PASSWORD).unwrap();
+        fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        let (port, file) = (self.port, file.display());
+        format!(
+            "[mysql.{source}]\ndatabases = {databases:?}\nhost = \"127.0.0.1\"\nport = {port}\nuser = \"{account}\"\npassword_file = \"{file}\"\n"
+        )
+    }
+}
+
+fn unhex(text: &str) -> String {
+    let bytes: Vec<u8> = (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect();
+    String::from_utf8(bytes).unwrap()
+}
+
+/// How it is started, once its own tables are there.
+fn command(folder: &Path, port: u16, options: &[&str]) -> Command {
+    let data = folder.join("data");
+    let certificates = folder.join("certificates");
+    fs::create_dir(&certificates).unwrap();
+    authority::issue(&certificates);
+    // As root it must be told that this is meant.
+    let user: &[&str] = if rustix::process::geteuid().is_root() { &["--user=root"] } else { &[] };
+    let mut install = Command::new("mariadb-install-db");
+    install.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]).args(user);
+    install.arg(format!("--datadir={}", data.display()));
+    let installed = install.output().expect("mariadb-install-db cannot be started: install Debian's mariadb-server, as tests/run does");
+    assert!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stdout));
+    let mut command = Command::new("/usr/sbin/mariadbd");
+    command.arg("--no-defaults").args(user).arg(format!("--datadir={}", data.display()));
+    command.arg(format!("--socket={}", folder.join("socket").display())).arg(format!("--port={port}"));
+    command.arg(format!("--pid-file={}", folder.join("pid").display())).arg(format!("--tmpdir={}", folder.display()));
+    for (option, file) in [("ssl-ca", "ca.pem"), ("ssl-cert", "public.crt"), ("ssl-key", "private.key")] {
+        command.arg(format!("--{option}={}", certificates.join(file).display()));
+    }
+    command.args([
+        "--bind-address=127.0.0.1",
+        "--plugin-load-add=auth_ed25519",
+        "--max-allowed-packet=16M",
+        "--log-bin=log",
+        "--server-id=1",
+    ]);
+    // What a test loses in a power cut is of no value.
+    command.args(["--innodb-flush-log-at-trx-commit=0", "--sync-binlog=0", "--innodb-buffer-pool-size=256M", "--skip-name-resolve"]);
+    command.args(options);
+    command
+}
