@@ -144,7 +144,8 @@ fn a_dump_is_believed_only_when_its_exit_its_last_line_and_its_objects_say_so() 
             "cannot be understood",
         ),
     ] {
-        case = case.with_dump(&script.replace("BASE", &case.base.clone()));
+        let script = script.replace("BASE", &case.base);
+        case = case.with_dump(&script);
         case.fails(because);
     }
     // What the account may see and the program may not: a broken view ends the dump.

@@ -32,6 +32,8 @@ const DENIED_ACCOUNT: u16 = 1045;
 const DENIED: [u16; 5] = [DENIED_DATABASE, 1142, 1143, 1227, 1370];
 const NEEDS_TLS: u16 = 3159;
 
+const TLS_HINT: &str = ": its certificate does not come from `ca_file`, or is not for this host";
+
 /// A value of a row; `None` is NULL.
 pub(super) type Value = Option<String>;
 
@@ -169,9 +171,10 @@ fn of_connecting(server: &str, cause: sqlx::Error) -> Error {
     let hint = match (code(&cause), &cause) {
         (Some(DENIED_ACCOUNT), _) => ": the password is wrong, or there is no such account for this way of connecting",
         (Some(NEEDS_TLS), _) => ": it takes encrypted connections only; give `ca_file`, the certificate that its own comes from",
+        _ if text.contains("certificate") => TLS_HINT,
         (_, sqlx::Error::Io(io)) if io.kind() == std::io::ErrorKind::NotFound => ": is it running, and is this its socket?",
         (_, sqlx::Error::Io(_)) => ": is it running, and is this its address?",
-        (_, sqlx::Error::Tls(_)) => ": its certificate does not come from `ca_file`, or is not for this host",
+        (_, sqlx::Error::Tls(_)) => TLS_HINT,
         _ if text.contains("authentication plugin") => {
             ": the account proves itself in a way that Windlass does not know (client_ed25519, parsec, gssapi); give Windlass an account of \
              its own, IDENTIFIED VIA mysql_native_password or unix_socket"

@@ -17,6 +17,9 @@ pub(super) const SORT_BUDGET: usize = 1 << 20;
 /// How many things that are missing or changed are named in an error.
 const NAMED: usize = 10;
 
+/// What the dump program looks for another delimiter for in an event, and never finds one (MariaDB 10.11).
+const ENDLESS: &str = ";;";
+
 /// A list of things in the order of [`Object`], and their digests.
 pub(super) struct Inventory {
     file: File,
@@ -202,6 +205,14 @@ fn definition(connection: &mut Connection, databases: &[String], object: &Object
     let row = rows.into_iter().next().unwrap_or_default();
     if row.iter().take(4).any(Option::is_none) {
         let why = format!("the definition of {} may not be seen by this account, so the dump would not have it", object.told(databases));
+        return Err(Error::Refused { why });
+    }
+    if object.kind == ObjectKind::Event && row.iter().flatten().any(|text| text.contains(ENDLESS)) {
+        let why = format!(
+            "the definition of {} holds `{ENDLESS}`, at which the dump programs of MariaDB and MySQL go on for ever: write it with a blank \
+             between",
+            object.told(databases)
+        );
         return Err(Error::Refused { why });
     }
     Ok(Digest::of(&fingerprint(&row)))

@@ -30,6 +30,7 @@ mod settings;
 mod split;
 mod statement;
 mod take;
+mod twice;
 mod unwrap;
 
 pub use accounts::Account;

@@ -78,7 +78,7 @@ impl Outside {
         let why = if !settings.lock_tables {
             "lock_tables is false".to_owned()
         } else if let Some(table) = loose.iter().find(|table| !rights.may_lock(&table.database)) {
-            format!("the account may not lock it: GRANT LOCK TABLES ON {}.*", quoted(&table.database))
+            format!("the account may not lock it: GRANT RELOAD ON *.*; GRANT LOCK TABLES ON {}.*", quoted(&table.database))
         } else {
             match lock(&loose, login, stop) {
                 Ok(hold) => {
@@ -114,8 +114,9 @@ impl Outside {
 fn lock(tables: &[Table], login: &Login, stop: &Stop) -> Result<Connection, Error> {
     let mut hold = Connection::open(login, stop)?;
     hold.run("set up a session on", LOCK_WAIT)?;
-    let list: Vec<String> = tables.iter().map(|table| format!("{}.{} READ", quoted(&table.database), quoted(&table.name))).collect();
-    hold.run("lock tables of", &format!("LOCK TABLES {}", list.join(", ")))?;
+    let list: Vec<String> = tables.iter().map(|table| format!("{}.{}", quoted(&table.database), quoted(&table.name))).collect();
+    // Under plain LOCK TABLES, whoever wants to write queues before the dump, which then waits for it for ever.
+    hold.run("lock tables of", &format!("FLUSH TABLES {} WITH READ LOCK", list.join(", ")))?;
     Ok(hold)
 }
 

@@ -93,6 +93,8 @@ impl Program {
             "--single-transaction",
             "--quick",
             "--skip-lock-tables",
+            // A table whose default comes from a sequence cannot be loaded while it alone is locked.
+            "--skip-add-locks",
             "--hex-blob",
             "--routines",
             "--triggers",

@@ -70,7 +70,7 @@ impl Rights {
 
     /// Whether tables of this database can be locked.
     pub(super) fn may_lock(&self, database: &str) -> bool {
-        self.all || self.has("LOCK TABLES", database, "*")
+        self.all || ["LOCK TABLES", "RELOAD"].iter().all(|right| self.has(right, database, "*"))
     }
 
     fn sees_routines(&self, database: &str) -> bool {
@@ -192,6 +192,7 @@ mod tests {
             "GRANT PROXY ON ''@'%' TO 'root'@'localhost' WITH GRANT OPTION",
         ];
         assert!(missing(&lines, "x").contains("GRANT SELECT, SHOW VIEW, TRIGGER ON `x`.*"));
-        assert!(rights(&["GRANT LOCK TABLES ON `x`.* TO u"]).may_lock("x") && !rights(&lines).may_lock("x"));
+        let lock = ["GRANT LOCK TABLES ON `x`.* TO u", "GRANT RELOAD ON *.* TO u"];
+        assert!(rights(&lock).may_lock("x") && !rights(&lock[..1]).may_lock("x") && !rights(&lock[1..]).may_lock("x"));
     }
 }

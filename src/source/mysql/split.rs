@@ -5,9 +5,13 @@
 //! `-- Current Database`. What names the database itself becomes a comment, so that a file can be loaded beside the database it was
 //! taken of, and never into it by accident. Positions of the binary log, which no two dumps share, are taken out and go into the facts.
 
+use std::path::Path;
+
+use super::inventory::SORT_BUDGET;
 use super::lexer::{Kind, LOOKAHEAD, Lexer, Part};
-use super::object::{Object, quoted};
+use super::object::{Object, ObjectKind, quoted};
 use super::statement::{HEAD_MAX, Statement};
+use super::twice::{Twice, Unchecked};
 use super::unwrap::Unwrapping;
 use crate::source::Error;
 use crate::sys::sorter::Sorter;
@@ -78,18 +82,24 @@ pub(super) struct Splitter<'a, S> {
     length: u64,
     found: Sorter,
     seen: Seen,
+    /// The database that a comment has announced and no statement has named yet.
+    announced: Option<usize>,
+    /// The views of the database that is under way, while they come.
+    twice: Option<Twice>,
+    work: &'a Path,
 }
 
 enum Writing {
     AsItIs,
     Unwrapped(Unwrapping),
+    Unchecked(Unchecked),
     /// In the comment that stands for it all has been said.
     Not,
 }
 
 impl<'a, S: Sink> Splitter<'a, S> {
-    /// For these databases; what is found goes through `found`.
-    pub(super) fn new(databases: &'a [String], sink: &'a mut S, found: Sorter) -> Self {
+    /// For these databases; `work` is for temporary files.
+    pub(super) fn new(databases: &'a [String], sink: &'a mut S, work: &'a Path) -> Self {
         Self {
             databases,
             sink,
@@ -105,8 +115,11 @@ impl<'a, S: Sink> Splitter<'a, S> {
             head: Vec::new(),
             writing: None,
             length: 0,
-            found,
+            found: Sorter::new(work, SORT_BUDGET),
             seen: Seen::default(),
+            announced: None,
+            twice: None,
+            work,
         }
     }
 
@@ -196,8 +209,9 @@ impl<'a, S: Sink> Splitter<'a, S> {
         }
         self.seen.is_complete = text.starts_with(COMPLETED);
         if let Some(Statement::Use(name)) = text.strip_prefix(CURRENT).map(named) {
-            self.place = Place::Database(self.database(&name)?);
-            self.begin()?;
+            let database = self.database(&name)?;
+            self.announced = Some(database);
+            self.enter(database)?;
         } else if let Some(replaced) = self.position(text) {
             self.flush_waiting()?;
             return self.emit(replaced);
@@ -234,9 +248,19 @@ impl<'a, S: Sink> Splitter<'a, S> {
             self.go_on(bytes)?;
         }
         if ends {
-            if let Some(Writing::Unwrapped(unwrapping)) = self.writing.take() {
-                let end = unwrapping.end(self.lexer.delimiter());
-                self.emit(&end)?;
+            match self.writing.take() {
+                Some(Writing::Unwrapped(unwrapping)) => {
+                    let end = unwrapping.end(self.lexer.delimiter());
+                    self.emit(&end)?;
+                }
+                Some(Writing::Unchecked(unchecked)) => {
+                    let (end, had_option) = unchecked.end(self.lexer.delimiter());
+                    self.emit_once(&end)?;
+                    if let Some(twice) = &mut self.twice {
+                        twice.is_needed |= had_option;
+                    }
+                }
+                _ => {}
             }
             self.seen.longest = self.seen.longest.max(std::mem::take(&mut self.length));
         }
@@ -245,16 +269,25 @@ impl<'a, S: Sink> Splitter<'a, S> {
 
     /// Looks at the beginning of a statement and writes what is to be written of it.
     fn begin_statement(&mut self, head: &[u8], ends: bool) -> Result<Writing, S::Error> {
-        match Statement::of(head, self.lexer.mode) {
-            Statement::Use(name) | Statement::CreateDatabase(name) => {
-                if !ends || self.place != Place::Database(self.database(&name)?) {
-                    return Err(unclear(&format!("{} comes where another database is under way", quoted(&name))).into());
+        let statement = Statement::of(head, self.lexer.mode);
+        match statement {
+            Statement::Use(ref name) | Statement::CreateDatabase(ref name) => {
+                let database = self.database(name)?;
+                if !ends || self.announced.is_some_and(|announced| announced != database) {
+                    return Err(unclear(&format!("{} comes where another database is under way", quoted(name))).into());
                 }
+                // The comment of a name with an end of line in it does not give that name.
+                if self.announced.is_none() && self.place != Place::Database(database) {
+                    self.enter(database)?;
+                }
+                self.announced = matches!(statement, Statement::CreateDatabase(_)).then_some(database);
                 self.flush_waiting()?;
                 // A name may hold an end of line, after which it would be no comment any more.
                 if !head.contains(&b'\n') && !head.contains(&b'\r') {
                     self.emit(b"-- ")?;
                     self.emit(head)?;
+                    // The end of its line may go into another file.
+                    self.emit(b"\n")?;
                 }
                 return Ok(Writing::Not);
             }
@@ -270,6 +303,14 @@ impl<'a, S: Sink> Splitter<'a, S> {
                 };
                 let object = Object { database: u16::try_from(database).expect("databases are few"), kind, name };
                 self.found.push(&object.key()).map_err(Error::from)?;
+                if kind == ObjectKind::View && self.twice.is_some() {
+                    self.flush_waiting()?;
+                    let mut unchecked = Unchecked::default();
+                    let begin = unchecked.push(head);
+                    self.emit_once(&begin)?;
+                    self.keep(head)?;
+                    return Ok(Writing::Unchecked(unchecked));
+                }
                 if wrapped && Unwrapping::is_for(kind) {
                     self.flush_waiting()?;
                     let mut unwrapping = Unwrapping::new();
@@ -279,7 +320,10 @@ impl<'a, S: Sink> Splitter<'a, S> {
                 }
             }
             Statement::Mode(mode) => self.lexer.mode = mode,
-            Statement::End => self.place = Place::Footer,
+            Statement::End => {
+                self.leave()?;
+                self.place = Place::Footer;
+            }
             Statement::Other => {}
         }
         self.flush_waiting()?;
@@ -293,22 +337,38 @@ impl<'a, S: Sink> Splitter<'a, S> {
                 let some = unwrapping.push(bytes);
                 self.emit(&some)
             }
+            Some(Writing::Unchecked(unchecked)) => {
+                let some = unchecked.push(bytes);
+                self.emit_once(&some)?;
+                self.keep(bytes)
+            }
             Some(Writing::Not) => Ok(()),
             _ => self.emit(bytes),
         }
     }
 
-    /// Begins the file of the database that is under way, if it is not begun.
-    fn begin(&mut self) -> Result<(), S::Error> {
-        if let Place::Database(database) = self.place
-            && !std::mem::replace(&mut self.begun[database], true)
-        {
-            let header = std::mem::take(&mut self.header);
-            let written = self.sink.write(database, &header);
-            self.header = header;
-            written?;
+    /// Goes on with the file of this database. What comes when it is entered for the second time are its views.
+    fn enter(&mut self, database: usize) -> Result<(), S::Error> {
+        self.leave()?;
+        self.place = Place::Database(database);
+        if std::mem::replace(&mut self.begun[database], true) {
+            self.twice = Some(Twice::new(self.work)?);
+            return Ok(());
         }
-        Ok(())
+        let header = std::mem::take(&mut self.header);
+        let written = self.sink.write(database, &header);
+        self.header = header;
+        written
+    }
+
+    /// Writes the views of the database that is under way once more, if that is needed.
+    fn leave(&mut self) -> Result<(), S::Error> {
+        let (Some(twice), Place::Database(database)) = (self.twice.take(), self.place) else { return Ok(()) };
+        if !twice.is_needed {
+            return Ok(());
+        }
+        self.sink.write(database, b"\n\n--\n-- Once more, because some of the views check what is written through others\n--\n")?;
+        twice.give(&mut |bytes| self.sink.write(database, bytes))
     }
 
     fn database(&self, name: &str) -> Result<usize, Error> {
@@ -322,6 +382,19 @@ impl<'a, S: Sink> Splitter<'a, S> {
     }
 
     fn emit(&mut self, bytes: &[u8]) -> Result<(), S::Error> {
+        self.keep(bytes)?;
+        self.emit_once(bytes)
+    }
+
+    /// Keeps bytes that belong to views, to be written once more.
+    fn keep(&mut self, bytes: &[u8]) -> Result<(), S::Error> {
+        match &mut self.twice {
+            Some(twice) => Ok(twice.keep(bytes)?),
+            None => Ok(()),
+        }
+    }
+
+    fn emit_once(&mut self, bytes: &[u8]) -> Result<(), S::Error> {
         let frame = match self.place {
             Place::Database(database) => return self.sink.write(database, bytes),
             Place::Header => &mut self.header,

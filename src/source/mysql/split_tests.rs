@@ -24,7 +24,7 @@ fn split(databases: &[&str], text: &str, sizes: &mut dyn Iterator<Item = usize>)
     let databases: Vec<String> = databases.iter().map(|name| (*name).to_owned()).collect();
     let folder = tempfile::tempdir().unwrap();
     let mut files = Files::default();
-    let mut splitter = Splitter::new(&databases, &mut files, Sorter::new(folder.path(), 1 << 20));
+    let mut splitter = Splitter::new(&databases, &mut files, folder.path());
     let mut rest = text.as_bytes();
     while !rest.is_empty() {
         let (piece, after) = rest.split_at(rest.len().min(sizes.next().unwrap_or(1)));
@@ -94,13 +94,13 @@ const HEADER: &str = "/*M!999999\\- enable the sandbox mode */
 -- (in the facts of the snapshot)
 ";
 
-const FOOTER: &str = "\n/*!40103 SET TIME_ZONE=@OLD_TIME_ZONE */;\n\n-- Dump completed\n";
+const FOOTER: &str = "/*!40103 SET TIME_ZONE=@OLD_TIME_ZONE */;\n\n-- Dump completed\n";
 
 #[test]
 fn each_database_has_its_file_which_names_it_in_comments_only() {
     let (files, seen, objects) = split(&["a", "b`c"], DUMP, &mut std::iter::repeat(11)).unwrap();
     assert!(files.iter().all(|file| file.starts_with(HEADER)), "{files:#?}");
-    assert!(files[1].ends_with(&format!("-- USE `b``c`;{FOOTER}")), "{}", files[1]);
+    assert!(files[1].ends_with(&format!("-- USE `b``c`;\n{FOOTER}")), "{}", files[1]);
     assert!(files[0].contains("-- CREATE DATABASE /*!32312 IF NOT EXISTS*/ `a` /*!40100 DEFAULT CHARACTER SET latin1 */;\n"));
     assert!(files[0].contains("CREATE DEFINER=`r`@`h` TRIGGER tr BEFORE INSERT ON t FOR EACH ROW /* c */ BEGIN END \n;;\nDELIMITER ;\n"));
     assert!(files[0].contains("ALTER DATABASE  CHARACTER SET latin1"));
@@ -145,4 +145,22 @@ proptest! {
         let whole = split(&["a", "b`c"], DUMP, &mut std::iter::repeat(usize::MAX)).unwrap();
         prop_assert_eq!(split(&["a", "b`c"], DUMP, &mut sizes.into_iter().cycle()).unwrap(), whole);
     }
+}
+
+#[test]
+fn views_that_check_what_is_written_come_twice_and_the_first_time_without_it() {
+    let check = "\n/*!50002 WITH CASCADED CHECK OPTION */";
+    let dump = |option: &str| DUMP.replace("VIEW `v` AS select 1 */;", &format!("VIEW `v` AS select 1 */{option};"));
+    for long in [String::new(), "/**/".repeat(5000)] {
+        let dump = dump(check).replace("select 1", &format!("select 1{long}"));
+        let (files, seen, objects) = split(&["a", "b`c"], &dump, &mut std::iter::repeat(13)).unwrap();
+        assert!(seen.is_complete);
+        assert_eq!(objects.len(), 3);
+        let (first, second) = files[0].split_once("-- Once more").unwrap();
+        assert!(first.contains(&format!("VIEW `v` AS select 1{long} */\n;")) && !first.contains("CHECK OPTION"), "{first}");
+        assert!(second.contains(&format!("VIEW `v` AS select 1{long} */{check};")), "{second}");
+        assert!(!files[1].contains("Once more"));
+    }
+    let (files, ..) = split(&["a", "b`c"], DUMP, &mut std::iter::repeat(13)).unwrap();
+    assert!(!files[0].contains("Once more"));
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::connection::{Connection, literal};
 use super::facts::{About, Facts, data_bytes};
-use super::inventory::{Inventory, SORT_BUDGET};
+use super::inventory::Inventory;
 use super::object::quoted;
 use super::option_file::{Login, OptionFile};
 use super::outside::Outside;
@@ -102,7 +102,7 @@ pub fn take<S: Sink>(settings: &Settings, folder: &Path, work: &Path, stop: &Sto
 /// Runs the program to its end, its output through the splitter.
 fn dump<S: Sink>(words: &[String], settings: &Settings, work: &Path, stop: &Stop, sink: &mut S) -> Result<(Seen, Sorter, Ended), S::Error> {
     let mut child = Child::start(words, &environment(), false, SILENCE, stop).map_err(Error::from)?;
-    let mut splitter = Splitter::new(&settings.databases, sink, Sorter::new(work, SORT_BUDGET));
+    let mut splitter = Splitter::new(&settings.databases, sink, work);
     let mut buffer = vec![0; READ];
     loop {
         match child.read(&mut buffer).map_err(Error::from)? {

@@ -91,7 +91,7 @@ END//
 CREATE DEFINER = 'gone'@'nowhere' TRIGGER `sec``ond` BEFORE INSERT ON no_key FOR EACH ROW FOLLOWS first_one SET NEW.a = NEW.a + 1//
 CREATE TRIGGER after_one AFTER DELETE ON two_keys FOR EACH ROW INSERT INTO no_key VALUES (OLD.a, '*/')//
 CREATE EVENT nightly ON SCHEDULE EVERY 1 DAY STARTS '2030-01-01 00:00:00' ON COMPLETION PRESERVE DISABLE COMMENT 'it''s' DO
-BEGIN /* a comment ;; with 'one quote */ DELETE FROM no_key WHERE b = '*/;;'; -- that's all
+BEGIN /* a comment ; with 'one quote */ DELETE FROM no_key WHERE b = '*/;'; -- that's all
 END//
 CREATE EVENT `on``ce` ON SCHEDULE AT '2035-01-01 00:00:00' DO SELECT "once"//
 
