@@ -202,7 +202,7 @@ fn the_least_rights_of_the_manual_are_enough_over_tcp_with_tls_and_any_one_less_
     }
     // For the tables that take part in no transaction.
     let rights = format!("{rights} GRANT RELOAD ON *.* TO ACCOUNT;");
-    let account = server.account("BY PASSWORD REQUIRE SSL", &rights);
+    let account = server.account("BY SECRET REQUIRE SSL", &rights);
     let machine = machine("");
     let plain = server.over_tcp("ellis", &[&base], &account, machine.temp.path());
     let machine = machine.configured(&format!("{plain}ca_file = \"{}\"\n", server.ca_file.display()));
@@ -233,7 +233,7 @@ fn the_least_rights_of_the_manual_are_enough_over_tcp_with_tls_and_any_one_less_
 fn a_certificate_of_another_authority_is_refused() {
     let server = MariaDb::running();
     let base = server.database();
-    let account = server.account("BY PASSWORD", &LEAST.replace("BASE", &base));
+    let account = server.account("BY SECRET", &LEAST.replace("BASE", &base));
     let machine = machine("");
     crate::support::authority::issue(machine.temp.path());
     let plain = server.over_tcp("ellis", &[&base], &account, machine.temp.path());
@@ -247,7 +247,7 @@ fn a_certificate_of_another_authority_is_refused() {
 fn an_option_file_and_a_variable_give_the_login_too() {
     let server = MariaDb::running();
     let base = server.database();
-    let account = server.account("BY PASSWORD", &LEAST.replace("BASE", &base));
+    let account = server.account("BY SECRET", &LEAST.replace("BASE", &base));
     let machine = machine("");
     let file = machine.path("my.cnf");
     let password = PASSWORD.replace('\\', "\\\\").replace('"', "\\\"");
@@ -307,7 +307,7 @@ fn tables_that_take_part_in_no_transaction_are_locked_or_reported() {
 fn hashes_of_passwords_are_in_the_facts_only_where_they_are_asked_for() {
     let server = MariaDb::running();
     let base = server.database();
-    let account = server.account("BY PASSWORD", &format!("GRANT SELECT ON {base}.* TO ACCOUNT; GRANT USAGE ON *.* TO ACCOUNT;"));
+    let account = server.account("BY SECRET", &format!("GRANT SELECT ON {base}.* TO ACCOUNT; GRANT USAGE ON *.* TO ACCOUNT;"));
     let hash = server.ask(None, &format!("SELECT authentication_string FROM mysql.user WHERE user = '{account}'"));
     assert!(hash.starts_with('*'), "{hash}");
     for asked in [false, true] {

@@ -84,8 +84,8 @@ fn files_below(folder: &Path) -> Vec<String> {
 fn what_the_server_refuses_is_told_with_what_to_do() {
     let server = MariaDb::running();
     let Case { machine, base, configuration } = Case::new(server);
-    let account = server.account("BY PASSWORD", "");
-    let ed25519 = server.account("VIA ed25519 USING PASSWORD(PASSWORD)", "");
+    let account = server.account("BY SECRET", "");
+    let ed25519 = server.account("VIA ed25519 USING PASSWORD(SECRET)", "");
     let tcp = |account: &str| server.over_tcp("ellis", &[&base], account, machine.temp.path());
     let cases = [
         (configuration.replace(&base, "no_such_base"), "has no database `no_such_base`, or may not see it"),
@@ -258,7 +258,7 @@ fn the_password_is_on_no_command_line_in_no_environment_and_in_nothing_that_is_k
         b"CREATE TABLE big (id INT PRIMARY KEY, pad TEXT); INSERT INTO big SELECT seq, REPEAT(MD5(seq), 64) FROM seq_1_to_20000;",
     );
     let account = server.account(
-        "BY PASSWORD",
+        "BY SECRET",
         &format!("GRANT SELECT, SHOW VIEW, TRIGGER, EVENT ON {base}.* TO ACCOUNT; GRANT SELECT ON mysql.proc TO ACCOUNT;"),
     );
     let machine = Machine::new();
@@ -354,6 +354,6 @@ fn a_write_that_fails_in_the_middle_is_told_and_leaves_no_copy() {
     command.args(["-c", "trap '' XFSZ; ulimit -f 20000; exec \"$@\"", "limited", env!("CARGO_BIN_EXE_windlass"), "--config"]);
     let output = command.arg(case.machine.path("windlass.toml")).args(["snapshot", "ellis"]).output().unwrap();
     let run = Run::of(output);
-    assert!(run.expect(1).stderr.contains("db_backup.sql: File too large"), "{run:#?}");
+    assert!(run.expect(1).stderr.contains("db_backup.sql\n  because: File too large"), "{run:#?}");
     case.check_untouched();
 }

@@ -13,6 +13,9 @@ use crate::ops::{Context, Error};
 use crate::source;
 use crate::source::directory::{Found, FoundEntry, Walk, is_unchanged};
 
+/// How many bytes of rows a copy must be of, so that its own size tells how large a dump becomes: below, the pages of empty tables count.
+const SCALE_MIN: u64 = 64 << 20;
+
 /// What a look at a source has found.
 #[derive(Debug, Default)]
 pub(super) struct Survey {
@@ -50,7 +53,7 @@ impl Survey {
     fn of_mysql(ctx: &Context, settings: &MysqlSettings, previous: Option<&Copy>) -> Result<Self, Error> {
         let live = source::mysql::size(settings, &ctx.stop)?;
         let bytes = match previous.map(|copy| (copy.record.bytes, copy.record.facts["data_bytes"].as_u64())) {
-            Some((bytes, Some(data))) if data > 0 => {
+            Some((bytes, Some(data))) if data >= SCALE_MIN => {
                 let scaled = u128::from(bytes) * u128::from(live) / u128::from(data);
                 bytes.max(u64::try_from(scaled).unwrap_or(u64::MAX))
             }

@@ -6,6 +6,9 @@
 /// How many bytes it must see beyond a place to know what begins there: the longest is a `DELIMITER` of its longest kind.
 pub(super) const LOOKAHEAD: usize = 32;
 
+/// How dump programs begin a statement that holds rows.
+const INSERT: &[u8] = b"INSERT INTO `";
+
 /// Longest delimiter; the client itself takes 15 bytes.
 const DELIMITER_MAX: usize = 15;
 
@@ -23,6 +26,8 @@ pub(super) enum Kind {
     Command,
     /// A statement, with its delimiter.
     Statement,
+    /// An `INSERT`, with its delimiter; a part ends with each bracket that closes, so that no part holds more than one row.
+    Rows,
 }
 
 /// A run of bytes at the beginning of what was given.
@@ -33,6 +38,8 @@ pub(super) struct Part {
     pub(super) length: usize,
     /// Whether the comment, command or statement ends with it; else its next part follows.
     pub(super) ends: bool,
+    /// Whether the last byte closes a bracket that was not inside another: of a row, or of a list of columns.
+    pub(super) is_closed: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,13 +77,15 @@ pub(super) struct Lexer {
     state: State,
     delimiter: Vec<u8>,
     command: Vec<u8>,
+    /// In an `INSERT`, how many brackets are open.
+    brackets: Option<u32>,
     /// How quotes are read; whoever sees the statements sets it.
     pub(super) mode: Mode,
 }
 
 impl Lexer {
     pub(super) fn new() -> Self {
-        Self { state: State::Between, delimiter: b";".to_vec(), command: Vec::new(), mode: Mode::default() }
+        Self { state: State::Between, delimiter: b";".to_vec(), command: Vec::new(), brackets: None, mode: Mode::default() }
     }
 
     /// The delimiter in force.
@@ -111,7 +120,7 @@ impl Lexer {
     fn between(&mut self, input: &[u8], safe: usize) -> Result<Option<Part>, String> {
         let blank = input[..safe].iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(safe);
         if blank > 0 {
-            return Ok(Some(Part { kind: Kind::Blank, length: blank, ends: true }));
+            return Ok(Some(Part { kind: Kind::Blank, length: blank, ends: true, is_closed: false }));
         }
         self.state = if input.starts_with(b"--") || input[0] == b'#' {
             State::Line
@@ -121,6 +130,7 @@ impl Lexer {
             self.command.clear();
             State::Command
         } else {
+            self.brackets = input.starts_with(INSERT).then_some(0);
             State::Inside
         };
         // What was just begun has at least one byte in view, so this goes on and does not come back here.
@@ -132,14 +142,14 @@ impl Lexer {
         match input[..safe].iter().position(|byte| *byte == b'\n') {
             Some(at) => self.ended(Kind::Comment, at + 1),
             None if last => self.ended(Kind::Comment, safe),
-            None => Part { kind: Kind::Comment, length: safe, ends: false },
+            None => Part { kind: Kind::Comment, length: safe, ends: false, is_closed: false },
         }
     }
 
     fn block(&mut self, input: &[u8], safe: usize) -> Part {
         match (0..safe).find(|at| input[*at..].starts_with(b"*/")) {
             Some(at) => self.ended(Kind::Comment, at + 2),
-            None => Part { kind: Kind::Comment, length: safe, ends: false },
+            None => Part { kind: Kind::Comment, length: safe, ends: false, is_closed: false },
         }
     }
 
@@ -151,7 +161,7 @@ impl Lexer {
             return Err("a DELIMITER line is longer than any delimiter".into());
         }
         if end.is_none() && !last {
-            return Ok(Part { kind: Kind::Command, length, ends: false });
+            return Ok(Part { kind: Kind::Command, length, ends: false, is_closed: false });
         }
         let words = self.command.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
         let delimiter = words.last().unwrap_or_default().to_vec();
@@ -164,11 +174,12 @@ impl Lexer {
 
     fn ended(&mut self, kind: Kind, length: usize) -> Part {
         self.state = State::Between;
-        Part { kind, length, ends: true }
+        Part { kind, length, ends: true, is_closed: false }
     }
 
     fn statement(&mut self, input: &[u8], safe: usize) -> Part {
         let mut at = 0;
+        let kind = if self.brackets.is_some() { Kind::Rows } else { Kind::Statement };
         while at < safe {
             match self.state {
                 State::Quoted(quote) => at = self.quoted(quote, input, at, safe),
@@ -187,13 +198,17 @@ impl Lexer {
                     None => at = safe,
                 },
                 _ => {
+                    let begun = at;
                     if let Some(end) = self.plain(input, &mut at, safe) {
-                        return self.ended(Kind::Statement, end);
+                        return self.ended(kind, end);
+                    }
+                    if self.brackets == Some(0) && at > begun && input[at - 1] == b')' && self.state == State::Inside {
+                        return Part { kind, length: at, ends: false, is_closed: true };
                     }
                 }
             }
         }
-        Part { kind: Kind::Statement, length: at, ends: false }
+        Part { kind, length: at, ends: false, is_closed: false }
     }
 
     /// Goes on outside quotes and comments until one of them begins; gives the end of the statement when it comes first.
@@ -208,6 +223,15 @@ impl Lexer {
                 b'#' => State::InsideLine,
                 b'-' if is_line_comment(rest) => State::InsideLine,
                 b'/' if is_plain_comment(rest) => State::InsideBlock,
+                b'(' | b')' if self.brackets.is_some() => {
+                    *at += 1;
+                    let open = self.brackets.unwrap_or(0);
+                    self.brackets = Some(if byte == b'(' { open.saturating_add(1) } else { open.saturating_sub(1) });
+                    if byte == b')' && self.brackets == Some(0) {
+                        return None;
+                    }
+                    continue;
+                }
                 _ => {
                     *at += 1;
                     continue;

@@ -18,6 +18,7 @@ fn runs(text: &[u8], sizes: &mut dyn Iterator<Item = usize>, mode: Mode) -> Vec<
             }
             Some(part) => {
                 let bytes = &text[from..from + part.length];
+                let part = Part { kind: if part.kind == Kind::Rows { Kind::Statement } else { part.kind }, ..part };
                 match runs.last_mut() {
                     Some((kind, run)) if open => {
                         assert_eq!(*kind, part.kind);
@@ -166,4 +167,27 @@ proptest! {
         let whole: Vec<u8> = runs.into_iter().flat_map(|(_, bytes)| bytes).collect();
         prop_assert_eq!(whole, text.into_bytes());
     }
+}
+
+/// The parts of an `INSERT` and whether a bracket closes with each.
+#[test]
+fn no_part_of_an_insert_holds_more_than_one_row() {
+    let text = b"INSERT INTO `t` (`a)`, `b`) VALUES\n(1,')('),\n(2,\"),(\"),(3,f(4)); SELECT (1), (2);                                  ";
+    let (mut lexer, mut at, mut parts) = (Lexer::new(), 0, Vec::new());
+    while let Some(part) = lexer.next(&text[at..], true).unwrap() {
+        parts.push((std::str::from_utf8(&text[at..at + part.length]).unwrap(), part.kind, part.is_closed, part.ends));
+        at += part.length;
+    }
+    let rows = |text, is_closed, ends| (text, Kind::Rows, is_closed, ends);
+    assert_eq!(
+        parts[..5],
+        [
+            rows("INSERT INTO `t` (`a)`, `b`)", true, false),
+            rows(" VALUES\n(1,')(')", true, false),
+            rows(",\n(2,\"),(\")", true, false),
+            rows(",(3,f(4))", true, false),
+            rows(";", false, true),
+        ]
+    );
+    assert_eq!(parts[6], ("SELECT (1), (2);", Kind::Statement, false, true));
 }

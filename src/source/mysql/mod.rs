@@ -2,7 +2,8 @@
 //!
 //! [`take()`] has the vendor's own dump program write them in one transaction. The program is found by `program`, is given its login in an
 //! option file (`option_file`), and runs as a [`crate::sys::child`]. What it writes goes through `split`, which reads it statement by
-//! statement (`lexer`, `statement`) and makes a file of it for each database. Meanwhile nothing is held in memory but the statement's first
+//! statement (`lexer`, `statement`) and makes a file of it for each database, with rows in statements that end where their own bytes say (`rows`), so
+//! that consecutive dumps are alike. Meanwhile nothing is held in memory but the statement's first
 //! bytes, and nothing is read twice: who receives the bytes ([`Sink`]) hashes and cuts them.
 //!
 //! Success is evidence. `inventory` asks the server, on a `connection` of our own, for everything that is in the databases and its
@@ -26,6 +27,7 @@ mod option_file;
 mod outside;
 mod program;
 mod rights;
+mod rows;
 mod settings;
 mod split;
 mod statement;

@@ -86,7 +86,7 @@ impl Program {
     ///
     /// Only the given option file is read: what an administrator wrote for other dumps (`no-data`, `where`) must not change this one.
     pub(super) fn dump(&self, option_file: &str, settings: &Settings, with_position: bool, packet_limit: u64) -> Vec<String> {
-        let statement = packet_limit.saturating_sub(STATEMENT_SPARE).clamp(STATEMENT_MIN, STATEMENT_MAX);
+        let statement = statement_limit(packet_limit);
         let mut words = self.words.clone();
         words.push(format!("--defaults-file={option_file}"));
         let options = [
@@ -122,6 +122,11 @@ impl Program {
         words.extend(settings.databases.iter().cloned());
         words
     }
+}
+
+/// The longest statement that is made of several rows, for a server that takes packets up to this limit.
+pub(super) fn statement_limit(packet_limit: u64) -> u64 {
+    packet_limit.saturating_sub(STATEMENT_SPARE).clamp(STATEMENT_MIN, STATEMENT_MAX)
 }
 
 /// The release of the server that a program came with: its first two numbers after `Distrib` or `from`.

@@ -9,7 +9,7 @@ use super::inventory::Inventory;
 use super::object::quoted;
 use super::option_file::{Login, OptionFile};
 use super::outside::Outside;
-use super::program::{Program, environment};
+use super::program::{Program, environment, statement_limit};
 use super::rights::Rights;
 use super::settings::{DATABASES_MAX, Settings};
 use super::split::{Seen, Sink, Splitter};
@@ -78,7 +78,7 @@ pub fn take<S: Sink>(settings: &Settings, folder: &Path, work: &Path, stop: &Sto
     if outside.has_history && program.knows_history() {
         words.insert(program.words.len() + 1, "--dump-history".into());
     }
-    let (seen, found, ended) = dump(&words, settings, work, stop, sink)?;
+    let (seen, found, ended) = dump(&words, settings, statement_limit(about.packet_limit), work, stop, sink)?;
     drop(option_file);
 
     match Inventory::read(&mut connection, &settings.databases, work) {
@@ -100,9 +100,16 @@ pub fn take<S: Sink>(settings: &Settings, folder: &Path, work: &Path, stop: &Sto
 }
 
 /// Runs the program to its end, its output through the splitter.
-fn dump<S: Sink>(words: &[String], settings: &Settings, work: &Path, stop: &Stop, sink: &mut S) -> Result<(Seen, Sorter, Ended), S::Error> {
+fn dump<S: Sink>(
+    words: &[String],
+    settings: &Settings,
+    limit: u64,
+    work: &Path,
+    stop: &Stop,
+    sink: &mut S,
+) -> Result<(Seen, Sorter, Ended), S::Error> {
     let mut child = Child::start(words, &environment(), false, SILENCE, stop).map_err(Error::from)?;
-    let mut splitter = Splitter::new(&settings.databases, sink, work);
+    let mut splitter = Splitter::new(&settings.databases, sink, limit, work);
     let mut buffer = vec![0; READ];
     loop {
         match child.read(&mut buffer).map_err(Error::from)? {

@@ -62,11 +62,11 @@ impl MariaDb {
         name
     }
 
-    /// A new account of this name and way to prove itself, with these rights on a database.
+    /// A new account that proves itself in this way, with these rights; `SECRET` and `ACCOUNT` stand for its password and its name.
     pub fn account(&self, by: &str, rights: &str) -> String {
         let name = format!("account_{}", NAMES.fetch_add(1, Ordering::Relaxed));
         let password = PASSWORD.replace('\\', "\\\\").replace('\'', "''");
-        let by = by.replace("PASSWORD", &format!("'{password}'"));
+        let by = by.replace("SECRET", &format!("'{password}'"));
         self.sql(&format!("CREATE USER {name}@'%' IDENTIFIED {by}; {}", rights.replace("ACCOUNT", &format!("{name}@'%'"))));
         name
     }

@@ -5,15 +5,20 @@
 //! `-- Current Database`. What names the database itself becomes a comment, so that a file can be loaded beside the database it was
 //! taken of, and never into it by accident. Positions of the binary log, which no two dumps share, are taken out and go into the facts.
 
+mod places;
+mod rows;
+
 use std::path::Path;
 
-use super::inventory::SORT_BUDGET;
-use super::lexer::{Kind, LOOKAHEAD, Lexer, Part};
-use super::object::{Object, ObjectKind, quoted};
-use super::statement::{HEAD_MAX, Statement};
-use super::twice::{Twice, Unchecked};
-use super::unwrap::Unwrapping;
+use self::rows::Insert;
 use crate::source::Error;
+use crate::source::mysql::inventory::SORT_BUDGET;
+use crate::source::mysql::lexer::{Kind, LOOKAHEAD, Lexer, Part};
+use crate::source::mysql::object::{Object, ObjectKind, quoted};
+use crate::source::mysql::rows::Rows;
+use crate::source::mysql::statement::{HEAD_MAX, Statement};
+use crate::source::mysql::twice::{Twice, Unchecked};
+use crate::source::mysql::unwrap::Unwrapping;
 use crate::sys::sorter::Sorter;
 
 /// What comes before the first database and after the last one: some dozen short statements.
@@ -86,6 +91,11 @@ pub(super) struct Splitter<'a, S> {
     announced: Option<usize>,
     /// The views of the database that is under way, while they come.
     twice: Option<Twice>,
+    /// Where statements with rows end.
+    rows: Rows,
+    insert: Insert,
+    /// Whether the end of the line is written already that the program writes after a statement.
+    has_ended_line: bool,
     work: &'a Path,
 }
 
@@ -98,8 +108,8 @@ enum Writing {
 }
 
 impl<'a, S: Sink> Splitter<'a, S> {
-    /// For these databases; `work` is for temporary files.
-    pub(super) fn new(databases: &'a [String], sink: &'a mut S, work: &'a Path) -> Self {
+    /// For these databases, in statements of at most `limit` bytes where they hold several rows; `work` is for temporary files.
+    pub(super) fn new(databases: &'a [String], sink: &'a mut S, limit: u64, work: &'a Path) -> Self {
         Self {
             databases,
             sink,
@@ -119,6 +129,9 @@ impl<'a, S: Sink> Splitter<'a, S> {
             seen: Seen::default(),
             announced: None,
             twice: None,
+            rows: Rows::new(limit),
+            insert: Insert::default(),
+            has_ended_line: false,
             work,
         }
     }
@@ -149,6 +162,7 @@ impl<'a, S: Sink> Splitter<'a, S> {
     pub(super) fn finish(mut self) -> Result<(Seen, Sorter), S::Error> {
         let rest = std::mem::take(&mut self.rest);
         self.take(&rest, true)?;
+        self.close()?;
         if self.lexer.is_inside() {
             self.seen.is_complete = false;
         }
@@ -179,15 +193,24 @@ impl<'a, S: Sink> Splitter<'a, S> {
     fn part(&mut self, part: Part, bytes: &[u8]) -> Result<(), S::Error> {
         match part.kind {
             Kind::Blank if self.waiting.len() < COMMENT_MAX => {
-                self.waiting.extend_from_slice(bytes);
+                let is_written = std::mem::take(&mut self.has_ended_line);
+                self.waiting.extend_from_slice(bytes.strip_prefix(b"\n").filter(|_| is_written).unwrap_or(bytes));
                 Ok(())
             }
             Kind::Blank | Kind::Command => {
+                self.close()?;
                 self.flush_waiting()?;
                 self.emit(bytes)
             }
-            Kind::Comment => self.comment(bytes, part.ends),
-            Kind::Statement => self.statement(bytes, part.ends),
+            Kind::Comment => {
+                self.close()?;
+                self.comment(bytes, part.ends)
+            }
+            Kind::Statement => {
+                self.close()?;
+                self.statement(bytes, part.ends)
+            }
+            Kind::Rows => self.insert(part, bytes),
         }
     }
 
@@ -347,70 +370,15 @@ impl<'a, S: Sink> Splitter<'a, S> {
         }
     }
 
-    /// Goes on with the file of this database. What comes when it is entered for the second time are its views.
-    fn enter(&mut self, database: usize) -> Result<(), S::Error> {
-        self.leave()?;
-        self.place = Place::Database(database);
-        if std::mem::replace(&mut self.begun[database], true) {
-            self.twice = Some(Twice::new(self.work)?);
-            return Ok(());
-        }
-        let header = std::mem::take(&mut self.header);
-        let written = self.sink.write(database, &header);
-        self.header = header;
-        written
-    }
-
-    /// Writes the views of the database that is under way once more, if that is needed.
-    fn leave(&mut self) -> Result<(), S::Error> {
-        let (Some(twice), Place::Database(database)) = (self.twice.take(), self.place) else { return Ok(()) };
-        if !twice.is_needed {
-            return Ok(());
-        }
-        self.sink.write(database, b"\n\n--\n-- Once more, because some of the views check what is written through others\n--\n")?;
-        twice.give(&mut |bytes| self.sink.write(database, bytes))
-    }
-
     fn database(&self, name: &str) -> Result<usize, Error> {
         let place = self.databases.iter().position(|database| database == name);
         place.ok_or_else(|| unclear(&format!("it holds the database {}, which was not asked for", quoted(name))))
-    }
-
-    fn flush_waiting(&mut self) -> Result<(), S::Error> {
-        let waiting = std::mem::take(&mut self.waiting);
-        self.emit(&waiting)
-    }
-
-    fn emit(&mut self, bytes: &[u8]) -> Result<(), S::Error> {
-        self.keep(bytes)?;
-        self.emit_once(bytes)
-    }
-
-    /// Keeps bytes that belong to views, to be written once more.
-    fn keep(&mut self, bytes: &[u8]) -> Result<(), S::Error> {
-        match &mut self.twice {
-            Some(twice) => Ok(twice.keep(bytes)?),
-            None => Ok(()),
-        }
-    }
-
-    fn emit_once(&mut self, bytes: &[u8]) -> Result<(), S::Error> {
-        let frame = match self.place {
-            Place::Database(database) => return self.sink.write(database, bytes),
-            Place::Header => &mut self.header,
-            Place::Footer => &mut self.footer,
-        };
-        if frame.len() + bytes.len() > FRAME_MAX {
-            return Err(unclear("what belongs to no database takes far more than a dump has").into());
-        }
-        frame.extend_from_slice(bytes);
-        Ok(())
     }
 }
 
 /// The name in quotes that a comment gives; `Other` when there is none.
 fn named(name: &[u8]) -> Statement {
-    Statement::of(&[b"USE ", name].concat(), super::lexer::Mode::default())
+    Statement::of(&[b"USE ", name].concat(), crate::source::mysql::lexer::Mode::default())
 }
 
 fn unclear(why: &str) -> Error {

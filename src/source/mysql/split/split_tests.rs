@@ -24,7 +24,7 @@ fn split(databases: &[&str], text: &str, sizes: &mut dyn Iterator<Item = usize>)
     let databases: Vec<String> = databases.iter().map(|name| (*name).to_owned()).collect();
     let folder = tempfile::tempdir().unwrap();
     let mut files = Files::default();
-    let mut splitter = Splitter::new(&databases, &mut files, folder.path());
+    let mut splitter = Splitter::new(&databases, &mut files, LIMIT, folder.path());
     let mut rest = text.as_bytes();
     while !rest.is_empty() {
         let (piece, after) = rest.split_at(rest.len().min(sizes.next().unwrap_or(1)));
@@ -40,6 +40,9 @@ fn split(databases: &[&str], text: &str, sizes: &mut dyn Iterator<Item = usize>)
     let files = files.0.into_values().map(|bytes| String::from_utf8(bytes).unwrap()).collect();
     Ok((files, seen, objects))
 }
+
+/// Bytes of a statement of several rows.
+const LIMIT: u64 = 4096;
 
 const DUMP: &str = "/*M!999999\\- enable the sandbox mode */ 
 -- MariaDB dump
@@ -163,4 +166,45 @@ fn views_that_check_what_is_written_come_twice_and_the_first_time_without_it() {
     }
     let (files, ..) = split(&["a", "b`c"], DUMP, &mut std::iter::repeat(13)).unwrap();
     assert!(!files[0].contains("Once more"));
+}
+
+/// A dump of one table with these statements of rows.
+fn dump_of(statements: &[String]) -> String {
+    let inserts = format!("{}\n", statements.join("\n"));
+    DUMP.replace("INSERT INTO `t` VALUES ('\n-- Current Database: `b`\nUSE `b`;');\n", &inserts)
+}
+
+/// Rows of all statements of a file, in order, and the lengths of the statements.
+fn rows_of(file: &str) -> (Vec<String>, Vec<usize>) {
+    let (mut rows, mut lengths) = (Vec::new(), Vec::new());
+    for part in file.split("INSERT INTO `t` VALUES\n").skip(1) {
+        let end = part.find(");\n").unwrap() + 2;
+        lengths.push("INSERT INTO `t` VALUES\n".len() + end);
+        rows.extend(part[..end - 1].split(",\n").map(str::to_owned));
+    }
+    (rows, lengths)
+}
+
+proptest! {
+    #[test]
+    fn rows_stay_the_same_in_the_same_order_in_statements_within_the_limit(
+        lengths in proptest::collection::vec(proptest::collection::vec(prop_oneof![9 => 1usize..300, 1 => 1usize..20_000], 1..40), 1..8),
+        newline in any::<bool>(),
+        sizes in proptest::collection::vec(1usize..700, 1..20),
+    ) {
+        let mut number = 0;
+        let statements: Vec<Vec<String>> = lengths.iter().map(|lengths| {
+            lengths.iter().map(|length| { number += 1; format!("({number},'{}')", "x".repeat(*length)) }).collect()
+        }).collect();
+        let between = if newline { ",\n" } else { "," };
+        let written: Vec<String> = statements.iter().map(|rows| format!("INSERT INTO `t` VALUES\n{};", rows.join(between))).collect();
+        let (files, seen, _) = split(&["a", "b`c"], &dump_of(&written), &mut sizes.into_iter().cycle()).unwrap();
+        prop_assert!(seen.is_complete);
+        let (rows, lengths) = rows_of(&files[0]);
+        prop_assert_eq!(rows.concat(), statements.concat().concat());
+        let longest = statements.iter().flatten().map(String::len).max().unwrap_or(0) + "INSERT INTO `t` VALUES\n;".len();
+        prop_assert!(lengths.iter().all(|length| *length <= (LIMIT as usize).max(longest)), "{:?}", lengths);
+        prop_assert!(seen.longest as usize >= *lengths.iter().max().unwrap());
+        prop_assert!(files[0].contains(");\nDELIMITER ;;\n"), "{}", &files[0]);
+    }
 }
