@@ -209,7 +209,7 @@ fn what_can_never_work_is_a_mistake() {
 fn the_example_loads_as_it_is() {
     let config = parse(EXAMPLE).unwrap();
     assert_eq!(config.node.as_str(), "ellis-1");
-    assert_eq!(config.sources.len(), 2);
+    assert_eq!(config.sources.len(), 3);
 }
 
 /// The example with every key in force that goes with this URL. What is told and what is a key looks alike but for the `=` or the `[`.
@@ -222,11 +222,12 @@ fn uncommented(url: &str, secret_file: &Path) -> String {
             _ => line,
         };
         let key = rest.split(" = ").next().unwrap().trim_end_matches("_file").trim_end_matches("_env");
-        // Of the two credentials of Azure a configuration has one.
-        let goes = crate::repository::foreign_key(key, scheme).is_none() && key != "sas_token";
+        // Of the two credentials of Azure a configuration has one, and of the two ways to a server too.
+        let goes = crate::repository::foreign_key(key, scheme).is_none() && !matches!(key, "sas_token" | "socket");
         goes.then(|| rest.to_owned())
     });
     let text = lines.collect::<Vec<_>>().join("\n").replace("s3://backups/clearwater", url);
+    let text = text.replace("/etc/windlass/ellis.pw", "/etc/windlass/secret");
     text.replace("/etc/windlass/secret", secret_file.to_str().unwrap()).replace("WINDLASS_SESSION_TOKEN", "SECRET")
 }
 
@@ -243,7 +244,7 @@ fn the_example_holds_every_key_and_loads_with_all_of_them() {
     let google = parse(&uncommented("gs://backups/clearwater", &file)).unwrap().repository;
     assert!(google.service_account.is_some() && google.keeping.storage_class.is_some() && google.keeping.sse.is_none());
     // Every key that the reader asks for is in the example: asked for by giving each table a key that it does not know.
-    for table in ["node", "local", "repository", "limits", "retention", "directory.config", "sqlite.billing"] {
+    for table in ["node", "local", "repository", "limits", "retention", "directory.config", "mysql.ellis", "sqlite.billing"] {
         let broken = text.replace(&format!("[{table}]"), &format!("[{table}]\nzzzzzzzz = 1"));
         let error = mistakes(&broken);
         let known = error.lines().find_map(|line| line.split_once("known are ")).expect("an unknown key names the known ones").1;

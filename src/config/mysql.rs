@@ -164,3 +164,7 @@ impl Mysql {
 fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
+
+#[cfg(test)]
+#[path = "mysql_tests.rs"]
+mod tests;

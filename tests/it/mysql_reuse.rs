@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::support::program::Machine;
 use crate::support::servers::mariadb::MariaDb;
 
-/// MiB of the database. `WINDLASS_TEST_MYSQL_MIB=200` is what docs/PERFORMANCE.md tells of.
+/// MiB of the database: ten rows of 200 MiB are three of these 64. `WINDLASS_TEST_MYSQL_MIB=200` is what docs/PERFORMANCE.md tells of.
 fn size() -> u64 {
     std::env::var("WINDLASS_TEST_MYSQL_MIB").map_or(64, |text| text.parse().expect("a number of MiB"))
 }
@@ -25,7 +25,7 @@ fn fill(server: &MariaDb, base: &str, mib: u64) {
 }
 
 #[test]
-fn ten_rows_added_and_changed_anywhere_store_less_than_three_hundredths_anew() {
+fn a_few_rows_added_or_changed_anywhere_store_less_than_three_hundredths_anew() {
     let server = MariaDb::running();
     let base = server.database();
     let mib = size();
@@ -37,21 +37,23 @@ fn ten_rows_added_and_changed_anywhere_store_less_than_three_hundredths_anew() {
         (row["bytes"].as_u64().unwrap(), row["stored_bytes"].as_u64().unwrap(), row["added_bytes"].as_u64().unwrap())
     };
     let (bytes, _, first) = numbers(&machine.json(&["backup", "ellis"], 0));
-    assert!(bytes > mib << 20 - 1, "{bytes}");
+    assert!(bytes > mib << 19, "{bytes}");
     let (_, _, unchanged) = numbers(&machine.json(&["backup", "ellis"], 0));
     let rows = mib * (1 << 20) / 230;
+    // Ten at 200 MiB.
+    let few = (mib / 20).max(1);
     let anywhere = |n: u64| (n * 2_654_435_761) % rows * 10 + 1 + n % 9;
-    for n in 0..10u64 {
+    for n in 0..few {
         server.load(Some(&base), format!("INSERT INTO a VALUES ({}, 'new', 'x', 'a row that was added', {n})", anywhere(n + 1)).as_bytes());
     }
     let (_, _, inserted) = numbers(&machine.json(&["backup", "ellis"], 0));
-    let changes: Vec<String> = (0..10u64).map(|n| (anywhere(n + 100) / 10 * 10).to_string()).collect();
+    let changes: Vec<String> = (0..few).map(|n| (anywhere(n + 100) / 10 * 10).to_string()).collect();
     server.load(Some(&base), format!("UPDATE a SET note = CONCAT(note, ' changed') WHERE id IN ({})", changes.join(", ")).as_bytes());
     let (_, _, updated) = numbers(&machine.json(&["backup", "ellis"], 0));
     println!(
-        "{mib} MiB: dump {bytes}, stored {first}; added when unchanged {unchanged}, ten rows inserted {inserted}, ten rows changed {updated}"
+        "{mib} MiB: dump {bytes}, stored {first}; added when unchanged {unchanged}, {few} rows inserted {inserted}, {few} rows changed {updated}"
     );
-    assert!(unchanged < 20_000, "nothing changed, and {unchanged} bytes were stored");
+    assert!(unchanged * 500 < first, "nothing changed, and {unchanged} bytes were stored");
     assert!(inserted * 100 < first * 3, "{inserted} of {first}");
     assert!(updated * 100 < first * 3, "{updated} of {first}");
 }

@@ -45,6 +45,10 @@ pub(super) fn take_mysql(ctx: &Context, spec: &SourceSpec, settings: &MysqlSetti
     };
     let mut writer = Writer::create(&partial.join(LINES))?;
     let read_bytes = files.write(&mut writer)?;
+    let said = taken.said.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ");
+    if !said.is_empty() {
+        ctx.warn(Some(&spec.name), format!("the dump program went well and said: {said}"));
+    }
     let mut told = Told::new(ctx, &spec.name);
     for problem in taken.problems {
         writer.problem(problem.kind);

@@ -135,13 +135,16 @@ impl Named {
     }
 }
 
+/// A thing's key, and the digest of its definition.
+type Entry = (Vec<u8>, [u8; 32]);
+
 struct Entries {
     file: BufReader<File>,
     work: PathBuf,
 }
 
 impl Entries {
-    fn next(&mut self) -> Result<Option<(Vec<u8>, [u8; 32])>, Error> {
+    fn next(&mut self) -> Result<Option<Entry>, Error> {
         let mut length = [0; 4];
         match self.file.read_exact(&mut length) {
             Err(cause) if cause.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),

@@ -163,8 +163,8 @@ impl Lexer {
         if end.is_none() && !last {
             return Ok(Part { kind: Kind::Command, length, ends: false, is_closed: false });
         }
-        let words = self.command.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-        let delimiter = words.last().unwrap_or_default().to_vec();
+        let mut words = self.command.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+        let delimiter = words.next_back().unwrap_or_default().to_vec();
         if delimiter.len() > DELIMITER_MAX || delimiter.eq_ignore_ascii_case(b"delimiter") {
             return Err("a DELIMITER line has no delimiter that the client takes".into());
         }

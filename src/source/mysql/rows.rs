@@ -79,7 +79,7 @@ fn ends_before(row: &[u8], mean: u64) -> bool {
     hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     hash ^= hash >> 31;
-    u128::from(hash) * u128::from(mean.max(1)) >> 64 < row.len() as u128
+    (u128::from(hash) * u128::from(mean.max(1))) >> 64 < row.len() as u128
 }
 
 /// Where the first row of an `INSERT` begins; `None` when its beginning is not there yet, or it is none of those that dump programs write.

@@ -38,6 +38,8 @@ pub struct Taken {
     pub facts: Facts,
     /// What is in the dump, but not as it should be.
     pub problems: Vec<Problem>,
+    /// What the dump program said on its standard error although it went well; usually nothing.
+    pub said: String,
 }
 
 /// What the databases would take, as the server estimates it; nothing is read but that.
@@ -96,7 +98,7 @@ pub fn take<S: Sink>(settings: &Settings, folder: &Path, work: &Path, stop: &Sto
         problems.extend(unknown_history(settings));
     }
     let facts = about.facts(&mut connection, settings, &program.version, &seen)?;
-    Ok(Taken { facts, problems })
+    Ok(Taken { facts, problems, said: ended.said })
 }
 
 /// Runs the program to its end, its output through the splitter.

@@ -41,12 +41,11 @@ impl<S: Sink> Splitter<'_, S> {
                 insert.text.clear();
             }
             None => {}
-            Some(prefix) => {
-                if part.is_closed || insert.is_long || insert.text.len() > ROW_MAX + BETWEEN_MAX {
-                    insert.is_long = self.row(prefix, &insert.text, part.is_closed, insert.is_long)?;
-                    insert.text.clear();
-                }
+            Some(prefix) if part.is_closed || insert.is_long || insert.text.len() > ROW_MAX + BETWEEN_MAX => {
+                insert.is_long = self.row(prefix, &insert.text, part.is_closed, insert.is_long)?;
+                insert.text.clear();
             }
+            Some(_) => {}
         }
         if !part.ends {
             self.insert = insert;
