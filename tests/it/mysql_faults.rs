@@ -234,7 +234,7 @@ fn what_a_killed_run_has_left_of_the_login_goes_with_the_next_run() {
     let server = MariaDb::running();
     let case = Case::new(server);
     let case = case.with_dump(
-        "[[ $1 = --version ]] && exec mariadb-dump --version\n[ -e $0.middle ] && exec mariadb-dump \"$@\"\ntouch $0.middle; sleep 1000",
+        "[[ $1 = --version ]] && exec mariadb-dump --version\n[ -e $0.middle ] && exec mariadb-dump \"$@\"\necho $$ > $0.pid; touch $0.middle; sleep 1000",
     );
     let child = case.machine.start(&["backup", "ellis"]);
     until("the dump", || case.machine.path("dump.sh.middle").exists());
@@ -246,6 +246,9 @@ fn what_a_killed_run_has_left_of_the_login_goes_with_the_next_run() {
     send(child.id(), Signal::KILL);
     let mut child = child;
     child.wait().unwrap();
+    // Nobody has ended the program, which waits for nothing.
+    let group = fs::read_to_string(case.machine.path("dump.sh.pid")).unwrap().trim().parse().unwrap();
+    rustix::process::kill_process_group(rustix::process::Pid::from_raw(group).unwrap(), Signal::KILL).unwrap();
     assert_eq!(files_below(&work).len(), 1, "a kill leaves it");
     case.machine.run(&["backup", "ellis"]).expect(0);
     assert_eq!(files_below(&work), Vec::<String>::new());
