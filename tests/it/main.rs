@@ -38,6 +38,7 @@ mod memory;
 mod model;
 mod mysql;
 mod mysql_faults;
+mod mysql_makes;
 mod mysql_reuse;
 mod overwriting;
 mod prune;

@@ -111,9 +111,17 @@ pub fn free_port() -> u16 {
 /// # Panics
 /// When it is not there, with the command that gets it.
 pub fn installed(name: &str) -> PathBuf {
+    in_cache(&Path::new("bin").join(name))
+}
+
+/// A file or folder that `tests/servers/install` has put into the cache, by its path there.
+///
+/// # Panics
+/// When it is not there, with the command that gets it.
+pub fn in_cache(path: &Path) -> PathBuf {
     let cache = std::env::var_os("WINDLASS_TEST_CACHE").map(PathBuf::from);
     let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache/windlass-tests")));
-    let program = cache.expect("HOME or WINDLASS_TEST_CACHE is set").join("bin").join(name);
-    assert!(program.exists(), "{} is not there: run tests/servers/install, which gets it", program.display());
-    program
+    let found = cache.expect("HOME or WINDLASS_TEST_CACHE is set").join(path);
+    assert!(found.exists(), "{} is not there: run tests/servers/install, which gets it", found.display());
+    found
 }

@@ -39,7 +39,11 @@ impl MariaDb {
 
     /// A server of the test's own, with more options.
     pub fn start(options: &[&str]) -> Self {
-        let process = Kept::start("MariaDB", &[0], &|folder, [port, _]| command(folder, port, options));
+        Self::of(Kept::start("MariaDB", &[0], &|folder, [port, _]| command(folder, port, options)))
+    }
+
+    /// A server of any make whose folder has `socket` and `pid` in it, and `certificates/` where it speaks TLS.
+    pub(super) fn of(process: Kept) -> Self {
         let folder = process.folder.clone();
         Self {
             socket: folder.join("socket"),
@@ -169,35 +173,45 @@ fn unhex(text: &str) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-/// How it is started, once its own tables are there.
-fn command(folder: &Path, port: u16, options: &[&str]) -> Command {
-    let data = folder.join("data");
+/// What every server gets whose user is root: it must be told that this is meant.
+pub(super) fn user() -> &'static [&'static str] {
+    if rustix::process::geteuid().is_root() { &["--user=root"] } else { &[] }
+}
+
+/// Where it listens and what it keeps in its folder.
+pub(super) fn places(folder: &Path, port: u16) -> Vec<String> {
+    let mut words = vec![
+        format!("--datadir={}", folder.join("data").display()),
+        format!("--socket={}", folder.join("socket").display()),
+        format!("--pid-file={}", folder.join("pid").display()),
+        format!("--tmpdir={}", folder.display()),
+        format!("--port={port}"),
+    ];
+    // What a test loses in a power cut is of no value.
+    let more = ["--bind-address=127.0.0.1", "--innodb-flush-log-at-trx-commit=0", "--sync-binlog=0", "--skip-name-resolve"];
+    words.extend(more.map(str::to_owned));
+    words
+}
+
+/// The certificates that are in its folder.
+pub(super) fn certificates(folder: &Path) -> Vec<String> {
     let certificates = folder.join("certificates");
     fs::create_dir(&certificates).unwrap();
     authority::issue(&certificates);
-    // As root it must be told that this is meant.
-    let user: &[&str] = if rustix::process::geteuid().is_root() { &["--user=root"] } else { &[] };
+    let files = [("ssl-ca", "ca.pem"), ("ssl-cert", "public.crt"), ("ssl-key", "private.key")];
+    files.map(|(option, file)| format!("--{option}={}", certificates.join(file).display())).into()
+}
+
+/// How it is started, once its own tables are there.
+fn command(folder: &Path, port: u16, options: &[&str]) -> Command {
     let mut install = Command::new("mariadb-install-db");
-    install.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]).args(user);
-    install.arg(format!("--datadir={}", data.display()));
+    install.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]).args(user());
+    install.arg(format!("--datadir={}", folder.join("data").display()));
     let installed = install.output().expect("mariadb-install-db cannot be started: install Debian's mariadb-server, as tests/run does");
     assert!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stdout));
     let mut command = Command::new("/usr/sbin/mariadbd");
-    command.arg("--no-defaults").args(user).arg(format!("--datadir={}", data.display()));
-    command.arg(format!("--socket={}", folder.join("socket").display())).arg(format!("--port={port}"));
-    command.arg(format!("--pid-file={}", folder.join("pid").display())).arg(format!("--tmpdir={}", folder.display()));
-    for (option, file) in [("ssl-ca", "ca.pem"), ("ssl-cert", "public.crt"), ("ssl-key", "private.key")] {
-        command.arg(format!("--{option}={}", certificates.join(file).display()));
-    }
-    command.args([
-        "--bind-address=127.0.0.1",
-        "--plugin-load-add=auth_ed25519",
-        "--max-allowed-packet=16M",
-        "--log-bin=log",
-        "--server-id=1",
-    ]);
-    // What a test loses in a power cut is of no value.
-    command.args(["--innodb-flush-log-at-trx-commit=0", "--sync-binlog=0", "--innodb-buffer-pool-size=256M", "--skip-name-resolve"]);
-    command.args(options);
+    command.arg("--no-defaults").args(user()).args(places(folder, port)).args(certificates(folder));
+    command.args(["--plugin-load-add=auth_ed25519", "--max-allowed-packet=16M", "--log-bin=log", "--server-id=1"]);
+    command.arg("--innodb-buffer-pool-size=256M").args(options);
     command
 }

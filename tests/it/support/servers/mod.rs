@@ -1,8 +1,10 @@
-//! Real servers, each started once per test process on loopback, with and without TLS: S3 servers of several makes, and a MariaDB.
+//! Real servers, each started once per test process on loopback, with and without TLS: S3 servers of several makes, a MariaDB, and
+//! database servers of other makes and versions.
 //!
 //! Their programs come from `tests/servers/install`, or from Debian through `tests/run`. What keeps and ends them is [`kept`].
 
 pub mod azurite;
+pub mod databases;
 pub mod kept;
 pub mod mariadb;
 mod minio;
