@@ -8,7 +8,7 @@
 //!
 //! Success is evidence. `inventory` asks the server, on a `connection` of our own, for everything that is in the databases and its
 //! definition, before and after; all of it must be among what `split` has found in the dump, and none of it may have changed. `rights` makes
-//! sure that the account sees everything, because what it does not see is missing everywhere. `outside` locks, or reports, tables that no
+//! sure that the account sees everything, because what it does not see is missing everywhere; `release` is where makes and versions differ. `outside` locks, or reports, tables that no
 //! transaction holds still. `facts` and `accounts` are what a fresh server needs besides.
 //!
 //! For putting back there are: [`Settings::client`] (the words of the client), `Login` and `OptionFile` (how it is told whom to be, as
@@ -20,12 +20,14 @@
 mod accounts;
 mod connection;
 mod facts;
+mod generated;
 mod inventory;
 mod lexer;
 mod object;
 mod option_file;
 mod outside;
 mod program;
+mod release;
 mod rights;
 mod rows;
 mod settings;

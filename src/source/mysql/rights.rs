@@ -2,6 +2,7 @@
 
 use super::connection::{Connection, is_answer};
 use super::object::quoted;
+use super::release::Release;
 use crate::source::Error;
 
 /// Rights on a database without which something of it stays unseen: rows, definitions of views, triggers, events.
@@ -26,10 +27,12 @@ struct Grant {
 
 impl Rights {
     /// Reads those of the connected account, those of its active roles among them.
-    pub(super) fn read(connection: &mut Connection, is_mariadb: bool) -> Result<Self, Error> {
+    pub(super) fn read(connection: &mut Connection, release: Release) -> Result<Self, Error> {
         const WHAT: &str = "read the rights of the account from";
         let mut sql = "SHOW GRANTS".to_owned();
-        if !is_mariadb && let Some(roles) = connection.value(WHAT, "SELECT CURRENT_ROLE()")?.filter(|roles| roles != "NONE") {
+        if release.asks_for_roles()
+            && let Some(roles) = connection.value(WHAT, "SELECT CURRENT_ROLE()")?.filter(|roles| roles != "NONE")
+        {
             sql = format!("SHOW GRANTS FOR CURRENT_USER() USING {roles}");
         }
         match connection.column(WHAT, &sql) {
@@ -43,7 +46,7 @@ impl Rights {
     ///
     /// # Errors
     /// [`Error::Refused`].
-    pub(super) fn check(&self, databases: &[String], server: &str, is_mariadb: bool) -> Result<(), Error> {
+    pub(super) fn check(&self, databases: &[String], server: &str, release: Release) -> Result<(), Error> {
         if self.all {
             return Ok(());
         }
@@ -54,8 +57,8 @@ impl Rights {
                 missing.push(format!("GRANT {} ON {}.*", lacking.join(", "), quoted(database)));
             }
         }
-        if databases.iter().any(|database| !self.sees_routines(database)) {
-            missing.push(if is_mariadb { "GRANT SELECT ON mysql.proc".to_owned() } else { "GRANT SHOW_ROUTINE ON *.*".to_owned() });
+        if databases.iter().any(|database| !self.sees_routines(database, release)) {
+            missing.push(release.grant_for_routines().to_owned());
         }
         if missing.is_empty() {
             return Ok(());
@@ -73,19 +76,28 @@ impl Rights {
         self.all || ["LOCK TABLES", "RELOAD"].iter().all(|right| self.has(right, database, "*"))
     }
 
-    fn sees_routines(&self, database: &str) -> bool {
-        self.has("SELECT", "mysql", "proc") || ["SHOW CREATE ROUTINE", "SHOW_ROUTINE"].iter().any(|right| self.has(right, database, "*"))
+    fn sees_routines(&self, database: &str, release: Release) -> bool {
+        if release.has_proc() {
+            return self.has("SELECT", "mysql", "proc") || self.has("SHOW CREATE ROUTINE", database, "*");
+        }
+        // Of a database alone they are not enough for the bodies.
+        let everywhere = |grant: &&Grant| grant.database == "*" && grant.table == "*";
+        self.grants.iter().filter(everywhere).any(|grant| ["SELECT", "SHOW_ROUTINE"].iter().any(|right| grant.gives(right)))
     }
 
     fn has(&self, right: &str, database: &str, table: &str) -> bool {
         self.grants.iter().any(|grant| {
             let covers = (grant.database == "*" || is_like(database, &grant.database)) && (grant.table == "*" || grant.table == table);
-            covers && grant.rights.iter().any(|given| given == right || given == "ALL PRIVILEGES")
+            covers && grant.gives(right)
         })
     }
 }
 
 impl Grant {
+    fn gives(&self, right: &str) -> bool {
+        self.rights.iter().any(|given| given == right || given == "ALL PRIVILEGES")
+    }
+
     /// Reads `GRANT a, b ON c TO d`; `None` for roles, for columns, and for rights on routines.
     fn read(line: &str) -> Option<Self> {
         let rest = line.strip_prefix("GRANT ")?;
@@ -157,7 +169,11 @@ mod tests {
     }
 
     fn missing(lines: &[&str], database: &str) -> String {
-        let checked = rights(lines).check(&[database.to_owned()], "the server", true);
+        missing_of(lines, database, "10.11.19-MariaDB")
+    }
+
+    fn missing_of(lines: &[&str], database: &str, version: &str) -> String {
+        let checked = rights(lines).check(&[database.to_owned()], "the server", Release::of(version));
         checked.map_or_else(|error| error.to_string(), |()| String::new())
     }
 
@@ -180,6 +196,17 @@ mod tests {
         assert!(missing(&all[1..], "el`lis").contains("GRANT SELECT, SHOW VIEW, TRIGGER, EVENT ON `el``lis`.*"));
         assert!(missing(&["GRANT SELECT ON *.* TO r", "GRANT TRIGGER, EVENT ON `x`.* TO r"], "x").contains("GRANT SHOW VIEW ON `x`.*"));
         assert_eq!(missing(&["GRANT ALL PRIVILEGES ON *.* TO `root`@`localhost` WITH GRANT OPTION"], "x"), "");
+    }
+
+    #[test]
+    fn routines_are_seen_by_other_rights_on_other_releases() {
+        let base = "GRANT SELECT, SHOW VIEW, EVENT, TRIGGER ON `x`.* TO `u`@`%`";
+        let proc = "GRANT SELECT ON `mysql`.* TO `u`@`%`";
+        assert_eq!(missing_of(&[base, proc], "x", "5.7.22-log"), "");
+        assert!(missing_of(&[base, proc], "x", "8.0.31").contains("GRANT SHOW_ROUTINE ON *.*"));
+        assert_eq!(missing_of(&[base, "GRANT SHOW_ROUTINE ON *.* TO `u`@`%`"], "x", "8.0.31"), "");
+        assert!(missing_of(&[base, proc], "x", "8.0.15").contains("GRANT SELECT ON *.*"));
+        assert_eq!(missing_of(&[base, "GRANT SHOW CREATE ROUTINE ON `x`.* TO `u`@`%`"], "x", "11.4.5-MariaDB"), "");
     }
 
     #[test]

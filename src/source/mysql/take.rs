@@ -10,6 +10,7 @@ use super::object::quoted;
 use super::option_file::{Login, OptionFile};
 use super::outside::Outside;
 use super::program::{Program, environment, statement_limit};
+use super::release::Release;
 use super::rights::Rights;
 use super::settings::{DATABASES_MAX, Settings};
 use super::split::{Seen, Sink, Splitter};
@@ -69,8 +70,9 @@ pub fn take<S: Sink>(settings: &Settings, folder: &Path, work: &Path, stop: &Sto
     let mut connection = Connection::open(&login, stop)?;
     check_databases(&mut connection, settings, &login)?;
     let about = About::read(&mut connection)?;
-    let rights = Rights::read(&mut connection, about.is_mariadb)?;
-    rights.check(&settings.databases, &login.told(), about.is_mariadb)?;
+    let release = Release::of(&about.version);
+    let rights = Rights::read(&mut connection, release)?;
+    rights.check(&settings.databases, &login.told(), release)?;
     let mut outside = Outside::find(&mut connection, settings, &rights, &login, stop)?;
     let before = Inventory::read(&mut connection, &settings.databases, work)?;
 
@@ -80,7 +82,9 @@ pub fn take<S: Sink>(settings: &Settings, folder: &Path, work: &Path, stop: &Sto
     if outside.has_history && program.knows_history() {
         words.insert(program.words.len() + 1, "--dump-history".into());
     }
-    let (seen, found, ended) = dump(&words, settings, statement_limit(about.packet_limit), work, stop, sink)?;
+    let splitter = Splitter::new(&settings.databases, sink, statement_limit(about.packet_limit), work);
+    let splitter = splitter.with_defaults(program.is_mariadb && !about.is_mariadb);
+    let (seen, found, ended) = dump(&words, splitter, stop)?;
     drop(option_file);
 
     match Inventory::read(&mut connection, &settings.databases, work) {
@@ -102,16 +106,8 @@ pub fn take<S: Sink>(settings: &Settings, folder: &Path, work: &Path, stop: &Sto
 }
 
 /// Runs the program to its end, its output through the splitter.
-fn dump<S: Sink>(
-    words: &[String],
-    settings: &Settings,
-    limit: u64,
-    work: &Path,
-    stop: &Stop,
-    sink: &mut S,
-) -> Result<(Seen, Sorter, Ended), S::Error> {
+fn dump<S: Sink>(words: &[String], mut splitter: Splitter<'_, S>, stop: &Stop) -> Result<(Seen, Sorter, Ended), S::Error> {
     let mut child = Child::start(words, &environment(), false, SILENCE, stop).map_err(Error::from)?;
-    let mut splitter = Splitter::new(&settings.databases, sink, limit, work);
     let mut buffer = vec![0; READ];
     loop {
         match child.read(&mut buffer).map_err(Error::from)? {

@@ -10,7 +10,7 @@ CREATE TABLE kinds (
   fixed CHAR(20), bytes BINARY(16), var VARBINARY(300), blob_ LONGBLOB, text_ LONGTEXT,
   latin VARCHAR(100) CHARACTER SET latin1, utf VARCHAR(100) CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci,
   document JSON, place POINT, shape GEOMETRY,
-  doubled BIGINT GENERATED ALWAYS AS (tiny * 2) VIRTUAL, kept VARCHAR(50) GENERATED ALWAYS AS (CONCAT(fixed, '!')) STORED
+  doubled BIGINT GENERATED ALWAYS AS (tiny * 2) VIRTUAL, kept VARCHAR(50) GENERATED ALWAYS AS (CONCAT(latin, '!')) STORED
 ) COMMENT = 'it''s "quoted" `so` -- Current Database: `x` ; \\ end';
 INSERT INTO kinds (tiny, big, exact, rough, single, flags, one, choice, many, day, moment, stamp, hour, year_, fixed, bytes, var, blob_, text_, latin, utf, document, place, shape) VALUES
   (1, 18446744073709551615, 12345678901234567890.123456789012345678901234567890, 1.7976931348623157e308, 0.1, b'10000000000000001', b'1', 'it''s', 'x,z',

@@ -12,6 +12,7 @@ use std::path::Path;
 
 use self::rows::Insert;
 use crate::source::Error;
+use crate::source::mysql::generated::Generated;
 use crate::source::mysql::inventory::SORT_BUDGET;
 use crate::source::mysql::lexer::{Kind, LOOKAHEAD, Lexer, Part};
 use crate::source::mysql::object::{Object, ObjectKind, quoted};
@@ -94,6 +95,8 @@ pub(super) struct Splitter<'a, S> {
     /// Where statements with rows end.
     rows: Rows,
     insert: Insert,
+    /// Rewrites values of generated columns, where the dump program writes what the server does not take.
+    generated: Option<Generated>,
     /// Whether the end of the line is written already that the program writes after a statement.
     has_ended_line: bool,
     work: &'a Path,
@@ -131,9 +134,15 @@ impl<'a, S: Sink> Splitter<'a, S> {
             twice: None,
             rows: Rows::new(limit),
             insert: Insert::default(),
+            generated: None,
             has_ended_line: false,
             work,
         }
+    }
+
+    /// Values of generated columns become `DEFAULT`, where this `is_needed`.
+    pub(super) fn with_defaults(self, is_needed: bool) -> Self {
+        Self { generated: is_needed.then(Generated::default), ..self }
     }
 
     /// Takes more bytes.
@@ -271,6 +280,9 @@ impl<'a, S: Sink> Splitter<'a, S> {
             self.go_on(bytes)?;
         }
         if ends {
+            if let Some(generated) = &mut self.generated {
+                generated.end();
+            }
             match self.writing.take() {
                 Some(Writing::Unwrapped(unwrapping)) => {
                     let end = unwrapping.end(self.lexer.delimiter());
@@ -326,6 +338,9 @@ impl<'a, S: Sink> Splitter<'a, S> {
                 };
                 let object = Object { database: u16::try_from(database).expect("databases are few"), kind, name };
                 self.found.push(&object.key()).map_err(Error::from)?;
+                if kind == ObjectKind::Table {
+                    self.begin_table(head);
+                }
                 if kind == ObjectKind::View && self.twice.is_some() {
                     self.flush_waiting()?;
                     let mut unchecked = Unchecked::default();
@@ -366,7 +381,19 @@ impl<'a, S: Sink> Splitter<'a, S> {
                 self.keep(bytes)
             }
             Some(Writing::Not) => Ok(()),
-            _ => self.emit(bytes),
+            _ => {
+                if let Some(generated) = &mut self.generated {
+                    generated.define(bytes, !self.lexer.mode.no_backslash_escapes);
+                }
+                self.emit(bytes)
+            }
+        }
+    }
+
+    fn begin_table(&mut self, head: &[u8]) {
+        if let Some(generated) = &mut self.generated {
+            generated.begin();
+            generated.define(head, !self.lexer.mode.no_backslash_escapes);
         }
     }
 

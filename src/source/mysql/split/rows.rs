@@ -23,7 +23,10 @@ impl<S: Sink> Splitter<'_, S> {
     pub(super) fn insert(&mut self, part: Part, bytes: &[u8]) -> Result<(), S::Error> {
         self.seen.is_complete = false;
         let mut insert = std::mem::take(&mut self.insert);
-        insert.text.extend_from_slice(bytes);
+        match &mut self.generated {
+            Some(generated) => generated.rows(bytes, !self.lexer.mode.no_backslash_escapes, &mut insert.text),
+            None => insert.text.extend_from_slice(bytes),
+        }
         if insert.prefix.is_none() && !insert.is_long {
             match first_row(&insert.text) {
                 Some(at) => insert.prefix = Some(insert.text.drain(..at).collect()),
@@ -50,6 +53,9 @@ impl<S: Sink> Splitter<'_, S> {
         if !part.ends {
             self.insert = insert;
             return Ok(());
+        }
+        if let Some(generated) = &mut self.generated {
+            generated.end();
         }
         // The buffer is used again; what is left in it is the delimiter.
         insert.text.clear();

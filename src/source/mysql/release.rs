@@ -1,0 +1,61 @@
+//! What servers of a release have, where makes and versions differ in what is asked of them.
+
+/// A make and version of server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Release {
+    is_mariadb: bool,
+    /// The three numbers of the version; those that it does not tell are 0.
+    numbers: [u32; 3],
+}
+
+impl Release {
+    /// From what the server calls its version: `10.11.19-MariaDB-log`, `8.0.31`.
+    pub(super) fn of(version: &str) -> Self {
+        let mut numbers = [0; 3];
+        for (number, text) in numbers.iter_mut().zip(version.split(|c: char| !c.is_ascii_digit())) {
+            *number = text.parse().unwrap_or(0);
+        }
+        Self { is_mariadb: version.to_lowercase().contains("mariadb"), numbers }
+    }
+
+    /// Whether the rights of active roles are told only when they are asked for: MySQL has roles since 8.0.
+    pub(super) fn asks_for_roles(self) -> bool {
+        !self.is_mariadb && self.numbers >= [8, 0, 0]
+    }
+
+    /// Whether whoever may read the table `mysql.proc` sees routines; MySQL has no such table since 8.0.
+    pub(super) fn has_proc(self) -> bool {
+        self.is_mariadb || self.numbers < [8, 0, 0]
+    }
+
+    /// The statement that lets an account see all routines, but for its `TO`.
+    pub(super) fn grant_for_routines(self) -> &'static str {
+        if self.has_proc() {
+            "GRANT SELECT ON mysql.proc"
+        } else if self.numbers >= [8, 0, 20] {
+            "GRANT SHOW_ROUTINE ON *.*"
+        } else {
+            "GRANT SELECT ON *.*"
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_release_has_its_own_right_to_see_routines() {
+        for (version, grant, roles) in [
+            ("10.11.19-MariaDB-0+deb12u1-log", "GRANT SELECT ON mysql.proc", false),
+            ("11.4.5-MariaDB-log", "GRANT SELECT ON mysql.proc", false),
+            ("5.7.22-log", "GRANT SELECT ON mysql.proc", false),
+            ("8.0.15", "GRANT SELECT ON *.*", true),
+            ("8.0.31-0ubuntu0.22.04.1", "GRANT SHOW_ROUTINE ON *.*", true),
+            ("9.1.0-commercial", "GRANT SHOW_ROUTINE ON *.*", true),
+        ] {
+            let release = Release::of(version);
+            assert_eq!((release.grant_for_routines(), release.asks_for_roles()), (grant, roles), "{version}");
+        }
+    }
+}
