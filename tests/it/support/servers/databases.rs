@@ -51,6 +51,11 @@ impl Make {
         matches!(self, Self::Mysql80 | Self::Mariadb114)
     }
 
+    /// The statement that an account without the right to see routines is told.
+    pub fn right_to_see_routines(self) -> &'static str {
+        if self == Self::Mysql80 { "GRANT SHOW_ROUTINE ON *.*" } else { "GRANT SELECT ON mysql.proc" }
+    }
+
     /// Its own dump program; the packages of MySQL have none.
     pub fn dump(self) -> Option<PathBuf> {
         match self {

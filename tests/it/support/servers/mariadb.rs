@@ -134,8 +134,7 @@ impl MariaDb {
                 let created = if kind == "TRIGGER" { created.rsplit_once('\t').unwrap().0.to_owned() } else { created };
                 all.push(format!("{kind} {created}"));
                 if kind == "TABLE" {
-                    let sum = ask(&format!("CHECKSUM TABLE {} EXTENDED", quoted(&name)));
-                    all.push(format!("checksum of {name}: {}", sum.rsplit_once('\t').unwrap().1));
+                    all.push(format!("rows of {name}: {}", self.rows(database, &name)));
                 }
                 if kind == "SEQUENCE" {
                     all.push(format!("next of {name}: {}", ask(&format!("SELECT next_not_cached_value FROM {}", quoted(&name)))));
@@ -143,6 +142,25 @@ impl MariaDb {
             }
         }
         all
+    }
+
+    /// What stands for the rows of a table: the checksum that the server makes of them, and of MySQL, whose checksum of JSON and geometry is
+    /// another one each time, the rows themselves in order.
+    fn rows(&self, database: &str, table: &str) -> String {
+        let quoted = |name: &str| format!("`{}`", name.replace('`', "``"));
+        if self.ask(None, "SELECT VERSION()").contains("MariaDB") {
+            let sum = self.ask(Some(database), &format!("CHECKSUM TABLE {} EXTENDED", quoted(table)));
+            return sum.rsplit_once('\t').unwrap().1.to_owned();
+        }
+        let of_table =
+            format!("table_schema = DATABASE() AND HEX(table_name) = HEX('{}')", table.replace('\\', "\\\\").replace('\'', "''"));
+        let columns = format!("SELECT HEX(column_name) FROM information_schema.COLUMNS WHERE {of_table} ORDER BY ordinal_position");
+        let columns = self.ask(Some(database), &columns);
+        let columns: Vec<String> = columns.lines().map(|name| format!("HEX(CONCAT({}))", quoted(&unhex(name)))).collect();
+        let rows = self.ask(Some(database), &format!("SELECT {} FROM {}", columns.join(", "), quoted(table)));
+        let mut rows: Vec<&str> = rows.lines().collect();
+        rows.sort_unstable();
+        rows.join("\n")
     }
 
     /// Kills the server as a power cut would.
