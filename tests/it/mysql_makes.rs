@@ -1,16 +1,21 @@
 //! MySQL sources on servers of other makes and versions than Debian's: what is taken comes back exactly on a server of the same make.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::program::{Machine, text};
+use crate::support::program::{Machine, text, until};
 use crate::support::servers::databases::Make;
 use crate::support::servers::mariadb::MariaDb;
 
 /// Everything that can be in a database of such a server.
 const EVERYTHING: &str = include_str!("support/everything_of_makes.sql");
+
+/// What MySQL's own dump program writes, which no package brings: written after dumps that it made, with the GTIDs that it adds unless it is told
+/// not to.
+const BY_MYSQLDUMP: &[u8] = include_bytes!("support/dumps/mysql-8.0.sql");
 
 fn machine(configuration: &str) -> Machine {
     let machine = Machine::new().configured(configuration);
@@ -41,6 +46,14 @@ fn loaded(machine: &Machine, server: &MariaDb, base: &str) -> String {
     name
 }
 
+/// Two databases are the same, and hold something.
+fn same(server: &MariaDb, copy: &str, base: &str) {
+    let (of_copy, of_base) = (server.everything(copy), server.everything(base));
+    assert!(of_base.len() > 8, "the fixture holds something");
+    let differ: Vec<_> = of_copy.iter().zip(&of_base).filter(|(copy, base)| copy != base).collect();
+    assert!(differ.is_empty() && of_copy.len() == of_base.len(), "{} and {}: {differ:#?}", of_copy.len(), of_base.len());
+}
+
 /// A dump of everything is loaded by the plain client, and nothing differs; a second dump of the same is stored once.
 fn comes_back(make: Make, dump: Option<&Path>) {
     let server = make.running();
@@ -52,10 +65,7 @@ fn comes_back(make: Make, dump: Option<&Path>) {
     assert_eq!(facts["flavour"], make.flavour());
     assert!(text(&facts["version"]).starts_with(make.version()), "{facts:#}");
     let copy = loaded(&machine, server, &base);
-    let (of_copy, of_base) = (server.everything(&copy), server.everything(&base));
-    assert!(of_base.len() > 30, "the fixture holds something");
-    let differ: Vec<_> = of_copy.iter().zip(&of_base).filter(|(copy, base)| copy != base).collect();
-    assert!(differ.is_empty() && of_copy.len() == of_base.len(), "{} and {}: {differ:#?}", of_copy.len(), of_base.len());
+    same(server, &copy, &base);
     let second = machine.json(&["backup", "ellis"], 0);
     let row = &second["snapshots"][0];
     assert!(row["added_bytes"].as_u64().unwrap() * 50 < row["bytes"].as_u64().unwrap(), "{second:#}");
@@ -117,7 +127,7 @@ fn least_rights(make: Make, routines: &str) {
     let machine = machine.configured(&configuration);
     machine.run(&["backup", "ellis"]).expect(0);
     let copy = loaded(&machine, server, &base);
-    assert_eq!(server.everything(&copy), server.everything(&base));
+    same(server, &copy, &base);
     server.sql(&format!("REVOKE {routines} FROM {account}@'%'"));
     let run = machine.run(&["snapshot", "ellis"]);
     assert!(run.expect(1).stderr.contains(make.right_to_see_routines()), "{run:#?}");
@@ -150,7 +160,8 @@ fn a_password_of_mysql_8_goes_over_no_plain_connection_and_the_error_says_what_t
     let base = server.database();
     let account = server.account("BY SECRET", &format!("GRANT ALL ON {base}.* TO ACCOUNT;"));
     let machine = machine("");
-    let machine = machine.configured(&server.over_tcp("ellis", &[&base], &account, machine.temp.path()));
+    let plain = server.over_tcp("ellis", &[&base], &account, machine.temp.path());
+    let machine = machine.configured(&plain);
     let run = machine.run(&["snapshot", "ellis"]);
     assert!(run.expect(1).stderr.contains("give `ca_file` or `socket`"), "{run:#?}");
 }
@@ -189,4 +200,53 @@ fn accounts_of_mysql_5_7_are_told_with_their_hashes_only_when_asked_for() {
 fn accounts_of_other_mariadbs_are_told_with_their_hashes_only_when_asked_for() {
     accounts(Make::Mariadb114, "authentication_string");
     accounts(Make::Mariadb102, "password");
+}
+
+#[test]
+fn the_size_that_mysql_8_has_kept_since_yesterday_is_not_taken_for_todays() {
+    let server = Make::Mysql80.running();
+    let base = server.database();
+    server.load(Some(&base), b"CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, pad TEXT); INSERT INTO t (pad) VALUES ('x');");
+    let machine = machine(&server.configuration("ellis", &[&base]));
+    // The server keeps what it answers for a day.
+    let size = format!("SELECT data_length FROM information_schema.TABLES WHERE table_schema = '{base}'");
+    server.ask(None, &size);
+    server.load(Some(&base), "INSERT INTO t (pad) SELECT REPEAT('x', 2000) FROM t;".repeat(12).as_bytes());
+    until("the server knows its new size", || {
+        let now = server.ask(None, &format!("SET information_schema_stats_expiry = 0; {size}"));
+        now.parse::<u64>().unwrap() > 4 << 20
+    });
+    assert!(server.ask(None, &size).parse::<u64>().unwrap() < 1 << 20, "it keeps no old size, so this proves nothing");
+    machine.run(&["snapshot", "ellis"]).expect(0);
+    assert!(facts(&machine)["data_bytes"].as_u64().unwrap() > 4 << 20, "{:#}", facts(&machine));
+}
+
+#[test]
+fn what_mysqls_own_dump_program_writes_is_understood() {
+    let server = Make::Mysql80.running();
+    let at = |text: &[u8]| BY_MYSQLDUMP.windows(text.len()).position(|window| window == text).unwrap();
+    let dump = [&BY_MYSQLDUMP[..at(b"SET @MYSQLDUMP_TEMP")], &BY_MYSQLDUMP[at(b"--\n-- Current Database")..]].concat();
+    let dump =
+        String::from_utf8_lossy(&dump).replace("SET @@SESSION.SQL_LOG_BIN = @MYSQLDUMP_TEMP_LOG_BIN;\n", "").replace('\u{fffd}', "x");
+    // It makes its database itself.
+    server.load(None, dump.as_bytes());
+    let machine = machine("");
+    let (program, answer) = (machine.path("mysqldump"), machine.path("answer.sql"));
+    fs::write(&answer, dump).unwrap();
+    let script = format!(
+        "#!/bin/bash\nset -e\ncase \"$*\" in\n--version) echo 'mysqldump  Ver 8.0.31 for Linux on x86_64 (MySQL Community Server - GPL)' ;;\n\
+         *--set-gtid-purged=OFF*--column-statistics=0*) cat {} ;;\n*) exit 7 ;;\nesac\n",
+        answer.display()
+    );
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
+    let machine = machine.configured(&with_dump(&server.configuration("ellis", &["ellis"]), Some(&program)));
+    machine.run(&["backup", "ellis"]).expect(0);
+    let copy = loaded(&machine, server, "ellis");
+    same(server, &copy, "ellis");
+    assert!(text(&facts(&machine)["dump"]).starts_with("mysqldump  Ver 8.0.31"));
+    // Were its routine left out, the snapshot would be refused: it is told from what the server lists.
+    server.load(Some("ellis"), b"CREATE PROCEDURE not_in_the_dump() SELECT 1");
+    let run = machine.run(&["snapshot", "ellis"]);
+    assert!(run.expect(1).stderr.contains("procedure `ellis`.`not_in_the_dump`"), "{run:#?}");
 }

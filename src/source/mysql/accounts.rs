@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::connection::{Connection, is_answer, literal};
+use super::connection::{Connection, is_answer, is_denied, literal};
+use super::release::Release;
 use crate::source::Error;
 
 /// Most accounts that are told: an application has a handful.
@@ -16,7 +17,8 @@ const LEFT_OUT: &str = "'(left out)'";
 pub struct Account {
     /// `'user'@'host'`, or the name of a role.
     pub name: String,
-    /// Its grants as statements; without password hashes unless they were asked for.
+    /// Its grants as statements; without password hashes unless they were asked for. Of MySQL the statement that makes the account, in which the
+    /// hash stands there, comes before them when hashes were asked for.
     pub grants: Vec<String>,
 }
 
@@ -34,17 +36,28 @@ pub(super) fn read(connection: &mut Connection, databases: &[String], with_hashe
         parts.push(format!("SELECT user, host FROM mysql.procs_priv WHERE db = {name}"));
     }
     let sql = format!("{} ORDER BY 1, 2 LIMIT {ACCOUNTS_MAX}", parts.join(" UNION "));
+    let release = Release::of(&connection.value(WHAT, "SELECT VERSION()")?.unwrap_or_default());
+    if with_hashes && release.has_hashes_as_hex() {
+        connection.run(WHAT, "SET SESSION print_identified_with_as_hex = ON")?;
+    }
     let mut accounts = Vec::new();
     for row in connection.rows(WHAT, &sql)? {
         let [Some(user), Some(host)] = &row[..] else { continue };
         // Of roles the host is empty.
         let name = if host.is_empty() { literal(user) } else { format!("{}@{}", literal(user), literal(host)) };
+        let mut made = Vec::new();
+        if with_hashes && release.has_hashes_apart() {
+            match connection.column(WHAT, &format!("SHOW CREATE USER {name}")) {
+                Err(error) if is_answer(&error) && !is_denied(&error) => continue,
+                statement => made = statement?,
+            }
+        }
         let grants = match connection.column(WHAT, &format!("SHOW GRANTS FOR {name}")) {
             // Rights may be left of an account that is gone.
             Err(error) if is_answer(&error) => continue,
             grants => grants?,
         };
-        let grants = if with_hashes { grants } else { grants.iter().map(|grant| without_hash(grant)).collect() };
+        let grants = if with_hashes { [made, grants].concat() } else { grants.iter().map(|grant| without_hash(grant)).collect() };
         accounts.push(Account { name, grants });
     }
     Ok(accounts)

@@ -22,8 +22,10 @@ const STATEMENT_TIME: Duration = Duration::from_secs(30 * 60);
 const TICK: Duration = Duration::from_millis(50);
 
 /// How the session is set up: texts are read and written in one way whatever the server's defaults are; a definition that somebody is
-/// changing is waited for a minute; and the session is not ended for being idle while a long dump runs beside it.
-const SET_UP: &str = "SET SESSION sql_mode = '', lock_wait_timeout = 60, wait_timeout = 604800";
+/// changing is waited for a minute; the session is not ended for being idle while a long dump runs beside it; and MySQL 8 answers with sizes of
+/// today, where it would keep those of its first answer for a day (MariaDB leaves numbers from 50700 to 99999 to MySQL).
+const SET_UP: &str =
+    "SET SESSION sql_mode = '', lock_wait_timeout = 60, wait_timeout = 604800 /*!80003 , information_schema_stats_expiry = 0 */";
 
 /// Codes of the server's errors.
 const NO_SUCH: [u16; 4] = [1146, 1305, 1360, 1539];

@@ -28,6 +28,16 @@ impl Release {
         self.is_mariadb || self.numbers < [8, 0, 0]
     }
 
+    /// Whether the password's hash is no part of the grants, but of the statement that makes the account: MySQL since 5.7.
+    pub(super) fn has_hashes_apart(self) -> bool {
+        !self.is_mariadb && self.numbers >= [5, 7, 0]
+    }
+
+    /// Whether a hash with bytes that are no text is written in hexadecimal when that is asked for.
+    pub(super) fn has_hashes_as_hex(self) -> bool {
+        !self.is_mariadb && self.numbers >= [8, 0, 17]
+    }
+
     /// The statement that lets an account see all routines, but for its `TO`.
     pub(super) fn grant_for_routines(self) -> &'static str {
         if self.has_proc() {
