@@ -50,7 +50,7 @@ CREATE TABLE `customers` (
   `hidden` int DEFAULT '7' /*!80023 INVISIBLE */,
   PRIMARY KEY (`id`),
   KEY `by_year` ((year(`seen`))),
-  CONSTRAINT `positive` CHECK ((`id` > 0))
+  CONSTRAINT `named` CHECK ((char_length(`name`) > 0))
 ) ENGINE=InnoDB AUTO_INCREMENT=3 DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_0900_ai_ci;
 /*!40101 SET character_set_client = @saved_cs_client */;
 
