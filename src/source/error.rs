@@ -84,6 +84,24 @@ pub enum Error {
         /// What is missing or wrong.
         why: String,
     },
+    /// A dump holds no such table.
+    #[error("the dump of `{database}` holds no table `{table}`; nothing was changed")]
+    NoTable {
+        /// The table that was asked for.
+        table: String,
+        /// The database.
+        database: String,
+    },
+    /// A statement of a dump could not be loaded. What came before it is loaded.
+    #[error("the dump cannot be loaded: at line {line}, {head}: {why}")]
+    Load {
+        /// The line of the dump that the statement begins in, from 1.
+        line: u64,
+        /// The statement's beginning, without rows and with its quotes.
+        head: String,
+        /// What the client, the server or Windlass says against it.
+        why: String,
+    },
     /// Definitions changed while a dump was made, so that it is of no one instant.
     #[error("{what} while the dump was made, so it is of no one instant: let the change come to its end and try again")]
     Moved {

@@ -32,6 +32,10 @@ const END_MAX: Duration = Duration::from_secs(60);
 /// How long a process group that is told to end may take before it is killed.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// What the pipe to a program's standard input holds where the system allows it: an ordinary user's largest. The more it holds, the fewer
+/// times the two wait for each other.
+const PIPE_SIZE: usize = 1 << 20;
+
 /// A running program.
 #[derive(Debug)]
 pub struct Child {
@@ -85,12 +89,35 @@ impl Child {
     /// # Panics
     /// When there are no words.
     pub fn start(words: &[String], variables: &[(&str, String)], input: bool, silence: Duration, stop: &Stop) -> Result<Self, Error> {
+        let input = if input { Stdio::piped() } else { Stdio::null() };
+        Self::spawn(words, variables, (input, Stdio::piped()), silence, stop)
+    }
+
+    /// Starts a program that is only written to: what it writes to its standard output goes nowhere, so that it cannot wait for a reader.
+    /// `silence` is how long [`Child::write`] waits until it takes the next byte.
+    ///
+    /// # Errors
+    /// As [`Child::start`].
+    ///
+    /// # Panics
+    /// When there are no words.
+    pub fn feed(words: &[String], variables: &[(&str, String)], silence: Duration, stop: &Stop) -> Result<Self, Error> {
+        Self::spawn(words, variables, (Stdio::piped(), Stdio::null()), silence, stop)
+    }
+
+    fn spawn(
+        words: &[String],
+        variables: &[(&str, String)],
+        (input, output): (Stdio, Stdio),
+        silence: Duration,
+        stop: &Stop,
+    ) -> Result<Self, Error> {
         let (name, arguments) = words.split_first().expect("a program has a name");
         #[expect(clippy::disallowed_methods, reason = "this is where child processes start")]
         let mut command = Command::new(name);
         command.args(arguments).env_clear().process_group(0);
         command.envs(variables.iter().map(|(name, value)| (name, value)));
-        command.stdin(if input { Stdio::piped() } else { Stdio::null() }).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(input).stdout(output).stderr(Stdio::piped());
         let mut process = command.spawn().map_err(|cause| Error::Program { what: "start", program: name.clone(), cause })?;
         let over = Arc::new(AtomicBool::new(false));
         let (stderr, flag) = (process.stderr.take(), Arc::clone(&over));
@@ -107,6 +134,12 @@ impl Child {
             silence,
         };
         child.said = Some(said.map_err(|cause| child.failed("listen to", cause))?);
+        if let Some(stdin) = &child.stdin {
+            // Our end alone: the program's own end of the pipe waits as ever.
+            rustix::io::ioctl_fionbio(stdin, true).map_err(|cause| child.failed("prepare to write to", cause.into()))?;
+            // A user who has many pipes gets no larger ones; this one does as it is.
+            let _ = rustix::pipe::fcntl_setpipe_size(stdin, PIPE_SIZE);
+        }
         Ok(child)
     }
 
@@ -153,20 +186,20 @@ impl Child {
         while !bytes.is_empty() {
             self.stop.check()?;
             let Some(stdin) = &mut self.stdin else { return Ok(false) };
-            if !is_ready(&*stdin, PollFlags::OUT).map_err(|cause| self.failed("write to", cause))? {
-                waited += TICK;
-                if waited >= self.silence {
-                    let why = format!("it has taken nothing for {} seconds", waited.as_secs());
-                    return Err(self.failed("write to", io::Error::new(io::ErrorKind::TimedOut, why)));
-                }
-                continue;
-            }
-            // A pipe that is ready takes this much at once, so that the write does not block.
-            let piece = &bytes[..bytes.len().min(PIPE_PIECE)];
-            match self.stdin.as_mut().map_or(Ok(0), |stdin| stdin.write(piece)) {
+            match stdin.write(bytes) {
                 Ok(written) => {
                     bytes = &bytes[written..];
                     waited = Duration::ZERO;
+                }
+                Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => {
+                    if is_ready(&*stdin, PollFlags::OUT).map_err(|cause| self.failed("write to", cause))? {
+                        continue;
+                    }
+                    waited += TICK;
+                    if waited >= self.silence {
+                        let why = format!("it has taken nothing for {} seconds", waited.as_secs());
+                        return Err(self.failed("write to", io::Error::new(io::ErrorKind::TimedOut, why)));
+                    }
                 }
                 Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
                 Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => return Ok(false),
@@ -185,7 +218,15 @@ impl Child {
     ///
     /// # Errors
     /// [`Error::Stopped`]; [`Error::Program`] when it does not end.
-    pub fn finish(mut self) -> Result<Ended, Error> {
+    pub fn finish(self) -> Result<Ended, Error> {
+        self.finish_within(END_MAX)
+    }
+
+    /// Ends its standard input and waits for its end, for a program that has work to do until then.
+    ///
+    /// # Errors
+    /// As [`Child::finish`].
+    pub fn finish_within(mut self, time: Duration) -> Result<Ended, Error> {
         self.stdin = None;
         self.stdout = None;
         let mut waited = Duration::ZERO;
@@ -193,7 +234,7 @@ impl Child {
             self.stop.check()?;
             match self.process.try_wait() {
                 Ok(Some(status)) => break status,
-                Ok(None) if waited >= END_MAX => {
+                Ok(None) if waited >= time => {
                     return Err(self.failed("wait for", io::Error::new(io::ErrorKind::TimedOut, "it does not end")));
                 }
                 Ok(None) => {}
@@ -218,9 +259,6 @@ impl Child {
         Error::Program { what, program: self.name.clone(), cause }
     }
 }
-
-/// What is written to a pipe at once: Linux says that a pipe is ready when a page is free.
-const PIPE_PIECE: usize = 4096;
 
 impl Drop for Child {
     fn drop(&mut self) {

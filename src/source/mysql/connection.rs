@@ -112,6 +112,11 @@ impl Connection {
         Ok(self.column(what, sql)?.into_iter().next())
     }
 
+    /// That the server's answers do not fit together, or leave out what is needed.
+    pub(super) fn contradiction(&self, what: &'static str, hint: String, why: String) -> Error {
+        Error::Server { what, server: self.server.clone(), hint, cause: Box::new(sqlx::Error::Protocol(why)) }
+    }
+
     fn failed(&self, what: &'static str, cause: sqlx::Error) -> Error {
         let hint = match code(&cause) {
             Some(code) if DENIED.contains(&code) => ": the account has no right to it",

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::accounts::{self, Account};
 use super::connection::{Connection, Value, is_answer, is_denied, literal};
+use super::definers;
 use super::settings::Settings;
 use super::split::Seen;
 use crate::source::Error;
@@ -46,6 +47,9 @@ pub struct Facts {
     pub databases: Vec<DatabaseFacts>,
     /// Accounts with rights on them, and their grants; `None` when they cannot be read.
     pub accounts: Option<Vec<Account>>,
+    /// Definers of their views, routines, triggers and events, as `user@host` or a role's name, sorted; at most 1,000. Older facts have none.
+    #[serde(default)]
+    pub definers: Vec<String>,
 }
 
 /// A place in a binary log.
@@ -146,6 +150,7 @@ impl About {
             data_bytes: data_bytes(connection, &settings.databases)?,
             databases,
             accounts,
+            definers: definers::read(connection, &settings.databases)?,
         })
     }
 }
@@ -196,6 +201,6 @@ fn database(connection: &mut Connection, name: &str, left: &mut usize) -> Result
 }
 
 /// A whole number as the server writes it; sums come with a fraction of nothing from some.
-fn number(text: &str) -> u64 {
+pub(super) fn number(text: &str) -> u64 {
     text.split('.').next().and_then(|whole| whole.parse().ok()).unwrap_or(0)
 }

@@ -111,13 +111,13 @@ impl Inventory {
 
 /// The first of many things, for an error.
 #[derive(Default)]
-struct Named {
+pub(super) struct Named {
     names: Vec<String>,
     more: u64,
 }
 
 impl Named {
-    fn add(&mut self, key: &[u8], databases: &[String]) {
+    pub(super) fn add(&mut self, key: &[u8], databases: &[String]) {
         if self.names.len() < NAMED {
             self.names.push(Object::of_key(key).told(databases));
         } else {
@@ -125,7 +125,7 @@ impl Named {
         }
     }
 
-    fn text(self) -> Option<String> {
+    pub(super) fn text(self) -> Option<String> {
         let names = self.names.join(", ");
         match self.more {
             _ if names.is_empty() => None,
@@ -158,7 +158,7 @@ impl Entries {
 }
 
 /// All that is in the databases, in order.
-fn list(connection: &mut Connection, databases: &[String], work: &Path) -> Result<Sorted, Error> {
+pub(super) fn list(connection: &mut Connection, databases: &[String], work: &Path) -> Result<Sorted, Error> {
     let mut sorter = Sorter::new(work, SORT_BUDGET);
     for (at, database) in databases.iter().enumerate() {
         let schema = literal(database);

@@ -77,7 +77,9 @@ pub(super) struct Lexer {
     state: State,
     delimiter: Vec<u8>,
     command: Vec<u8>,
-    /// In an `INSERT`, how many brackets are open.
+    /// Whether an `INSERT` is told row by row.
+    by_rows: bool,
+    /// In an `INSERT` that is, how many brackets are open.
     brackets: Option<u32>,
     /// How quotes are read; whoever sees the statements sets it.
     pub(super) mode: Mode,
@@ -85,7 +87,13 @@ pub(super) struct Lexer {
 
 impl Lexer {
     pub(super) fn new() -> Self {
-        Self { state: State::Between, delimiter: b";".to_vec(), command: Vec::new(), brackets: None, mode: Mode::default() }
+        let (delimiter, mode) = (b";".to_vec(), Mode::default());
+        Self { state: State::Between, delimiter, command: Vec::new(), by_rows: true, brackets: None, mode }
+    }
+
+    /// One for which an `INSERT` is a statement like any other: no part is of [`Kind::Rows`].
+    pub(super) fn without_rows() -> Self {
+        Self { by_rows: false, ..Self::new() }
     }
 
     /// The delimiter in force.
@@ -96,6 +104,11 @@ impl Lexer {
     /// Whether a statement or a comment has begun and not ended.
     pub(super) fn is_inside(&self) -> bool {
         self.state != State::Between
+    }
+
+    /// Whether a statement has begun and not ended.
+    pub(super) fn is_in_statement(&self) -> bool {
+        !matches!(self.state, State::Between | State::Line | State::Block | State::Command)
     }
 
     /// The run at the beginning of `input`; `None` when more is needed to know it. `last`: nothing comes after `input`.
@@ -130,7 +143,7 @@ impl Lexer {
             self.command.clear();
             State::Command
         } else {
-            self.brackets = input.starts_with(INSERT).then_some(0);
+            self.brackets = (self.by_rows && input.starts_with(INSERT)).then_some(0);
             State::Inside
         };
         // What was just begun has at least one byte in view, so this goes on and does not come back here.
@@ -213,9 +226,12 @@ impl Lexer {
 
     /// Goes on outside quotes and comments until one of them begins; gives the end of the statement when it comes first.
     fn plain(&mut self, input: &[u8], at: &mut usize, safe: usize) -> Option<usize> {
-        while *at < safe {
+        let (first, by_rows) = (self.delimiter[0], self.brackets.is_some());
+        let means = |byte: u8| byte == first || MEANS[usize::from(byte)] || by_rows && matches!(byte, b'(' | b')');
+        while let Some(passed) = input[*at..safe].iter().position(|byte| means(*byte)) {
+            *at += passed;
             let (byte, rest) = (input[*at], &input[*at..]);
-            if byte == self.delimiter[0] && rest.starts_with(&self.delimiter) {
+            if byte == first && rest.starts_with(&self.delimiter) {
                 return Some(*at + self.delimiter.len());
             }
             let next = match byte {
@@ -223,7 +239,7 @@ impl Lexer {
                 b'#' => State::InsideLine,
                 b'-' if is_line_comment(rest) => State::InsideLine,
                 b'/' if is_plain_comment(rest) => State::InsideBlock,
-                b'(' | b')' if self.brackets.is_some() => {
+                b'(' | b')' if by_rows => {
                     *at += 1;
                     let open = self.brackets.unwrap_or(0);
                     self.brackets = Some(if byte == b'(' { open.saturating_add(1) } else { open.saturating_sub(1) });
@@ -241,24 +257,38 @@ impl Lexer {
             self.state = next;
             return None;
         }
+        *at = safe;
         None
     }
 
     /// Goes on inside quotes; gives where it got to. Doubled quotes end one text and begin another, which comes to the same.
     fn quoted(&mut self, quote: u8, input: &[u8], mut at: usize, safe: usize) -> usize {
         let escapes = quote != b'`' && !self.mode.no_backslash_escapes && !(quote == b'"' && self.mode.ansi_quotes);
-        while at < safe {
-            let byte = input[at];
-            if byte == quote {
+        // Where a backslash means itself, it is passed over like any other byte.
+        let escape = if escapes { b'\\' } else { quote };
+        while let Some(passed) = input.get(at..safe).and_then(|rest| rest.iter().position(|byte| *byte == quote || *byte == escape)) {
+            at += passed;
+            if input[at] == quote {
                 self.state = State::Inside;
                 return at + 1;
             }
             // What is escaped is in view, unless the dump ends here.
-            at += if byte == b'\\' && escapes { 2 } else { 1 };
+            at += 2;
         }
-        at.min(input.len())
+        at.max(safe).min(input.len())
     }
 }
+
+/// Bytes that may begin what is not plain, whatever the delimiter is.
+const MEANS: [bool; 256] = {
+    let mut means = [false; 256];
+    let (signs, mut at) = (*b"'\"`#-/", 0);
+    while at < signs.len() {
+        means[signs[at] as usize] = true;
+        at += 1;
+    }
+    means
+};
 
 /// A comment that the server never reads: `/*` without `!` or `M!`.
 fn is_plain_comment(input: &[u8]) -> bool {

@@ -11,18 +11,24 @@
 //! sure that the account sees everything, because what it does not see is missing everywhere; `release` is where makes and versions differ. `outside` locks, or reports, tables that no
 //! transaction holds still. `facts` and `accounts` are what a fresh server needs besides.
 //!
-//! For putting back there are: [`Settings::client`] (the words of the client), `Login` and `OptionFile` (how it is told whom to be, as
-//! `take` does with the dump program), [`crate::sys::child::Child::write`] (its standard input, in pieces), [`Facts`] (the databases'
-//! character sets, the server's `sql_mode`, and `longest_statement`, which `max_allowed_packet` must reach), `lexer` and `statement` (to
-//! tell line and statement of a mistake), and `Inventory` (what is there, before and after). A file names its database in comments alone,
-//! so it can be loaded under any name; the second `-- Current Database` in it begins the views.
+//! Before something is put back, [`look()`] tells what is there and [`Present::judge`] whether it can go well. `foreign_keys` has those of other
+//! tables point to the right ones after tables have changed places.
+//!
+//! The way back: [`load_tables`] loads a dump's tables beside the live database (`load` feeds the vendor's client), an [`Exchange`] lets them
+//! change places with the live ones and makes the rest anew, or puts the old state back. A file names its database in comments alone, so it
+//! can be loaded under any name.
 
 mod accounts;
 mod connection;
+mod definers;
+mod exchange;
 mod facts;
+mod foreign_keys;
 mod generated;
 mod inventory;
 mod lexer;
+mod load;
+mod look;
 mod object;
 mod option_file;
 mod outside;
@@ -34,11 +40,17 @@ mod settings;
 mod split;
 mod statement;
 mod take;
+mod tokens;
 mod twice;
 mod unwrap;
 
 pub use accounts::Account;
+pub use definers::missing_definers;
+pub use exchange::{Around, Definers, Exchange, Pair, Settled, State, Words, beside, drop_databases, load_tables, which_exist};
 pub use facts::{DatabaseFacts, Facts, Position, TableFacts};
+pub use foreign_keys::{hold_aside, point_back};
+pub use load::{Loaded, Loading, Part, load};
+pub use look::{BESIDE, Present, PresentDatabase, Session, look};
 pub use object::{Object, ObjectKind, quoted};
 pub use settings::{Address, DATABASES_MAX, DUMP_FILE, PORT, SOCKET, Settings, folder_of};
 pub use split::Sink;

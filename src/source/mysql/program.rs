@@ -1,4 +1,4 @@
-//! The vendor's dump program: finding it, learning whose it is, and its command line.
+//! The vendor's dump program and client: finding them, learning whose they are, and their command lines.
 
 use std::time::Duration;
 
@@ -10,8 +10,17 @@ use crate::sys::stop::Stop;
 
 use super::settings::Settings;
 
-/// Names of the dump program, the one that is looked for first before the other.
-const DUMPS: [&str; 2] = ["mariadb-dump", "mysqldump"];
+/// A kind of program.
+struct Tool {
+    /// Its names, the one that is looked for first before the other.
+    names: [&'static str; 2],
+    /// What it is called to a person, and by which key it is configured.
+    what: &'static str,
+    key: &'static str,
+}
+
+const DUMP: Tool = Tool { names: ["mariadb-dump", "mysqldump"], what: "dump program", key: "dump" };
+const CLIENT: Tool = Tool { names: ["mariadb", "mysql"], what: "client", key: "client" };
 
 /// How long a program may take to say its version.
 const VERSION_TIME: Duration = Duration::from_secs(30);
@@ -44,21 +53,33 @@ impl Program {
     /// # Errors
     /// [`Error::Refused`] when there is none, or it is not one.
     pub(super) fn find(settings: &Settings, stop: &Stop) -> Result<Self, Error> {
-        if let Some(words) = &settings.dump {
-            return Self::ask(words.clone(), stop);
+        Self::look_for(&DUMP, settings.dump.as_ref(), stop)
+    }
+
+    /// The configured client, or the one that is found.
+    ///
+    /// # Errors
+    /// As [`Program::find`].
+    pub(super) fn find_client(settings: &Settings, stop: &Stop) -> Result<Self, Error> {
+        Self::look_for(&CLIENT, settings.client.as_ref(), stop)
+    }
+
+    fn look_for(tool: &Tool, configured: Option<&Vec<String>>, stop: &Stop) -> Result<Self, Error> {
+        if let Some(words) = configured {
+            return Self::ask(tool, words.clone(), stop);
         }
-        for name in DUMPS {
-            match Self::ask(vec![name.to_owned()], stop) {
+        for name in tool.names {
+            match Self::ask(tool, vec![name.to_owned()], stop) {
                 Err(Error::System(sys::Error::Program { cause, .. })) if cause.kind() == std::io::ErrorKind::NotFound => {}
                 found => return found,
             }
         }
-        let why =
-            format!("there is no dump program ({}) on this machine: install the server's client programs, or say `dump`", DUMPS.join(", "));
+        let (what, names, key) = (tool.what, tool.names.join(", "), tool.key);
+        let why = format!("there is no {what} ({names}) on this machine: install the server's client programs, or say `{key}`");
         Err(Error::Refused { why })
     }
 
-    fn ask(words: Vec<String>, stop: &Stop) -> Result<Self, Error> {
+    fn ask(tool: &Tool, words: Vec<String>, stop: &Stop) -> Result<Self, Error> {
         let asked = [&words[..], &["--version".to_owned()]].concat();
         let mut child = Child::start(&asked, &environment(), false, VERSION_TIME, stop)?;
         let (mut answer, mut buffer) = (Vec::new(), [0; 1024]);
@@ -70,9 +91,10 @@ impl Program {
         }
         let ended = child.finish()?;
         let version = String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().trim().to_owned();
-        if !ended.is_well() || !version.contains("dump") {
+        let is_it = if tool.key == DUMP.key { version.contains("dump") } else { is_client(&version) };
+        if !ended.is_well() || !is_it {
             let how = if ended.is_well() { format!("it says `{version}`") } else { ended.how() };
-            return Err(Error::Refused { why: format!("`{}` is not a dump program of MySQL or MariaDB: {how}", words.join(" ")) });
+            return Err(Error::Refused { why: format!("`{}` is not a {} of MySQL or MariaDB: {how}", words.join(" "), tool.what) });
         }
         Ok(Self { is_mariadb: version.contains("MariaDB"), words, version })
     }
@@ -122,6 +144,40 @@ impl Program {
         words.extend(settings.databases.iter().cloned());
         words
     }
+
+    /// The whole command line for loading statements from the standard input into a database.
+    pub(super) fn load(&self, option_file: &str, database: &str) -> Vec<String> {
+        let mut words = self.words.clone();
+        words.push(format!("--defaults-file={option_file}"));
+        let options = [
+            // Bytes of rows mean nothing to the client, and its own commands are not taken.
+            "--binary-mode",
+            "--batch",
+            // Those in bodies of routines and triggers stay.
+            "--comments",
+            "--default-character-set=utf8mb4",
+            "--max-allowed-packet=1G",
+            // A session that is set up anew by itself would have lost its settings, and half a transaction.
+            "--skip-reconnect",
+            // Else it first reads the names of all tables and columns.
+            "--skip-auto-rehash",
+            "--local-infile=0",
+        ];
+        words.extend(options.map(str::to_owned));
+        if self.is_mariadb {
+            // Before the error that counts it would print a statement of any size with all its rows. Older ones do not know this, or do it.
+            words.push("--loose-skip-print-query-on-error".into());
+        }
+        words.push(format!("--database={database}"));
+        words
+    }
+}
+
+/// Whether this is how a client tells its version: `mysql  Ver 8.0.36 …`, `/usr/bin/mariadb from 11.4.2-MariaDB …`.
+fn is_client(version: &str) -> bool {
+    let name = version.split_whitespace().next().unwrap_or_default();
+    let name = name.rsplit('/').next().unwrap_or_default();
+    (name.starts_with("mysql") || name.starts_with("mariadb")) && !name.contains("dump") && !name.contains("admin")
 }
 
 /// The longest statement that is made of several rows, for a server that takes packets up to this limit.
@@ -174,6 +230,24 @@ mod tests {
         ] {
             assert_eq!(release(text), wanted);
         }
+    }
+
+    #[test]
+    fn a_client_is_told_from_other_programs() {
+        for version in [
+            "mariadb  Ver 15.1 Distrib 10.11.19-MariaDB, for debian-linux-gnu (x86_64) using  EditLine wrapper",
+            "/usr/bin/mysql from 11.4.2-MariaDB, client 15.2 for Linux (x86_64)",
+            "mysql  Ver 8.0.36 for Linux on x86_64 (MySQL Community Server - GPL)",
+        ] {
+            assert!(is_client(version), "{version}");
+        }
+        for version in
+            ["", "mysqldump  Ver 8.0.36 for Linux", "mariadb-dump from 11.4.2-MariaDB", "mysqladmin  Ver 8.0", "psql (PostgreSQL) 15"]
+        {
+            assert!(!is_client(version), "{version}");
+        }
+        let words = program(true).load("/f", "--a");
+        assert_eq!((&words[2], words.last()), (&"--defaults-file=/f".to_owned(), Some(&"--database=--a".to_owned())));
     }
 
     #[test]

@@ -38,6 +38,16 @@ impl Release {
         !self.is_mariadb && self.numbers >= [8, 0, 17]
     }
 
+    /// The right to make things in the name of others.
+    pub(super) fn right_to_define(self) -> &'static str {
+        match (self.is_mariadb, self.numbers) {
+            (true, numbers) if numbers >= [10, 5, 2] => "SET USER",
+            (false, numbers) if numbers >= [8, 2, 0] => "SET_ANY_DEFINER",
+            (false, numbers) if numbers >= [8, 0, 0] => "SET_USER_ID",
+            _ => "SUPER",
+        }
+    }
+
     /// The statement that lets an account see all routines, but for its `TO`.
     pub(super) fn grant_for_routines(self) -> &'static str {
         if self.has_proc() {

@@ -14,6 +14,8 @@ pub(super) struct Rights {
     grants: Vec<Grant>,
     /// Whether the server keeps no rights at all (`skip-grant-tables`).
     all: bool,
+    /// Whether there are grants besides that are not understood, or that come with a role, so that more may be allowed than is known.
+    unclear: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -36,10 +38,47 @@ impl Rights {
             sql = format!("SHOW GRANTS FOR CURRENT_USER() USING {roles}");
         }
         match connection.column(WHAT, &sql) {
-            Ok(lines) => Ok(Self { grants: lines.iter().filter_map(|line| Grant::read(line)).collect(), all: false }),
-            Err(error) if is_answer(&error) => Ok(Self { grants: Vec::new(), all: true }),
+            Ok(lines) => Ok(Self::of(&lines)),
+            Err(error) if is_answer(&error) => Ok(Self { all: true, ..Self::default() }),
             Err(error) => Err(error),
         }
+    }
+
+    /// Of the lines that the server tells.
+    fn of<T: AsRef<str>>(lines: &[T]) -> Self {
+        let grants: Vec<Option<Grant>> = lines.iter().map(|line| Grant::read(line.as_ref())).collect();
+        Self { all: false, unclear: grants.iter().any(Option::is_none), grants: grants.into_iter().flatten().collect() }
+    }
+
+    /// Whether more may be allowed than is known here.
+    pub(super) fn is_unclear(&self) -> bool {
+        self.unclear
+    }
+
+    /// Which of these rights on a table, or for `*` on all of a database, the account does not have.
+    pub(super) fn lacking<'a>(&self, rights: &[&'a str], database: &str, table: &str) -> Vec<&'a str> {
+        rights.iter().copied().filter(|right| !self.all && !self.has(right, database, table)).collect()
+    }
+
+    /// The pattern of the grant on databases that this one falls under, as it was written. The server goes by the most exact of them alone, so
+    /// that rights given under another pattern would take these away.
+    pub(super) fn pattern(&self, database: &str) -> Option<&str> {
+        let exact = |pattern: &str| {
+            let mut escaped = false;
+            pattern.chars().position(|c| {
+                let is_wild = !escaped && matches!(c, '%' | '_');
+                escaped = c == '\\' && !escaped;
+                is_wild
+            })
+        };
+        let fits = self.grants.iter().filter(|grant| grant.database != "*" && grant.table == "*" && is_like(database, &grant.database));
+        fits.max_by_key(|grant| exact(&grant.database).unwrap_or(usize::MAX)).map(|grant| grant.database.as_str())
+    }
+
+    /// Whether a right on the server as a whole is there.
+    pub(super) fn has_global(&self, right: &str) -> bool {
+        let gives = |grant: &Grant| grant.rights.iter().any(|given| given == right || given == "ALL PRIVILEGES");
+        self.all || self.grants.iter().any(|grant| grant.database == "*" && grant.table == "*" && gives(grant))
     }
 
     /// Fails with the statements that give what is missing.
@@ -76,7 +115,11 @@ impl Rights {
         self.all || ["LOCK TABLES", "RELOAD"].iter().all(|right| self.has(right, database, "*"))
     }
 
-    fn sees_routines(&self, database: &str, release: Release) -> bool {
+    /// Whether the bodies of routines of this database can be read.
+    pub(super) fn sees_routines(&self, database: &str, release: Release) -> bool {
+        if self.all {
+            return true;
+        }
         if release.has_proc() {
             return self.has("SELECT", "mysql", "proc") || self.has("SHOW CREATE ROUTINE", database, "*");
         }
@@ -164,16 +207,12 @@ fn is_like(name: &str, pattern: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn rights(lines: &[&str]) -> Rights {
-        Rights { grants: lines.iter().filter_map(|line| Grant::read(line)).collect(), all: false }
-    }
-
     fn missing(lines: &[&str], database: &str) -> String {
         missing_of(lines, database, "10.11.19-MariaDB")
     }
 
     fn missing_of(lines: &[&str], database: &str, version: &str) -> String {
-        let checked = rights(lines).check(&[database.to_owned()], "the server", Release::of(version));
+        let checked = Rights::of(lines).check(&[database.to_owned()], "the server", Release::of(version));
         checked.map_or_else(|error| error.to_string(), |()| String::new())
     }
 
@@ -185,6 +224,16 @@ mod tests {
         for (name, pattern) in [("axb", "a\\_b"), ("ellis", "ell"), ("x", ""), ("ab", "_")] {
             assert!(!is_like(name, pattern), "{name} {pattern}");
         }
+    }
+
+    #[test]
+    fn rights_that_come_with_a_role_are_unclear_and_those_on_databases_are_none_on_the_server() {
+        let plain = Rights::of(&["GRANT SUPER, SET USER ON *.* TO u", "GRANT ALL PRIVILEGES ON `%`.* TO u"]);
+        assert!(!plain.is_unclear() && plain.has_global("SET USER") && !plain.has_global("PROCESS"));
+        assert!(Rights::of(&["GRANT USAGE ON *.* TO u", "GRANT `r1` TO `u1`@`%`"]).is_unclear());
+        let patterns = Rights::of(&["GRANT DROP ON `a%`.* TO u", "GRANT DROP ON `a\\_b%`.* TO u", "GRANT DROP ON `a_b`.* TO u"]);
+        assert_eq!([patterns.pattern("a_b"), patterns.pattern("axb"), patterns.pattern("b")], [Some("a\\_b%"), Some("a_b"), None]);
+        assert_eq!(Rights::of(&["GRANT ALTER ON `x`.`t` TO u"]).lacking(&["ALTER", "DROP"], "x", "t"), ["DROP"]);
     }
 
     #[test]
@@ -220,6 +269,6 @@ mod tests {
         ];
         assert!(missing(&lines, "x").contains("GRANT SELECT, SHOW VIEW, TRIGGER ON `x`.*"));
         let lock = ["GRANT LOCK TABLES ON `x`.* TO u", "GRANT RELOAD ON *.* TO u"];
-        assert!(rights(&lock).may_lock("x") && !rights(&lock[..1]).may_lock("x") && !rights(&lock[1..]).may_lock("x"));
+        assert!(Rights::of(&lock).may_lock("x") && !Rights::of(&lock[..1]).may_lock("x") && !Rights::of(&lock[1..]).may_lock("x"));
     }
 }

@@ -2,6 +2,7 @@
 
 use super::lexer::Mode;
 use super::object::ObjectKind;
+use super::tokens::{Token, Tokens};
 
 /// How much of a statement must be in view at most: the longest names of user, host and object, each character doubled in quotes, and what
 /// stands between them.
@@ -26,21 +27,10 @@ pub(super) enum Statement {
     Other,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Token {
-    /// A word, in upper case.
-    Word(String, String),
-    /// A name in quotes.
-    Name(String, std::ops::Range<usize>),
-    /// A text in quotes.
-    Text(String),
-    Sign(u8),
-}
-
 impl Statement {
     /// What the statement does that begins with these bytes.
     pub(super) fn of(head: &[u8], mode: Mode) -> Self {
-        let mut tokens = Tokens { head, at: 0, mode };
+        let mut tokens = Tokens::new(head, mode);
         let Some(Token::Word(first, _)) = tokens.next() else { return Self::Other };
         match first.as_str() {
             "USE" => tokens.name().map_or(Self::Other, |(name, _)| Self::Use(name)),
@@ -66,7 +56,7 @@ impl Statement {
                 }
                 "DEFINER" => {
                     is_final = true;
-                    tokens.skip_account();
+                    let _ = tokens.account();
                     continue;
                 }
                 "ALGORITHM" => {
@@ -120,135 +110,6 @@ impl Statement {
             }
         }
         found
-    }
-}
-
-/// The words of a statement; comments, and the marks around versioned ones, are passed over.
-struct Tokens<'h> {
-    head: &'h [u8],
-    at: usize,
-    mode: Mode,
-}
-
-impl Tokens<'_> {
-    fn next(&mut self) -> Option<Token> {
-        self.pass_over();
-        let rest = &self.head[self.at..];
-        let first = *rest.first()?;
-        let is_name = first == b'`' || first == b'"' && self.mode.ansi_quotes;
-        if is_name || matches!(first, b'\'' | b'"') {
-            let (text, length) = self.unquoted(rest)?;
-            let at = self.at..self.at + length;
-            self.at = at.end;
-            return Some(if is_name { Token::Name(text, at) } else { Token::Text(text) });
-        }
-        let is_of_word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | b'@') || *byte >= 0x80;
-        let length = rest.iter().take_while(|byte| is_of_word(byte)).count();
-        if length == 0 {
-            self.at += 1;
-            return Some(Token::Sign(first));
-        }
-        self.at += length;
-        let word = String::from_utf8_lossy(&rest[..length]).into_owned();
-        Some(Token::Word(word.to_uppercase(), word))
-    }
-
-    /// White space, comments, and `/*!50003` or `*/` alone.
-    fn pass_over(&mut self) {
-        loop {
-            let rest = &self.head[self.at..];
-            let blank = rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-            let skipped = if blank > 0 {
-                blank
-            } else if rest.starts_with(b"*/") {
-                2
-            } else if rest.starts_with(b"/*!") || rest.starts_with(b"/*M!") {
-                let mark = if rest[2] == b'!' { 3 } else { 4 };
-                mark + rest[mark..].iter().take_while(|byte| byte.is_ascii_digit()).count()
-            } else if rest.starts_with(b"/*") {
-                rest.windows(2).skip(2).position(|pair| pair == b"*/").map_or(rest.len(), |at| at + 4)
-            } else if rest.starts_with(b"-- ") || rest.starts_with(b"--\n") || rest.starts_with(b"#") {
-                rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |at| at + 1)
-            } else {
-                return;
-            };
-            self.at += skipped;
-        }
-    }
-
-    /// The text in the quotes that `rest` begins with, and how long it is with them; none when they do not end.
-    fn unquoted(&self, rest: &[u8]) -> Option<(String, usize)> {
-        let quote = rest[0];
-        let escapes = quote != b'`' && !self.mode.no_backslash_escapes && !(quote == b'"' && self.mode.ansi_quotes);
-        let (mut text, mut at) = (Vec::new(), 1);
-        loop {
-            let byte = *rest.get(at)?;
-            if byte == quote {
-                if rest.get(at + 1) != Some(&quote) {
-                    return Some((String::from_utf8_lossy(&text).into_owned(), at + 1));
-                }
-                at += 1;
-            } else if byte == b'\\' && escapes {
-                at += 1;
-            }
-            text.push(*rest.get(at)?);
-            at += 1;
-        }
-    }
-
-    fn word(&mut self) -> Option<String> {
-        match self.next()? {
-            Token::Word(word, _) => Some(word),
-            _ => None,
-        }
-    }
-
-    fn peek_word(&mut self) -> Option<String> {
-        let at = self.at;
-        let word = self.word();
-        self.at = at;
-        word
-    }
-
-    /// Whether this sign is next; then it is passed over.
-    fn takes(&mut self, sign: u8) -> bool {
-        let at = self.at;
-        let takes = self.next() == Some(Token::Sign(sign));
-        if !takes {
-            self.at = at;
-        }
-        takes
-    }
-
-    /// A name, with or without quotes, and where it lies when it has them.
-    fn name(&mut self) -> Option<(String, Option<std::ops::Range<usize>>)> {
-        match self.next()? {
-            Token::Name(name, at) => Some((name, Some(at))),
-            Token::Word(_, word) => Some((word, None)),
-            _ => None,
-        }
-    }
-
-    /// A name after `IF NOT EXISTS`, if that stands there.
-    fn named(&mut self) -> Option<String> {
-        let at = self.at;
-        if [Some("IF"), Some("NOT"), Some("EXISTS")].iter().any(|wanted| self.word().as_deref() != *wanted) {
-            self.at = at;
-        }
-        self.name().map(|(name, _)| name)
-    }
-
-    /// `= user@host`, in any of the ways it may be quoted.
-    fn skip_account(&mut self) {
-        self.takes(b'=');
-        self.next();
-        // Without quotes the sign is part of the word; with them it stands between, alone or at the beginning of the host.
-        let at = self.at;
-        match self.next() {
-            Some(Token::Word(word, _)) if word == "@" => drop(self.next()),
-            Some(Token::Word(word, _)) if word.starts_with('@') => {}
-            _ => self.at = at,
-        }
     }
 }
 

@@ -65,44 +65,78 @@ pub fn size(settings: &Settings, stop: &Stop) -> Result<u64, Error> {
 /// [`Error::Server`] and [`Error::Refused`] before anything is read; [`Error::Moved`], when another try may do; [`Error::Dump`];
 /// [`Error::Stopped`]; those of the sink.
 pub fn take<S: Sink>(settings: &Settings, folder: &Path, work: &Path, stop: &Stop, sink: &mut S) -> Result<Taken, S::Error> {
-    let program = Program::find(settings, stop)?;
-    let login = Login::of(settings)?;
-    let mut connection = Connection::open(&login, stop)?;
-    check_databases(&mut connection, settings, &login)?;
-    let about = About::read(&mut connection)?;
-    let release = Release::of(&about.version);
-    let rights = Rights::read(&mut connection, release)?;
-    rights.check(&settings.databases, &login.told(), release)?;
-    let mut outside = Outside::find(&mut connection, settings, &rights, &login, stop)?;
-    let before = Inventory::read(&mut connection, &settings.databases, work)?;
-
-    let option_file = OptionFile::create(folder, &login.option_file(program.is_mariadb))?;
-    let path = option_file.path.to_string_lossy();
-    let mut words = program.dump(&path, settings, about.is_mariadb && about.has_binary_log, about.packet_limit);
-    if outside.has_history && program.knows_history() {
-        words.insert(program.words.len() + 1, "--dump-history".into());
-    }
-    let splitter = Splitter::new(&settings.databases, sink, statement_limit(about.packet_limit), work);
-    let splitter = splitter.with_defaults(program.is_mariadb && !about.is_mariadb);
-    let (seen, found, ended) = dump(&words, splitter, stop)?;
-    drop(option_file);
-
-    match Inventory::read(&mut connection, &settings.databases, work) {
-        Ok(after) => before.check_unchanged(&after, &settings.databases)?,
-        // A server that went away is told by how the dump ended; after a good end it is missed here.
-        Err(error) if ended.is_well() || matches!(error, Error::Stopped(_)) => return Err(error.into()),
-        Err(_) => {}
-    }
-    check_end(&ended, &seen)?;
-    before.check_found(found, &settings.databases)?;
+    let mut dumping = Dumping::begin(settings, folder, work, stop)?;
+    let mut outside = Outside::find(&mut dumping.connection, settings, &dumping.rights, &dumping.login, stop)?;
+    let knows_history = dumping.program.knows_history();
+    let history = (outside.has_history && knows_history).then_some("--dump-history");
+    let (seen, ended) = dumping.run(history, sink)?;
     outside.release()?;
     let mut problems = outside.problems;
     problems.extend(too_long(settings, &seen));
-    if outside.has_history && !program.knows_history() {
+    if outside.has_history && !knows_history {
         problems.extend(unknown_history(settings));
     }
-    let facts = about.facts(&mut connection, settings, &program.version, &seen)?;
+    let facts = dumping.about.facts(&mut dumping.connection, settings, &dumping.program.version, &seen)?;
     Ok(Taken { facts, problems, said: ended.said })
+}
+
+/// As [`take`], without rows: what is left is how everything is defined. Nothing is locked, and no facts are read.
+///
+/// # Errors
+/// As [`take`].
+pub(super) fn definitions<S: Sink>(settings: &Settings, folder: &Path, work: &Path, stop: &Stop, sink: &mut S) -> Result<(), S::Error> {
+    Dumping::begin(settings, folder, work, stop)?.run(Some("--no-data"), sink)?;
+    Ok(())
+}
+
+/// A dump that is about to be made, by an account that may see all of it.
+struct Dumping<'a> {
+    settings: &'a Settings,
+    folder: &'a Path,
+    work: &'a Path,
+    stop: &'a Stop,
+    program: Program,
+    login: Login,
+    connection: Connection,
+    about: About,
+    rights: Rights,
+}
+
+impl<'a> Dumping<'a> {
+    fn begin(settings: &'a Settings, folder: &'a Path, work: &'a Path, stop: &'a Stop) -> Result<Self, Error> {
+        let program = Program::find(settings, stop)?;
+        let login = Login::of(settings)?;
+        let mut connection = Connection::open(&login, stop)?;
+        check_databases(&mut connection, settings, &login)?;
+        let about = About::read(&mut connection)?;
+        let release = Release::of(&about.version);
+        let rights = Rights::read(&mut connection, release)?;
+        rights.check(&settings.databases, &login.told(), release)?;
+        Ok(Self { settings, folder, work, stop, program, login, connection, about, rights })
+    }
+
+    /// Runs the program to its end, and proves that all that is listed before is in the dump, and unchanged after it.
+    fn run<S: Sink>(&mut self, option: Option<&str>, sink: &mut S) -> Result<(Seen, Ended), S::Error> {
+        let Self { settings, work, .. } = *self;
+        let before = Inventory::read(&mut self.connection, &settings.databases, work)?;
+        let option_file = OptionFile::create(self.folder, &self.login.option_file(self.program.is_mariadb))?;
+        let (path, about) = (option_file.path.to_string_lossy(), &self.about);
+        let mut words = self.program.dump(&path, settings, about.is_mariadb && about.has_binary_log, about.packet_limit);
+        words.splice(self.program.words.len() + 1..self.program.words.len() + 1, option.map(str::to_owned));
+        let splitter = Splitter::new(&settings.databases, sink, statement_limit(about.packet_limit), work);
+        let splitter = splitter.with_defaults(self.program.is_mariadb && !about.is_mariadb);
+        let (seen, found, ended) = dump(&words, splitter, self.stop)?;
+        drop(option_file);
+        match Inventory::read(&mut self.connection, &settings.databases, work) {
+            Ok(after) => before.check_unchanged(&after, &settings.databases)?,
+            // A server that went away is told by how the dump ended; after a good end it is missed here.
+            Err(error) if ended.is_well() || matches!(error, Error::Stopped(_)) => return Err(error.into()),
+            Err(_) => {}
+        }
+        check_end(&ended, &seen)?;
+        before.check_found(found, &settings.databases)?;
+        Ok((seen, ended))
+    }
 }
 
 /// Runs the program to its end, its output through the splitter.

@@ -1,0 +1,162 @@
+//! Views, triggers, events and routines: they cannot be moved, so they are saved as a dump, dropped and made anew.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+use super::super::connection::{Connection, literal};
+use super::super::load::{self, Loaded, Loading, Part};
+use super::super::object::quoted;
+use super::super::settings::Settings;
+use super::super::split::Sink;
+use super::super::take;
+use super::state::{Pair, State};
+use super::{Around, Words, turn};
+use crate::source::Error;
+
+/// What was dumped of a live database goes here.
+struct ToFile<'a> {
+    file: File,
+    path: &'a Path,
+}
+
+impl Sink for ToFile<'_> {
+    type Error = Error;
+
+    fn write(&mut self, _database: usize, bytes: &[u8]) -> Result<(), Error> {
+        self.file.write_all(bytes).map_err(Error::file("write", self.path))
+    }
+}
+
+/// Saves all definitions of a live database, in place of what was saved there before.
+pub(super) fn save(around: Around<'_>, live: &str, path: &Path) -> Result<(), Error> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(Error::file("create the folder", folder))?;
+    let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(path).map_err(Error::file("create", path))?;
+    let mut sink = ToFile { file, path };
+    let settings = Settings { databases: vec![live.to_owned()], ..around.settings.clone() };
+    take::definitions(&settings, around.folder, around.work, around.stop, &mut sink)?;
+    sink.file.sync_all().map_err(Error::file("write", path))?;
+    Ok(crate::sys::file::sync_folder(folder)?)
+}
+
+/// Makes what a state has saved in the live database. `None` where nothing was saved, because nothing was there.
+pub(super) fn load(around: Around<'_>, pair: &Pair, state: &State, words: &Words) -> Result<Option<Loaded>, Error> {
+    if !state.exists {
+        return Ok(None);
+    }
+    let is_incoming = *state == pair.incoming;
+    let original = if is_incoming { &pair.original } else { &pair.live };
+    let loading = Loading {
+        settings: around.settings,
+        database: &pair.live,
+        original,
+        part: Part::Definitions,
+        table: pair.table.as_deref(),
+        first: Some(&turn::of_the_client(pair)),
+        sql_mode: words.sql_mode.as_deref(),
+        definers: &words.definers,
+        folder: around.folder,
+        work: around.work,
+    };
+    load_from(&loading, &state.definitions, &mut |_| {}, around).map(Some)
+}
+
+/// Loads a part of the dump that comes into the database beside the live one.
+pub(super) fn load_part(around: Around<'_>, pair: &Pair, part: Part, words: &Words, meter: &mut dyn FnMut(u64)) -> Result<Loaded, Error> {
+    let loading = Loading {
+        settings: around.settings,
+        database: &pair.incoming.database,
+        original: &pair.original,
+        part,
+        table: pair.table.as_deref(),
+        first: None,
+        sql_mode: words.sql_mode.as_deref(),
+        definers: &words.definers,
+        folder: around.folder,
+        work: around.work,
+    };
+    load_from(&loading, &pair.incoming.definitions, meter, around)
+}
+
+fn load_from(loading: &Loading<'_>, path: &Path, meter: &mut dyn FnMut(u64), around: Around<'_>) -> Result<Loaded, Error> {
+    let mut file = File::open(path).map_err(Error::file("read", path))?;
+    let loaded = load::load(loading, &mut file, meter, around.stop)?;
+    if !loaded.is_complete {
+        return Err(Error::Dump { why: format!("{} ends without the line that a dump program writes last", path.display()) });
+    }
+    Ok(loaded)
+}
+
+/// Drops the events of a live database, so that none of them runs while tables change places.
+pub(super) fn drop_events(connection: &mut Connection, pair: &Pair) -> Result<(), Error> {
+    if pair.table.is_some() {
+        return Ok(());
+    }
+    let sql = format!("SELECT event_name FROM information_schema.EVENTS WHERE event_schema = {}", literal(&pair.live));
+    drop_each(connection, pair, "EVENT", &sql)
+}
+
+/// Drops views whose names tables are about to take.
+pub(super) fn drop_views_in_the_way(connection: &mut Connection, pair: &Pair) -> Result<(), Error> {
+    let views = connection.column("list the views of", &views_of(&pair.live))?;
+    for view in views.iter().filter(|view| pair.coming.contains(view)) {
+        drop_one(connection, pair, "VIEW", view)?;
+    }
+    Ok(())
+}
+
+/// Drops the triggers of these tables of the live database.
+pub(super) fn drop_triggers(connection: &mut Connection, pair: &Pair, tables: &[String]) -> Result<(), Error> {
+    let sql =
+        format!("SELECT trigger_name, event_object_table FROM information_schema.TRIGGERS WHERE trigger_schema = {}", literal(&pair.live));
+    for row in connection.rows("list the triggers of", &sql)? {
+        if let [Some(trigger), Some(table)] = &row[..]
+            && tables.contains(table)
+        {
+            drop_one(connection, pair, "TRIGGER", trigger)?;
+        }
+    }
+    Ok(())
+}
+
+const MODE: &str = "set up a session on";
+
+/// Drops what is left of a live database beside its tables; where only one table is exchanged, nothing.
+pub(super) fn drop_rest(connection: &mut Connection, pair: &Pair) -> Result<(), Error> {
+    if pair.table.is_some() {
+        return Ok(());
+    }
+    drop_events(connection, pair)?;
+    drop_each(connection, pair, "VIEW", &views_of(&pair.live))?;
+    for kind in ["PACKAGE", "PROCEDURE", "FUNCTION"] {
+        let sql = format!(
+            "SELECT routine_name FROM information_schema.ROUTINES WHERE routine_schema = {} AND routine_type = '{kind}'",
+            literal(&pair.live)
+        );
+        drop_each(connection, pair, kind, &sql)?;
+    }
+    Ok(())
+}
+
+fn views_of(database: &str) -> String {
+    format!("SELECT table_name FROM information_schema.VIEWS WHERE table_schema = {}", literal(database))
+}
+
+fn drop_each(connection: &mut Connection, pair: &Pair, kind: &str, sql: &str) -> Result<(), Error> {
+    for name in connection.column("list what is in a database of", sql)? {
+        drop_one(connection, pair, kind, &name)?;
+    }
+    Ok(())
+}
+
+fn drop_one(connection: &mut Connection, pair: &Pair, kind: &str, name: &str) -> Result<(), Error> {
+    // MariaDB knows packages by their word in this mode alone (10.11).
+    let mode = if kind == "PACKAGE" { "ORACLE" } else { "" };
+    if !mode.is_empty() {
+        connection.run(MODE, &format!("SET SESSION sql_mode = '{mode}'"))?;
+    }
+    connection.run("remove a definition from", &format!("DROP {kind} IF EXISTS {}.{}", quoted(&pair.live), quoted(name)))?;
+    if mode.is_empty() { Ok(()) } else { connection.run(MODE, "SET SESSION sql_mode = ''") }
+}

@@ -1,0 +1,208 @@
+//! Letting databases of a server and what was loaded beside them change places, so that it can be taken back.
+//!
+//! The tables of a live database move into a database beside it and those that were loaded move into the live one, all in one
+//! `RENAME TABLE`, which the server does whole or not at all (MariaDB since 10.6, MySQL since 8.0). Views, triggers, events and routines
+//! cannot be moved; they lie in dumps ([`definitions`]) and are made anew. So a reader sees the old tables or the new ones, and for a
+//! moment no views and routines. [`Exchange::put_back`] makes the old state of whatever a failure or a kill has left.
+
+mod check;
+mod definitions;
+mod names;
+mod put_back;
+mod settle;
+mod state;
+mod tables;
+mod turn;
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::names::beside;
+pub use self::settle::Settled;
+pub use self::state::{Pair, State};
+
+use super::connection::{Connection, literal};
+use super::foreign_keys;
+use super::load::{Loaded, Part};
+use super::object::quoted;
+use super::option_file::Login;
+use super::settings::Settings;
+use crate::source::Error;
+use crate::sys::stop::Stop;
+
+/// What a person maps: `user@host` of a `DEFINER` in the dump to that of an account of the server.
+pub type Definers = std::collections::BTreeMap<String, String>;
+
+/// Databases that change places together. It is also what a journal keeps of it, so that a kill can be settled.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exchange {
+    /// The databases of a source, in its order.
+    pub pairs: Vec<Pair>,
+    /// How what comes is to be read.
+    pub words: Words,
+}
+
+/// How a dump is to be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Words {
+    /// The `sql_mode` of the server that it is of, where that is known.
+    pub sql_mode: Option<String>,
+    /// Which account takes the place of which.
+    pub definers: Definers,
+}
+
+/// What both directions need of the world around them.
+#[derive(Clone, Copy, Debug)]
+pub struct Around<'a> {
+    /// The server, the account and the programs.
+    pub settings: &'a Settings,
+    /// A folder that nobody else can enter, for the option file with the password.
+    pub folder: &'a Path,
+    /// For nameless temporary files.
+    pub work: &'a Path,
+    /// Whether the run is to end.
+    pub stop: &'a Stop,
+}
+
+impl Around<'_> {
+    fn connect(&self) -> Result<Connection, Error> {
+        Connection::open(&Login::of(self.settings)?, self.stop)
+    }
+}
+
+impl Exchange {
+    /// Notes what is live now: its tables, its character set, and everything else as a dump of definitions. Nothing is changed but files
+    /// of this node.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when there are too many tables, or the table that is wanted is not among what was loaded; those of a dump.
+    pub fn capture(&mut self, around: Around<'_>) -> Result<(), Error> {
+        let mut connection = around.connect()?;
+        for pair in &mut self.pairs {
+            pair.capture(&mut connection, around)?;
+        }
+        Ok(())
+    }
+
+    /// Lets all of them change places. After a failure [`Exchange::put_back`] is due.
+    ///
+    /// # Errors
+    /// [`Error::Server`], also when somebody keeps a table locked; [`Error::Load`]; [`Error::Dump`] when something is missing afterwards.
+    pub fn carry_out(&self, around: Around<'_>) -> Result<Vec<Loaded>, Error> {
+        let mut connection = around.connect()?;
+        turn::take(&mut connection, &self.pairs)?;
+        for pair in &self.pairs {
+            pair.make_room(&mut connection)?;
+        }
+        tables::exchange(&mut connection, &self.pairs)?;
+        self.make_the_rest(&mut connection, around)
+    }
+
+    /// What remains to be done once the tables have moved. It can be repeated.
+    fn make_the_rest(&self, connection: &mut Connection, around: Around<'_>) -> Result<Vec<Loaded>, Error> {
+        for pair in &self.pairs {
+            definitions::drop_triggers(connection, pair, &pair.coming)?;
+            definitions::drop_rest(connection, pair)?;
+            set_character_set(connection, &pair.live, &pair.incoming)?;
+            tables::name_own_sequences(connection, pair)?;
+        }
+        self.point_back(connection, |pair| &pair.outgoing)?;
+        let mut loaded = Vec::new();
+        for pair in &self.pairs {
+            let mut found = definitions::load(around, pair, &pair.incoming, &self.words)?;
+            check::is_whole(connection, pair, found.as_mut(), around.work)?;
+            loaded.extend(found);
+            if !pair.incoming.exists {
+                drop_if_empty(connection, &pair.live)?;
+            }
+        }
+        Ok(loaded)
+    }
+
+    /// Makes foreign keys that have moved along with a table point to the live one again, and those of what is `aside` now point to nothing
+    /// that is live: it would keep rows from being changed.
+    fn point_back(&self, connection: &mut Connection, aside: impl Fn(&Pair) -> &State) -> Result<(), Error> {
+        let pairs: Vec<(String, String)> = self
+            .pairs
+            .iter()
+            .flat_map(|pair| [&pair.outgoing, &pair.incoming].map(|state| (state.database.clone(), pair.live.clone())))
+            .collect();
+        foreign_keys::repoint(connection, &pairs)?;
+        let held: Vec<(String, String)> = self.pairs.iter().map(|pair| (aside(pair).database.clone(), pair.live.clone())).collect();
+        foreign_keys::hold(connection, &held)?;
+        Ok(())
+    }
+}
+
+/// Loads the tables of a dump beside the live database, into one that must not be there yet, and proves that all of them came.
+///
+/// # Errors
+/// [`Error::Refused`], [`Error::Server`], [`Error::Load`], [`Error::Dump`]; then what was loaded is to be dropped.
+pub fn load_tables(around: Around<'_>, pair: &mut Pair, words: &Words, meter: &mut dyn FnMut(u64)) -> Result<Loaded, Error> {
+    let mut connection = around.connect()?;
+    create_database(&mut connection, &pair.incoming)?;
+    let mut loaded = definitions::load_part(around, pair, Part::Tables, words, meter)?;
+    pair.coming = check::tables_came(&mut connection, pair, &mut loaded, around.work)?;
+    Ok(loaded)
+}
+
+/// Drops databases that nobody needs, and of those that should be `empty` the ones that are; those that are not there are passed over.
+///
+/// # Errors
+/// [`Error::Server`].
+pub fn drop_databases(around: Around<'_>, names: &[String], empty: &[String]) -> Result<(), Error> {
+    if names.is_empty() && empty.is_empty() {
+        return Ok(());
+    }
+    let mut connection = around.connect()?;
+    tables::without_checks(&mut connection)?;
+    for name in empty {
+        drop_if_empty(&mut connection, name)?;
+    }
+    for name in names {
+        connection.run("remove a database from", &format!("DROP DATABASE IF EXISTS {}", quoted(name)))?;
+    }
+    Ok(())
+}
+
+/// Those of these databases that are on the server.
+///
+/// # Errors
+/// [`Error::Server`].
+pub fn which_exist(settings: &Settings, names: &[String], stop: &Stop) -> Result<Vec<String>, Error> {
+    let mut connection = Connection::open(&Login::of(settings)?, stop)?;
+    let mut found = Vec::new();
+    for name in names {
+        if exists(&mut connection, name)? {
+            found.push(name.clone());
+        }
+    }
+    Ok(found)
+}
+
+fn exists(connection: &mut Connection, name: &str) -> Result<bool, Error> {
+    let sql = format!("SELECT schema_name FROM information_schema.SCHEMATA WHERE schema_name = {}", literal(name));
+    Ok(connection.value("look for a database of", &sql)?.is_some())
+}
+
+fn create_database(connection: &mut Connection, state: &State) -> Result<(), Error> {
+    let sql = format!("CREATE DATABASE {}{}", quoted(&state.database), state.character_set_words());
+    connection.run("make a database on", &sql)
+}
+
+fn set_character_set(connection: &mut Connection, live: &str, state: &State) -> Result<(), Error> {
+    let words = state.character_set_words();
+    if words.is_empty() || !state.exists {
+        return Ok(());
+    }
+    connection.run("set the character set of a database of", &format!("ALTER DATABASE {}{words}", quoted(live)))
+}
+
+/// Removes a database that holds nothing any more; one that holds something stays.
+fn drop_if_empty(connection: &mut Connection, name: &str) -> Result<(), Error> {
+    if exists(connection, name)? && tables::listed(connection, name, None)?.is_empty() {
+        connection.run("remove an empty database from", &format!("DROP DATABASE {}", quoted(name)))?;
+    }
+    Ok(())
+}

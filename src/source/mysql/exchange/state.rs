@@ -1,0 +1,91 @@
+//! What changes places: what is live, and what lies beside it.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::super::connection::{Connection, literal};
+use super::super::object::quoted;
+use super::{Around, definitions, tables};
+use crate::source::Error;
+
+/// A database that is not live: its tables in a database beside, the rest of it in a dump.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// The database that has its tables.
+    pub database: String,
+    /// The dump that has its views, triggers, events and routines.
+    pub definitions: PathBuf,
+    /// Whether there is a database at all in this state; without one nothing was there before a restore.
+    pub exists: bool,
+    /// Its default character set; empty where nobody knows.
+    pub character_set: String,
+    /// Its default collation; empty where nobody knows.
+    pub collation: String,
+}
+
+/// A live database and the two states that change places in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pair {
+    /// The live database.
+    pub live: String,
+    /// The name it has in the dump that comes.
+    pub original: String,
+    /// Only this table, and its triggers.
+    pub table: Option<String>,
+    /// What comes.
+    pub incoming: State,
+    /// Where that goes which is live now.
+    pub outgoing: State,
+    /// Tables that come.
+    pub coming: Vec<String>,
+    /// Tables that go.
+    pub going: Vec<String>,
+}
+
+impl State {
+    /// How a statement says the character set; empty where it is not known.
+    pub(super) fn character_set_words(&self) -> String {
+        let is_word = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        match (is_word(&self.character_set), is_word(&self.collation)) {
+            (true, true) => format!(" CHARACTER SET {} COLLATE {}", self.character_set, self.collation),
+            (true, false) => format!(" CHARACTER SET {}", self.character_set),
+            _ => String::new(),
+        }
+    }
+}
+
+impl Pair {
+    /// Notes what is live now.
+    pub(super) fn capture(&mut self, connection: &mut Connection, around: Around<'_>) -> Result<(), Error> {
+        let sql = format!(
+            "SELECT default_character_set_name, default_collation_name FROM information_schema.SCHEMATA WHERE schema_name = {}",
+            literal(&self.live)
+        );
+        let row = connection.rows("read the character set of a database of", &sql)?.into_iter().next();
+        self.outgoing.exists = row.is_some();
+        self.coming = tables::listed(connection, &self.incoming.database, None)?;
+        if let Some([character_set, collation]) = row.as_deref() {
+            self.outgoing.character_set = character_set.clone().unwrap_or_default();
+            self.outgoing.collation = collation.clone().unwrap_or_default();
+            self.going = tables::listed(connection, &self.live, self.table.as_deref())?;
+            definitions::save(around, &self.live, &self.outgoing.definitions)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the databases that tables are about to move into.
+    pub(super) fn make_room(&self, connection: &mut Connection) -> Result<(), Error> {
+        if self.outgoing.exists {
+            super::create_database(connection, &self.outgoing)?;
+        } else if self.incoming.exists {
+            super::create_database(connection, &State { database: self.live.clone(), ..self.incoming.clone() })?;
+        }
+        Ok(())
+    }
+
+    /// A table of the live database, as SQL names it.
+    pub(super) fn of_live(&self, table: &str) -> String {
+        format!("{}.{}", quoted(&self.live), quoted(table))
+    }
+}

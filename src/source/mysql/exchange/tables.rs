@@ -1,0 +1,105 @@
+//! Moving tables from one database to another, and what moves along with them.
+
+use super::super::connection::{Connection, literal};
+use super::super::object::quoted;
+use super::definitions;
+use super::state::Pair;
+use crate::source::Error;
+
+/// Most tables that move at once: the statement that moves them locks them all, and names each twice, up to 300 bytes a name.
+const TABLES_MAX: usize = 20_000;
+
+/// What holds rows, as `information_schema` calls it.
+const HOLDS_ROWS: &str = "table_type IN ('BASE TABLE', 'SYSTEM VERSIONED', 'SEQUENCE')";
+
+/// The tables and sequences of a database, or one of them, by name.
+///
+/// # Errors
+/// [`Error::Refused`] when they are too many.
+pub(super) fn listed(connection: &mut Connection, database: &str, only: Option<&str>) -> Result<Vec<String>, Error> {
+    let only = only.map_or_else(String::new, |table| format!(" AND table_name = {}", literal(table)));
+    let limit = TABLES_MAX + 1;
+    let sql = format!(
+        "SELECT table_name FROM information_schema.TABLES WHERE table_schema = {}{only} AND {HOLDS_ROWS} ORDER BY table_name LIMIT {limit}",
+        literal(database)
+    );
+    let tables = connection.column("list the tables of", &sql)?;
+    if tables.len() > TABLES_MAX {
+        let why = format!(
+            "the database {} has more than {TABLES_MAX} tables, and they cannot be moved all at once: restore it under another name with \
+             --as",
+            quoted(database)
+        );
+        return Err(Error::Refused { why });
+    }
+    Ok(tables)
+}
+
+/// Lets tables move although others refer to them; for this session.
+pub(super) fn without_checks(connection: &mut Connection) -> Result<(), Error> {
+    connection.run("set up a session on", "SET SESSION foreign_key_checks = 0")
+}
+
+/// Moves the live tables away and the loaded ones in, all at once.
+///
+/// What is in the way goes first: events, and triggers, with which no table can move. Whoever uses a table is waited for before that.
+pub(super) fn exchange(connection: &mut Connection, pairs: &[Pair]) -> Result<(), Error> {
+    without_checks(connection)?;
+    for pair in pairs {
+        definitions::drop_events(connection, pair)?;
+        definitions::drop_views_in_the_way(connection, pair)?;
+    }
+    let going: Vec<String> = pairs.iter().flat_map(|pair| pair.going.iter().map(|table| pair.of_live(table) + " WRITE")).collect();
+    if !going.is_empty() {
+        connection.run(LOCK, &format!("LOCK TABLES {}", going.join(", ")))?;
+    }
+    for pair in pairs {
+        definitions::drop_triggers(connection, pair, &pair.going)?;
+    }
+    if !going.is_empty() {
+        connection.run("unlock the tables of", "UNLOCK TABLES")?;
+    }
+    let mut moves = Vec::new();
+    for pair in pairs {
+        moves.extend(pair.going.iter().map(|table| rename(&pair.live, &pair.outgoing.database, table)));
+    }
+    for pair in pairs {
+        moves.extend(pair.coming.iter().map(|table| rename(&pair.incoming.database, &pair.live, table)));
+    }
+    run(connection, &moves)
+}
+
+/// What is being done when somebody else holds a table.
+const LOCK: &str = "lock the tables that are to be replaced (somebody may hold one in a long transaction) on";
+
+/// One table's move, as part of a statement.
+pub(super) fn rename(from: &str, to: &str, table: &str) -> String {
+    format!("{}.{table} TO {}.{table}", quoted(from), quoted(to), table = quoted(table))
+}
+
+/// Carries moves out, all or none.
+pub(super) fn run(connection: &mut Connection, moves: &[String]) -> Result<(), Error> {
+    if moves.is_empty() {
+        return Ok(());
+    }
+    connection.run("exchange the tables of", &format!("RENAME TABLE {}", moves.join(", ")))
+}
+
+/// Column defaults that take from a sequence say in which database it is. Those that were loaded beside the live database are told where
+/// their sequence is now.
+pub(super) fn name_own_sequences(connection: &mut Connection, pair: &Pair) -> Result<(), Error> {
+    let (beside, live) = (format!("{}.", quoted(&pair.incoming.database)), format!("{}.", quoted(&pair.live)));
+    let sql = format!(
+        "SELECT table_name, column_name, column_default FROM information_schema.COLUMNS WHERE table_schema = {} AND LOCATE({}, column_default) \
+         > 0",
+        literal(&pair.live),
+        literal(&beside)
+    );
+    for row in connection.rows("read the defaults of columns of", &sql)? {
+        let [Some(table), Some(column), Some(default)] = &row[..] else { continue };
+        let default = default.replace(&beside, &live);
+        let sql = format!("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT ({default})", pair.of_live(table), quoted(column));
+        connection.run("set the default of a column of", &sql)?;
+    }
+    Ok(())
+}

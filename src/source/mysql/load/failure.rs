@@ -1,0 +1,90 @@
+//! Why the client has failed, and which statement by.
+
+use super::trail::Trail;
+use crate::source::Error;
+use crate::sys::child::Ended;
+
+/// How the client begins what went wrong.
+const ERROR: &str = "ERROR";
+
+/// What it writes before the line of what it was given.
+const AT_LINE: &str = " at line ";
+
+/// Longest text of the server's that is passed on.
+const TOLD_MAX: usize = 1000;
+
+/// Codes for a server that is not there any more.
+const GONE: [&str; 4] = ["2002", "2006", "2013", "2055"];
+
+/// The error for a client that has ended before its time, or not well. `bytes` of the file had been read by then.
+pub(super) fn failure(ended: &Ended, trail: &Trail, bytes: u64) -> Error {
+    let Some(said) = ended.said.find(ERROR).map(|at| &ended.said[at + ERROR.len()..]) else {
+        let (line, head) = trail.now();
+        let how = if ended.is_well() { "it took no more".to_owned() } else { ended.how() };
+        return Error::Load {
+            line,
+            head,
+            why: format!("the client has ended here or a little before, after {bytes} bytes of the file: {how}"),
+        };
+    };
+    let (before, text) = said.split_once(": ").unwrap_or((said, ""));
+    let (code, given) = match before.split_once(AT_LINE) {
+        Some((code, rest)) => (code, rest.split(|c: char| !c.is_ascii_digit()).next().and_then(|line| line.parse().ok())),
+        None => (before, None),
+    };
+    let (line, head) = given.map_or_else(|| trail.now(), |given| trail.find(given));
+    let text: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let text: String = text.join(" ").chars().take(TOLD_MAX).collect();
+    let gone = if GONE.iter().any(|gone| code.trim_start().starts_with(gone)) {
+        format!("; the server went away, after {bytes} bytes of the file had been read")
+    } else {
+        String::new()
+    };
+    Error::Load { line, head, why: format!("{ERROR}{code}: {text}{gone}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::ExitStatus;
+
+    use super::*;
+
+    fn told(status: i32, said: &str) -> (u64, String) {
+        let mut trail = Trail::default();
+        for (line, text) in [(10, "SET a=1;\n"), (40, "INSERT INTO t VALUES (1);\n")] {
+            trail.at(line, text.as_bytes());
+            trail.begin();
+            trail.give(text.as_bytes());
+        }
+        match failure(&Ended { status: ExitStatus::from_raw(status), said: said.into() }, &trail, 7) {
+            Error::Load { line, why, .. } => (line, why),
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn the_clients_line_becomes_that_of_the_file() {
+        assert_eq!(
+            told(256, "ERROR 1064 (42000) at line 1: near 'x\ny' at line 1\n"),
+            (10, "ERROR 1064 (42000): near 'x y' at line 1".into())
+        );
+        let warned = "Warning: mariadb: unknown option\nERROR 1146 (42S02) at line 2: Table 'a.t' doesn't exist\n";
+        assert_eq!(told(256, warned), (40, "ERROR 1146 (42S02): Table 'a.t' doesn't exist".into()));
+    }
+
+    #[test]
+    fn a_server_or_a_client_that_is_gone_is_told_with_how_far_it_got() {
+        let (line, why) = told(256, "ERROR 2013 (HY000) at line 2: Lost connection to server during query\n");
+        assert_eq!((line, why.as_str()), {
+            let wanted =
+                "ERROR 2013 (HY000): Lost connection to server during query; the server went away, after 7 bytes of the file had been read";
+            (40, wanted)
+        });
+        let (line, why) = told(9, "");
+        assert_eq!(line, 40);
+        assert_eq!(why, "the client has ended here or a little before, after 7 bytes of the file: killed by signal 9");
+        assert!(told(256, "ERROR 1049 (42000): Unknown database 'x'").1.starts_with("ERROR 1049 (42000): Unknown"));
+        assert!(told(0, "").1.ends_with("it took no more"));
+    }
+}

@@ -1,0 +1,386 @@
+//! What of a dump goes to the client, and how.
+//!
+//! Statements come in parts from the lexer and go out on lines of their own, so that the line that the client complains of is one
+//! statement. Comments, and what belongs to another part, stay behind. Rows go through as they come; of everything else the whole statement
+//! is looked at first.
+
+use std::mem::take;
+
+use super::act::{Act, Name};
+use super::known::Known;
+use super::trail::{Trail, newlines};
+use super::turns::{Edits, Notes, Turns};
+use super::{Loading, Part};
+use crate::source::Error;
+use crate::source::mysql::connection::literal;
+use crate::source::mysql::inventory::SORT_BUDGET;
+use crate::source::mysql::lexer::{self, Kind, Lexer, Mode};
+use crate::source::mysql::object::{Object, ObjectKind, quoted};
+use crate::source::mysql::statement::{HEAD_MAX, Statement};
+use crate::source::mysql::tokens::Placed;
+use crate::source::mysql::unwrap::Unwrapping;
+use crate::sys::sorter::Sorter;
+
+/// Longest statement without rows: a table of 8,192 partitions, each with a comment of 1,024 characters, is one of 8 MiB.
+const HELD_MAX: usize = 16 << 20;
+
+/// Longest comment that is looked at.
+const COMMENT_MAX: usize = 4 << 10;
+
+/// What a dump program says last.
+const COMPLETED: &[u8] = b"-- Dump completed";
+
+/// Bytes of rows in one transaction, so that what the server keeps to take one back (undo, the cache of its binary log, temporary files)
+/// does not grow with the table, and small statements share a write to the disk. Larger ones made MariaDB 10.11 slower: the first
+/// transaction of an empty table is a bulk load, which sorts (400 MiB in one transaction took the server twice the processor time).
+const COMMIT_EVERY: u64 = 8 << 20;
+
+/// How the session is set up: checks that the server which was dumped has made already are not made again, and a pause in what it is given
+/// (the bytes may come from afar) does not end it.
+const SET_UP: &str = "SET autocommit=0, unique_checks=0, foreign_key_checks=0, wait_timeout=604800 \
+    /*M!100101 , max_statement_time=0 */ \
+    /*M!100300 , idle_transaction_timeout=0, idle_write_transaction_timeout=0, idle_readonly_transaction_timeout=0 */;";
+
+/// Takes the parts of a dump.
+pub(super) struct Filter<'a> {
+    part: Part,
+    table: Option<&'a str>,
+    turns: Turns<'a>,
+    pub(super) trail: Trail,
+    /// The statement, comment or command that is under way.
+    held: Vec<u8>,
+    /// Rows are under way, and whether they are given to the client.
+    rows: Option<bool>,
+    /// The line of the file that is under way, from 1.
+    line: u64,
+    /// The line that what is held began in.
+    begun: u64,
+    /// Bytes of rows since the last commit.
+    uncommitted: u64,
+    /// What the client is to be given next; whoever calls takes it away.
+    pub(super) out: Vec<u8>,
+    pub(super) statements: u64,
+    found: Sorter,
+    is_complete: bool,
+}
+
+/// What was seen.
+pub(super) struct Seen {
+    pub(super) found: Sorter,
+    pub(super) definers: std::collections::BTreeSet<String>,
+    pub(super) notes: Vec<String>,
+    pub(super) is_complete: bool,
+}
+
+impl<'a> Filter<'a> {
+    /// With the statements that set up the session.
+    pub(super) fn new(loading: &Loading<'a>, known: Known, lexer: &mut Lexer) -> Self {
+        let turns = Turns {
+            original: loading.original,
+            database: loading.database,
+            definers: loading.definers,
+            known,
+            notes: Notes::default(),
+            found: std::collections::BTreeSet::new(),
+        };
+        let mut filter = Self {
+            part: loading.part,
+            table: loading.table,
+            turns,
+            trail: Trail::default(),
+            held: Vec::new(),
+            rows: None,
+            line: 1,
+            begun: 1,
+            uncommitted: 0,
+            out: Vec::new(),
+            statements: 0,
+            found: Sorter::new(loading.work, SORT_BUDGET),
+            is_complete: false,
+        };
+        if let Some(first) = loading.first {
+            filter.own(first.as_bytes());
+        }
+        filter.own(SET_UP.as_bytes());
+        if let Some(modes) = loading.sql_mode {
+            let set = format!("SET SESSION sql_mode = {};", literal(&filter.turns.modes(modes)));
+            if let Statement::Mode(mode) = Statement::of(set.as_bytes(), Mode::default()) {
+                lexer.mode = mode;
+            }
+            filter.own(set.as_bytes());
+        }
+        filter
+    }
+
+    /// Takes a part that the lexer has told.
+    ///
+    /// # Errors
+    /// [`Error::Load`] for what is not to be loaded; those of the sorter.
+    pub(super) fn part(&mut self, part: lexer::Part, bytes: &[u8], lexer: &mut Lexer) -> Result<(), Error> {
+        if self.held.is_empty() && self.rows.is_none() {
+            self.begun = self.line;
+        }
+        self.line += newlines(bytes);
+        match part.kind {
+            Kind::Blank => {}
+            Kind::Comment => self.comment(bytes, part.ends),
+            Kind::Command => {
+                self.is_complete = false;
+                self.held.extend_from_slice(bytes);
+                if part.ends {
+                    let command = take(&mut self.held);
+                    self.trail.at(self.begun, &command);
+                    self.give(command.trim_ascii());
+                }
+            }
+            Kind::Statement | Kind::Rows => return self.statement(bytes, part.ends, lexer),
+        }
+        Ok(())
+    }
+
+    fn comment(&mut self, bytes: &[u8], ends: bool) {
+        let free = COMMENT_MAX.saturating_sub(self.held.len());
+        self.held.extend_from_slice(&bytes[..bytes.len().min(free)]);
+        if ends {
+            self.is_complete = take(&mut self.held).starts_with(COMPLETED);
+        }
+    }
+
+    fn statement(&mut self, bytes: &[u8], ends: bool, lexer: &mut Lexer) -> Result<(), Error> {
+        self.is_complete = false;
+        if let Some(is_given) = self.rows {
+            self.go_on(bytes, is_given);
+            if ends {
+                self.end_rows(lexer);
+            }
+            return Ok(());
+        }
+        self.held.extend_from_slice(bytes);
+        if !ends && (self.held.len() < HEAD_MAX || !Act::is_of_rows(&self.held, lexer.mode)) {
+            if self.held.len() > HELD_MAX {
+                self.trail.at(self.begun, &self.held[..HEAD_MAX]);
+                return Err(self.refused(format!("it is longer than {HELD_MAX} bytes, and no statement without rows is that long")));
+            }
+            return Ok(());
+        }
+        let statement = take(&mut self.held);
+        self.trail.at(self.begun, &statement[..statement.len().min(HEAD_MAX)]);
+        let act = Act::of(&statement, lexer.mode);
+        if let Act::Rows(name) = act {
+            return self.begin_rows(&statement, &name, ends, lexer);
+        }
+        self.act(act, statement, lexer)
+    }
+
+    fn act(&mut self, act: Act, statement: Vec<u8>, lexer: &mut Lexer) -> Result<(), Error> {
+        let mode = lexer.mode;
+        let given = match act {
+            Act::Session => {
+                let mut edits = Edits::default();
+                self.turns.settings(&statement, mode, &mut edits);
+                self.turns.collations(&statement, mode, &mut edits).map_err(|why| self.refused(why))?;
+                if let Statement::Mode(next) = Statement::of(&statement, mode) {
+                    lexer.mode = next;
+                }
+                Ok(Some(edits.of(&statement)))
+            }
+            Act::Server(what) => {
+                self.turns.notes.add(format!("what concerns {what} was left out: it is no part of a database"));
+                Ok(None)
+            }
+            Act::Database(name) => self.turns.check(&name).map(|()| {
+                let (original, database) = (quoted(self.turns.original), quoted(self.turns.database));
+                self.turns.notes.add(format!("what makes and enters {original} was left out: its contents go into {database}"));
+                None
+            }),
+            Act::AlterDatabase(named) => self.alter_database(named, &statement, mode),
+            Act::Table { name, makes } => return self.table(&name, makes, &statement, mode),
+            Act::Define { kind, name, on, wrapped } => return self.define(kind, (name, on), wrapped, statement, lexer),
+            Act::Prepare(name) => {
+                let mut edits = Edits::default();
+                let home = self.turns.home(&name, &mut edits);
+                home.map(|()| (self.part != Part::Tables && self.table.is_none()).then(|| edits.of(&statement)))
+            }
+            // Nobody else is in a database that is being loaded; and a table whose rows take numbers from a sequence cannot be filled while it
+            // alone is locked.
+            Act::Lock => Ok(None),
+            Act::Rows(_) | Act::Unknown => Err("this is no statement that dump programs write: run it by hand if it is meant".to_owned()),
+        };
+        if let Some(given) = given.map_err(|why| self.refused(why))? {
+            self.give(&given);
+        }
+        Ok(())
+    }
+
+    fn alter_database(&mut self, named: Option<Placed>, statement: &[u8], mode: Mode) -> Result<Option<Vec<u8>>, String> {
+        let mut edits = Edits::default();
+        if let Some((name, place)) = named {
+            self.turns.database(&name, place, &mut edits)?;
+        }
+        if self.part == Part::Tables {
+            return Ok(None);
+        }
+        self.turns.collations(statement, mode, &mut edits)?;
+        Ok(Some(edits.of(statement)))
+    }
+
+    /// A statement about a table or a sequence.
+    fn table(&mut self, name: &Name, makes: Option<ObjectKind>, statement: &[u8], mode: Mode) -> Result<(), Error> {
+        let mut edits = Edits::default();
+        self.turns.home(name, &mut edits).map_err(|why| self.refused(why))?;
+        if !self.takes_table(name) {
+            return Ok(());
+        }
+        self.turns.collations(statement, mode, &mut edits).map_err(|why| self.refused(why))?;
+        if let Some(kind) = makes {
+            // One table alone goes on using the sequences of its database, which do not come with it.
+            if self.table.is_none() {
+                let from = name.database.as_ref().map_or(0, |(_, place)| place.end);
+                self.turns.qualifiers(statement, mode, from, &mut edits);
+            }
+            self.turns.versions(statement);
+            self.find(kind, &name.name)?;
+        }
+        self.give(&edits.of(statement));
+        Ok(())
+    }
+
+    /// A view, trigger, event or routine.
+    fn define(
+        &mut self,
+        kind: ObjectKind,
+        (name, on): (Name, Option<Name>),
+        wrapped: bool,
+        statement: Vec<u8>,
+        lexer: &Lexer,
+    ) -> Result<(), Error> {
+        let of_table = self.table.is_none_or(|table| on.as_ref().is_some_and(|on| on.name == table));
+        if self.part == Part::Tables || !of_table {
+            return Ok(());
+        }
+        if wrapped && kind != ObjectKind::View {
+            let mut unwrapping = Unwrapping::new();
+            let unwrapped = [unwrapping.begin(&statement), unwrapping.end(lexer.delimiter())].concat();
+            let Act::Define { name, on, .. } = Act::of(&unwrapped, lexer.mode) else {
+                return Err(self.refused("what stands in its versioned comments cannot be understood".into()));
+            };
+            return self.define(kind, (name, on), false, unwrapped, lexer);
+        }
+        let (mode, mut edits) = (lexer.mode, Edits::default());
+        for name in std::iter::once(&name).chain(&on) {
+            self.turns.home(name, &mut edits).map_err(|why| self.refused(why))?;
+        }
+        if kind == ObjectKind::View {
+            let from = name.database.as_ref().map_or(0, |(_, place)| place.end);
+            self.turns.view(&statement, mode, from, &mut edits);
+        }
+        self.turns.definer(&statement, mode, &mut edits);
+        self.turns.collations(&statement, mode, &mut edits).map_err(|why| self.refused(why))?;
+        self.turns.versions(&statement);
+        let edited = edits.of(&statement);
+        self.turns.names_original(&edited, mode, &format!("{kind} {}", quoted(&name.name)));
+        self.find(kind, &name.name)?;
+        self.give(&edited);
+        Ok(())
+    }
+
+    fn begin_rows(&mut self, head: &[u8], name: &Name, ends: bool, lexer: &Lexer) -> Result<(), Error> {
+        let mut edits = Edits::default();
+        self.turns.home(name, &mut edits).map_err(|why| self.refused(why))?;
+        let is_given = self.takes_table(name);
+        if is_given {
+            self.trail.begin();
+            self.statements += 1;
+        }
+        self.rows = Some(is_given);
+        self.go_on(&edits.of(head), is_given);
+        if ends {
+            self.end_rows(lexer);
+        }
+        Ok(())
+    }
+
+    fn go_on(&mut self, bytes: &[u8], is_given: bool) {
+        if is_given {
+            self.uncommitted += bytes.len() as u64;
+            self.put(bytes);
+        }
+    }
+
+    fn end_rows(&mut self, lexer: &Lexer) {
+        if self.rows.take() == Some(true) {
+            self.put(b"\n");
+            if self.uncommitted >= COMMIT_EVERY {
+                self.commit(lexer);
+            }
+        }
+    }
+
+    /// What this may fail by lies in the rows before, so it is told of them.
+    fn commit(&mut self, lexer: &Lexer) {
+        self.uncommitted = 0;
+        self.trail.begin();
+        self.put(&[b"COMMIT ", lexer.delimiter(), b"\n"].concat());
+    }
+
+    fn takes_table(&self, name: &Name) -> bool {
+        self.part != Part::Definitions && self.table.is_none_or(|table| table == name.name)
+    }
+
+    fn find(&mut self, kind: ObjectKind, name: &str) -> Result<(), Error> {
+        Ok(self.found.push(&Object { database: 0, kind, name: name.to_owned() }.key())?)
+    }
+
+    /// A statement of ours.
+    fn own(&mut self, statement: &[u8]) {
+        self.trail.at(self.line, statement);
+        self.trail.begin();
+        self.put(statement);
+        self.put(b"\n");
+    }
+
+    fn give(&mut self, statement: &[u8]) {
+        self.trail.begin();
+        self.statements += 1;
+        self.put(statement);
+        self.put(b"\n");
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        self.trail.give(bytes);
+        self.out.extend_from_slice(bytes);
+    }
+
+    /// That the statement under way is not to be loaded.
+    pub(super) fn refused(&self, why: String) -> Error {
+        let (line, head) = self.trail.now();
+        Error::Load { line, head, why }
+    }
+
+    /// The end of the file: the last transaction is committed.
+    ///
+    /// # Errors
+    /// [`Error::Load`] when a statement is under way, which the client would run as far as it has come.
+    pub(super) fn end(&mut self, lexer: &Lexer) -> Result<(), Error> {
+        if self.rows.is_some() || lexer.is_in_statement() {
+            if self.rows.is_none() {
+                self.trail.at(self.begun, &self.held[..self.held.len().min(HEAD_MAX)]);
+            }
+            return Err(self.refused("the file ends in the middle of this statement: it is not whole".into()));
+        }
+        if lexer.is_inside() {
+            self.is_complete = false;
+        }
+        self.commit(lexer);
+        Ok(())
+    }
+
+    pub(super) fn seen(self) -> Seen {
+        let Self { found, turns, is_complete, .. } = self;
+        Seen { found, definers: turns.found, notes: turns.notes.0, is_complete }
+    }
+}
+
+#[cfg(test)]
+#[path = "filter_tests.rs"]
+mod tests;

@@ -1,0 +1,164 @@
+//! Loading a dump with the vendor's client.
+//!
+//! The file is read as a stream, statement by statement. `act` tells what a statement does, `filter` whether it belongs to the part that is
+//! loaded, `turns` what must be other in it for this database and this server (`known`, `collation`). What is left goes to the client's
+//! standard input. When the client complains of a line that it was given, `trail` knows which line of the file that is, and `failure` says
+//! it.
+
+mod act;
+mod collation;
+mod failure;
+mod filter;
+mod known;
+mod trail;
+mod turns;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
+use std::path::Path;
+use std::time::Duration;
+
+use self::failure::failure;
+use self::filter::Filter;
+use self::known::Known;
+use super::connection::Connection;
+use super::lexer::Lexer;
+use super::option_file::{Login, OptionFile};
+use super::program::{Program, environment};
+use super::settings::Settings;
+use crate::source::Error;
+use crate::sys::child::Child;
+use crate::sys::sorter::Sorter;
+use crate::sys::stop::Stop;
+
+/// How much of the file is read at once.
+const READ: usize = 256 << 10;
+
+/// How long one statement may take: the indexes of a huge table are made by one.
+const STATEMENT_TIME: Duration = Duration::from_secs(24 * 3600);
+
+/// What of a dump is loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Tables with their rows, and sequences: what can be moved into another database later.
+    Tables,
+    /// Views, triggers, events and routines: what belongs to the database that it is loaded into.
+    Definitions,
+    /// Both.
+    All,
+}
+
+/// What to load, and into what.
+#[derive(Clone, Copy, Debug)]
+pub struct Loading<'a> {
+    /// The server, the account, and the words of the client.
+    pub settings: &'a Settings,
+    /// The database to load into; it is there.
+    pub database: &'a str,
+    /// The name that the database had when it was dumped.
+    pub original: &'a str,
+    /// What is loaded.
+    pub part: Part,
+    /// Only this table, its rows and its triggers. Sequences do not come with it; where its columns take numbers from one, they go on naming
+    /// that of the original database.
+    pub table: Option<&'a str>,
+    /// A statement that the client is given before all others.
+    pub first: Option<&'a str>,
+    /// The `sql_mode` that the session begins with; names that the server does not know are left out. `None` = the server's own.
+    pub sql_mode: Option<&'a str>,
+    /// `user@host`, and which account stands for it now, of the same form; a role is without `@`.
+    pub definers: &'a BTreeMap<String, String>,
+    /// A folder that nobody else can enter: the option file with the password is there while the client runs.
+    pub folder: &'a Path,
+    /// For nameless temporary files.
+    pub work: &'a Path,
+}
+
+/// What was loaded.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Bytes of the file, whether they belonged to the part or not.
+    pub bytes: u64,
+    /// Statements that were given to the client.
+    pub statements: u64,
+    /// The keys of all things that were made, as objects of database 0; what was made twice comes twice.
+    pub found: Sorter,
+    /// The accounts as which views, triggers, events and routines act now; at most 1,000.
+    pub definers: BTreeSet<String>,
+    /// What was turned or left out on the way, as sentences without their end, each once; at most 1,000.
+    pub notes: Vec<String>,
+    /// Whether the file ends with the line that dump programs write last. Some are told not to write it.
+    pub is_complete: bool,
+}
+
+/// Loads a part of a dump with the vendor's client, to the first error. `meter` is told how many more bytes of the file have been read.
+///
+/// Rows are committed every few MiB and with each table, so what came before an error is there: whoever calls drops the database, or goes
+/// on from there.
+///
+/// # Errors
+/// [`Error::Load`] with line and statement, also when the file ends within one; [`Error::Refused`] and [`Error::Server`] before anything
+/// is loaded; [`Error::Stopped`], also as that of the system; [`Error::File`] when the dump cannot be read.
+pub fn load(loading: &Loading<'_>, dump: &mut dyn Read, meter: &mut dyn FnMut(u64), stop: &Stop) -> Result<Loaded, Error> {
+    let program = Program::find_client(loading.settings, stop)?;
+    let login = Login::of(loading.settings)?;
+    let known = Known::read(&mut Connection::open(&login, stop)?)?;
+    let option_file = OptionFile::create(loading.folder, &login.option_file(program.is_mariadb))?;
+    let words = program.load(&option_file.path.to_string_lossy(), loading.database);
+
+    let mut client = Child::feed(&words, &environment(), STATEMENT_TIME, stop)?;
+    let mut lexer = Lexer::without_rows();
+    let mut filter = Filter::new(loading, known, &mut lexer);
+    let mut read = 0;
+    let is_taken = pump(dump, &mut lexer, &mut filter, &mut |more, out| {
+        stop.check()?;
+        read += more;
+        meter(more);
+        let is_taken = client.write(out)?;
+        out.clear();
+        Ok(is_taken)
+    })?;
+    let ended = client.finish_within(STATEMENT_TIME)?;
+    if !is_taken || !ended.is_well() {
+        return Err(failure(&ended, &filter.trail, read));
+    }
+    let statements = filter.statements;
+    let seen = filter.seen();
+    let (found, definers, notes, is_complete) = (seen.found, seen.definers, seen.notes, seen.is_complete);
+    Ok(Loaded { bytes: read, statements, found, definers, notes, is_complete })
+}
+
+/// Is told how many bytes were read, and takes what the client is to be given; answers whether more is wanted.
+type Take<'t> = &'t mut dyn FnMut(u64, &mut Vec<u8>) -> Result<bool, Error>;
+
+/// Reads the dump to its end through lexer and filter, or until nobody wants more; answers whether it has come to the end.
+fn pump(dump: &mut dyn Read, lexer: &mut Lexer, filter: &mut Filter<'_>, take: Take<'_>) -> Result<bool, Error> {
+    let mut buffer = vec![0; READ];
+    // What has been read and is not told yet.
+    let (mut from, mut to) = (0, 0);
+    loop {
+        // What is left over is shorter than the lexer looks ahead.
+        buffer.copy_within(from..to, 0);
+        (from, to) = (0, to - from);
+        let read = match dump.read(&mut buffer[to..]) {
+            Err(cause) if cause.kind() == std::io::ErrorKind::Interrupted => continue,
+            read => read.map_err(Error::file("read", "the dump"))?,
+        };
+        to += read;
+        let last = read == 0;
+        while let Some(part) = lexer.next(&buffer[from..to], last).map_err(|why| filter.refused(why))? {
+            let end = from + part.length;
+            filter.part(part, &buffer[from..end], lexer)?;
+            from = end;
+        }
+        if last {
+            filter.end(lexer)?;
+        }
+        if !take(read as u64, &mut filter.out)? {
+            return Ok(false);
+        }
+        if last {
+            return Ok(true);
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! What is turned in a statement on its way: names of the database, accounts, collations, modes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use super::act::Name;
+use super::known::Known;
+use crate::source::mysql::lexer::Mode;
+use crate::source::mysql::object::{ObjectKind, quoted};
+use crate::source::mysql::tokens::{Token, Tokens};
+
+/// Most accounts that are collected, and most notes that are made: more would not help a person.
+const TOLD_MAX: usize = 1000;
+
+/// The mode under which a server refuses a table of an engine that it does not have, instead of giving it another one.
+const NO_SUBSTITUTION: &str = "NO_ENGINE_SUBSTITUTION";
+
+/// Where the header of a dump keeps the mode that it found.
+const OLD_MODE: &str = "@OLD_SQL_MODE";
+
+/// What is told once each, in the order in which it came up.
+#[derive(Debug, Default)]
+pub(super) struct Notes(pub(super) Vec<String>);
+
+impl Notes {
+    pub(super) fn add(&mut self, note: String) {
+        if self.0.len() < TOLD_MAX && !self.0.contains(&note) {
+            self.0.push(note);
+        }
+    }
+}
+
+/// Pieces of a statement and what is to stand there instead; they do not overlap.
+#[derive(Debug, Default)]
+pub(super) struct Edits(Vec<(Range<usize>, String)>);
+
+impl Edits {
+    /// The statement as it is to be.
+    pub(super) fn of(mut self, statement: &[u8]) -> Vec<u8> {
+        self.0.sort_by_key(|(place, _)| place.start);
+        let (mut edited, mut at) = (Vec::with_capacity(statement.len() + 64), 0);
+        for (place, text) in self.0 {
+            edited.extend_from_slice(&statement[at..place.start]);
+            edited.extend_from_slice(text.as_bytes());
+            at = place.end;
+        }
+        edited.extend_from_slice(&statement[at..]);
+        edited
+    }
+}
+
+/// What statements are turned by.
+pub(super) struct Turns<'a> {
+    pub(super) original: &'a str,
+    pub(super) database: &'a str,
+    pub(super) definers: &'a BTreeMap<String, String>,
+    pub(super) known: Known,
+    pub(super) notes: Notes,
+    /// The accounts that definitions name now.
+    pub(super) found: BTreeSet<String>,
+}
+
+impl Turns<'_> {
+    /// The name of the database before that of an object. Errors: it is another one.
+    pub(super) fn home(&self, name: &Name, edits: &mut Edits) -> Result<(), String> {
+        if let Some((database, place)) = &name.database {
+            self.database(database, place.clone(), edits)?;
+        }
+        Ok(())
+    }
+
+    /// The database by its name. Errors: it is another one.
+    pub(super) fn database(&self, name: &str, place: Range<usize>, edits: &mut Edits) -> Result<(), String> {
+        self.check(name)?;
+        edits.0.push((place, quoted(self.database)));
+        Ok(())
+    }
+
+    /// Fails when this is neither the database that was dumped nor the one that it goes into.
+    pub(super) fn check(&self, name: &str) -> Result<(), String> {
+        if name == self.original || name == self.database {
+            return Ok(());
+        }
+        let (other, original) = (quoted(name), quoted(self.original));
+        Err(format!("it is about the database {other}, while this is to be a dump of {original} alone: load that part by hand"))
+    }
+
+    /// Every name of the original database that stands in quotes before a dot, wherever in a definition of a table it is.
+    pub(super) fn qualifiers(&self, statement: &[u8], mode: Mode, from: usize, edits: &mut Edits) {
+        let mut tokens = Tokens::new(statement, mode);
+        while let Some(token) = tokens.next() {
+            if let Token::Name(name, place) = token
+                && name == self.original
+                && place.start >= from
+                && tokens.takes(b'.')
+            {
+                edits.0.push((place, quoted(self.database)));
+            }
+        }
+    }
+
+    /// The original database before a table's column or a function in the text of a view: so the server writes a view whose definer is gone,
+    /// or may not read the table. A pair of names alone is a table and its column, and a table may be called as its database is.
+    pub(super) fn view(&self, statement: &[u8], mode: Mode, from: usize, edits: &mut Edits) {
+        let mut tokens = Tokens::new(statement, mode);
+        while let Some(token) = tokens.next() {
+            let Token::Name(name, place) = token else { continue };
+            // As far as names go, they belong together.
+            let mut names = 1;
+            while tokens.takes(b'.') && tokens.name().is_some() {
+                names += 1;
+            }
+            let is_qualifier = names == 3 || names == 2 && tokens.takes(b'(');
+            if name == self.original && place.start >= from && is_qualifier {
+                edits.0.push((place, quoted(self.database)));
+            }
+        }
+    }
+
+    /// The account after the first `DEFINER`.
+    pub(super) fn definer(&mut self, statement: &[u8], mode: Mode, edits: &mut Edits) {
+        let mut tokens = Tokens::new(statement, mode);
+        loop {
+            match tokens.next() {
+                Some(Token::Word(word, _)) if word == "DEFINER" && tokens.takes(b'=') => break,
+                // It stands before the kind of thing that is made.
+                Some(Token::Word(word, _)) if ObjectKind::ALL.iter().any(|kind| kind.words() == word) => return,
+                Some(_) => {}
+                None => return,
+            }
+        }
+        let Some((user, host, place)) = tokens.account() else { return };
+        let account = host.map_or_else(|| user.clone(), |host| format!("{user}@{host}"));
+        let mapped = self.definers.get(&account);
+        if let Some(mapped) = mapped {
+            let written = match mapped.rsplit_once('@') {
+                Some((user, host)) => format!("{}@{}", quoted(user), quoted(host)),
+                None => quoted(mapped),
+            };
+            edits.0.push((place, written));
+        }
+        if self.found.len() < TOLD_MAX {
+            self.found.insert(mapped.unwrap_or(&account).clone());
+        }
+    }
+
+    /// Collations that the server does not know. Errors: it knows none near one of them.
+    pub(super) fn collations(&mut self, statement: &[u8], mode: Mode, edits: &mut Edits) -> Result<(), String> {
+        let mut tokens = Tokens::new(statement, mode);
+        while let Some(token) = tokens.next() {
+            if !matches!(token, Token::Word(word, _) if word == "COLLATE" || word == "COLLATION_CONNECTION") {
+                continue;
+            }
+            tokens.takes(b'=');
+            let Some(name) = tokens.text() else { continue };
+            // Variables, and the words DEFAULT and binary.
+            if name.starts_with('@') || !name.contains('_') {
+                continue;
+            }
+            match self.known.collation(&name) {
+                None => return Err(format!("the server does not know the collation {name}, nor one near it: load it into another server")),
+                Some(near) if near != name => {
+                    self.notes.add(format!("the server does not know the collation {name}: {near} is used for it"));
+                    edits.0.push((tokens.place(), near));
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// What a `SET` sets that the server does not know; and no engine is given for another one.
+    pub(super) fn settings(&mut self, statement: &[u8], mode: Mode, edits: &mut Edits) {
+        let mut tokens = Tokens::new(statement, mode);
+        let mut is_header = false;
+        let mut is_mode = false;
+        while let Some(token) = tokens.next() {
+            match token {
+                Token::Word(word, _) => {
+                    is_header |= word == OLD_MODE;
+                    is_mode = word == "SQL_MODE" || is_mode && word.starts_with('@');
+                }
+                Token::Text(list) if is_mode => {
+                    let mut kept = self.modes(&list);
+                    if is_header && !list.contains(NO_SUBSTITUTION) {
+                        kept = if kept.is_empty() { NO_SUBSTITUTION.to_owned() } else { format!("{kept},{NO_SUBSTITUTION}") };
+                    }
+                    if kept != list {
+                        edits.0.push((tokens.place(), format!("'{kept}'")));
+                    }
+                    is_mode = false;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// A list of modes without those that the server does not know, which are noted.
+    pub(super) fn modes(&mut self, list: &str) -> String {
+        let (kept, lacking) = self.known.modes(list);
+        for mode in lacking {
+            self.notes.add(format!("the server does not know the sql_mode {mode}: it is left out"));
+        }
+        kept
+    }
+
+    /// Notes what MariaDB passes over, because it is for later releases of MySQL.
+    pub(super) fn versions(&mut self, statement: &[u8]) {
+        if !self.known.is_mariadb {
+            return;
+        }
+        for (at, _) in statement.windows(5).enumerate().filter(|(_, bytes)| bytes.starts_with(b"/*!") && matches!(bytes[3], b'8' | b'9')) {
+            let Some(end) = statement[at..].windows(2).take(80).position(|pair| pair == b"*/") else { continue };
+            let text = String::from_utf8_lossy(&statement[at..at + end + 2]);
+            self.notes.add(format!("MariaDB passes over `{text}`, which is for MySQL alone"));
+        }
+    }
+
+    /// Notes a definition that names the database that it was taken of, while it goes into another one.
+    pub(super) fn names_original(&mut self, statement: &[u8], mode: Mode, what: &str) {
+        if self.original == self.database {
+            return;
+        }
+        let mut tokens = Tokens::new(statement, mode);
+        while let Some(token) = tokens.next() {
+            let (Token::Name(name, _) | Token::Word(_, name)) = token else { continue };
+            if name == self.original && tokens.takes(b'.') {
+                let original = quoted(self.original);
+                self.notes.add(format!("the {what} names the database {original} and goes on using that one"));
+                return;
+            }
+        }
+    }
+}

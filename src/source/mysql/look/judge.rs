@@ -1,0 +1,229 @@
+//! Whether a dump can be put on a server: what stands in the way, and what a person should know.
+
+use std::collections::BTreeMap;
+
+use super::{Present, PresentDatabase, names};
+use crate::source::Error;
+use crate::source::mysql::facts::Facts;
+use crate::source::mysql::object::quoted;
+
+/// What a packet holds besides a statement: a byte or two, rounded up.
+const PACKET_SLACK: u64 = 64;
+
+/// The most that any server takes in one packet.
+const PACKET_MAX: u64 = 1 << 30;
+
+/// To which a limit is rounded up: what people write.
+const MIB: u64 = 1 << 20;
+
+/// Most things of one kind that are named in a text.
+const NAMED: usize = 10;
+
+impl Present {
+    /// What a person should know before the databases are exchanged for those of a dump, whose facts these are, if they are known.
+    /// `definers` says in whose name things are made instead (`user@host` to `user@host`). Nothing is asked.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with everything that is in the way, and what to do about it.
+    pub fn judge(&self, facts: Option<&Facts>, definers: &BTreeMap<String, String>) -> Result<Vec<String>, Error> {
+        self.judged(facts, definers, false)
+    }
+
+    /// The same where the databases are new, and nothing is set aside. They too are loaded into databases beside them first.
+    ///
+    /// # Errors
+    /// As [`Present::judge`], and when one of them is there.
+    pub fn judge_new(&self, facts: Option<&Facts>, definers: &BTreeMap<String, String>) -> Result<Vec<String>, Error> {
+        self.judged(facts, definers, true)
+    }
+
+    fn judged(&self, facts: Option<&Facts>, definers: &BTreeMap<String, String>, is_new: bool) -> Result<Vec<String>, Error> {
+        let (mut refused, mut warnings) = (Vec::new(), Vec::new());
+        if self.is_read_only {
+            refused.push("it takes no changes (read_only): restore on the server that it follows, or SET GLOBAL read_only = 0".to_owned());
+        }
+        self.judge_rights(&mut refused, &mut warnings);
+        if let Some(facts) = facts {
+            self.judge_facts(facts, &mut refused, &mut warnings);
+            self.judge_definers(facts, definers, &mut warnings);
+        }
+        if is_new {
+            let there = self.databases.iter().filter(|database| database.exists);
+            refused.extend(there.map(|database| format!("there is a database {}: choose another name", quoted(&database.name))));
+        } else {
+            self.warn_of_use(&mut warnings);
+            for database in &self.databases {
+                self.warn_of_ties(database, &mut warnings);
+            }
+            if !self.allowed.sees_all_databases {
+                warnings.push(format!(
+                    "`{}` does not see all databases: foreign keys of tables that it does not see are not looked for, and would go on \
+                     pointing to what was replaced",
+                    self.allowed.account
+                ));
+            }
+        }
+        if refused.is_empty() {
+            return Ok(warnings);
+        }
+        Err(Error::Refused { why: format!("{}: {}", self.server, refused.join("; ")) })
+    }
+
+    fn judge_rights(&self, refused: &mut Vec<String>, warnings: &mut Vec<String>) {
+        let mut lacking = self.allowed.lacking.clone();
+        lacking.extend_from_slice(&self.allowed.lacking_beside);
+        if !lacking.is_empty() {
+            let statements = told(&lacking, "; ");
+            if self.allowed.is_unclear {
+                warnings.push(format!(
+                    "the account has rights by roles, or such as are not understood here; if it stops for want of a right: {statements}"
+                ));
+            } else {
+                refused.push(format!("the account lacks rights that a restore needs: {statements}"));
+            }
+        }
+        if !self.allowed.may_create_functions {
+            warnings.push(
+                "the server has a binary log, and the account has no SUPER: triggers and functions of the dump will be refused unless you SET \
+                 GLOBAL log_bin_trust_function_creators = 1 before"
+                    .to_owned(),
+            );
+        }
+    }
+
+    fn judge_facts(&self, facts: &Facts, refused: &mut Vec<String>, warnings: &mut Vec<String>) {
+        let longest = facts.longest_statement;
+        let needed = longest.saturating_add(PACKET_SLACK).min(PACKET_MAX);
+        if longest >= PACKET_MAX {
+            refused.push(format!("a statement of the dump has {longest} bytes, and no server takes more than {PACKET_MAX} in one"));
+        } else if self.packet_limit < needed {
+            let (limit, enough) = (self.packet_limit, needed.next_multiple_of(MIB));
+            refused.push(format!(
+                "it takes {limit} bytes in one packet, and a statement of the dump has {longest}: SET GLOBAL max_allowed_packet = {enough}"
+            ));
+        }
+        match names::compare(facts, &self.lower_case_table_names) {
+            Ok(known) => warnings.extend(known),
+            Err(why) => refused.push(why),
+        }
+        let flavour = if self.is_mariadb { "mariadb" } else { "mysql" };
+        if facts.flavour != flavour {
+            let (here, there) = (named_flavour(flavour), named_flavour(&facts.flavour));
+            warnings.push(format!(
+                "the dump is of {there} {}, the server is {here} {}: not everything means the same",
+                facts.version, self.version
+            ));
+        } else if release(&self.version) < release(&facts.version) {
+            warnings.push(format!(
+                "the server is older ({}) than that of the dump ({}): it may not know all of it",
+                self.version, facts.version
+            ));
+        }
+        let bytes = facts.databases.iter().fold(0, |sum: u64, database| sum.saturating_add(database.data_bytes));
+        if let Some(free) = self.free_bytes.filter(|free| *free < bytes) {
+            let (free, bytes) = (free / MIB, bytes.div_ceil(MIB));
+            warnings.push(format!("its data directory has {free} MiB free, and the databases of the dump took about {bytes} MiB"));
+        }
+    }
+
+    fn judge_definers(&self, facts: &Facts, definers: &BTreeMap<String, String>, warnings: &mut Vec<String>) {
+        let mut wanted: Vec<String> = facts.definers.iter().map(|definer| definers.get(definer).unwrap_or(definer).clone()).collect();
+        wanted.sort();
+        wanted.dedup();
+        match &self.accounts {
+            Some(accounts) => {
+                let missing = accounts.missing(&wanted);
+                if !missing.is_empty() {
+                    let missing = told(&missing, ", ");
+                    warnings.push(format!(
+                        "definers that are no account here: {missing}; what runs in their name will fail until they exist or are mapped"
+                    ));
+                }
+            }
+            None if !wanted.is_empty() => warnings.push(format!(
+                "`{}` may not read mysql.user, so it is not known whether the definers exist here: {}",
+                self.allowed.account,
+                told(&wanted, ", ")
+            )),
+            None => {}
+        }
+        let others: Vec<String> = wanted.into_iter().filter(|definer| *definer != self.allowed.account).collect();
+        if !others.is_empty() && !self.allowed.may_define {
+            warnings.push(format!(
+                "`{}` may not make things in the name of {}: {}, or map these to it",
+                self.allowed.account,
+                told(&others, ", "),
+                self.allowed.to_define
+            ));
+        }
+    }
+
+    fn warn_of_use(&self, warnings: &mut Vec<String>) {
+        let count = self.sessions.iter().map(|session| session.count).sum::<u64>() + self.more_sessions;
+        if count > 0 {
+            let groups: Vec<String> = self
+                .sessions
+                .iter()
+                .map(|session| {
+                    let longest = match session.longest.as_secs() {
+                        0 => String::new(),
+                        seconds => format!(", at work for {seconds} s"),
+                    };
+                    format!("{} of {}@{} to {}{longest}", session.count, session.user, session.host, quoted(&session.database))
+                })
+                .collect();
+            let are = if count == 1 { "1 session is".to_owned() } else { format!("{count} sessions are") };
+            warnings.push(format!("{are} connected: {}; the exchange waits for their statements and transactions", told(&groups, ", ")));
+        }
+        if !self.sees_sessions {
+            warnings.push(format!("`{}` has no PROCESS right: sessions of other accounts are not seen", self.allowed.account));
+        }
+    }
+
+    /// What hangs on a database that is exchanged.
+    fn warn_of_ties(&self, database: &PresentDatabase, warnings: &mut Vec<String>) {
+        let name = quoted(&database.name);
+        let is_exchanged = |table: &str| self.databases.iter().any(|other| table.starts_with(&format!("{}.", quoted(&other.name))));
+        let referring: Vec<String> = database.referring.iter().filter(|table| !is_exchanged(table)).cloned().collect();
+        if !referring.is_empty() || database.more_referring {
+            let more = if database.more_referring { " and more" } else { "" };
+            warnings.push(format!(
+                "foreign keys of other databases point into {name}: {}{more}; they will point to what is restored, and their rows are not checked",
+                told(&referring, ", ")
+            ));
+        }
+        if database.triggers > 0 {
+            warnings.push(format!(
+                "tables of {name} have {} triggers: writes in the moment of the exchange run without them",
+                database.triggers
+            ));
+        }
+    }
+}
+
+/// The first few of a list, and how many more.
+fn told(names: &[String], between: &str) -> String {
+    let first = names.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(between);
+    match names.len().saturating_sub(NAMED) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
+}
+
+fn named_flavour(flavour: &str) -> &str {
+    match flavour {
+        "mariadb" => "MariaDB",
+        "mysql" => "MySQL",
+        other => other,
+    }
+}
+
+/// The first two numbers of a version, by which releases are told apart.
+fn release(version: &str) -> (u64, u64) {
+    let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
+#[cfg(test)]
+#[path = "judge_tests.rs"]
+mod tests;
