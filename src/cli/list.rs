@@ -193,7 +193,7 @@ fn undo_line(undo: &Undo, zone: &jiff::tz::TimeZone) -> String {
     let (source, when) = (&undo.source, human::time(undo.time, zone));
     let what = undo.snapshot.map_or_else(|| "a snapshot".into(), |id| id.to_string());
     match undo.redo {
-        _ if undo.gone => format!("{source}: what the restore of {what} at {when} had set aside is gone from {}", undo.aside.display()),
+        _ if undo.gone => format!("{source}: what the restore of {what} at {when} had set aside is gone from {}", undo.aside),
         false => format!("{source}: at {when} {what} was restored; `windlass restore {source} --undo` puts back what was there before"),
         true => format!("{source}: the restore of {what} at {when} was undone; `windlass restore {source} --undo` brings it back"),
     }

@@ -12,7 +12,7 @@ use super::human;
 use crate::format::names::SourceName;
 use crate::ops::name::SnapshotName;
 use crate::ops::origin::Origin;
-use crate::ops::restore::{self, Options, Outcome, Plan, UndoPlan};
+use crate::ops::restore::{self, Options, Outcome, Part, Plan, Present, UndoPlan};
 use crate::ops::{Context, Error};
 
 /// Make a source hold a snapshot again; what is there now is set aside, and `--undo` puts it back.
@@ -26,8 +26,20 @@ pub(super) struct Restore {
     from: Vec<Origin>,
     #[command(flatten)]
     node: Node,
+    /// Only this database of a server.
+    #[arg(long, value_name = "NAME")]
+    database: Option<String>,
+    /// Only this table, with its rows and triggers; DATABASE.TABLE where the source has several databases.
+    #[arg(long, value_name = "TABLE")]
+    table: Option<String>,
+    /// Into a new database of this name, beside the live one, which is not touched.
+    #[arg(long = "as", value_name = "NAME", value_parser = database_name)]
+    rename: Option<String>,
+    /// Views, triggers, events and routines of the first account run as the second one; can be given several times.
+    #[arg(long = "definer", value_name = "USER@HOST=USER@HOST", value_parser = definer)]
+    definers: Vec<(String, String)>,
     /// Put back what the last restore of the source has set aside.
-    #[arg(long, conflicts_with_all = ["from", "node"])]
+    #[arg(long, conflicts_with_all = ["from", "node", "database", "table", "rename", "definers"])]
     undo: bool,
     /// Do not ask.
     #[arg(long)]
@@ -60,16 +72,26 @@ impl Restore {
         if self.undo {
             return self.put_back(program, &ctx);
         }
-        let options = Options { from: self.from.clone(), node: self.node.node.clone() };
+        let part = Part {
+            database: self.database.clone(),
+            table: self.table.clone(),
+            rename: self.rename.clone(),
+            definers: self.definers.iter().cloned().collect(),
+        };
+        let options = Options { from: self.from.clone(), node: self.node.node.clone(), part };
         let plan = restore::plan(&ctx, &self.what, &options)?;
         let shown = ShownPlan { plan: &plan, estimate_seconds: plan.estimate.map(|estimate| estimate.as_secs()) };
-        let question = format!("Make {} hold {}?", plan.target.display(), plan.id);
+        let question = format!("Make {} hold {}?", plan.target, plan.id);
         self.carry_out(program, &shown, &plan_lines(&plan), &question, &|| restore::run(&ctx, &plan, self.wait.wait))
     }
 
     fn put_back(&self, program: &Program, ctx: &Context) -> Result<Exit, Failure> {
-        let plan = restore::plan_undo(ctx, self.source()?)?;
-        let question = format!("Put back what was there before into {}?", plan.target.display());
+        let source = self.source()?;
+        if !self.dry_run.dry_run {
+            restore::settle(ctx, source, self.wait.wait)?;
+        }
+        let plan = restore::plan_undo(ctx, source)?;
+        let question = format!("Put back what was there before into {}?", plan.target);
         let lines = undo_lines(&plan, &ctx.clock.zone());
         self.carry_out(program, &plan, &lines, &question, &|| restore::undo(ctx, &plan, self.wait.wait))
     }
@@ -110,7 +132,8 @@ impl Restore {
             output.done(sentence(&outcome, self.undo));
         }
         outcome.notes.iter().for_each(|note| output.warning(note));
-        if outcome.aside.is_some() {
+        // Also where nothing lies aside: then an undo makes that nothing is there again.
+        if self.rename.is_none() {
             output.note(way_back(&outcome));
         }
         // What is in place is sound; that something was found damaged on the way must not go unseen.
@@ -145,27 +168,72 @@ fn way_back(outcome: &Outcome) -> String {
 pub(super) fn plan_lines(plan: &Plan) -> Vec<String> {
     let mut lines = vec![
         format!("restore    {}/{} ({})", plan.source, plan.id, plan.kind),
-        format!("into       {}", plan.target.display()),
+        format!("into       {}", plan.target),
         match &plan.aside {
-            Some(aside) => format!("set aside  what is there now, at {}", aside.display()),
+            Some(aside) if plan.server.is_some() => format!("set aside  what is there now, in {aside}"),
+            Some(aside) => format!("set aside  what is there now, at {aside}"),
             None => "set aside  nothing: nothing is there".into(),
         },
         format!("files      {}, {}", human::number(plan.files), human::bytes(plan.bytes)),
         format!("download   at most {}", human::bytes(plan.download_bytes)),
         format!("free       {}", human::bytes(plan.free_bytes)),
     ];
+    lines.extend(plan.server.iter().flat_map(server_lines));
     lines.extend(plan.estimate.map(|estimate| format!("time       about {}", human::duration(estimate))));
     lines.extend(plan.warnings.iter().map(|warning| format!("warning    {warning}")));
     lines
+}
+
+/// What is on a server now, and who uses it.
+fn server_lines(present: &Present) -> Vec<String> {
+    let mut lines = vec![format!("server     {} {}", if present.is_mariadb { "MariaDB" } else { "MySQL" }, present.version)];
+    lines.extend(present.databases.iter().map(|database| match database.exists {
+        true => {
+            format!("there now  `{}`: {}, {}", database.name, human::count(database.tables, "table"), human::bytes(database.bytes))
+        }
+        false => format!("there now  `{}`: no such database", database.name),
+    }));
+    lines.extend(present.sessions.iter().map(|session| {
+        let busy = match session.longest.as_secs() {
+            0 => String::new(),
+            _ => format!(", one busy for {}", human::duration(session.longest)),
+        };
+        let (user, host, database) = (&session.user, &session.host, &session.database);
+        format!("connected  {user} from {host} to `{database}`: {}{busy}", human::count(session.count, "session"))
+    }));
+    if present.more_sessions > 0 {
+        lines.push(format!("connected  and {} more", human::number(present.more_sessions)));
+    }
+    lines.extend(present.free_bytes.map(|free| format!("room       {} where the server keeps its data", human::bytes(free))));
+    lines
+}
+
+/// A name that a database can have.
+fn database_name(text: &str) -> Result<String, String> {
+    let length = text.chars().count();
+    if length == 0 || length > 64 || text.ends_with(' ') || text.contains('\0') {
+        return Err("a database has a name of 1 to 64 characters that does not end with a blank".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// `USER@HOST=USER@HOST`.
+fn definer(text: &str) -> Result<(String, String), String> {
+    let wrong = || format!("`{text}` does not say which account takes the place of which: write OLD_USER@HOST=NEW_USER@HOST");
+    let (old, new) = text.split_once('=').ok_or_else(wrong)?;
+    if [old, new].iter().any(|account| account.rsplit_once('@').is_none_or(|(user, host)| user.is_empty() || host.is_empty())) {
+        return Err(wrong());
+    }
+    Ok((old.to_owned(), new.to_owned()))
 }
 
 fn undo_lines(plan: &UndoPlan, zone: &jiff::tz::TimeZone) -> Vec<String> {
     let restored = plan.snapshot.map(|id| format!(" of {id}")).unwrap_or_default();
     vec![
         format!("{}the restore{restored} at {}", if plan.redo { "redo       " } else { "undo       " }, human::time(plan.time, zone)),
-        format!("into       {}", plan.target.display()),
+        format!("into       {}", plan.target),
         match &plan.aside {
-            Some(aside) => format!("put back   {}", aside.display()),
+            Some(aside) => format!("put back   {aside}"),
             None => "put back   nothing: nothing was there before".into(),
         },
         "set aside  what is there now: undoing again puts that back".into(),

@@ -15,6 +15,8 @@ pub(super) struct About {
     pub(super) bytes: u64,
     /// SQLite's journal mode when it was taken; empty for other kinds.
     pub(super) journal_mode: String,
+    /// All facts; nothing when they are lost.
+    pub(super) facts: serde_json::Value,
     path: Option<String>,
     problems: Vec<ProblemCount>,
     /// Why there are no facts, when there are none.
@@ -50,7 +52,8 @@ impl About {
             (None, None) => return Err(Error::Absent(format!("{} is in neither tier", found.name()))),
         };
         let text = |key: &str| facts.get(key).and_then(serde_json::Value::as_str).map(str::to_owned);
-        Ok(Self { kind, files, bytes, problems, journal_mode: text("journal_mode").unwrap_or_default(), path: text("path"), lost })
+        let (journal_mode, path) = (text("journal_mode").unwrap_or_default(), text("path"));
+        Ok(Self { kind, files, bytes, problems, journal_mode, facts, path, lost })
     }
 
     /// What a person should know before saying yes.

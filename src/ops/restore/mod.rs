@@ -1,13 +1,17 @@
 //! `restore`: makes a source hold a snapshot again, so that it can be undone.
 //!
-//! [`staging`] fetches and verifies beside the live thing; then the source lets the two change places, under a journal.
+//! [`staging`] fetches and verifies beside the live thing; then the source lets the two change places, under a journal: [`files`], or the
+//! [`databases`] of a server, from [`dumps`] or from the one in an [`old_copy`].
 //! What is remembered of it, and what becomes of one that was killed, is [`super::undo`].
 
 mod about;
+mod databases;
+mod dumps;
+mod files;
+mod old_copy;
 mod rate;
 mod staging;
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -19,14 +23,14 @@ use super::locks::{self, Waiting};
 use super::name::{SnapshotName, Which};
 use super::origin::Origin;
 use super::snapshots::Found;
+use super::spec::{SourceKind, SourceSpec};
 use super::standing::Standing;
-use super::undo::{JOURNAL, Pending, Site, Step, UndoRecord, recover, site};
-use super::{Context, Error, size};
+use super::undo::{Placed, UndoRecord, recover, site};
+use super::{Context, Error};
 use crate::format::names::{NodeName, SourceName};
 use crate::format::snapshot_id::SnapshotId;
-use crate::source;
-use crate::source::placement::Placement;
-use crate::sys::space::nearest_folder;
+use crate::source::mysql::Definers;
+pub use crate::source::mysql::Present;
 
 /// What is asked for.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +39,21 @@ pub struct Options {
     pub from: Vec<Origin>,
     /// Another node's snapshot, put onto this node's source.
     pub node: Option<NodeName>,
+    /// What of a server's databases, and as what; for other sources nothing is said here.
+    pub part: Part,
+}
+
+/// What of a snapshot of databases is restored, and as what.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Part {
+    /// Only this database.
+    pub database: Option<String>,
+    /// Only this table.
+    pub table: Option<String>,
+    /// Into a new database of this name, beside the live one.
+    pub rename: Option<String>,
+    /// Which account takes the place of which `DEFINER`, each as `user@host`.
+    pub definers: Definers,
 }
 
 /// What a restore will do; nothing has been done yet.
@@ -53,20 +72,23 @@ pub struct Plan {
     #[serde(skip)]
     pub options: Options,
     /// What will be replaced.
-    pub target: PathBuf,
+    pub target: String,
     /// Where what is there now will be set aside; `None` when there is nothing.
-    pub aside: Option<PathBuf>,
+    pub aside: Option<String>,
     /// Files that will be there.
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
     /// Bytes that must be downloaded, at most.
     pub download_bytes: u64,
-    /// Free bytes on the target's filesystem.
+    /// Free bytes on the filesystem that the files are put together on.
     pub free_bytes: u64,
     /// How long it will take at the rate measured last; `None` when none was measured yet. Documents say it in whole seconds.
     #[serde(skip)]
     pub estimate: Option<Duration>,
+    /// What is on the server now, and who is connected; of sources that lie in files nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<Present>,
     /// What a person should know before saying yes.
     pub warnings: Vec<String>,
 }
@@ -77,9 +99,9 @@ pub struct UndoPlan {
     /// The source.
     pub source: SourceName,
     /// What will be replaced.
-    pub target: PathBuf,
+    pub target: String,
     /// What will be put back; `None` when nothing was there, so that the target will be empty again.
-    pub aside: Option<PathBuf>,
+    pub aside: Option<String>,
     /// The restore that is undone.
     pub snapshot: Option<SnapshotId>,
     /// When that was.
@@ -102,11 +124,18 @@ pub struct Outcome {
     /// Bytes that came from the repository.
     pub downloaded_bytes: u64,
     /// What was set aside; `restore SOURCE --undo` puts it back.
-    pub aside: Option<PathBuf>,
+    pub aside: Option<String>,
     /// What could not be given back (owners, attributes).
     pub notes: Vec<String>,
     /// What was found to be damaged on the way. All bytes that were put in place are sound: they came from another place.
     pub damage: Vec<Damage>,
+}
+
+impl Outcome {
+    fn of_undo(spec: &SourceSpec, undo: &UndoRecord, aside: Option<String>) -> Self {
+        let id = (!undo.undone).then_some(undo.snapshot);
+        Self { source: spec.name.clone(), id, files: 0, bytes: 0, downloaded_bytes: 0, aside, notes: Vec::new(), damage: Vec::new() }
+    }
 }
 
 /// Plans a restore.
@@ -115,54 +144,28 @@ pub struct Outcome {
 /// [`Error::Absent`], [`Error::Refused`] with the reason.
 pub fn plan(ctx: &Context, name: &SnapshotName, options: &Options) -> Result<Plan, Error> {
     if let Some(source) = &name.source {
-        ctx.source(source)?;
+        let spec = ctx.source(source)?;
+        if let SourceKind::Mysql(settings) = &spec.kind
+            && let Some(copy) = old_copy::of(settings, name, options)?
+        {
+            return databases::plan(ctx, spec, settings, name, copy, options);
+        }
     }
     let found = Found::look_up_in(ctx, options.node.as_ref(), name, &options.from)?;
     let spec = ctx.source(&found.source)?;
-    let standing = Standing::of(&found);
-    let facts = standing.judge(About::of(ctx, &found, false))?;
-    if facts.kind != spec.kind.word() {
-        let kind = spec.kind.word();
-        return Err(Error::Refused(format!(
-            "{} is a snapshot of a {}, and the source `{}` is a {kind}",
-            found.name(),
-            facts.kind,
-            spec.name
-        )));
+    match &spec.kind {
+        SourceKind::Mysql(settings) => {
+            let name = exactly(&found);
+            let coming = dumps::of_snapshot(ctx, spec, settings, found, options, false)?;
+            databases::plan(ctx, spec, settings, &name, coming, options)
+        }
+        _ if options.part != Part::default() => Err(Error::Refused(format!(
+            "`{}` is a {}: only of the databases of a server can a part be restored, or under another name",
+            spec.name,
+            spec.kind.word()
+        ))),
+        _ => files::plan(ctx, spec, &found, options),
     }
-    let placement = site::placement(ctx, spec)?;
-    let site = Site::of(&placement);
-    let room = ctx.space.room(nearest_folder(site.target))?;
-    let download_bytes = standing.judge(staging::download_size(ctx, &found, options))?;
-    let mut warnings = facts.warnings(&found, spec);
-    if facts.bytes > room.free {
-        warnings.push(format!(
-            "the files take up to {} and {} are free: it may not fit",
-            size::in_words(facts.bytes),
-            size::in_words(room.free)
-        ));
-    }
-    let folder = site::folder(ctx, spec)?;
-    // What a broken-off restore has left is settled before this one begins, and is not looked at yet.
-    if Pending::read(&folder)?.is_none() && earlier_undo(&site, &folder)?.is_some() && site.has_aside() {
-        warnings.push("what the restore before this one has set aside will be removed when this one is in place".to_owned());
-    }
-    Ok(Plan {
-        source: spec.name.clone(),
-        kind: facts.kind,
-        id: found.id,
-        // The name is narrowed to the very snapshot, so that a newer `latest` does not slip in between plan and run.
-        name: SnapshotName { source: Some(found.source.clone()), which: Which::Prefix(found.id.to_string()) },
-        options: options.clone(),
-        aside: (!site.fresh).then(|| site.aside.to_owned()),
-        target: site.target.to_owned(),
-        files: facts.files,
-        bytes: facts.bytes,
-        download_bytes,
-        free_bytes: room.free,
-        estimate: rate::estimate(ctx, facts.bytes)?,
-        warnings,
-    })
 }
 
 /// Carries a plan out. Any failure before "put in place" leaves the source untouched.
@@ -173,94 +176,20 @@ pub fn run(ctx: &Context, plan: &Plan, wait: Waiting) -> Result<Outcome, Error> 
     let spec = ctx.source(&plan.source)?;
     let _lock = locks::source(ctx, &plan.source, "restore", wait)?;
     recover(ctx, spec)?;
-    let started = ctx.clock.monotonic();
-    let found = Found::look_up_in(ctx, plan.options.node.as_ref(), &plan.name, &plan.options.from)?;
-    let standing = Standing::of(&found);
-    let about = standing.judge(About::of(ctx, &found, true))?;
-    let folder = site::folder(ctx, spec)?;
-    let placement = site::placement(ctx, spec)?;
-    let site = Site::of(&placement);
-    let earlier = earlier_undo(&site, &folder)?;
-    site.clear_staged()?;
-    let mut pending = Pending::new(UndoRecord::new(placement.clone(), found.id, ctx.clock.now()));
-    pending.write(Step::Staging, &folder)?;
-
-    ctx.phase(&spec.name, Some(found.id), "fetching");
-    let staged = standing.judge(staging::stage(ctx, found, &plan.options, &site, spec));
-    let staged = match staged.and_then(|staged| ctx.stop.check().map(|()| staged).map_err(Error::from)) {
-        Ok(staged) => staged,
-        Err(error) => {
-            // Nothing has been touched, and what was fetched is of no use; the error is what matters.
-            let _ = site.clear_staged().and_then(|()| Pending::forget(&folder));
-            return Err(error);
-        }
-    };
-    ctx.phase(&spec.name, Some(plan.id), "placing");
-    if earlier.as_ref().is_some_and(|earlier| Site::of(&earlier.placement).aside == site.aside) {
-        site.set_earlier_apart()?;
+    match &spec.kind {
+        SourceKind::Mysql(settings) => databases::run(ctx, spec, settings, plan),
+        _ => files::run(ctx, spec, plan),
     }
-    pending.staged = site::inode(site.staged);
-    pending.write(Step::Placing, &folder)?;
-    if let Err(error) = put_in_place(ctx, &placement, &about, &folder) {
-        // What can be put right at once is; otherwise the journal stays, and the next command does it.
-        if let Err(later) = recover(ctx, spec) {
-            ctx.warn(Some(&spec.name), format!("the next command has to put it right: {}", super::error::chain(&later)));
-        }
-        return Err(error);
-    }
-    pending.undo.write(&folder)?;
-    site.drop_earlier()?;
-    if let Some(earlier) = &earlier {
-        drop_elsewhere(earlier, &site)?;
-    }
-    Pending::forget(&folder)?;
-    rate::record(ctx, staged.bytes, ctx.clock.monotonic().saturating_sub(started))?;
-    ctx.tell(Event::Restored { source: spec.name.clone(), snapshot: Some(plan.id) });
-    Ok(Outcome {
-        source: spec.name.clone(),
-        id: Some(plan.id),
-        files: staged.files,
-        bytes: staged.bytes,
-        downloaded_bytes: staged.downloaded,
-        aside: site.has_aside().then(|| site.aside.to_owned()),
-        notes: staged.notes,
-        damage: staged.damage,
-    })
 }
 
-/// The undo that this restore replaces. What lies aside without this node remembering it is somebody's only copy, and not to be removed.
-fn earlier_undo(site: &Site<'_>, folder: &Path) -> Result<Option<UndoRecord>, Error> {
-    let earlier = UndoRecord::read(folder)?;
-    let is_known = earlier.as_ref().is_some_and(|earlier| Site::of(&earlier.placement).aside == site.aside);
-    if site.has_aside() && !is_known {
-        return Err(Error::Refused(format!(
-            "{} holds what a restore has set aside that this node does not remember (its `local.dir` was another one then): look at it, \
-             and move it away or remove it; nothing was changed",
-            site.aside.display()
-        )));
-    }
-    Ok(earlier)
-}
-
-/// Removes an earlier undo that lies elsewhere, because the source or what is mounted around it has moved since.
-fn drop_elsewhere(earlier: &UndoRecord, site: &Site<'_>) -> Result<(), Error> {
-    let old = Site::of(&earlier.placement);
-    if old.aside == site.aside { Ok(()) } else { old.drop_aside() }
-}
-
-/// Lets the staged files and the live ones change places, and looks whether the source works.
-fn put_in_place(ctx: &Context, placement: &Placement, about: &About, folder: &Path) -> Result<(), Error> {
-    let journal = folder.join(JOURNAL);
-    match placement {
-        Placement::Directory(placement) => {
-            let placed = source::directory::place(placement, &journal, &ctx.stop)?;
-            for left in placed.left {
-                ctx.warn(None, format!("`{left}` is excluded and could not be carried over; it lies in {}", placement.aside.display()));
-            }
-        }
-        Placement::Sqlite(placement) => source::sqlite::place(placement, &about.journal_mode, &journal, &ctx.stop)?,
-    }
-    Ok(())
+/// Finishes or takes back a restore or an undo that was broken off, so that what is planned then is true.
+///
+/// # Errors
+/// [`Error::Absent`] for an unknown source; what the source gives.
+pub fn settle(ctx: &Context, source: &SourceName, wait: Waiting) -> Result<(), Error> {
+    let spec = ctx.source(source)?;
+    let _lock = locks::source(ctx, source, "undo a restore of", wait)?;
+    recover(ctx, spec)
 }
 
 /// Plans to put back what the last restore of a source has set aside.
@@ -269,24 +198,13 @@ fn put_in_place(ctx: &Context, placement: &Placement, about: &About, folder: &Pa
 /// [`Error::Absent`] when there is none.
 pub fn plan_undo(ctx: &Context, source: &SourceName) -> Result<UndoPlan, Error> {
     let spec = ctx.source(source)?;
-    let undo = UndoRecord::read(&site::folder(ctx, spec)?)?
+    let folder = site::folder(ctx, spec)?;
+    let undo = UndoRecord::read(&folder)?
         .ok_or_else(|| Error::Absent(format!("there is nothing to undo for `{source}`: no restore, or its undo has expired")))?;
-    let site = Site::of(&undo.placement);
-    if site.is_gone(undo.undone) {
-        return Err(Error::Absent(format!(
-            "nothing can be put back for `{source}`: {}, where the restore of {} had set it aside, is gone",
-            site.aside.display(),
-            undo.snapshot
-        )));
+    match (&undo.placement, &spec.kind) {
+        (Placed::Databases(aside), SourceKind::Mysql(settings)) => databases::plan_undo(ctx, settings, &undo, aside, source),
+        _ => files::plan_undo(&undo, undo.files(&folder)?, source),
     }
-    Ok(UndoPlan {
-        source: source.clone(),
-        target: site.target.to_owned(),
-        aside: site.has_aside().then(|| site.aside.to_owned()),
-        snapshot: Some(undo.snapshot),
-        time: undo.time,
-        redo: undo.undone,
-    })
 }
 
 /// Puts it back; what is replaced by that is set aside in turn, so that an undo can be undone.
@@ -298,26 +216,30 @@ pub fn undo(ctx: &Context, plan: &UndoPlan, wait: Waiting) -> Result<Outcome, Er
     let _lock = locks::source(ctx, &plan.source, "undo a restore of", wait)?;
     recover(ctx, spec)?;
     let folder = site::folder(ctx, spec)?;
-    let mut undo = UndoRecord::read(&folder)?.ok_or_else(|| Error::Absent(format!("the undo of `{}` has gone meanwhile", plan.source)))?;
-    let journal = folder.join(JOURNAL);
+    let undo = UndoRecord::read(&folder)?.ok_or_else(|| Error::Absent(format!("the undo of `{}` has gone meanwhile", plan.source)))?;
     ctx.phase(&spec.name, Some(undo.snapshot), "undoing");
-    match &undo.placement {
-        Placement::Directory(placement) => drop(source::directory::undo(placement, &journal)?),
-        Placement::Sqlite(placement) => source::sqlite::undo(placement, &journal)?,
+    let outcome = match (&undo.placement, &spec.kind) {
+        (Placed::Databases(aside), SourceKind::Mysql(settings)) => databases::undo(ctx, spec, settings, &undo, aside)?,
+        _ => {
+            let placement = undo.files(&folder)?.clone();
+            files::undo(ctx, spec, undo, &placement)?
+        }
+    };
+    ctx.tell(Event::Restored { source: spec.name.clone(), snapshot: outcome.id });
+    Ok(outcome)
+}
+
+/// The name of a very snapshot, so that a newer `latest` does not slip in between plan and run.
+fn exactly(found: &Found) -> SnapshotName {
+    SnapshotName { source: Some(found.source.clone()), which: Which::Prefix(found.id.to_string()) }
+}
+
+/// What is known of a snapshot, which must be one of the source's kind.
+fn about_same_kind(ctx: &Context, spec: &SourceSpec, found: &Found, standing: &Standing) -> Result<About, Error> {
+    let about = standing.judge(About::of(ctx, found, false))?;
+    let kind = spec.kind.word();
+    if about.kind == kind {
+        return Ok(about);
     }
-    undo.undone = !undo.undone;
-    undo.write(&folder)?;
-    let id = undo.undone.then_some(()).map_or(Some(undo.snapshot), |()| None);
-    ctx.tell(Event::Restored { source: spec.name.clone(), snapshot: id });
-    let site = Site::of(&undo.placement);
-    Ok(Outcome {
-        source: spec.name.clone(),
-        id,
-        files: 0,
-        bytes: 0,
-        downloaded_bytes: 0,
-        aside: site.has_aside().then(|| site.aside.to_owned()),
-        notes: Vec::new(),
-        damage: Vec::new(),
-    })
+    Err(Error::Refused(format!("{} is a snapshot of a {}, and the source `{}` is a {kind}", found.name(), about.kind, spec.name)))
 }

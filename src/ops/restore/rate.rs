@@ -7,8 +7,11 @@ use serde::{Deserialize, Serialize};
 use crate::ops::{Context, Error};
 use crate::sys::file;
 
-/// The document with the rate.
-const RATE: &str = "restore-rate.json";
+/// The document with the rate of files.
+pub(super) const FILES: &str = "restore-rate.json";
+
+/// The document with the rate of databases, which a server loads far slower than files are written.
+pub(super) const DATABASES: &str = "restore-rate-databases.json";
 
 /// A restore below this many bytes says nothing about the rate.
 const BYTES_MIN: u64 = 1 << 20;
@@ -19,20 +22,20 @@ struct Rate {
 }
 
 /// Remembers the rate of a restore of some size.
-pub(super) fn record(ctx: &Context, bytes: u64, took: Duration) -> Result<(), Error> {
+pub(super) fn record(ctx: &Context, of: &str, bytes: u64, took: Duration) -> Result<(), Error> {
     let seconds = took.as_secs_f64();
     if bytes < BYTES_MIN || seconds <= 0.0 {
         return Ok(());
     }
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a rough rate is enough")]
     let rate = Rate { bytes_per_second: (bytes as f64 / seconds) as u64 };
-    let path = ctx.state()?.folder(&[])?.join(RATE);
+    let path = ctx.state()?.folder(&[])?.join(of);
     Ok(file::replace(&path, &serde_json::to_vec(&rate).expect("plain JSON"))?)
 }
 
 /// How long this many bytes take at that rate; `None` when none was measured, or what was measured cannot be read.
-pub(super) fn estimate(ctx: &Context, bytes: u64) -> Result<Option<Duration>, Error> {
-    let path = ctx.state()?.path(&[RATE]);
+pub(super) fn estimate(ctx: &Context, of: &str, bytes: u64) -> Result<Option<Duration>, Error> {
+    let path = ctx.state()?.path(&[of]);
     let rate: Option<Rate> = std::fs::read(path).ok().and_then(|text| serde_json::from_slice(&text).ok());
     Ok(rate.filter(|rate| rate.bytes_per_second > 0).map(|rate| Duration::from_secs(bytes.div_ceil(rate.bytes_per_second))))
 }

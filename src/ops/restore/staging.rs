@@ -10,6 +10,7 @@ use super::Options;
 use crate::archive::Target;
 use crate::format::entry::Kind;
 use crate::format::line::Line;
+use crate::format::path::RelPath;
 use crate::ops::assemble::{self, Assembly, Gaps, Opened};
 use crate::ops::damage::Damage;
 use crate::ops::elsewhere::Place;
@@ -23,6 +24,7 @@ use crate::source;
 use crate::sys::tree::remove_tree;
 
 /// What was staged.
+#[derive(Default)]
 pub(super) struct Staged {
     pub(super) files: u64,
     pub(super) bytes: u64,
@@ -50,21 +52,45 @@ pub(super) fn stage(ctx: &Context, found: Found, options: &Options, site: &Site<
     let name = found.name();
     let opened = assemble::open(ctx, found, &from, &[], &work)?;
     let filling = site.filling();
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(&filling).map_err(Error::file("create the folder", &filling))?;
+    let staged = put_together(ctx, &name, &opened, &filling, spec, &work)?;
+    if let SourceKind::Sqlite { .. } = spec.kind {
+        single_file(ctx, &filling, site.staged, &mut *(opened.lines)()?)?;
+    }
+    Ok(staged)
+}
+
+/// Puts these files of a snapshot together in a folder of their own, which is emptied first.
+pub(super) fn stage_dumps(
+    ctx: &Context,
+    found: Found,
+    options: &Options,
+    paths: &[RelPath],
+    filling: &Path,
+    spec: &SourceSpec,
+) -> Result<Staged, Error> {
+    let work = work_folder(ctx)?;
+    let name = found.name();
+    remove_tree(filling)?;
+    let opened = assemble::open(ctx, found, &options.from, paths, &work)?;
+    put_together(ctx, &name, &opened, filling, spec, &work)
+}
+
+fn put_together(ctx: &Context, name: &str, opened: &Opened, filling: &Path, spec: &SourceSpec, work: &Path) -> Result<Staged, Error> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(filling).map_err(Error::file("create the folder", filling))?;
     let totals = assemble::Totals::of(&mut *(opened.lines)()?)?;
-    let free = ctx.space.room(&filling)?.free;
+    let free = ctx.space.room(filling)?.free;
     if totals.solid > free {
         return Err(Error::Refused(format!(
-            "{name} takes {} beside {}, and {} are free; nothing was changed",
+            "{name} takes {} in {}, and {} are free; nothing was changed",
             size::in_words(totals.solid),
-            site.target.display(),
+            filling.display(),
             size::in_words(free)
         )));
     }
     ctx.meter.set_total(totals.solid);
-    let target = Target::new(&filling, rustix::process::geteuid().is_root())?;
-    let Opened { lines, places, tiers, findings, .. } = &opened;
-    let assembled = Assembly { ctx, lines, places, tiers, gaps: Gaps::Refuse, target: &target, work: &work, findings }.run()?;
+    let target = Target::new(filling, rustix::process::geteuid().is_root())?;
+    let Opened { lines, places, tiers, findings, .. } = opened;
+    let assembled = Assembly { ctx, lines, places, tiers, gaps: Gaps::Refuse, target: &target, work, findings }.run()?;
     let damage = opened.take_findings(ctx);
     for (object, problem) in &damage {
         ctx.warn(Some(&spec.name), format!("{object}: {problem}; the bytes were taken from elsewhere"));
@@ -72,10 +98,7 @@ pub(super) fn stage(ctx: &Context, found: Found, options: &Options, site: &Site<
     for Place { place, blobs, bytes } in &assembled.elsewhere {
         ctx.warn(Some(&spec.name), format!("{place} had {blobs} pieces ({bytes} bytes) of what was damaged"));
     }
-    if let SourceKind::Sqlite { .. } = spec.kind {
-        single_file(ctx, &filling, site.staged, &mut *(opened.lines)()?)?;
-    }
-    let damage = damage.into_iter().map(|(object, problem)| Damage { object, snapshot: Some(name.clone()), problem }).collect();
+    let damage = damage.into_iter().map(|(object, problem)| Damage { object, snapshot: Some(name.to_owned()), problem }).collect();
     Ok(Staged { files: totals.files, bytes: totals.bytes, downloaded: assembled.downloaded, notes: target.notes(), damage })
 }
 

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::aside::Placed;
 use crate::format::limits::FORMAT_VERSION;
 use crate::format::snapshot_id::SnapshotId;
 use crate::ops::Error;
@@ -24,8 +25,8 @@ pub(crate) const JOURNAL: &str = "journal.json";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct UndoRecord {
     format: u32,
-    /// How the two change places.
-    pub(crate) placement: Placement,
+    /// What has changed places.
+    pub(crate) placement: Placed,
     /// The snapshot that was restored.
     pub(crate) snapshot: SnapshotId,
     /// When.
@@ -36,8 +37,23 @@ pub(crate) struct UndoRecord {
 
 impl UndoRecord {
     /// The undo of a restore that has just been made.
-    pub(crate) fn new(placement: Placement, snapshot: SnapshotId, time: Timestamp) -> Self {
+    pub(crate) fn new(placement: Placed, snapshot: SnapshotId, time: Timestamp) -> Self {
         Self { format: FORMAT_VERSION, placement, snapshot, time, undone: false }
+    }
+
+    /// How files change places.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when it is of databases, because the source was another one then.
+    pub(crate) fn files(&self, folder: &Path) -> Result<&Placement, Error> {
+        match &self.placement {
+            Placed::Files(placement) => Ok(placement),
+            Placed::Databases(_) => Err(Error::Refused(format!(
+                "{} tells of an undo of databases, and the source is another one now: look at them, and remove that file; nothing was \
+                 changed",
+                folder.join(UNDO).display()
+            ))),
+        }
     }
 
     /// The undo of a source, if there is one.
@@ -101,7 +117,8 @@ impl Pending {
     }
 }
 
-fn read<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<Option<T>, Error> {
+/// Reads a document, if it is there.
+pub(super) fn read<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<Option<T>, Error> {
     let path = folder.join(name);
     let text = match fs::read(&path) {
         Ok(text) => text,
@@ -112,12 +129,14 @@ fn read<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<Option<T>, Err
     serde_json::from_slice(&text).map(Some).map_err(|cause| Error::unreadable(path.display())(cause.into()))
 }
 
-fn write<T: Serialize>(folder: &Path, name: &str, value: &T) -> Result<(), Error> {
+/// Writes a document in place of the one that may be there.
+pub(super) fn write<T: Serialize>(folder: &Path, name: &str, value: &T) -> Result<(), Error> {
     let text = serde_json::to_vec_pretty(value).expect("plain JSON");
     Ok(replace_private(&folder.join(name), &text)?)
 }
 
-fn remove(folder: &Path, name: &str) -> Result<(), Error> {
+/// Removes a document.
+pub(super) fn remove(folder: &Path, name: &str) -> Result<(), Error> {
     let path = folder.join(name);
     match fs::remove_file(&path) {
         Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(Error::file("remove", path)(cause)),

@@ -1,7 +1,11 @@
 //! What a restore has left behind: the undo that can be made, and a restore that was killed.
 //!
-//! [`site`] is where a restore happens, [`memory`] what is remembered of it, [`recover`] what the next command does after a kill.
+//! [`site`] is where a restore of files happens, [`databases`] what is beside those of a server, [`memory`], [`exchange`] and
+//! [`aside`] what is remembered of it, [`recover`] what the next command does after a kill.
 
+mod aside;
+pub(crate) mod databases;
+mod exchange;
 mod memory;
 mod recover;
 pub(crate) mod site;
@@ -9,6 +13,8 @@ pub(crate) mod site;
 use jiff::Timestamp;
 use serde::Serialize;
 
+pub(crate) use aside::{Aside, AsideDatabase, Placed};
+pub(crate) use exchange::{PendingExchange, Stage};
 pub(crate) use memory::{JOURNAL, Pending, Step, UndoRecord};
 pub(crate) use recover::recover;
 pub(crate) use site::Site;
@@ -27,7 +33,7 @@ pub struct Undo {
     /// When.
     pub time: Timestamp,
     /// What lies aside.
-    pub aside: std::path::PathBuf,
+    pub aside: String,
     /// Whether the restore was undone, so that the restored state lies aside.
     pub redo: bool,
     /// Whether somebody has taken away what lay aside, so that nothing can be put back.
@@ -42,13 +48,13 @@ pub struct Undo {
 pub fn undo_of(ctx: &Context, source: &SourceName) -> Result<Option<Undo>, Error> {
     let folder = ctx.state()?.path(&["restore", source.as_str()]);
     let Some(undo) = UndoRecord::read(&folder)? else { return Ok(None) };
-    let site = Site::of(&undo.placement);
-    Ok(Some(Undo {
-        source: source.clone(),
-        snapshot: Some(undo.snapshot),
-        time: undo.time,
-        aside: site.aside.to_owned(),
-        redo: undo.undone,
-        gone: site.is_gone(undo.undone),
-    }))
+    let (aside, gone) = match &undo.placement {
+        Placed::Files(placement) => {
+            let site = Site::of(placement);
+            (site.aside.display().to_string(), site.is_gone(undo.undone))
+        }
+        // Whether they are still there only the server knows, which is not asked for a list.
+        Placed::Databases(aside) => (aside.told(), false),
+    };
+    Ok(Some(Undo { source: source.clone(), snapshot: Some(undo.snapshot), time: undo.time, aside, redo: undo.undone, gone }))
 }

@@ -1,8 +1,10 @@
 //! What the next command does about a restore that was killed, and about an undo that has grown old.
 
+use super::aside::Placed;
+use super::databases;
 use super::memory::{JOURNAL, Pending, Step, UndoRecord};
 use super::site::{Site, folder, inode};
-use crate::ops::spec::SourceSpec;
+use crate::ops::spec::{SourceKind, SourceSpec};
 use crate::ops::{Context, Error};
 use crate::source::placement::{self, Operation};
 
@@ -32,12 +34,15 @@ pub(crate) fn recover(ctx: &Context, spec: &SourceSpec) -> Result<(), Error> {
     if let Some(pending) = Pending::read(&folder)? {
         settle(ctx, spec, pending, &folder)?;
     }
+    if let SourceKind::Mysql(settings) = &spec.kind {
+        databases::recover(ctx, spec, settings, &folder)?;
+    }
     expire(ctx, spec, &folder)
 }
 
 /// Tells from what lies there whether the restore had come through.
 fn settle(ctx: &Context, spec: &SourceSpec, mut pending: Pending, folder: &std::path::Path) -> Result<(), Error> {
-    let placement = pending.undo.placement.clone();
+    let placement = pending.undo.files(folder)?.clone();
     let site = Site::of(&placement);
     // The place aside was free before, so something lies there only once the two have changed places. Where nothing was live before,
     // nothing lies aside afterwards either; then it is told by what is live now.
@@ -64,10 +69,15 @@ fn expire(ctx: &Context, spec: &SourceSpec, folder: &std::path::Path) -> Result<
     if jiff::SignedDuration::try_from(ctx.local()?.undo_for).map_or(true, |undo_for| age <= undo_for) {
         return Ok(());
     }
-    let site = Site::of(&undo.placement);
-    // Forgotten first: an undo that is half removed must not be offered.
-    UndoRecord::forget(folder)?;
-    site.drop_aside()?;
+    match (&undo.placement, &spec.kind) {
+        (Placed::Databases(aside), SourceKind::Mysql(settings)) => databases::expire(ctx, settings, aside, folder)?,
+        _ => {
+            let placement = undo.files(folder)?;
+            // Forgotten first: an undo that is half removed must not be offered.
+            UndoRecord::forget(folder)?;
+            Site::of(placement).drop_aside()?;
+        }
+    }
     ctx.warn(Some(&spec.name), format!("what the restore of {} had set aside was kept long enough and is gone", undo.snapshot));
     Ok(())
 }

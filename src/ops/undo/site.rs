@@ -23,13 +23,7 @@ pub(crate) fn placement(ctx: &Context, spec: &SourceSpec) -> Result<Placement, E
             Placement::Directory(source::directory::plan(spec.name.as_str(), &directory, Some(&ctx.local()?.dir))?)
         }
         SourceKind::Sqlite { path } => Placement::Sqlite(source::sqlite::plan(spec.name.as_str(), path)?),
-        SourceKind::Mysql(_) => {
-            return Err(Error::Refused(format!(
-                "this version does not load a dump into a server by itself: `windlass fetch {}/latest --to FOLDER` gives the dumps, and \
-                 `mariadb --comments DATABASE < FOLDER/DATABASE/db_backup.sql` loads one; docs/OPERATIONS.md has the steps",
-                spec.name
-            )));
-        }
+        SourceKind::Mysql(_) => return Err(Error::Refused(format!("`{}` lies in a server, not in files", spec.name))),
     })
 }
 

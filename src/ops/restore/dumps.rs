@@ -1,0 +1,178 @@
+//! Dumps that are about to come: of which databases, as what, and where they lie.
+
+use std::path::{Path, PathBuf};
+
+use super::about::About;
+use super::{Options, Part, about_same_kind, staging};
+use crate::format::path::RelPath;
+use crate::format::snapshot_id::SnapshotId;
+use crate::ops::snapshots::Found;
+use crate::ops::spec::{MysqlSettings, SourceSpec};
+use crate::ops::standing::Standing;
+use crate::ops::{Context, Error};
+use crate::source::mysql::{DUMP_FILE, Facts, folder_of};
+
+/// The dumps of a restore.
+pub(super) struct Dumps {
+    /// The snapshot they are of, or the instant of an old copy.
+    pub(super) id: SnapshotId,
+    pub(super) databases: Vec<Dump>,
+    /// What is known of the server they are of.
+    pub(super) facts: Option<Facts>,
+    /// Where they come from; nothing when they lie in a folder already.
+    pub(super) found: Option<Found>,
+    pub(super) files: u64,
+    /// Bytes of all files that come.
+    pub(super) bytes: u64,
+    pub(super) download_bytes: u64,
+    pub(super) warnings: Vec<String>,
+}
+
+/// The dump of one database.
+pub(super) struct Dump {
+    /// The database's name when it was dumped.
+    pub(super) original: String,
+    /// The name it will have.
+    pub(super) live: String,
+    /// Only this table.
+    pub(super) table: Option<String>,
+    /// Where it lies: in the snapshot, or on this machine.
+    pub(super) file: PathBuf,
+    pub(super) character_set: String,
+    pub(super) collation: String,
+}
+
+impl Dumps {
+    /// Their files in the snapshot.
+    pub(super) fn paths(&self) -> Result<Vec<RelPath>, Error> {
+        use std::os::unix::ffi::OsStrExt;
+        let path = |dump: &Dump| RelPath::new(dump.file.as_os_str().as_bytes()).map_err(Error::unreadable(dump.file.display()));
+        self.databases.iter().map(path).collect()
+    }
+
+    /// The `sql_mode` of the server they are of.
+    pub(super) fn sql_mode(&self) -> Option<&str> {
+        self.facts.as_ref().map(|facts| facts.sql_mode.as_str())
+    }
+}
+
+/// The dumps in a snapshot, or the part of them that is asked for. Facts that lie damaged are looked for elsewhere only in a `search`.
+pub(super) fn of_snapshot(
+    ctx: &Context,
+    spec: &SourceSpec,
+    settings: &MysqlSettings,
+    found: Found,
+    options: &Options,
+    search: bool,
+) -> Result<Dumps, Error> {
+    let standing = Standing::of(&found);
+    let about = if search { standing.judge(About::of(ctx, &found, true))? } else { about_same_kind(ctx, spec, &found, &standing)? };
+    let facts: Option<Facts> = serde_json::from_value(about.facts.clone()).ok();
+    let mut databases = match &facts {
+        Some(facts) => {
+            facts.databases.iter().map(|database| Dump::new(&database.name, &database.character_set, &database.collation)).collect()
+        }
+        // Without facts, their names are those that the source has now.
+        None => settings.databases.iter().map(|name| Dump::new(name, "", "")).collect::<Vec<_>>(),
+    };
+    let mut warnings = about.warnings(&found, spec);
+    let names = |dumps: &[Dump]| dumps.iter().map(|dump| dump.original.clone()).collect::<Vec<_>>();
+    if options.part.rename.is_none() && names(&databases) != settings.databases {
+        warnings.push(format!(
+            "the snapshot holds the databases {}, and the source is {} now: what the snapshot holds is restored",
+            names(&databases).join(", "),
+            settings.databases.join(", ")
+        ));
+    }
+    select(&mut databases, &options.part)?;
+    let download_bytes = standing.judge(staging::download_size(ctx, &found, options))?;
+    Ok(Dumps {
+        id: found.id,
+        files: databases.len() as u64,
+        databases,
+        facts,
+        found: Some(found),
+        bytes: about.bytes,
+        download_bytes,
+        warnings,
+    })
+}
+
+impl Dump {
+    fn new(name: &str, character_set: &str, collation: &str) -> Self {
+        Self {
+            original: name.to_owned(),
+            live: name.to_owned(),
+            table: None,
+            file: Path::new(&folder_of(name)).join(DUMP_FILE),
+            character_set: character_set.to_owned(),
+            collation: collation.to_owned(),
+        }
+    }
+
+    /// A dump that lies in a folder of this machine.
+    pub(super) fn at(file: PathBuf, database: &str) -> Self {
+        Self { file, ..Self::new(database, "", "") }
+    }
+}
+
+/// Leaves what is asked for, under the name it is to have.
+pub(super) fn select(databases: &mut Vec<Dump>, part: &Part) -> Result<(), Error> {
+    if let Some(wanted) = &part.database {
+        let names = databases.iter().map(|dump| dump.original.as_str()).collect::<Vec<_>>().join(", ");
+        databases.retain(|dump| dump.original == *wanted);
+        if databases.is_empty() {
+            return Err(Error::Absent(format!("the snapshot holds no database `{wanted}`; it holds {names}")));
+        }
+    }
+    if let Some(wanted) = &part.table {
+        let prefix = |dump: &Dump| wanted.strip_prefix(&dump.original).and_then(|rest| rest.strip_prefix('.')).map(str::to_owned);
+        // A name of a table may hold a dot, so where the database is said already it is taken as it stands.
+        if let Some(at) = databases.iter().position(|dump| part.database.is_none() && prefix(dump).is_some()) {
+            let mut dump = databases.swap_remove(at);
+            dump.table = prefix(&dump);
+            *databases = vec![dump];
+        } else if let [dump] = &mut databases[..] {
+            dump.table = Some(wanted.clone());
+        } else {
+            return Err(Error::Refused(format!("of which database is the table `{wanted}`? Say --table DATABASE.TABLE")));
+        }
+    }
+    if let Some(name) = &part.rename {
+        let [dump] = &mut databases[..] else {
+            return Err(Error::Refused("the snapshot holds several databases, and one name is given: say which with --database".into()));
+        };
+        dump.live.clone_from(name);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn selected(names: &[&str], part: &Part) -> Result<Vec<(String, String, Option<String>)>, Error> {
+        let mut dumps = names.iter().map(|name| Dump::new(name, "", "")).collect();
+        select(&mut dumps, part)?;
+        Ok(dumps.into_iter().map(|dump| (dump.original, dump.live, dump.table)).collect())
+    }
+
+    #[test]
+    fn a_part_is_named_by_database_and_table() {
+        let part = |database: Option<&str>, table: Option<&str>, rename: Option<&str>| Part {
+            database: database.map(str::to_owned),
+            table: table.map(str::to_owned),
+            rename: rename.map(str::to_owned),
+            ..Part::default()
+        };
+        let one = |original: &str, live: &str, table: Option<&str>| vec![(original.to_owned(), live.to_owned(), table.map(str::to_owned))];
+        assert_eq!(selected(&["a", "b"], &part(None, None, None)).unwrap().len(), 2);
+        assert_eq!(selected(&["a", "b"], &part(Some("b"), None, Some("x"))).unwrap(), one("b", "x", None));
+        assert_eq!(selected(&["a", "b"], &part(None, Some("b.t"), None)).unwrap(), one("b", "b", Some("t")));
+        assert_eq!(selected(&["a"], &part(None, Some("t.u"), None)).unwrap(), one("a", "a", Some("t.u")));
+        assert_eq!(selected(&["a"], &part(Some("a"), Some("a.t"), None)).unwrap(), one("a", "a", Some("a.t")));
+        assert!(matches!(selected(&["a", "b"], &part(None, Some("t"), None)), Err(Error::Refused(_))));
+        assert!(matches!(selected(&["a", "b"], &part(None, None, Some("x"))), Err(Error::Refused(_))));
+        assert!(matches!(selected(&["a"], &part(Some("b"), None, None)), Err(Error::Absent(_))));
+    }
+}
