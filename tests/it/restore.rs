@@ -67,7 +67,7 @@ fn a_restore_brings_the_snapshot_back_and_undo_the_state_before_and_redo_again()
     let outcome = restore(&node, id, &Options::default()).unwrap();
     assert_eq!(contents(&node.path("tree")), pairs(OLD));
     assert_eq!((outcome.id, outcome.files, outcome.downloaded_bytes), (Some(id), 2, 0));
-    assert_eq!(contents(&outcome.aside.unwrap()), pairs(NEW));
+    assert_eq!(contents(Path::new(&outcome.aside.unwrap())), pairs(NEW));
     assert_eq!(undo(&node).id, None);
     assert_eq!(contents(&node.path("tree")), pairs(NEW));
     assert_eq!(undo(&node).id, Some(id));
@@ -145,9 +145,9 @@ fn one_undo_is_kept_until_the_next_successful_restore() {
     fs::write(node.path("local/tree").join(second.to_string()).join("data/a"), "rot").unwrap();
     let broken = Options { from: vec![Origin::Local], ..Default::default() };
     restore(&node, second, &broken).unwrap_err();
-    assert_eq!(contents(&aside), pairs(NEW), "a restore that failed costs no undo");
+    assert_eq!(contents(Path::new(&aside)), pairs(NEW), "a restore that failed costs no undo");
     restore(&node, second, &Options::default()).unwrap();
-    assert_eq!(contents(&aside), pairs(OLD));
+    assert_eq!(contents(Path::new(&aside)), pairs(OLD));
     undo(&node);
     assert_eq!(contents(&node.path("tree")), pairs(OLD));
 }
@@ -160,7 +160,7 @@ fn an_undo_is_shown_by_list_and_goes_after_its_time() {
     assert_eq!((view.undo.len(), view.rows.len()), (1, 1), "it is not counted as a copy");
     node.clock.advance(Duration::from_secs(8 * 86_400));
     node.backup();
-    assert!(!aside.exists());
+    assert!(!Path::new(&aside).exists());
     assert!(matches!(restore::plan_undo(&node.context(), &tree()), Err(Error::Absent(_))));
 }
 
@@ -239,7 +239,7 @@ fn a_dry_run_of_a_snapshot_lets_an_old_undo_be() {
     let aside = restore(&node, id, &Options::default()).unwrap().aside.unwrap();
     node.clock.advance(Duration::from_secs(8 * 86_400));
     ops::snapshot::run(&node.context(), &tree(), &ops::snapshot::Options { dry_run: true, ..Default::default() }).unwrap();
-    assert!(aside.exists());
+    assert!(Path::new(&aside).exists());
 }
 
 #[test]
@@ -248,7 +248,7 @@ fn an_undo_may_be_kept_for_longer_than_time_goes() {
     node.undo_for = Duration::MAX;
     let aside = restore(&node, id, &Options::default()).unwrap().aside.unwrap();
     node.backup();
-    assert!(aside.exists());
+    assert!(Path::new(&aside).exists());
 }
 
 #[test]
@@ -259,6 +259,6 @@ fn what_lies_aside_and_is_not_remembered_is_never_removed() {
     fs::remove_dir_all(node.path("local/.windlass/restore")).unwrap();
     let error = restore(&node, id, &Options::default()).unwrap_err().to_string();
     assert!(error.contains("does not remember"), "{error}");
-    assert_eq!(contents(&aside), pairs(NEW));
+    assert_eq!(contents(Path::new(&aside)), pairs(NEW));
     assert_eq!(contents(&node.path("tree")), pairs(OLD));
 }

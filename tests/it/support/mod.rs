@@ -1,6 +1,7 @@
 //! What the tests share.
 
 pub mod authority;
+pub mod between;
 pub mod bucket;
 pub mod clocked;
 pub mod cloud;

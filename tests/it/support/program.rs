@@ -51,9 +51,14 @@ impl Machine {
         machine
     }
 
+    /// Writes the configuration anew, and keeps the machine.
+    pub fn configure_again(&self, more: &str) {
+        self.configure(&format!("url = \"file://{}\"", self.path("bucket").display()), more);
+    }
+
     /// Writes the configuration anew, with more sections.
     pub fn configured(self, more: &str) -> Self {
-        self.configure(&format!("url = \"file://{}\"", self.path("bucket").display()), more);
+        self.configure_again(more);
         self
     }
 
@@ -107,6 +112,14 @@ impl Machine {
         let local = |name: &str| self.path(name).display().to_string();
         let admin = node.replace("node-1", "admin").replace(&local("local"), &local("admin"));
         fs::write(self.path("admin.toml"), admin).unwrap();
+    }
+
+    /// Runs the program under strace, which looks at its first thread alone, and not at programs that it starts.
+    pub fn alone_under_strace(&self, inject: &[&str], arguments: &[&str]) -> Run {
+        let mut command = bare(Command::new("strace"));
+        command.args(["-qq", "-o", "/dev/null"]).args(inject).arg(env!("CARGO_BIN_EXE_windlass"));
+        command.arg("--config").arg(self.path("windlass.toml")).args(arguments);
+        Run::of(command.output().expect("the tests need the program strace"))
     }
 
     /// The program under strace, which makes the system calls fail or kill as `inject` says.

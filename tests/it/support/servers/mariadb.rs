@@ -39,7 +39,11 @@ impl MariaDb {
 
     /// A server of the test's own, with more options.
     pub fn start(options: &[&str]) -> Self {
-        Self::of(Kept::start("MariaDB", &[0], &|folder, [port, _]| command(folder, port, options)))
+        Self::start_as(&|folder, port| command(folder, port, options))
+    }
+
+    fn start_as(command: &dyn Fn(&Path, u16) -> Command) -> Self {
+        Self::of(Kept::start("MariaDB", &[0], &|folder, [port, _]| command(folder, port)))
     }
 
     /// A server of any make whose folder has `socket` and `pid` in it, and `certificates/` where it speaks TLS.
@@ -52,6 +56,24 @@ impl MariaDb {
             folder,
             _process: process,
         }
+    }
+
+    /// A server of the test's own that is started again whenever it ends, as a service is.
+    pub fn service(options: &[&str]) -> Self {
+        Self::start_as(&|folder, port| {
+            let server = command(folder, port, options);
+            let mut again = Command::new("bash");
+            again.args(["-c", "while :; do \"$@\"; sleep 0.2; done", "service"]);
+            again.arg(server.get_program()).args(server.get_args());
+            again
+        })
+    }
+
+    /// Waits until it answers.
+    pub fn wait(&self) {
+        crate::support::program::until("the server is back", || {
+            self.client().args(["-e", "SELECT 1"]).output().is_ok_and(|output| output.status.success())
+        });
     }
 
     /// A name that no other test uses.

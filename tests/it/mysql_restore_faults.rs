@@ -1,0 +1,276 @@
+//! What goes wrong in a restore of databases leaves the old state there, or the next command puts it back.
+
+use std::fs;
+
+use crate::support::between::Between;
+use crate::support::program::{Machine, Run, until};
+use crate::support::servers::mariadb::MariaDb;
+
+/// A database with everything that an exchange has to do with, small enough to be exchanged often.
+const SMALL: &str = "
+CREATE TABLE parent (id INT PRIMARY KEY, note VARCHAR(20)); CREATE TABLE child (id INT PRIMARY KEY, parent INT, FOREIGN KEY (parent) REFERENCES parent (id));
+INSERT INTO parent VALUES (1, 'x'); INSERT INTO child VALUES (1, 1);
+CREATE SEQUENCE numbers; CREATE TABLE numbered (id BIGINT DEFAULT NEXTVAL(numbers), n INT); INSERT INTO numbered (n) VALUES (1);
+CREATE TRIGGER noted BEFORE INSERT ON parent FOR EACH ROW SET NEW.note = 'noted';
+CREATE VIEW both_of AS SELECT parent.note FROM parent JOIN child ON child.parent = parent.id;
+CREATE EVENT yearly ON SCHEDULE EVERY 1 YEAR DO SELECT 1; CREATE PROCEDURE one() SELECT 1; CREATE FUNCTION two() RETURNS INT DETERMINISTIC RETURN 2;
+";
+
+const CHANGES: &str = "
+DROP VIEW both_of; CREATE TABLE both_of (id INT PRIMARY KEY); DROP TABLE child; CREATE VIEW child AS SELECT 1 AS one;
+CREATE TABLE more (id INT PRIMARY KEY, parent INT, FOREIGN KEY (parent) REFERENCES parent (id)); INSERT INTO more VALUES (1, 1);
+DROP TRIGGER noted; CREATE TRIGGER other AFTER DELETE ON parent FOR EACH ROW DELETE FROM more; UPDATE parent SET note = 'new';
+DROP EVENT yearly; DROP PROCEDURE one; CREATE PROCEDURE three() SELECT 3;
+";
+
+struct Case<'a> {
+    server: &'a MariaDb,
+    machine: Machine,
+    base: String,
+    old: Vec<String>,
+    new: Vec<String>,
+}
+
+impl<'a> Case<'a> {
+    /// A machine with a snapshot of a database that has become another one since.
+    fn new(server: &'a MariaDb, content: &str) -> Self {
+        let base = server.database();
+        server.load(Some(&base), content.as_bytes());
+        let machine = Machine::in_memory().configured(&server.configuration("ellis", &[&base]));
+        machine.run(&["init"]).expect(0);
+        machine.run(&["snapshot", "ellis"]).expect(0);
+        let old = server.everything(&base);
+        server.load(Some(&base), CHANGES.as_bytes());
+        let new = server.everything(&base);
+        Self { server, machine, base, old, new }
+    }
+
+    fn with(self, more: &str) -> Self {
+        let machine = self.machine.configured(&format!("{}{more}", self.server.configuration("ellis", &[&self.base])));
+        Self { machine, ..self }
+    }
+
+    /// A program of the test's own in place of the vendor's client; `"$@"` are the arguments.
+    fn with_client(self, script: &str) -> Self {
+        let program = self.machine.path("client.sh");
+        fs::write(&program, format!("#!/bin/bash\n[ \"$1\" = --version ] && exec mariadb --version\n{script}\n")).unwrap();
+        fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        let line = format!("client = [\"{}\"]\n", program.display());
+        self.with(&line)
+    }
+
+    fn beside(&self) -> Vec<String> {
+        let sql = format!("SELECT schema_name FROM information_schema.SCHEMATA WHERE schema_name LIKE '{}\\_%'", self.base);
+        self.server.ask(None, &sql).lines().map(str::to_owned).collect()
+    }
+
+    /// A restore that fails leaves what was there, nothing beside it, and no undo.
+    fn fails(&self, arguments: &[&str], code: i32, because: &str) -> Run {
+        let run = self.machine.run(&[&["restore", "ellis", "--yes"], arguments].concat());
+        run.expect(code);
+        assert!(run.stderr.contains(because), "{because}: {run:#?}");
+        self.check_untouched();
+        run
+    }
+
+    fn check_untouched(&self) {
+        assert_eq!(self.server.everything(&self.base), self.new);
+        assert_eq!(self.beside(), Vec::<String>::new());
+        self.machine.run(&["restore", "ellis", "--undo", "--yes"]).expect(6);
+        assert!(!self.machine.path("local/.windlass/restore/ellis/staging").exists());
+    }
+
+    /// The restore goes well once nothing is in the way.
+    fn restores(&self) {
+        self.machine.run(&["restore", "ellis", "--yes"]).expect(0);
+        assert_eq!(self.server.everything(&self.base), self.old);
+    }
+}
+
+#[test]
+fn what_fails_before_the_exchange_changes_nothing() {
+    let server = MariaDb::running();
+    let case = Case::new(server, SMALL);
+    let refused = case.machine.run(&["restore", "ellis"]);
+    assert!(refused.expect(2).stderr.contains("--yes"), "{refused:#?}");
+    case.check_untouched();
+
+    let case = case.with("client = [\"no-such-client\"]\n");
+    case.fails(&[], 1, "no-such-client");
+    let case = case.with_client("exit 7");
+    case.fails(&[], 1, "exit code 7");
+    // It dies with half of what it was given.
+    let case = case.with_client("head -c 900 | mariadb \"$@\" 2>/dev/null; kill -KILL $$");
+    case.fails(&[], 1, "signal 9");
+    // It takes everything, says that all is well and has done nothing.
+    let case = case.with_client("cat >/dev/null");
+    case.fails(&[], 1, "did not come");
+    let case = case.with("");
+    case.restores();
+}
+
+#[test]
+fn what_fails_in_the_exchange_puts_the_old_state_back() {
+    let server = MariaDb::running();
+    // The tables come, and then the first definition does not.
+    let case = Case::new(server, SMALL);
+    let count = case.machine.path("count");
+    let case =
+        case.with_client(&format!("echo >>{count}; [ \"$(wc -l <{count})\" = 2 ] && exit 9; exec mariadb \"$@\"", count = count.display()));
+    case.fails(&[], 1, "exit code 9");
+    case.with("").restores();
+}
+
+#[test]
+fn a_table_that_somebody_holds_is_waited_for_and_nothing_changes_when_it_takes_too_long() {
+    let server = MariaDb::running();
+    let case = Case::new(server, SMALL);
+    let hold = |seconds: u32| {
+        let mut holder = server.client();
+        holder.args(["-e", &format!("START TRANSACTION; SELECT * FROM {}.parent; SELECT SLEEP({seconds})", case.base)]);
+        holder.stdout(std::process::Stdio::null()).spawn().unwrap()
+    };
+    let is_held = || server.ask(None, "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE info LIKE 'SELECT SLEEP(%'") == "1";
+    let mut holder = hold(3);
+    until("somebody holds a table", is_held);
+    let plan = case.machine.json(&["restore", "ellis", "--dry-run"], 0);
+    assert!(plan["plan"]["server"].is_object(), "{plan:#}");
+    case.restores();
+    assert!(holder.wait().unwrap().success());
+}
+
+#[test]
+fn a_broken_dump_is_told_with_its_line_and_the_head_of_the_statement() {
+    let server = MariaDb::running();
+    let case = Case::new(server, SMALL);
+    let folder = case.machine.path("1388534400");
+    fs::create_dir(&folder).unwrap();
+    let dump = "CREATE TABLE a (id INT PRIMARY KEY);\n\nINSERT INTO a VALUES (1),(4711, 1);\nCREATE TABLE b (id INT);\n-- Dump completed\n";
+    fs::write(folder.join("db_backup.sql"), dump).unwrap();
+    let run = case.fails(&["--from", folder.to_str().unwrap()], 1, "line 3");
+    assert!(run.stderr.contains("INSERT INTO a") && run.stderr.contains("Column count"), "{run:#?}");
+    assert!(!run.stderr.contains("4711"), "rows are nobody's business: {run:#?}");
+    case.restores();
+}
+
+/// The numbers of the statements that change something, among all that the program sends in a restore.
+fn changing(case: &Case<'_>) -> Vec<usize> {
+    let log = case.machine.path("sent.log");
+    let mut child = case.machine.traced(&["-e", "trace=sendto", "-s", "40"], &log, &["restore", "ellis", "--yes"]);
+    assert!(child.wait().unwrap().success());
+    let log = fs::read_to_string(log).unwrap();
+    let of = |line: &str| line.split(' ').next().unwrap().to_owned();
+    // Those of the first thread, which sends first; others, and the vendor's programs, are not traced when it is killed.
+    let own = of(log.lines().next().unwrap());
+    let sent = log.lines().filter(|line| of(line) == own && line.contains("sendto("));
+    let changes = ["GET_LOCK", "CREATE DATABASE", "DROP ", "LOCK TABLES", "RENAME", "ALTER "];
+    let numbered = sent.enumerate().filter(|(_, line)| changes.iter().any(|change| line.contains(change)));
+    numbered.map(|(at, _)| at + 1).collect()
+}
+
+#[test]
+fn a_restore_that_is_killed_after_any_statement_is_taken_back_or_finished_by_the_next_command() {
+    let server = MariaDb::running();
+    let (mut taken_back, mut finished) = (0, 0);
+    let statements = changing(&Case::new(server, SMALL));
+    assert!(statements.len() > 12, "{statements:?}");
+    for at in statements {
+        let case = Case::new(server, SMALL);
+        let kill = format!("inject=sendto:signal=KILL:when={at}");
+        let killed = case.machine.alone_under_strace(&["-e", "trace=sendto", "-e", &kill], &["restore", "ellis", "--yes"]);
+        assert_ne!(killed.code, Some(0), "it was killed at {at}");
+        // Whatever the kill has left: either the restore never was, or it is undone.
+        let next = case.machine.run(&["restore", "ellis", "--undo", "--yes"]);
+        match next.code {
+            Some(6) => taken_back += usize::from(next.stderr.contains("taken back")),
+            Some(0) => finished += 1,
+            _ => panic!("after the kill at {at}: {next:#?}"),
+        }
+        assert_eq!(server.everything(&case.base), case.new, "after the kill at {at}: {next:#?}");
+        if next.code == Some(6) {
+            assert_eq!(case.beside(), Vec::<String>::new());
+        }
+    }
+    assert!(taken_back > 5 && finished > 0, "{taken_back} {finished}");
+}
+
+/// A server that is started again whenever it ends, as a service is.
+fn service() -> MariaDb {
+    MariaDb::service(&[])
+}
+
+#[test]
+fn a_server_that_is_killed_in_the_middle_of_a_load_has_its_old_database_when_it_is_back() {
+    let server = service();
+    let rows = "CREATE TABLE big (id INT PRIMARY KEY, pad TEXT); INSERT INTO big SELECT seq, REPEAT(MD5(seq), 64) FROM seq_1_to_30000;";
+    let case = Case::new(&server, &format!("{SMALL}{rows}"));
+    let run = std::thread::scope(|scope| {
+        let restore = scope.spawn(|| case.machine.run(&["restore", "ellis", "--yes"]));
+        until("rows are loaded", || {
+            let sql = format!(
+                "SELECT COUNT(*) FROM information_schema.TABLES WHERE table_schema = '{}_windlass_new' AND table_name = 'big'",
+                case.base
+            );
+            server.ask(None, &sql) == "1"
+        });
+        server.kill();
+        restore.join().unwrap()
+    });
+    assert!(run.expect(1).stderr.contains("line"), "{run:#?}");
+    server.wait();
+    // The server could not be told to remove what was loaded; the next command does.
+    assert_eq!(case.beside(), [format!("{}_windlass_new", case.base)]);
+    case.machine.run(&["restore", "ellis", "--undo", "--yes"]).expect(6);
+    case.check_untouched();
+    case.restores();
+}
+
+#[test]
+fn a_server_that_is_killed_in_the_exchange_has_the_old_or_the_new_state_after_the_next_command() {
+    let server = service();
+    // Once the tables have moved, somebody may have written to the new ones: then it is finished, and undone by the command.
+    for (statement, has_moved) in [("DROP TRIGGER", false), ("DROP FUNCTION", true), ("CREATE DEFINER", true)] {
+        let case = Case::new(&server, SMALL);
+        let real = case.server.configuration("ellis", &[&case.base]);
+        let die = || server.kill();
+        let between = Between::start(&server.socket, &case.machine.path("between"), statement, &die);
+        case.machine.configure_again(&real.replace(server.socket.to_str().unwrap(), between.socket.to_str().unwrap()));
+        let run = std::thread::scope(|scope| between.serve(scope, || case.machine.run(&["restore", "ellis", "--yes"])));
+        run.expect(1);
+        server.wait();
+        case.machine.configure_again(&real);
+        let next = case.machine.run(&["restore", "ellis", "--undo", "--yes"]);
+        next.expect(if has_moved { 0 } else { 6 });
+        assert_eq!(server.everything(&case.base), case.new, "{statement}: {next:#?}");
+        assert_eq!(case.beside().len(), usize::from(has_moved));
+        case.restores();
+    }
+}
+
+#[test]
+fn what_was_written_after_a_kill_to_tables_that_had_come_is_not_lost() {
+    let server = service();
+    let case = Case::new(&server, SMALL);
+    let statements = changing(&Case::new(&server, SMALL));
+    // The last but one of them comes when the tables have moved.
+    let kill = format!("inject=sendto:signal=KILL:when={}", statements[statements.len() - 2]);
+    case.machine.alone_under_strace(&["-e", "trace=sendto", "-e", &kill], &["restore", "ellis", "--yes"]);
+    server.sql(&format!("INSERT INTO {}.parent VALUES (99, 'since')", case.base));
+    let next = case.machine.run(&["snapshot", "ellis"]);
+    assert!(next.expect(0).stderr.contains("was finished"), "{next:#?}");
+    assert_eq!(server.ask(Some(&case.base), "SELECT COUNT(*) FROM parent WHERE id = 99"), "1");
+    assert_eq!(server.ask(Some(&case.base), "SELECT COUNT(*) FROM both_of"), "1");
+}
+
+#[test]
+fn a_full_disk_of_the_server_changes_nothing() {
+    // All tables share a space that does not grow: the server answers as on a disk that is full.
+    let server = MariaDb::start(&[
+        "--innodb-file-per-table=0",
+        "--innodb-data-file-path=ibdata1:12M:autoextend:max:48M",
+        "--innodb-undo-tablespaces=0",
+    ]);
+    let rows = "CREATE TABLE big (id INT PRIMARY KEY, pad TEXT); INSERT INTO big SELECT seq, REPEAT(MD5(seq), 64) FROM seq_1_to_8000;";
+    let case = Case::new(&server, &format!("{SMALL}{rows}"));
+    case.fails(&[], 1, "is full");
+}
