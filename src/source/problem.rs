@@ -29,6 +29,8 @@ impl Problem {
     pub const EXTERNAL: &'static str = "external";
     /// A row takes more than any server accepts in one statement, so it cannot be loaded again.
     pub const TOO_LONG: &'static str = "too_long";
+    /// A view that stands on what is missing, so that nothing can dump it.
+    pub const INVALID_VIEW: &'static str = "invalid_view";
 
     /// What an error of the operating system at `path` means for it.
     pub(super) fn from_io(path: &RelPath, doing: &str, cause: &std::io::Error) -> Self {

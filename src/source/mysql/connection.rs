@@ -33,6 +33,8 @@ const DENIED_DATABASE: u16 = 1044;
 const DENIED_ACCOUNT: u16 = 1045;
 const DENIED: [u16; 5] = [DENIED_DATABASE, 1142, 1143, 1227, 1370];
 const NEEDS_TLS: u16 = 3159;
+/// What a view answers that stands on what is missing, or whose definer is gone or may not use what it stands on.
+const INVALID_VIEW: [u16; 4] = [1356, 1449, 1142, 1143];
 
 const TLS_HINT: &str = ": its certificate does not come from `ca_file`, or is not for this host";
 
@@ -183,7 +185,7 @@ fn of_connecting(server: &str, cause: sqlx::Error) -> Error {
         (_, sqlx::Error::Io(_)) => ": is it running, and is this its address?",
         (_, sqlx::Error::Tls(_)) => TLS_HINT,
         _ if text.contains("authentication plugin") => {
-            ": the account proves itself in a way that Windlass does not know (client_ed25519, parsec, gssapi); give Windlass an account of \
+            ": the account proves itself in a way that Windlass does not know (client_ed25519, parsec, gssapi), or there is no such account; give Windlass an account of \
              its own, IDENTIFIED VIA mysql_native_password or unix_socket"
         }
         _ if text.contains("caching_sha2") || text.contains("RSA") => {
@@ -211,6 +213,11 @@ fn code(cause: &sqlx::Error) -> Option<u16> {
 /// Whether the server says that what was asked about is not there.
 pub(super) fn is_no_such(error: &Error) -> bool {
     matches!(error, Error::Server { cause, .. } if code(cause).is_some_and(|code| NO_SUCH.contains(&code)))
+}
+
+/// Whether the server says that a view stands on what is missing, or on what its definer may not use.
+pub(super) fn is_invalid_view(error: &Error) -> bool {
+    matches!(error, Error::Server { cause, .. } if code(cause).is_some_and(|code| INVALID_VIEW.contains(&code)))
 }
 
 /// Whether the server says that the account may not do this.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::accounts::{self, Account};
 use super::connection::{Connection, Value, is_answer, is_denied, literal};
 use super::definers;
+use super::demands::Demands;
 use super::settings::Settings;
 use super::split::Seen;
 use crate::source::Error;
@@ -50,6 +51,12 @@ pub struct Facts {
     /// Definers of their views, routines, triggers and events, as `user@host` or a role's name, sorted; at most 1,000. Older facts have none.
     #[serde(default)]
     pub definers: Vec<String>,
+    /// How many triggers and functions they have. Older facts have none of this.
+    #[serde(default)]
+    pub triggers_and_functions: u64,
+    /// How many functions do not say how they use data, which a server with a binary log may refuse. Older facts have none of this.
+    #[serde(default)]
+    pub undeclared_functions: u64,
 }
 
 /// A place in a binary log.
@@ -133,6 +140,7 @@ impl About {
             accounts => Some(accounts?),
         };
         let position = seen.position.clone();
+        let demands = settings.databases.iter().map(|name| Demands::read(connection, name, None)).collect::<Result<Vec<_>, _>>()?;
         Ok(Facts {
             server: settings.place(),
             version: self.version.clone(),
@@ -151,6 +159,8 @@ impl About {
             databases,
             accounts,
             definers: definers::read(connection, &settings.databases)?,
+            triggers_and_functions: demands.iter().map(|of| of.creations).sum(),
+            undeclared_functions: demands.iter().map(|of| of.undeclared).sum(),
         })
     }
 }

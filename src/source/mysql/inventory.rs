@@ -1,10 +1,12 @@
 //! What a server says is in the databases, each thing with the digest of its definition. Any number of things: it lies on disk.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::connection::{Connection, Value, is_no_such, literal};
+use super::invalid::InvalidView;
 use super::object::{Object, ObjectKind, quoted};
 use crate::format::digest::Digest;
 use crate::source::Error;
@@ -27,15 +29,19 @@ pub(super) struct Inventory {
 }
 
 impl Inventory {
-    /// Asks the server for all that is in these databases, and for each definition.
+    /// Asks the server for all that is in these databases, and for each definition; but for the views that are left out of the dump.
     ///
     /// # Errors
     /// [`Error::Server`], also when a definition may not be seen.
-    pub(super) fn read(connection: &mut Connection, databases: &[String], work: &Path) -> Result<Self, Error> {
+    pub(super) fn read(connection: &mut Connection, databases: &[String], left_out: &[InvalidView], work: &Path) -> Result<Self, Error> {
+        let left_out: BTreeSet<Vec<u8>> = left_out.iter().map(|view| view.object().key()).collect();
         let mut listed = list(connection, databases, work)?;
         let failed = || Error::file("write a temporary file in", work);
         let mut file = BufWriter::new(unlinked(work)?);
         while let Some(key) = listed.next()? {
+            if left_out.contains(key) {
+                continue;
+            }
             let digest = definition(connection, databases, &Object::of_key(key))?;
             let length = u32::try_from(key.len()).expect("names are short").to_le_bytes();
             let written = file.write_all(&length).and_then(|()| file.write_all(key)).and_then(|()| file.write_all(digest.as_bytes()));

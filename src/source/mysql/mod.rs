@@ -8,7 +8,7 @@
 //!
 //! Success is evidence. `inventory` asks the server, on a `connection` of our own, for everything that is in the databases and its
 //! definition, before and after; all of it must be among what `split` has found in the dump, and none of it may have changed. `rights` makes
-//! sure that the account sees everything, because what it does not see is missing everywhere; `release` is where makes and versions differ. `outside` locks, or reports, tables that no
+//! sure that the account sees everything, because what it does not see is missing everywhere; `release` is where makes and versions differ. `invalid` finds views at which the dump program would fail. `outside` locks, or reports, tables that no
 //! transaction holds still. `facts` and `accounts` are what a fresh server needs besides.
 //!
 //! Before something is put back, [`look()`] tells what is there and [`Present::judge`] whether it can go well. `foreign_keys` has those of other
@@ -21,10 +21,12 @@
 mod accounts;
 mod connection;
 mod definers;
+mod demands;
 mod exchange;
 mod facts;
 mod foreign_keys;
 mod generated;
+mod invalid;
 mod inventory;
 mod lexer;
 mod load;
@@ -46,9 +48,13 @@ mod unwrap;
 
 pub use accounts::Account;
 pub use definers::missing_definers;
-pub use exchange::{Around, Definers, Exchange, Pair, Settled, State, Words, beside, drop_databases, load_tables, which_exist};
+pub use demands::Demands;
+pub use exchange::{
+    Around, Definers, Exchange, Pair, RoutineGrant, Settled, State, Words, beside, drop_databases, identity, load_tables, which_exist,
+};
 pub use facts::{DatabaseFacts, Facts, Position, TableFacts};
 pub use foreign_keys::{hold_aside, point_back};
+pub use invalid::InvalidView;
 pub use load::{Loaded, Loading, Part, load};
 pub use look::{BESIDE, Present, PresentDatabase, Session, look};
 pub use object::{Object, ObjectKind, quoted};

@@ -121,7 +121,7 @@ fn lock(tables: &[Table], login: &Login, stop: &Stop) -> Result<Connection, Erro
 }
 
 /// A problem with one table; its path is that of its database's folder and its name.
-fn problem(kind: &'static str, database: &str, table: &str, detail: String) -> Option<Problem> {
+pub(super) fn problem(kind: &'static str, database: &str, table: &str, detail: String) -> Option<Problem> {
     let name = escape(table.as_bytes()).replace('/', "%2F");
     let path = RelPath::new(format!("{}/{name}", folder_of(database))).ok()?;
     Some(Problem { kind, path, detail })

@@ -1,7 +1,7 @@
 //! What servers of a release have, where makes and versions differ in what is asked of them.
 
 /// A make and version of server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Release {
     is_mariadb: bool,
     /// The three numbers of the version; those that it does not tell are 0.
@@ -16,6 +16,34 @@ impl Release {
             *number = text.parse().unwrap_or(0);
         }
         Self { is_mariadb: version.to_lowercase().contains("mariadb"), numbers }
+    }
+
+    /// Whether a comment that begins with this number after its `!` is passed over. MariaDB leaves the numbers from 50700 to 99999 to MySQL, to
+    /// which every comment with `M!` is one like others.
+    pub(super) fn passes_over(self, number: u32, is_mariadbs: bool) -> bool {
+        let [major, minor, patch] = self.numbers;
+        let is_later = number > major * 10_000 + minor * 100 + patch;
+        match (self.is_mariadb, is_mariadbs) {
+            (true, true) => is_later,
+            (true, false) => is_later || (50_700..100_000).contains(&number),
+            (false, true) => true,
+            (false, false) => is_later,
+        }
+    }
+
+    /// Whether `CHECK` in a table means something.
+    pub(super) fn keeps_checks(self) -> bool {
+        self.numbers >= if self.is_mariadb { [10, 2, 1] } else { [8, 0, 16] }
+    }
+
+    /// Whether an index can be descending.
+    pub(super) fn keeps_descending(self) -> bool {
+        self.numbers >= if self.is_mariadb { [10, 8, 1] } else { [8, 0, 0] }
+    }
+
+    /// Whether JSON is no type of its own.
+    pub(super) fn has_json_as_text(self) -> bool {
+        self.is_mariadb
     }
 
     /// Whether the rights of active roles are told only when they are asked for: MySQL has roles since 8.0.

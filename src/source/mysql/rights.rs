@@ -147,7 +147,8 @@ impl Grant {
         let (rights, scope) = rest.split_once(" ON ")?;
         let (database, rest) = part(scope)?;
         let (table, _) = part(rest.strip_prefix('.')?)?;
-        let rights = rights.split(", ").filter(|right| !right.contains('(')).map(|right| right.trim().to_uppercase()).collect();
+        // MySQL 8 writes no blanks between those that only some servers have.
+        let rights = rights.split(',').filter(|right| !right.contains(['(', ')'])).map(|right| right.trim().to_uppercase()).collect();
         Some(Self { rights, database, table })
     }
 }
@@ -231,6 +232,8 @@ mod tests {
         let plain = Rights::of(&["GRANT SUPER, SET USER ON *.* TO u", "GRANT ALL PRIVILEGES ON `%`.* TO u"]);
         assert!(!plain.is_unclear() && plain.has_global("SET USER") && !plain.has_global("PROCESS"));
         assert!(Rights::of(&["GRANT USAGE ON *.* TO u", "GRANT `r1` TO `u1`@`%`"]).is_unclear());
+        let mysql = Rights::of(&["GRANT SELECT (`a`, `b`), SUPER ON *.* TO u", "GRANT SET_USER_ID,SHOW_ROUTINE ON *.* TO `u`@`%`"]);
+        assert!(["SUPER", "SET_USER_ID", "SHOW_ROUTINE"].iter().all(|right| mysql.has_global(right)) && !mysql.has_global("SELECT"));
         let patterns = Rights::of(&["GRANT DROP ON `a%`.* TO u", "GRANT DROP ON `a\\_b%`.* TO u", "GRANT DROP ON `a_b`.* TO u"]);
         assert_eq!([patterns.pattern("a_b"), patterns.pattern("axb"), patterns.pattern("b")], [Some("a\\_b%"), Some("a_b"), None]);
         assert_eq!(Rights::of(&["GRANT ALTER ON `x`.`t` TO u"]).lacking(&["ALTER", "DROP"], "x", "t"), ["DROP"]);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::connection::{Connection, literal};
 use super::facts::{About, Facts, data_bytes};
+use super::invalid::{self, InvalidView};
 use super::inventory::Inventory;
 use super::object::quoted;
 use super::option_file::{Login, OptionFile};
@@ -72,6 +73,7 @@ pub fn take<S: Sink>(settings: &Settings, folder: &Path, work: &Path, stop: &Sto
     let (seen, ended) = dumping.run(history, sink)?;
     outside.release()?;
     let mut problems = outside.problems;
+    problems.extend(dumping.left_out.iter().filter_map(|view| view.problem(&settings.databases)));
     problems.extend(too_long(settings, &seen));
     if outside.has_history && !knows_history {
         problems.extend(unknown_history(settings));
@@ -80,13 +82,21 @@ pub fn take<S: Sink>(settings: &Settings, folder: &Path, work: &Path, stop: &Sto
     Ok(Taken { facts, problems, said: ended.said })
 }
 
-/// As [`take`], without rows: what is left is how everything is defined. Nothing is locked, and no facts are read.
+/// As [`take`], without rows: what is left is how everything is defined. Nothing is locked, and no facts are read. Gives the views that stand
+/// on what is missing, so that they are not in it.
 ///
 /// # Errors
 /// As [`take`].
-pub(super) fn definitions<S: Sink>(settings: &Settings, folder: &Path, work: &Path, stop: &Stop, sink: &mut S) -> Result<(), S::Error> {
-    Dumping::begin(settings, folder, work, stop)?.run(Some("--no-data"), sink)?;
-    Ok(())
+pub(super) fn definitions<S: Sink>(
+    settings: &Settings,
+    folder: &Path,
+    work: &Path,
+    stop: &Stop,
+    sink: &mut S,
+) -> Result<Vec<InvalidView>, S::Error> {
+    let mut dumping = Dumping::begin(settings, folder, work, stop)?;
+    dumping.run(Some("--no-data"), sink)?;
+    Ok(dumping.left_out)
 }
 
 /// A dump that is about to be made, by an account that may see all of it.
@@ -100,6 +110,8 @@ struct Dumping<'a> {
     connection: Connection,
     about: About,
     rights: Rights,
+    /// Views at which the program would fail.
+    left_out: Vec<InvalidView>,
 }
 
 impl<'a> Dumping<'a> {
@@ -112,22 +124,24 @@ impl<'a> Dumping<'a> {
         let release = Release::of(&about.version);
         let rights = Rights::read(&mut connection, release)?;
         rights.check(&settings.databases, &login.told(), release)?;
-        Ok(Self { settings, folder, work, stop, program, login, connection, about, rights })
+        let left_out = invalid::find(&mut connection, &settings.databases, work)?;
+        Ok(Self { settings, folder, work, stop, program, login, connection, about, rights, left_out })
     }
 
     /// Runs the program to its end, and proves that all that is listed before is in the dump, and unchanged after it.
     fn run<S: Sink>(&mut self, option: Option<&str>, sink: &mut S) -> Result<(Seen, Ended), S::Error> {
         let Self { settings, work, .. } = *self;
-        let before = Inventory::read(&mut self.connection, &settings.databases, work)?;
+        let before = Inventory::read(&mut self.connection, &settings.databases, &self.left_out, work)?;
         let option_file = OptionFile::create(self.folder, &self.login.option_file(self.program.is_mariadb))?;
         let (path, about) = (option_file.path.to_string_lossy(), &self.about);
         let mut words = self.program.dump(&path, settings, about.is_mariadb && about.has_binary_log, about.packet_limit);
-        words.splice(self.program.words.len() + 1..self.program.words.len() + 1, option.map(str::to_owned));
+        let options = option.map(str::to_owned).into_iter().chain(self.left_out.iter().map(|view| view.option(&settings.databases)));
+        words.splice(self.program.words.len() + 1..self.program.words.len() + 1, options);
         let splitter = Splitter::new(&settings.databases, sink, statement_limit(about.packet_limit), work);
         let splitter = splitter.with_defaults(self.program.is_mariadb && !about.is_mariadb);
         let (seen, found, ended) = dump(&words, splitter, self.stop)?;
         drop(option_file);
-        match Inventory::read(&mut self.connection, &settings.databases, work) {
+        match Inventory::read(&mut self.connection, &settings.databases, &self.left_out, work) {
             Ok(after) => before.check_unchanged(&after, &settings.databases)?,
             // A server that went away is told by how the dump ended; after a good end it is missed here.
             Err(error) if ended.is_well() || matches!(error, Error::Stopped(_)) => return Err(error.into()),

@@ -31,7 +31,13 @@ pub(super) fn tables_came(connection: &mut Connection, pair: &Pair, loaded: &mut
 
 /// That the live database holds the tables that came and everything that was made after them, and nothing else; of a single table, that it
 /// and its triggers are there.
-pub(super) fn is_whole(connection: &mut Connection, pair: &Pair, loaded: Option<&mut Loaded>, work: &Path) -> Result<(), Error> {
+pub(super) fn is_whole(
+    connection: &mut Connection,
+    pair: &Pair,
+    loaded: Option<&mut Loaded>,
+    strangers: Strangers,
+    work: &Path,
+) -> Result<(), Error> {
     let mut wanted = loaded.map_or_else(|| Sorter::new(work, SORT_BUDGET), |loaded| take_found(loaded, work));
     for table in &pair.coming {
         for kind in [ObjectKind::Table, ObjectKind::Sequence] {
@@ -40,7 +46,7 @@ pub(super) fn is_whole(connection: &mut Connection, pair: &Pair, loaded: Option<
     }
     let live = std::slice::from_ref(&pair.live);
     let there = inventory::list(connection, live, work)?;
-    let strangers = if pair.table.is_some() { Strangers::Stay } else { Strangers::Refuse };
+    let strangers = if pair.table.is_some() { Strangers::Stay } else { strangers };
     // Whether a name is that of a table or of a sequence was looked at when it was loaded; here it counts once.
     compare(wanted, there, live, strangers, &|kind| !is_table(kind))?;
     let tables = tables::listed(connection, &pair.live, None)?;
@@ -55,8 +61,10 @@ pub(super) fn is_whole(connection: &mut Connection, pair: &Pair, loaded: Option<
 
 /// What is to be said of things that no dump has made.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Strangers {
+pub(super) enum Strangers {
+    /// They are an error.
     Refuse,
+    /// They stay: others may have made them meanwhile.
     Stay,
 }
 

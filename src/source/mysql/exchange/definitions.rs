@@ -1,11 +1,12 @@
 //! Views, triggers, events and routines: they cannot be moved, so they are saved as a dump, dropped and made anew.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use super::super::connection::{Connection, literal};
+use super::super::invalid::{self, InvalidView};
 use super::super::load::{self, Loaded, Loading, Part};
 use super::super::object::quoted;
 use super::super::settings::Settings;
@@ -29,38 +30,82 @@ impl Sink for ToFile<'_> {
     }
 }
 
-/// Saves all definitions of a live database, in place of what was saved there before.
-pub(super) fn save(around: Around<'_>, live: &str, path: &Path) -> Result<(), Error> {
+/// Saves all definitions of a live database, in place of what was saved there before; gives the views that cannot be saved.
+pub(super) fn save(around: Around<'_>, live: &str, path: &Path) -> Result<Vec<InvalidView>, Error> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(Error::file("create the folder", folder))?;
     let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(path).map_err(Error::file("create", path))?;
     let mut sink = ToFile { file, path };
     let settings = Settings { databases: vec![live.to_owned()], ..around.settings.clone() };
-    take::definitions(&settings, around.folder, around.work, around.stop, &mut sink)?;
+    let left_out = take::definitions(&settings, around.folder, around.work, around.stop, &mut sink)?;
     sink.file.sync_all().map_err(Error::file("write", path))?;
-    Ok(crate::sys::file::sync_folder(folder)?)
+    crate::sys::file::sync_folder(folder)?;
+    Ok(left_out)
 }
 
-/// Makes what a state has saved in the live database. `None` where nothing was saved, because nothing was there.
-pub(super) fn load(around: Around<'_>, pair: &Pair, state: &State, words: &Words) -> Result<Option<Loaded>, Error> {
-    if !state.exists {
-        return Ok(None);
+/// How often views are made again at most: each time one more of a chain of views, each on the next one, can be written through. The file is
+/// read each time, and longer chains that are written through are hardly known.
+const ROUNDS_MAX: usize = 4;
+
+/// What each database's file has made; `None` where nothing was saved, because nothing was there.
+type Made = Vec<Option<Loaded>>;
+
+/// Makes what a state of each of these databases has saved in the live ones.
+///
+/// Each part is made in all databases before the next one: a view may select from one of another database that comes later, and so from
+/// what stands in for it. A server keeps with each view whether it can be written through, one on a stand-in cannot, and nothing tells
+/// (`information_schema` says otherwise: MariaDB 10.11). So views are made again; only then can those be made that check what is written.
+pub(super) fn load(around: Around<'_>, pairs: &[Pair], state: impl Fn(&Pair) -> &State, words: &Words) -> Result<Made, Error> {
+    let mut made: Made = Vec::new();
+    for pair in pairs {
+        let state = state(pair);
+        made.push(if state.exists { Some(load_live(around, pair, state, Part::Forms, words)?) } else { None });
     }
+    let again = |part: Part, made: &mut Made| -> Result<(), Error> {
+        for (pair, made) in pairs.iter().zip(made) {
+            if let Some(made) = made.as_mut().filter(|made| if part == Part::Checks { made.has_checks } else { made.has_views }) {
+                made.add(load_live(around, pair, state(pair), part, words)?)?;
+            }
+        }
+        Ok(())
+    };
+    again(Part::Views, &mut made)?;
+    if made.iter().flatten().any(|made| made.has_views) {
+        let views = count_views(&mut around.connect()?, pairs)?;
+        for _ in 0..views.saturating_sub(1).min(ROUNDS_MAX) {
+            again(Part::Views, &mut made)?;
+        }
+    }
+    again(Part::Checks, &mut made)?;
+    Ok(made)
+}
+
+fn count_views(connection: &mut Connection, pairs: &[Pair]) -> Result<usize, Error> {
+    let mut count = 0;
+    for pair in pairs {
+        count += connection.column("list the views of", &views_of(&pair.live))?.len();
+    }
+    Ok(count)
+}
+
+/// Makes a part of what a state has saved in the live database.
+fn load_live(around: Around<'_>, pair: &Pair, state: &State, part: Part, words: &Words) -> Result<Loaded, Error> {
     let is_incoming = *state == pair.incoming;
     let original = if is_incoming { &pair.original } else { &pair.live };
     let loading = Loading {
         settings: around.settings,
         database: &pair.live,
         original,
-        part: Part::Definitions,
+        part,
         table: pair.table.as_deref(),
+        without_events: words.without_events,
         first: Some(&turn::of_the_client(pair)),
         sql_mode: words.sql_mode.as_deref(),
         definers: &words.definers,
         folder: around.folder,
         work: around.work,
     };
-    load_from(&loading, &state.definitions, &mut |_| {}, around).map(Some)
+    load_from(&loading, &state.definitions, &mut |_| {}, around)
 }
 
 /// Loads a part of the dump that comes into the database beside the live one.
@@ -71,6 +116,7 @@ pub(super) fn load_part(around: Around<'_>, pair: &Pair, part: Part, words: &Wor
         original: &pair.original,
         part,
         table: pair.table.as_deref(),
+        without_events: words.without_events,
         first: None,
         sql_mode: words.sql_mode.as_deref(),
         definers: &words.definers,
@@ -78,6 +124,19 @@ pub(super) fn load_part(around: Around<'_>, pair: &Pair, part: Part, words: &Wor
         work: around.work,
     };
     load_from(&loading, &pair.incoming.definitions, meter, around)
+}
+
+/// Writes a dump without its rows.
+pub(super) fn extract(around: Around<'_>, dump: &Path, to: &Path) -> Result<(), Error> {
+    let folder = to.parent().unwrap_or(Path::new("."));
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(Error::file("create the folder", folder))?;
+    let mut from = File::open(dump).map_err(Error::file("read", dump))?;
+    let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(to).map_err(Error::file("create", to))?;
+    let mut out = BufWriter::new(file);
+    load::without_rows(&mut from, &mut out, around.stop)?;
+    let file = out.into_inner().map_err(std::io::IntoInnerError::into_error).map_err(Error::file("write", to))?;
+    file.sync_all().map_err(Error::file("write", to))?;
+    Ok(crate::sys::file::sync_folder(folder)?)
 }
 
 fn load_from(loading: &Loading<'_>, path: &Path, meter: &mut dyn FnMut(u64), around: Around<'_>) -> Result<Loaded, Error> {
@@ -123,13 +182,17 @@ pub(super) fn drop_triggers(connection: &mut Connection, pair: &Pair, tables: &[
 
 const MODE: &str = "set up a session on";
 
-/// Drops what is left of a live database beside its tables; where only one table is exchanged, nothing.
-pub(super) fn drop_rest(connection: &mut Connection, pair: &Pair) -> Result<(), Error> {
+/// Drops what is left of a live database beside its tables, but for views that are these still; where only one table is exchanged, nothing.
+pub(super) fn drop_rest(connection: &mut Connection, pair: &Pair, but: &[InvalidView]) -> Result<(), Error> {
     if pair.table.is_some() {
         return Ok(());
     }
     drop_events(connection, pair)?;
-    drop_each(connection, pair, "VIEW", &views_of(&pair.live))?;
+    for view in connection.column("list the views of", &views_of(&pair.live))? {
+        if !is_still(connection, pair, &view, but)? {
+            drop_one(connection, pair, "VIEW", &view)?;
+        }
+    }
     for kind in ["PACKAGE", "PROCEDURE", "FUNCTION"] {
         let sql = format!(
             "SELECT routine_name FROM information_schema.ROUTINES WHERE routine_schema = {} AND routine_type = '{kind}'",
@@ -138,6 +201,23 @@ pub(super) fn drop_rest(connection: &mut Connection, pair: &Pair) -> Result<(), 
         drop_each(connection, pair, kind, &sql)?;
     }
     Ok(())
+}
+
+/// Whether a live view is one of these.
+fn is_still(connection: &mut Connection, pair: &Pair, view: &str, among: &[InvalidView]) -> Result<bool, Error> {
+    let Some(one) = among.iter().find(|one| one.name == view) else { return Ok(false) };
+    Ok(invalid::definition(connection, &pair.live, view)?.as_ref() == Some(&one.definition))
+}
+
+/// Those of the views that nothing can make again which are not there any more, as a person is told them.
+pub(super) fn lost(connection: &mut Connection, pair: &Pair) -> Result<Vec<String>, Error> {
+    let mut lost = Vec::new();
+    for view in &pair.outgoing.invalid {
+        if !is_still(connection, pair, &view.name, &pair.outgoing.invalid)? {
+            lost.push(view);
+        }
+    }
+    Ok(invalid::notes(&pair.live, lost.into_iter()))
 }
 
 fn views_of(database: &str) -> String {

@@ -7,8 +7,10 @@
 
 mod check;
 mod definitions;
+mod grants;
 mod names;
 mod put_back;
+mod rehearse;
 mod settle;
 mod state;
 mod tables;
@@ -18,13 +20,15 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::grants::RoutineGrant;
 pub use self::names::beside;
 pub use self::settle::Settled;
 pub use self::state::{Pair, State};
 
+use self::check::Strangers;
 use super::connection::{Connection, literal};
 use super::foreign_keys;
-use super::load::{Loaded, Part};
+use super::load::{self, Loaded, Part};
 use super::object::quoted;
 use super::option_file::Login;
 use super::settings::Settings;
@@ -37,6 +41,8 @@ pub type Definers = std::collections::BTreeMap<String, String>;
 /// Databases that change places together. It is also what a journal keeps of it, so that a kill can be settled.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exchange {
+    /// The server on which it was begun, as [`identity`] tells it.
+    pub server: String,
     /// The databases of a source, in its order.
     pub pairs: Vec<Pair>,
     /// How what comes is to be read.
@@ -50,6 +56,9 @@ pub struct Words {
     pub sql_mode: Option<String>,
     /// Which account takes the place of which.
     pub definers: Definers,
+    /// Whether events stay behind, because the original may be live beside what comes.
+    #[serde(default)]
+    pub without_events: bool,
 }
 
 /// What both directions need of the world around them.
@@ -85,39 +94,52 @@ impl Exchange {
         Ok(())
     }
 
-    /// Lets all of them change places. After a failure [`Exchange::put_back`] is due.
+    /// Makes the databases that tables are about to move into, and waits for whoever holds a table. Nothing that is live is changed.
     ///
     /// # Errors
-    /// [`Error::Server`], also when somebody keeps a table locked; [`Error::Load`]; [`Error::Dump`] when something is missing afterwards.
-    pub fn carry_out(&self, around: Around<'_>) -> Result<Vec<Loaded>, Error> {
+    /// [`Error::Server`], also when somebody keeps a table locked; [`Error::Refused`] when another session exchanges the same.
+    pub fn get_ready(&self, around: Around<'_>) -> Result<(), Error> {
         let mut connection = around.connect()?;
-        turn::take(&mut connection, &self.pairs)?;
+        turn::take(&mut connection, self)?;
         for pair in &self.pairs {
             pair.make_room(&mut connection)?;
         }
+        tables::wait_for_holders(&mut connection, &self.pairs)
+    }
+
+    /// Lets all of them change places, once all is ready. After a failure [`Exchange::put_back`] is due. Gives what a person should know, as sentences without
+    /// their end.
+    ///
+    /// # Errors
+    /// [`Error::Server`], also when somebody keeps a table locked; [`Error::Load`]; [`Error::Dump`] when something is missing afterwards.
+    pub fn carry_out(&self, around: Around<'_>) -> Result<Vec<String>, Error> {
+        let mut connection = around.connect()?;
+        turn::take(&mut connection, self)?;
         tables::exchange(&mut connection, &self.pairs)?;
-        self.make_the_rest(&mut connection, around)
+        self.make_the_rest(&mut connection, around, Strangers::Refuse)
     }
 
     /// What remains to be done once the tables have moved. It can be repeated.
-    fn make_the_rest(&self, connection: &mut Connection, around: Around<'_>) -> Result<Vec<Loaded>, Error> {
+    fn make_the_rest(&self, connection: &mut Connection, around: Around<'_>, strangers: Strangers) -> Result<Vec<String>, Error> {
         for pair in &self.pairs {
             definitions::drop_triggers(connection, pair, &pair.coming)?;
-            definitions::drop_rest(connection, pair)?;
+            definitions::drop_rest(connection, pair, &[])?;
             set_character_set(connection, &pair.live, &pair.incoming)?;
             tables::name_own_sequences(connection, pair)?;
         }
         self.point_back(connection, |pair| &pair.outgoing)?;
-        let mut loaded = Vec::new();
-        for pair in &self.pairs {
-            let mut found = definitions::load(around, pair, &pair.incoming, &self.words)?;
-            check::is_whole(connection, pair, found.as_mut(), around.work)?;
-            loaded.extend(found);
+        let mut made = definitions::load(around, &self.pairs, |pair| &pair.incoming, &self.words)?;
+        let mut notes = Vec::new();
+        for (pair, made) in self.pairs.iter().zip(&mut made) {
+            check::is_whole(connection, pair, made.as_mut(), strangers, around.work)?;
+            notes.extend(made.iter().flat_map(|loaded| loaded.notes.clone()));
+            notes.extend(grants::give(connection, pair)?);
+            notes.extend(pair.lacks());
             if !pair.incoming.exists {
                 drop_if_empty(connection, &pair.live)?;
             }
         }
-        Ok(loaded)
+        Ok(notes)
     }
 
     /// Makes foreign keys that have moved along with a table point to the live one again, and those of what is `aside` now point to nothing
@@ -135,16 +157,39 @@ impl Exchange {
     }
 }
 
-/// Loads the tables of a dump beside the live database, into one that must not be there yet, and proves that all of them came.
+/// Loads the tables of a dump beside the live database, into one that must not be there yet, and proves that all of them came. The rest of
+/// the dump is written to `rest`, where the exchange reads it instead: it is read several times, while views are missing.
 ///
 /// # Errors
 /// [`Error::Refused`], [`Error::Server`], [`Error::Load`], [`Error::Dump`]; then what was loaded is to be dropped.
-pub fn load_tables(around: Around<'_>, pair: &mut Pair, words: &Words, meter: &mut dyn FnMut(u64)) -> Result<Loaded, Error> {
+pub fn load_tables(around: Around<'_>, pair: &mut Pair, words: &Words, rest: &Path, meter: &mut dyn FnMut(u64)) -> Result<Loaded, Error> {
     let mut connection = around.connect()?;
+    let note = turn_collation(&mut Connection::open(&Login::of(around.settings)?, around.stop)?, &mut pair.incoming)?;
     create_database(&mut connection, &pair.incoming)?;
     let mut loaded = definitions::load_part(around, pair, Part::Tables, words, meter)?;
+    // The load may have lasted longer than a network lets a connection be idle.
+    let mut connection = around.connect()?;
+    definitions::extract(around, &pair.incoming.definitions, rest)?;
+    pair.incoming.definitions = rest.to_owned();
     pair.coming = check::tables_came(&mut connection, pair, &mut loaded, around.work)?;
+    loaded.notes.extend(note);
     Ok(loaded)
+}
+
+/// Where the server does not know the default collation of what comes, takes the nearest that it has; tells of it.
+fn turn_collation(connection: &mut Connection, state: &mut State) -> Result<Option<String>, Error> {
+    if state.collation.is_empty() {
+        return Ok(None);
+    }
+    let near = load::collation(connection, &state.collation)?.unwrap_or_default();
+    if near == state.collation {
+        return Ok(None);
+    }
+    let unknown = std::mem::replace(&mut state.collation, near);
+    // Its character set may have another name here too.
+    state.character_set = state.collation.split('_').next().unwrap_or_default().to_owned();
+    let instead = if state.collation.is_empty() { "its own default" } else { &state.collation };
+    Ok(Some(format!("the server does not know the collation {unknown}: {instead} is the default of the database")))
 }
 
 /// Drops databases that nobody needs, and of those that should be `empty` the ones that are; those that are not there are passed over.
@@ -164,6 +209,19 @@ pub fn drop_databases(around: Around<'_>, names: &[String], empty: &[String]) ->
         connection.run("remove a database from", &format!("DROP DATABASE IF EXISTS {}", quoted(name)))?;
     }
     Ok(())
+}
+
+/// What tells one server from another: its machine, its port and where its data are.
+///
+/// # Errors
+/// [`Error::Server`].
+pub fn identity(settings: &Settings, stop: &Stop) -> Result<String, Error> {
+    read_identity(&mut Connection::open(&Login::of(settings)?, stop)?)
+}
+
+fn read_identity(connection: &mut Connection) -> Result<String, Error> {
+    let sql = "SELECT CONCAT(@@global.hostname, ':', @@global.port, @@global.datadir)";
+    Ok(connection.value("ask for the identity of", sql)?.unwrap_or_default())
 }
 
 /// Those of these databases that are on the server.
@@ -201,7 +259,11 @@ fn set_character_set(connection: &mut Connection, live: &str, state: &State) -> 
 
 /// Removes a database that holds nothing any more; one that holds something stays.
 fn drop_if_empty(connection: &mut Connection, name: &str) -> Result<(), Error> {
-    if exists(connection, name)? && tables::listed(connection, name, None)?.is_empty() {
+    let schema = literal(name);
+    let things = [("TABLES", "table_schema"), ("ROUTINES", "routine_schema"), ("EVENTS", "event_schema")];
+    let things = things.map(|(table, column)| format!("(SELECT 1 FROM information_schema.{table} WHERE {column} = {schema} LIMIT 1)"));
+    let holds = connection.value("look into a database of", &format!("SELECT 1 FROM ({}) AS things", things.join(" UNION ALL ")))?;
+    if exists(connection, name)? && holds.is_none() {
         connection.run("remove an empty database from", &format!("DROP DATABASE {}", quoted(name)))?;
     }
     Ok(())

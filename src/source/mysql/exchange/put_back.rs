@@ -5,17 +5,18 @@ use std::collections::BTreeSet;
 use super::super::connection::Connection;
 use super::super::object::quoted;
 use super::state::Pair;
-use super::{Around, Exchange, Words, definitions, drop_if_empty, exists, set_character_set, tables, turn};
+use super::{Around, Exchange, Words, definitions, drop_if_empty, exists, grants, set_character_set, tables, turn};
 use crate::source::Error;
 
 impl Exchange {
-    /// Moves back what has moved, and makes the definitions that were live. What came is beside again afterwards. It can be repeated.
+    /// Moves back what has moved, and makes the definitions that were live. What came is beside again afterwards. It can be repeated. Gives
+    /// what could not be put back, as sentences without their end.
     ///
     /// # Errors
     /// [`Error::Server`], [`Error::Load`]; then it is to be tried again.
-    pub fn put_back(&self, around: Around<'_>) -> Result<(), Error> {
+    pub fn put_back(&self, around: Around<'_>) -> Result<Vec<String>, Error> {
         let mut connection = around.connect()?;
-        turn::take(&mut connection, &self.pairs)?;
+        turn::take(&mut connection, self)?;
         tables::without_checks(&mut connection)?;
         let mut moves = (Vec::new(), Vec::new());
         for pair in &self.pairs {
@@ -23,51 +24,68 @@ impl Exchange {
         }
         tables::run(&mut connection, &[moves.0, moves.1].concat())?;
         for pair in &self.pairs {
-            definitions::drop_rest(&mut connection, pair)?;
+            definitions::drop_rest(&mut connection, pair, &pair.outgoing.invalid)?;
             definitions::drop_triggers(&mut connection, pair, &pair.going)?;
             set_character_set(&mut connection, &pair.live, &pair.outgoing)?;
         }
         self.point_back(&mut connection, |pair| &pair.incoming)?;
+        definitions::load(around, &self.pairs, |pair| &pair.outgoing, &Words::default())?;
+        let mut notes = Vec::new();
         for pair in &self.pairs {
-            definitions::load(around, pair, &pair.outgoing, &Words::default())?;
+            notes.extend(grants::give(&mut connection, pair)?);
+            notes.extend(definitions::lost(&mut connection, pair)?);
+            notes.extend(pair.outgoing.unread.clone());
             drop_if_empty(&mut connection, &pair.outgoing.database)?;
             if !pair.outgoing.exists {
                 drop_if_empty(&mut connection, &pair.live)?;
             }
         }
-        Ok(())
+        Ok(notes)
+    }
+}
+
+/// What of one database has moved, and is to move back.
+#[derive(Default)]
+pub(super) struct Moved {
+    /// Tables that are live and were not before: what came, and what others have made since under the names of tables that went.
+    pub(super) came: Vec<String>,
+    /// Tables that were live and have gone.
+    went: Vec<String>,
+}
+
+impl Moved {
+    pub(super) fn of(connection: &mut Connection, pair: &Pair) -> Result<Self, Error> {
+        if !exists(connection, &pair.live)? {
+            return Ok(Self::default());
+        }
+        let mut of =
+            |database: &str| -> Result<BTreeSet<String>, Error> { Ok(tables::listed(connection, database, None)?.into_iter().collect()) };
+        let (live, beside, away) = (of(&pair.live)?, of(&pair.incoming.database)?, of(&pair.outgoing.database)?);
+        let going: BTreeSet<&String> = pair.going.iter().collect();
+        // A table that is in both states is the new one only when the old one has gone.
+        let is_new =
+            |table: &&String| live.contains(*table) && !beside.contains(*table) && (away.contains(*table) || !going.contains(*table));
+        let came: BTreeSet<&String> =
+            pair.coming.iter().chain(pair.going.iter().filter(|table| away.contains(*table))).filter(is_new).collect();
+        Ok(Self {
+            came: came.into_iter().cloned().collect(),
+            went: pair.going.iter().filter(|table| away.contains(*table)).cloned().collect(),
+        })
     }
 }
 
 /// The moves that take back what has moved of one database: first what came, then what went.
 fn collect(connection: &mut Connection, pair: &Pair, moves: &mut (Vec<String>, Vec<String>)) -> Result<(), Error> {
-    if !exists(connection, &pair.live)? {
-        return Ok(());
-    }
-    let of = |connection: &mut Connection, database: &str| -> Result<BTreeSet<String>, Error> {
-        Ok(tables::listed(connection, database, None)?.into_iter().collect())
-    };
-    let live = of(connection, &pair.live)?;
-    let beside = of(connection, &pair.incoming.database)?;
-    let away = of(connection, &pair.outgoing.database)?;
-    // A table that is in both states is the new one only when the old one has gone.
-    let came: Vec<String> = pair
-        .coming
-        .iter()
-        .filter(|table| live.contains(*table) && !beside.contains(*table))
-        .filter(|table| away.contains(*table) || !pair.going.contains(table))
-        .cloned()
-        .collect();
+    let Moved { came, went } = Moved::of(connection, pair)?;
     if !came.is_empty() && !exists(connection, &pair.incoming.database)? {
         connection.run("make a database on", &format!("CREATE DATABASE {}", quoted(&pair.incoming.database)))?;
     }
     definitions::drop_triggers(connection, pair, &came)?;
-    let went: Vec<&String> = pair.going.iter().filter(|table| away.contains(*table)).collect();
     if pair.table.is_none() {
         // A new view may have the name of an old table.
-        definitions::drop_rest(connection, pair)?;
+        definitions::drop_rest(connection, pair, &pair.outgoing.invalid)?;
     }
     moves.0.extend(came.iter().map(|table| tables::rename(&pair.live, &pair.incoming.database, table)));
-    moves.1.extend(went.into_iter().map(|table| tables::rename(&pair.outgoing.database, &pair.live, table)));
+    moves.1.extend(went.iter().map(|table| tables::rename(&pair.outgoing.database, &pair.live, table)));
     Ok(())
 }

@@ -1,17 +1,19 @@
 //! What becomes of an exchange that was broken off by a kill.
 
+use super::check::Strangers;
+use super::put_back::Moved;
 use super::{Around, Exchange, exists, tables, turn};
 use crate::source::Error;
 
-/// What became of it.
+/// What became of it, each with what a person should know of it, as sentences without their end.
 #[derive(Debug)]
 pub enum Settled {
     /// All tables had moved, so it was finished: whoever uses the database may have written to what came.
-    Finished,
+    Finished(Vec<String>),
     /// They had not, and all is as before.
-    TakenBack,
+    TakenBack(Vec<String>),
     /// They had, and it could not be finished: the old state is live, and what came is beside it with what was written to it since.
-    Kept(Error),
+    Kept(Error, Vec<String>),
 }
 
 impl Exchange {
@@ -21,26 +23,45 @@ impl Exchange {
     /// Those of [`Exchange::put_back`]; then it is to be tried again.
     pub fn settle(&self, around: Around<'_>) -> Result<Settled, Error> {
         if !self.has_moved(around)? {
-            self.put_back(around)?;
-            return Ok(Settled::TakenBack);
+            return Ok(Settled::TakenBack(self.put_back(around)?));
         }
         let mut connection = around.connect()?;
-        turn::take(&mut connection, &self.pairs)?;
-        let made = tables::without_checks(&mut connection).and_then(|()| self.make_the_rest(&mut connection, around));
+        turn::take(&mut connection, self)?;
+        let made = tables::without_checks(&mut connection).and_then(|()| self.make_the_rest(&mut connection, around, Strangers::Stay));
         drop(connection);
         match made {
-            Ok(_) => Ok(Settled::Finished),
-            Err(error) => {
-                self.put_back(around)?;
-                Ok(Settled::Kept(error))
+            Ok(notes) => Ok(Settled::Finished(notes)),
+            Err(error) => Ok(Settled::Kept(error, self.put_back(around)?)),
+        }
+    }
+
+    /// That the server is the one on which it was begun: elsewhere databases of the same names are others.
+    ///
+    /// # Errors
+    /// [`Error::Refused`]; [`Error::Server`].
+    pub fn check_server(&self, around: Around<'_>) -> Result<(), Error> {
+        turn::check_server(&mut around.connect()?, self)
+    }
+
+    /// Whether a table that came is live, so that applications may have written to it.
+    ///
+    /// # Errors
+    /// [`Error::Server`].
+    pub fn has_come(&self, around: Around<'_>) -> Result<bool, Error> {
+        let mut connection = around.connect()?;
+        turn::take(&mut connection, self)?;
+        for pair in &self.pairs {
+            if !Moved::of(&mut connection, pair)?.came.is_empty() {
+                return Ok(true);
             }
         }
+        Ok(false)
     }
 
     /// Whether every table that goes has gone, and every one that comes has come.
     fn has_moved(&self, around: Around<'_>) -> Result<bool, Error> {
         let mut connection = around.connect()?;
-        turn::take(&mut connection, &self.pairs)?;
+        turn::take(&mut connection, self)?;
         for pair in &self.pairs {
             let away = tables::listed(&mut connection, &pair.outgoing.database, None)?;
             let live = tables::listed(&mut connection, &pair.live, None)?;

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::super::connection::{Connection, literal};
+use super::super::invalid::{self, InvalidView};
 use super::super::object::quoted;
+use super::grants::{self, RoutineGrant};
 use super::{Around, definitions, tables};
 use crate::source::Error;
 
@@ -22,6 +24,18 @@ pub struct State {
     pub character_set: String,
     /// Its default collation; empty where nobody knows.
     pub collation: String,
+    /// The tables and sequences that were set aside; nothing where none were.
+    #[serde(default)]
+    pub tables: Option<Vec<String>>,
+    /// Rights on single routines of it.
+    #[serde(default)]
+    pub grants: Vec<RoutineGrant>,
+    /// Views of it that stood on what was missing, so that the dump lacks them. Of a single table those alone that are dropped with it.
+    #[serde(default)]
+    pub invalid: Vec<InvalidView>,
+    /// What else of it cannot be made again, for a person.
+    #[serde(default)]
+    pub unread: Option<String>,
 }
 
 /// A live database and the two states that change places in it.
@@ -33,6 +47,12 @@ pub struct Pair {
     pub original: String,
     /// Only this table, and its triggers.
     pub table: Option<String>,
+    /// Whether what is live has been noted.
+    #[serde(default)]
+    pub is_captured: bool,
+    /// Whether the database that is loaded beside is ours: only then is it to be dropped.
+    #[serde(default)]
+    pub is_made: bool,
     /// What comes.
     pub incoming: State,
     /// Where that goes which is live now.
@@ -65,13 +85,43 @@ impl Pair {
         let row = connection.rows("read the character set of a database of", &sql)?.into_iter().next();
         self.outgoing.exists = row.is_some();
         self.coming = tables::listed(connection, &self.incoming.database, None)?;
+        self.check_aside()?;
         if let Some([character_set, collation]) = row.as_deref() {
             self.outgoing.character_set = character_set.clone().unwrap_or_default();
             self.outgoing.collation = collation.clone().unwrap_or_default();
             self.going = tables::listed(connection, &self.live, self.table.as_deref())?;
-            definitions::save(around, &self.live, &self.outgoing.definitions)?;
+            self.outgoing.tables = Some(self.going.clone());
+            let mut invalid = definitions::save(around, &self.live, &self.outgoing.definitions)?;
+            if self.table.is_some() {
+                invalid.retain(|view| self.coming.contains(&view.name));
+            } else {
+                (self.outgoing.grants, self.outgoing.unread) = grants::read(connection, &self.live)?;
+            }
+            self.outgoing.invalid = invalid;
         }
+        self.is_captured = true;
         Ok(())
+    }
+
+    /// That a database beside holds what was set aside there, all of it and nothing else.
+    fn check_aside(&self) -> Result<(), Error> {
+        let Some(tables) = &self.incoming.tables else { return Ok(()) };
+        let lost = tables.iter().find(|table| !self.coming.contains(table));
+        let strange = self.coming.iter().find(|table| !tables.contains(table));
+        let of = |table: &str| format!("{}.{}", quoted(&self.incoming.database), quoted(table));
+        let why = match (lost, strange) {
+            (None, None) => return Ok(()),
+            (Some(table), _) => format!("{} was set aside and is not there any more", of(table)),
+            (None, Some(table)) => format!("{} was not set aside and would become live: move it away", of(table)),
+        };
+        Err(Error::Refused { why })
+    }
+
+    /// What of the state that goes can be made again by nothing, for a person.
+    pub(super) fn lacks(&self) -> Vec<String> {
+        let mut lacks = invalid::notes(&self.live, self.outgoing.invalid.iter());
+        lacks.extend(self.outgoing.unread.clone());
+        lacks
     }
 
     /// Makes the databases that tables are about to move into.

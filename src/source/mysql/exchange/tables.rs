@@ -49,15 +49,12 @@ pub(super) fn exchange(connection: &mut Connection, pairs: &[Pair]) -> Result<()
         definitions::drop_events(connection, pair)?;
         definitions::drop_views_in_the_way(connection, pair)?;
     }
-    let going: Vec<String> = pairs.iter().flat_map(|pair| pair.going.iter().map(|table| pair.of_live(table) + " WRITE")).collect();
-    if !going.is_empty() {
-        connection.run(LOCK, &format!("LOCK TABLES {}", going.join(", ")))?;
-    }
+    let is_locked = lock(connection, pairs)?;
     for pair in pairs {
         definitions::drop_triggers(connection, pair, &pair.going)?;
     }
-    if !going.is_empty() {
-        connection.run("unlock the tables of", "UNLOCK TABLES")?;
+    if is_locked {
+        connection.run(UNLOCK, "UNLOCK TABLES")?;
     }
     let mut moves = Vec::new();
     for pair in pairs {
@@ -68,6 +65,23 @@ pub(super) fn exchange(connection: &mut Connection, pairs: &[Pair]) -> Result<()
     }
     run(connection, &moves)
 }
+
+/// Waits for whoever holds a table that goes, and lets it go again: what takes too long is known before anything is changed.
+pub(super) fn wait_for_holders(connection: &mut Connection, pairs: &[Pair]) -> Result<(), Error> {
+    if lock(connection, pairs)? { connection.run(UNLOCK, "UNLOCK TABLES") } else { Ok(()) }
+}
+
+/// Locks the tables that go; false where none go.
+fn lock(connection: &mut Connection, pairs: &[Pair]) -> Result<bool, Error> {
+    let going: Vec<String> = pairs.iter().flat_map(|pair| pair.going.iter().map(|table| pair.of_live(table) + " WRITE")).collect();
+    if going.is_empty() {
+        return Ok(false);
+    }
+    connection.run(LOCK, &format!("LOCK TABLES {}", going.join(", ")))?;
+    Ok(true)
+}
+
+const UNLOCK: &str = "unlock the tables of";
 
 /// What is being done when somebody else holds a table.
 const LOCK: &str = "lock the tables that are to be replaced (somebody may hold one in a long transaction) on";

@@ -30,7 +30,11 @@ pub(super) enum Act {
     Rows(Name),
     /// Makes a view, trigger, event or routine.
     Define { kind: ObjectKind, name: Name, on: Option<Name>, wrapped: bool },
-    /// Makes what stands in for a view, or drops a view, trigger, event or routine, or what stood in for it.
+    /// Makes what stands in for a view, which may be a table.
+    StandIn { name: Name, is_table: bool },
+    /// Drops a view, or what stands in for it.
+    DropView(Name),
+    /// Drops a trigger, event or routine.
     Prepare(Name),
     /// Locks or unlocks tables.
     Lock,
@@ -170,8 +174,8 @@ fn create(head: &[u8], tokens: &mut Tokens<'_>) -> Option<Act> {
         };
         tokens.pass(&["IF", "NOT", "EXISTS"]);
         return match kind {
-            ObjectKind::Table if head.starts_with(OF_VIEWS) => name(tokens).map(Act::Prepare),
-            ObjectKind::View if !is_final => name(tokens).map(Act::Prepare),
+            ObjectKind::Table if head.starts_with(OF_VIEWS) => Some(Act::StandIn { name: name(tokens)?, is_table: true }),
+            ObjectKind::View if !is_final => Some(Act::StandIn { name: name(tokens)?, is_table: false }),
             ObjectKind::Table | ObjectKind::Sequence => table(tokens, Some(kind)),
             _ => {
                 let name = name(tokens)?;
@@ -188,6 +192,24 @@ fn table_of_trigger(tokens: &mut Tokens<'_>) -> Option<Name> {
     name(tokens)
 }
 
+/// Whether a function says how it uses data, between what it returns and its body.
+pub(super) fn declares_use(statement: &[u8], mode: Mode) -> bool {
+    let mut tokens = Tokens::new(statement, mode);
+    let (mut is_after_returns, mut before) = (false, String::new());
+    while let Some(token) = tokens.next() {
+        let Token::Word(word, _) = token else { continue };
+        match word.as_str() {
+            "RETURNS" => is_after_returns = true,
+            "BEGIN" | "RETURN" if is_after_returns => return false,
+            "DETERMINISTIC" if is_after_returns && before != "NOT" => return true,
+            "SQL" if is_after_returns && matches!(before.as_str(), "NO" | "READS") => return true,
+            _ => {}
+        }
+        before = word;
+    }
+    false
+}
+
 fn drop_of(head: &[u8], tokens: &mut Tokens<'_>) -> Option<Act> {
     let mut word = tokens.word()?;
     if word == "TEMPORARY" {
@@ -198,9 +220,10 @@ fn drop_of(head: &[u8], tokens: &mut Tokens<'_>) -> Option<Act> {
     }
     tokens.pass(&["IF", "EXISTS"]);
     match word.as_str() {
-        "TABLE" if head.starts_with(OF_VIEWS) => name(tokens).map(Act::Prepare),
+        "TABLE" if head.starts_with(OF_VIEWS) => name(tokens).map(Act::DropView),
         "TABLE" | "SEQUENCE" => table(tokens, None),
-        "VIEW" | "TRIGGER" | "EVENT" | "FUNCTION" | "PROCEDURE" | "PACKAGE" => name(tokens).map(Act::Prepare),
+        "VIEW" => name(tokens).map(Act::DropView),
+        "TRIGGER" | "EVENT" | "FUNCTION" | "PROCEDURE" | "PACKAGE" => name(tokens).map(Act::Prepare),
         "DATABASE" | "SCHEMA" => tokens.name().map(|(name, _)| Act::Database(name)),
         "USER" | "ROLE" => Some(Act::Server("accounts")),
         "SERVER" | "TABLESPACE" | "LOGFILE" | "UNDO" => Some(Act::Server("the server itself")),
@@ -260,11 +283,13 @@ mod tests {
         for text in ["INSERT INTO `t` VALUES (1)", "INSERT  IGNORE INTO t (a) VALUES", "REPLACE INTO `t` VALUES"] {
             assert_eq!(of(text), Act::Rows(plain("t")));
         }
+        let stand_in = |is_table| Act::StandIn { name: plain("v"), is_table };
+        assert_eq!(of("/*!50001 CREATE VIEW `v` AS SELECT\n 1 AS `a` */;"), stand_in(false));
+        assert_eq!(of("/*!50001 CREATE TABLE `v` (\n `a` tinyint NOT NULL\n) ENGINE=MyISAM */;"), stand_in(true));
+        for text in ["/*!50001 DROP TABLE IF EXISTS `v`*/;", "/*!50001 DROP TABLE `v`*/;", "/*!50001 DROP VIEW IF EXISTS `v`*/;"] {
+            assert_eq!(of(text), Act::DropView(plain("v")), "{text}");
+        }
         for text in [
-            "/*!50001 CREATE VIEW `v` AS SELECT\n 1 AS `a` */;",
-            "/*!50001 CREATE TABLE `v` (\n `a` tinyint NOT NULL\n) ENGINE=MyISAM */;",
-            "/*!50001 DROP TABLE IF EXISTS `v`*/;",
-            "/*!50001 DROP VIEW IF EXISTS `v`*/;",
             "/*!50003 DROP PROCEDURE IF EXISTS `p` */;;",
             "/*!50106 DROP EVENT IF EXISTS `e` */;",
             "DROP TRIGGER /*!50032 IF EXISTS */ `x`.`t`;",
@@ -294,6 +319,19 @@ mod tests {
         );
         assert_eq!(of("CREATE DEFINER=`a`@`b` PACKAGE BODY `k` AS"), define(ObjectKind::PackageBody, plain("k"), None, false));
         assert_eq!(of("CREATE DEFINER=`a`@`b` AGGREGATE FUNCTION `f`(x"), define(ObjectKind::Function, plain("f"), None, false));
+    }
+
+    #[test]
+    fn a_function_says_how_it_uses_data_or_does_not() {
+        for (text, wanted) in [
+            ("CREATE FUNCTION `f`() RETURNS int(11)\n    DETERMINISTIC\nRETURN 1", true),
+            ("CREATE FUNCTION `f`() RETURNS int(11)\n    READS SQL DATA\n    SQL SECURITY INVOKER\nRETURN 1", true),
+            ("CREATE FUNCTION f(x int) RETURNS text CHARSET utf8mb4 NO SQL BEGIN RETURN 1; END", true),
+            ("CREATE FUNCTION `deterministic`() RETURNS int\n    NOT DETERMINISTIC\n    COMMENT 'NO SQL'\nRETURN 1", false),
+            ("CREATE FUNCTION f() RETURNS int MODIFIES SQL DATA BEGIN SELECT deterministic; END", false),
+        ] {
+            assert_eq!(declares_use(text.as_bytes(), Mode::default()), wanted, "{text}");
+        }
     }
 
     #[test]

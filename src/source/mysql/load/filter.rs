@@ -6,11 +6,11 @@
 
 use std::mem::take;
 
-use super::act::{Act, Name};
+use super::act::{Act, Name, declares_use};
 use super::known::Known;
 use super::trail::{Trail, newlines};
 use super::turns::{Edits, Notes, Turns};
-use super::{Loading, Part};
+use super::{Loading, Part, stand_in};
 use crate::source::Error;
 use crate::source::mysql::connection::literal;
 use crate::source::mysql::inventory::SORT_BUDGET;
@@ -18,6 +18,7 @@ use crate::source::mysql::lexer::{self, Kind, Lexer, Mode};
 use crate::source::mysql::object::{Object, ObjectKind, quoted};
 use crate::source::mysql::statement::{HEAD_MAX, Statement};
 use crate::source::mysql::tokens::Placed;
+use crate::source::mysql::twice::Unchecked;
 use crate::source::mysql::unwrap::Unwrapping;
 use crate::sys::sorter::Sorter;
 
@@ -45,6 +46,8 @@ const SET_UP: &str = "SET autocommit=0, unique_checks=0, foreign_key_checks=0, w
 pub(super) struct Filter<'a> {
     part: Part,
     table: Option<&'a str>,
+    /// Events that have stayed behind; `None` where they come.
+    events_left: Option<u64>,
     turns: Turns<'a>,
     pub(super) trail: Trail,
     /// The statement, comment or command that is under way.
@@ -61,15 +64,23 @@ pub(super) struct Filter<'a> {
     pub(super) out: Vec<u8>,
     pub(super) statements: u64,
     found: Sorter,
+    creations: u64,
+    undeclared: u64,
     is_complete: bool,
+    has_views: bool,
+    has_checks: bool,
 }
 
 /// What was seen.
 pub(super) struct Seen {
     pub(super) found: Sorter,
     pub(super) definers: std::collections::BTreeSet<String>,
+    pub(super) creations: u64,
+    pub(super) undeclared: u64,
     pub(super) notes: Vec<String>,
     pub(super) is_complete: bool,
+    pub(super) has_views: bool,
+    pub(super) has_checks: bool,
 }
 
 impl<'a> Filter<'a> {
@@ -86,6 +97,7 @@ impl<'a> Filter<'a> {
         let mut filter = Self {
             part: loading.part,
             table: loading.table,
+            events_left: loading.without_events.then_some(0),
             turns,
             trail: Trail::default(),
             held: Vec::new(),
@@ -96,7 +108,11 @@ impl<'a> Filter<'a> {
             out: Vec::new(),
             statements: 0,
             found: Sorter::new(loading.work, SORT_BUDGET),
+            creations: 0,
+            undeclared: 0,
             is_complete: false,
+            has_views: false,
+            has_checks: false,
         };
         if let Some(first) = loading.first {
             filter.own(first.as_bytes());
@@ -196,10 +212,13 @@ impl<'a> Filter<'a> {
             Act::AlterDatabase(named) => self.alter_database(named, &statement, mode),
             Act::Table { name, makes } => return self.table(&name, makes, &statement, mode),
             Act::Define { kind, name, on, wrapped } => return self.define(kind, (name, on), wrapped, statement, lexer),
+            Act::StandIn { name, is_table } => self.stand_in(&name, is_table, &statement, lexer),
+            // Views take the place of what is there.
+            Act::DropView(name) => self.turns.home(&name, &mut Edits::default()).map(|()| None),
             Act::Prepare(name) => {
                 let mut edits = Edits::default();
                 let home = self.turns.home(&name, &mut edits);
-                home.map(|()| (self.part != Part::Tables && self.table.is_none()).then(|| edits.of(&statement)))
+                home.map(|()| (self.part.has_forms() && self.table.is_none()).then(|| edits.of(&statement)))
             }
             // Nobody else is in a database that is being loaded; and a table whose rows take numbers from a sequence cannot be filled while it
             // alone is locked.
@@ -212,12 +231,25 @@ impl<'a> Filter<'a> {
         Ok(())
     }
 
+    fn stand_in(&self, name: &Name, is_table: bool, statement: &[u8], lexer: &Lexer) -> Result<Option<Vec<u8>>, String> {
+        let mut edits = Edits::default();
+        self.turns.home(name, &mut edits)?;
+        if !self.part.has_forms() || self.table.is_some() {
+            return Ok(None);
+        }
+        if !is_table {
+            return Ok(Some(edits.of(statement)));
+        }
+        let view = stand_in::as_view(statement, lexer.mode, lexer.delimiter());
+        view.map(Some).ok_or_else(|| "the columns of what stands in for a view cannot be understood".to_owned())
+    }
+
     fn alter_database(&mut self, named: Option<Placed>, statement: &[u8], mode: Mode) -> Result<Option<Vec<u8>>, String> {
         let mut edits = Edits::default();
         if let Some((name, place)) = named {
             self.turns.database(&name, place, &mut edits)?;
         }
-        if self.part == Part::Tables {
+        if !self.part.has_forms() {
             return Ok(None);
         }
         self.turns.collations(statement, mode, &mut edits)?;
@@ -238,9 +270,9 @@ impl<'a> Filter<'a> {
                 let from = name.database.as_ref().map_or(0, |(_, place)| place.end);
                 self.turns.qualifiers(statement, mode, from, &mut edits);
             }
-            self.turns.versions(statement);
             self.find(kind, &name.name)?;
         }
+        self.turns.vanishing(statement, mode, &quoted(&name.name), makes.is_some());
         self.give(&edits.of(statement));
         Ok(())
     }
@@ -255,9 +287,18 @@ impl<'a> Filter<'a> {
         lexer: &Lexer,
     ) -> Result<(), Error> {
         let of_table = self.table.is_none_or(|table| on.as_ref().is_some_and(|on| on.name == table));
-        if self.part == Part::Tables || !of_table {
+        if !of_table {
             return Ok(());
         }
+        if self.part == Part::Tables {
+            // What is to be made after the tables is known before them.
+            self.turns.definer(&statement, lexer.mode, &mut Edits::default());
+            self.count(kind, &statement, lexer.mode);
+            return Ok(());
+        }
+        let statement =
+            if kind == ObjectKind::View { self.takes_view(statement, lexer) } else { self.takes_form(kind).then_some(statement) };
+        let Some(statement) = statement else { return Ok(()) };
         if wrapped && kind != ObjectKind::View {
             let mut unwrapping = Unwrapping::new();
             let unwrapped = [unwrapping.begin(&statement), unwrapping.end(lexer.delimiter())].concat();
@@ -273,15 +314,43 @@ impl<'a> Filter<'a> {
         if kind == ObjectKind::View {
             let from = name.database.as_ref().map_or(0, |(_, place)| place.end);
             self.turns.view(&statement, mode, from, &mut edits);
+            self.turns.replace(&statement, mode, &mut edits);
         }
         self.turns.definer(&statement, mode, &mut edits);
         self.turns.collations(&statement, mode, &mut edits).map_err(|why| self.refused(why))?;
-        self.turns.versions(&statement);
+        self.turns.vanishing(&statement, mode, &format!("{kind} {}", quoted(&name.name)), false);
         let edited = edits.of(&statement);
         self.turns.names_original(&edited, mode, &format!("{kind} {}", quoted(&name.name)));
         self.find(kind, &name.name)?;
+        self.count(kind, &edited, mode);
         self.give(&edited);
         Ok(())
+    }
+
+    /// The statement of a view as this part has it, if it does.
+    fn takes_view(&mut self, statement: Vec<u8>, lexer: &Lexer) -> Option<Vec<u8>> {
+        let mut unchecked = Unchecked::default();
+        let begin = unchecked.push(&statement);
+        let (end, is_checked) = unchecked.end(lexer.delimiter());
+        self.has_views = true;
+        self.has_checks |= is_checked;
+        match self.part {
+            Part::Tables | Part::Forms => None,
+            Part::Views => Some([begin, end].concat()),
+            Part::Checks => is_checked.then_some(statement),
+            Part::All => Some(statement),
+        }
+    }
+
+    /// Whether a trigger, event or routine is of this part.
+    fn takes_form(&mut self, kind: ObjectKind) -> bool {
+        match &mut self.events_left {
+            Some(left) if kind == ObjectKind::Event && self.part.has_forms() => {
+                *left += 1;
+                false
+            }
+            _ => self.part.has_forms(),
+        }
     }
 
     fn begin_rows(&mut self, head: &[u8], name: &Name, ends: bool, lexer: &Lexer) -> Result<(), Error> {
@@ -324,11 +393,16 @@ impl<'a> Filter<'a> {
     }
 
     fn takes_table(&self, name: &Name) -> bool {
-        self.part != Part::Definitions && self.table.is_none_or(|table| table == name.name)
+        self.part.has_tables() && self.table.is_none_or(|table| table == name.name)
     }
 
     fn find(&mut self, kind: ObjectKind, name: &str) -> Result<(), Error> {
         Ok(self.found.push(&Object { database: 0, kind, name: name.to_owned() }.key())?)
+    }
+
+    fn count(&mut self, kind: ObjectKind, statement: &[u8], mode: Mode) {
+        self.creations += u64::from(matches!(kind, ObjectKind::Trigger | ObjectKind::Function));
+        self.undeclared += u64::from(kind == ObjectKind::Function && !declares_use(statement, mode));
     }
 
     /// A statement of ours.
@@ -376,8 +450,13 @@ impl<'a> Filter<'a> {
     }
 
     pub(super) fn seen(self) -> Seen {
-        let Self { found, turns, is_complete, .. } = self;
-        Seen { found, definers: turns.found, notes: turns.notes.0, is_complete }
+        let Self { found, mut turns, creations, undeclared, is_complete, has_views, has_checks, .. } = self;
+        if let Some(left) = self.events_left.filter(|left| *left > 0) {
+            let were = if left == 1 { "event was" } else { "events were" };
+            let (database, original) = (quoted(turns.database), quoted(turns.original));
+            turns.notes.add(format!("{left} {were} left out of {database}: in a copy they would do once more what those of {original} do"));
+        }
+        Seen { found, definers: turns.found, creations, undeclared, notes: turns.notes.told(), is_complete, has_views, has_checks }
     }
 }
 

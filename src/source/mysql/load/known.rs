@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::collation;
 use crate::source::Error;
 use crate::source::mysql::connection::{Connection, is_answer};
+use crate::source::mysql::release::Release;
 
 /// Names of `sql_mode` that some release of MySQL or MariaDB has and another has not. The rest is known to all, or to none.
 const MODES: [&str; 31] = [
@@ -44,7 +45,7 @@ const MODES: [&str; 31] = [
 /// The collations and modes of a server.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Known {
-    pub(super) is_mariadb: bool,
+    pub(super) release: Release,
     /// Names in lower case.
     pub(super) collations: BTreeSet<String>,
     /// Those of [`MODES`] that it does not take.
@@ -73,11 +74,7 @@ impl Known {
                 tried => tried?,
             }
         }
-        Ok(Self {
-            is_mariadb: version.to_lowercase().contains("mariadb"),
-            collations: names.into_iter().map(|name| name.to_lowercase()).collect(),
-            lacking_modes,
-        })
+        Ok(Self { release: Release::of(&version), collations: names.into_iter().map(|name| name.to_lowercase()).collect(), lacking_modes })
     }
 
     /// The collation to use for this one; none when the server has nothing near it.

@@ -7,19 +7,23 @@
 
 mod act;
 mod collation;
+mod extract;
 mod failure;
 mod filter;
 mod known;
+mod stand_in;
 mod trail;
 mod turns;
+mod vanish;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
+pub(super) use self::extract::without_rows;
 use self::failure::failure;
-use self::filter::Filter;
+use self::filter::{Filter, Seen};
 use self::known::Known;
 use super::connection::Connection;
 use super::lexer::Lexer;
@@ -42,10 +46,24 @@ const STATEMENT_TIME: Duration = Duration::from_secs(24 * 3600);
 pub enum Part {
     /// Tables with their rows, and sequences: what can be moved into another database later.
     Tables,
-    /// Views, triggers, events and routines: what belongs to the database that it is loaded into.
-    Definitions,
-    /// Both.
+    /// Triggers, events, routines, and what stands in for views: views of other databases can be made of it.
+    Forms,
+    /// Views, in place of what stands in for them, and so that each can be written through: without `WITH CHECK OPTION`.
+    Views,
+    /// Those views that have `WITH CHECK OPTION`, with it.
+    Checks,
+    /// All of it, in the order of the file.
     All,
+}
+
+impl Part {
+    fn has_tables(self) -> bool {
+        matches!(self, Self::Tables | Self::All)
+    }
+
+    fn has_forms(self) -> bool {
+        matches!(self, Self::Forms | Self::All)
+    }
 }
 
 /// What to load, and into what.
@@ -62,6 +80,8 @@ pub struct Loading<'a> {
     /// Only this table, its rows and its triggers. Sequences do not come with it; where its columns take numbers from one, they go on naming
     /// that of the original database.
     pub table: Option<&'a str>,
+    /// Whether events stay behind: in a copy they would do once more what those of the live database do.
+    pub without_events: bool,
     /// A statement that the client is given before all others.
     pub first: Option<&'a str>,
     /// The `sql_mode` that the session begins with; names that the server does not know are left out. `None` = the server's own.
@@ -83,12 +103,41 @@ pub struct Loaded {
     pub statements: u64,
     /// The keys of all things that were made, as objects of database 0; what was made twice comes twice.
     pub found: Sorter,
-    /// The accounts as which views, triggers, events and routines act now; at most 1,000.
+    /// The accounts as which views, triggers, events and routines of the dump are to act, whether they belong to the part or not; at most 1,000.
     pub definers: BTreeSet<String>,
+    /// How many triggers and functions the dump holds, whether they belong to the part or not.
+    pub creations: u64,
+    /// How many functions among them do not say how they use data.
+    pub undeclared: u64,
     /// What was turned or left out on the way, as sentences without their end, each once; at most 1,000.
     pub notes: Vec<String>,
     /// Whether the file ends with the line that dump programs write last. Some are told not to write it.
     pub is_complete: bool,
+    /// Whether the file has views, of whatever part it was.
+    pub has_views: bool,
+    /// Whether some of them have `WITH CHECK OPTION`.
+    pub has_checks: bool,
+}
+
+impl Loaded {
+    /// Adds another part of the same file.
+    ///
+    /// # Errors
+    /// Those of the sorter.
+    pub(super) fn add(&mut self, later: Self) -> Result<(), Error> {
+        let mut found = later.found.sorted()?;
+        while let Some(key) = found.next()? {
+            self.found.push(key)?;
+        }
+        self.statements += later.statements;
+        self.definers.extend(later.definers);
+        for note in later.notes {
+            if !self.notes.contains(&note) {
+                self.notes.push(note);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Loads a part of a dump with the vendor's client, to the first error. `meter` is told how many more bytes of the file have been read.
@@ -123,9 +172,16 @@ pub fn load(loading: &Loading<'_>, dump: &mut dyn Read, meter: &mut dyn FnMut(u6
         return Err(failure(&ended, &filter.trail, read));
     }
     let statements = filter.statements;
-    let seen = filter.seen();
-    let (found, definers, notes, is_complete) = (seen.found, seen.definers, seen.notes, seen.is_complete);
-    Ok(Loaded { bytes: read, statements, found, definers, notes, is_complete })
+    let Seen { found, definers, creations, undeclared, notes, is_complete, has_views, has_checks } = filter.seen();
+    Ok(Loaded { bytes: read, statements, found, definers, creations, undeclared, notes, is_complete, has_views, has_checks })
+}
+
+/// The collation that stands for this one on a server; none where it knows nothing near it.
+///
+/// # Errors
+/// [`Error::Server`].
+pub(super) fn collation(connection: &mut Connection, name: &str) -> Result<Option<String>, Error> {
+    Ok(Known::read(connection)?.collation(name))
 }
 
 /// Is told how many bytes were read, and takes what the client is to be given; answers whether more is wanted.

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::act::Name;
 use super::known::Known;
+use super::vanish;
 use crate::source::mysql::lexer::Mode;
 use crate::source::mysql::object::{ObjectKind, quoted};
 use crate::source::mysql::tokens::{Token, Tokens};
@@ -12,21 +13,54 @@ use crate::source::mysql::tokens::{Token, Tokens};
 /// Most accounts that are collected, and most notes that are made: more would not help a person.
 const TOLD_MAX: usize = 1000;
 
+/// Most things that a note names.
+const NAMED: usize = 5;
+
 /// The mode under which a server refuses a table of an engine that it does not have, instead of giving it another one.
 const NO_SUBSTITUTION: &str = "NO_ENGINE_SUBSTITUTION";
 
 /// Where the header of a dump keeps the mode that it found.
 const OLD_MODE: &str = "@OLD_SQL_MODE";
 
-/// What is told once each, in the order in which it came up.
+/// What is told once each, in the order in which it came up, and of what.
 #[derive(Debug, Default)]
-pub(super) struct Notes(pub(super) Vec<String>);
+pub(super) struct Notes(Vec<Note>);
+
+#[derive(Debug)]
+struct Note {
+    text: String,
+    /// The first things that it is told of, and how many more there are.
+    of: Vec<String>,
+    more: u64,
+}
 
 impl Notes {
     pub(super) fn add(&mut self, note: String) {
-        if self.0.len() < TOLD_MAX && !self.0.contains(&note) {
-            self.0.push(note);
+        if self.0.len() < TOLD_MAX && !self.0.iter().any(|other| other.text == note) {
+            self.0.push(Note { text: note, of: Vec::new(), more: 0 });
         }
+    }
+
+    /// The same of one thing after another; a thing comes once, or several times in a row.
+    pub(super) fn add_of(&mut self, note: String, of: &str) {
+        let has_room = self.0.len() < TOLD_MAX;
+        match self.0.iter_mut().find(|other| other.text == note) {
+            Some(other) if other.of.last().is_some_and(|last| last == of) => {}
+            Some(other) if other.of.len() < NAMED => other.of.push(of.to_owned()),
+            Some(other) => other.more += 1,
+            None if has_room => self.0.push(Note { text: note, of: vec![of.to_owned()], more: 0 }),
+            None => {}
+        }
+    }
+
+    /// All of them, as sentences.
+    pub(super) fn told(self) -> Vec<String> {
+        let told = |note: Note| match (note.of.join(", "), note.more) {
+            (of, _) if of.is_empty() => note.text,
+            (of, 0) => format!("{} ({of})", note.text),
+            (of, more) => format!("{} ({of} and {more} more)", note.text),
+        };
+        self.0.into_iter().map(told).collect()
     }
 }
 
@@ -117,6 +151,16 @@ impl Turns<'_> {
         }
     }
 
+    /// A view takes the place of what stands in for it.
+    pub(super) fn replace(&self, statement: &[u8], mode: Mode, edits: &mut Edits) {
+        let mut tokens = Tokens::new(statement, mode);
+        tokens.next();
+        let end = tokens.place().end;
+        if tokens.peek_word().as_deref() != Some("OR") {
+            edits.0.push((end..end, " OR REPLACE".to_owned()));
+        }
+    }
+
     /// The account after the first `DEFINER`.
     pub(super) fn definer(&mut self, statement: &[u8], mode: Mode, edits: &mut Edits) {
         let mut tokens = Tokens::new(statement, mode);
@@ -204,15 +248,16 @@ impl Turns<'_> {
         kept
     }
 
-    /// Notes what MariaDB passes over, because it is for later releases of MySQL.
-    pub(super) fn versions(&mut self, statement: &[u8]) {
-        if !self.known.is_mariadb {
-            return;
+    /// Notes what the server takes and does not keep of a definition; `of` is the table or whatever it defines.
+    pub(super) fn vanishing(&mut self, statement: &[u8], mode: Mode, of: &str, is_table: bool) {
+        let release = self.known.release;
+        for text in vanish::passed_over(statement, mode, release) {
+            self.notes.add_of(format!("the server passes over `{text}`, which is for others"), of);
         }
-        for (at, _) in statement.windows(5).enumerate().filter(|(_, bytes)| bytes.starts_with(b"/*!") && matches!(bytes[3], b'8' | b'9')) {
-            let Some(end) = statement[at..].windows(2).take(80).position(|pair| pair == b"*/") else { continue };
-            let text = String::from_utf8_lossy(&statement[at..at + end + 2]);
-            self.notes.add(format!("MariaDB passes over `{text}`, which is for MySQL alone"));
+        if is_table {
+            for text in vanish::forgotten(statement, mode, release) {
+                self.notes.add_of(text.to_owned(), of);
+            }
         }
     }
 

@@ -43,6 +43,8 @@ pub(super) struct Allowed {
     pub(super) to_define: String,
     /// Whether it may make triggers and functions, given what the server's binary log asks for.
     pub(super) may_create_functions: bool,
+    /// Whether the server trusts whoever makes functions to know what they do.
+    pub(super) trusts_creators: bool,
     /// Whether it sees the tables of every database.
     pub(super) sees_all_databases: bool,
 }
@@ -82,6 +84,7 @@ impl Allowed {
             is_unclear: rights.is_unclear(),
             may_define: DEFINING.iter().any(|right| rights.has_global(right)),
             to_define: format!("GRANT {} ON *.* TO {to}", release.right_to_define()),
+            trusts_creators,
             may_create_functions: trusts_creators || rights.has_global("SUPER"),
             sees_all_databases: rights.has_global("SELECT") || rights.has_global("ALTER"),
             account,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Present, PresentDatabase, names};
 use crate::source::Error;
+use crate::source::mysql::demands::Demands;
 use crate::source::mysql::facts::Facts;
 use crate::source::mysql::object::quoted;
 
@@ -15,6 +16,9 @@ const PACKET_MAX: u64 = 1 << 30;
 
 /// To which a limit is rounded up: what people write.
 const MIB: u64 = 1 << 20;
+
+/// What lets triggers and functions be made.
+const TRUST: &str = "SET GLOBAL log_bin_trust_function_creators = 1";
 
 /// Most things of one kind that are named in a text.
 const NAMED: usize = 10;
@@ -45,7 +49,11 @@ impl Present {
         self.judge_rights(&mut refused, &mut warnings);
         if let Some(facts) = facts {
             self.judge_facts(facts, &mut refused, &mut warnings);
-            self.judge_definers(facts, definers, &mut warnings);
+            self.judge_definers(facts, definers, &mut refused, &mut warnings);
+        } else if !self.allowed.may_create_functions {
+            warnings.push(format!(
+                "the server has a binary log, and the account has no SUPER: triggers and functions of the dump are refused before {TRUST}"
+            ));
         }
         if is_new {
             let there = self.databases.iter().filter(|database| database.exists);
@@ -81,13 +89,6 @@ impl Present {
             } else {
                 refused.push(format!("the account lacks rights that a restore needs: {statements}"));
             }
-        }
-        if !self.allowed.may_create_functions {
-            warnings.push(
-                "the server has a binary log, and the account has no SUPER: triggers and functions of the dump will be refused unless you SET \
-                 GLOBAL log_bin_trust_function_creators = 1 before"
-                    .to_owned(),
-            );
         }
     }
 
@@ -126,20 +127,12 @@ impl Present {
         }
     }
 
-    fn judge_definers(&self, facts: &Facts, definers: &BTreeMap<String, String>, warnings: &mut Vec<String>) {
+    fn judge_definers(&self, facts: &Facts, definers: &BTreeMap<String, String>, refused: &mut Vec<String>, warnings: &mut Vec<String>) {
         let mut wanted: Vec<String> = facts.definers.iter().map(|definer| definers.get(definer).unwrap_or(definer).clone()).collect();
         wanted.sort();
         wanted.dedup();
         match &self.accounts {
-            Some(accounts) => {
-                let missing = accounts.missing(&wanted);
-                if !missing.is_empty() {
-                    let missing = told(&missing, ", ");
-                    warnings.push(format!(
-                        "definers that are no account here: {missing}; what runs in their name will fail until they exist or are mapped"
-                    ));
-                }
-            }
+            Some(_) => warnings.extend(self.tell_missing(&wanted)),
             None if !wanted.is_empty() => warnings.push(format!(
                 "`{}` may not read mysql.user, so it is not known whether the definers exist here: {}",
                 self.allowed.account,
@@ -147,15 +140,70 @@ impl Present {
             )),
             None => {}
         }
-        let others: Vec<String> = wanted.into_iter().filter(|definer| *definer != self.allowed.account).collect();
-        if !others.is_empty() && !self.allowed.may_define {
-            warnings.push(format!(
-                "`{}` may not make things in the name of {}: {}, or map these to it",
-                self.allowed.account,
-                told(&others, ", "),
-                self.allowed.to_define
+        let demands = Demands { definers: wanted, creations: facts.triggers_and_functions, undeclared: facts.undeclared_functions };
+        let denied = self.denied(&demands);
+        if self.allowed.is_unclear {
+            warnings.extend(denied)
+        } else {
+            refused.extend(denied)
+        }
+        refused.extend(self.undeclared(&demands));
+    }
+
+    /// That definitions can be made which ask for this; `what` they are is told in the refusal. What a person should know, where rights by
+    /// roles make it unclear.
+    ///
+    /// # Errors
+    /// [`Error::Refused`].
+    pub fn check(&self, what: &str, demands: &Demands) -> Result<Vec<String>, Error> {
+        let mut denied = self.denied(demands);
+        let undeclared = self.undeclared(demands);
+        if undeclared.is_none() && (denied.is_empty() || self.allowed.is_unclear) {
+            return Ok(denied);
+        }
+        denied.extend(undeclared);
+        Err(Error::Refused { why: format!("{}: of {what}, {}", self.server, denied.join("; ")) })
+    }
+
+    /// Names those of these definers that are no account here, as far as that can be known.
+    pub fn tell_missing(&self, definers: &[String]) -> Option<String> {
+        let missing = self.accounts.as_ref()?.missing(definers);
+        (!missing.is_empty()).then(|| {
+            let missing = told(&missing, ", ");
+            format!("definers that are no account here: {missing}; what runs in their name will fail until they exist or are mapped")
+        })
+    }
+
+    /// What of it the server lets nobody do.
+    fn undeclared(&self, demands: &Demands) -> Option<String> {
+        let count = demands.undeclared;
+        (count > 0 && !self.allowed.trusts_creators).then(|| {
+            format!(
+                "the server has a binary log and lets nobody make functions that do not say how they use data (DETERMINISTIC, NO SQL, READS \
+                 SQL DATA), of which there are {count}: {TRUST}"
+            )
+        })
+    }
+
+    /// What of it the account may not do.
+    fn denied(&self, demands: &Demands) -> Vec<String> {
+        let allowed = &self.allowed;
+        let mut denied = Vec::new();
+        // A role is one's own where it is active, which is not known here.
+        let is_other = |definer: &&String| definer.contains('@') && !definer.eq_ignore_ascii_case(&allowed.account);
+        let others: Vec<String> = demands.definers.iter().filter(is_other).cloned().collect();
+        if !others.is_empty() && !allowed.may_define {
+            let (account, others) = (&allowed.account, told(&others, ", "));
+            denied.push(format!("`{account}` may not make things in the name of {others}: {}, or map these to it", allowed.to_define));
+        }
+        if demands.creations > 0 && !allowed.may_create_functions {
+            let count = demands.creations;
+            denied.push(format!(
+                "the server has a binary log, and the account has no SUPER, so it may make none of {count} triggers and functions: \
+                 {TRUST}"
             ));
         }
+        denied
     }
 
     fn warn_of_use(&self, warnings: &mut Vec<String>) {

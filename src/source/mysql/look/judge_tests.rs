@@ -25,6 +25,7 @@ fn present() -> Present {
             may_define: true,
             to_define: "GRANT SET USER ON *.* TO 'windlass'@'localhost'".into(),
             may_create_functions: true,
+            trusts_creators: true,
             sees_all_databases: true,
             ..Allowed::default()
         },
@@ -60,6 +61,8 @@ fn facts(tables: &[&str]) -> Facts {
         }],
         accounts: None,
         definers: vec!["root@localhost".into()],
+        triggers_and_functions: 0,
+        undeclared_functions: 0,
     }
 }
 
@@ -119,7 +122,19 @@ fn lacking_rights_are_refused_together_and_only_warned_of_where_roles_may_give_t
     present.allowed.is_unclear = true;
     assert!(warned(&present, &facts(&[])).contains("by roles"));
     present.allowed.may_create_functions = false;
-    assert!(warned(&present, &facts(&[])).contains("log_bin_trust_function_creators = 1"));
+    assert!(!warned(&present, &facts(&[])).contains("binary log"), "there is none in the dump");
+    let creating = Facts { triggers_and_functions: 2, ..facts(&[]) };
+    assert!(warned(&present, &creating).contains("log_bin_trust_function_creators = 1"));
+    present.allowed.is_unclear = false;
+    present.allowed.lacking.clear();
+    present.allowed.lacking_beside.clear();
+    assert!(refused(&present, &creating).contains("it may make none of 2 triggers and functions: SET GLOBAL"));
+    assert!(present.judge(None, &BTreeMap::new()).unwrap().join("").contains("log_bin_trust_function_creators = 1"));
+    // What no account may do is refused whatever its rights are.
+    present.allowed.is_unclear = true;
+    present.allowed.trusts_creators = false;
+    let undeclared = Facts { triggers_and_functions: 1, undeclared_functions: 1, ..facts(&[]) };
+    assert!(refused(&present, &undeclared).contains("of which there are 1: SET GLOBAL"));
 }
 
 #[test]
@@ -147,7 +162,9 @@ fn definers_that_are_no_account_are_named_unless_they_are_mapped_to_one_that_is(
     assert!(mapped(&[], &unknown).contains("may not read mysql.user"));
     let mut weak = present();
     weak.allowed.may_define = false;
-    assert!(mapped(&[("a@%", "windlass@localhost"), ("gone@%", "windlass@localhost")], &weak).ends_with(
+    let to_itself = ["a@%", "gone@%", "root@localhost"].map(|from| (from, "windlass@LOCALHOST"));
+    assert_eq!(mapped(&to_itself, &weak), "");
+    assert!(refused(&weak, &Facts { definers: vec!["root@localhost".into(), "role".into()], ..facts.clone() }).contains(
         "`windlass@localhost` may not make things in the name of root@localhost: GRANT SET USER ON *.* TO 'windlass'@'localhost', or map these to it"
     ));
 }

@@ -77,6 +77,10 @@ pub struct PresentDatabase {
     pub bytes: u64,
     /// How many triggers its tables have.
     pub triggers: u64,
+    /// How many stored routines it has.
+    pub routines: u64,
+    /// How many events it has.
+    pub events: u64,
     /// Tables of other databases whose foreign keys point into it, in quotes: the first 50 that the account may see.
     pub referring: Vec<String>,
     /// Whether there are more than those.
@@ -185,12 +189,27 @@ fn database(connection: &mut Connection, name: &str, variables: &Variables) -> R
     );
     let sums = connection.rows("count the tables of", &sql)?.into_iter().next().unwrap_or_default();
     let sum = |at: usize| sums.get(at).cloned().flatten().map_or(0, |text| number(&text));
-    let sql = format!("SELECT COUNT(*) FROM information_schema.TRIGGERS WHERE trigger_schema = {schema}");
-    let triggers = connection.value("count the triggers of", &sql)?.map_or(0, |text| number(&text));
+    let mut count = |what, table: &str, column: &str| -> Result<u64, Error> {
+        let sql = format!("SELECT COUNT(*) FROM information_schema.{table} WHERE {column} = {schema}");
+        Ok(connection.value(what, &sql)?.map_or(0, |text| number(&text)))
+    };
+    let triggers = count("count the triggers of", "TRIGGERS", "trigger_schema")?;
+    let routines = count("count the routines of", "ROUTINES", "routine_schema")?;
+    let events = count("count the events of", "EVENTS", "event_schema")?;
     let mut referring = referring(connection, name)?;
     let more_referring = referring.len() > REFERRING_MAX;
     referring.truncate(REFERRING_MAX);
-    Ok(PresentDatabase { name: name.to_owned(), exists, tables: sum(0), bytes: sum(1), triggers, referring, more_referring })
+    Ok(PresentDatabase {
+        name: name.to_owned(),
+        exists,
+        tables: sum(0),
+        bytes: sum(1),
+        triggers,
+        routines,
+        events,
+        referring,
+        more_referring,
+    })
 }
 
 /// Tables of other databases whose foreign keys point into this one; those that wait beside it for an undo are none of an application's.
