@@ -87,8 +87,14 @@ impl Restore {
 
     fn put_back(&self, program: &Program, ctx: &Context) -> Result<Exit, Failure> {
         let source = self.source()?;
-        if !self.dry_run.dry_run {
-            restore::settle(ctx, source, self.wait.wait)?;
+        if !self.dry_run.dry_run && restore::settle(ctx, source, self.wait.wait)? {
+            // What was asked to be undone has just been taken back; the undo before it is another matter.
+            if program.output.json {
+                program.output.document("restore", &Document::<()> { dry_run: false, undo: true, plan: (), outcome: None });
+            } else {
+                program.output.done(format!("{source} is as it was before the restore that was broken off"));
+            }
+            return Ok(Exit::Done);
         }
         let plan = restore::plan_undo(ctx, source)?;
         let question = format!("Put back what was there before into {}?", plan.target);

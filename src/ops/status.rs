@@ -10,6 +10,7 @@ use super::node::{Remote, check_local_tier};
 use super::snapshots::{DAMAGED_COPY, View};
 use super::spec::SourceSpec;
 use super::tally::Tally;
+use super::undo;
 use super::{Context, Error, removals, verify};
 use crate::format::names::{NodeName, SourceName};
 use crate::format::snapshot_id::SnapshotId;
@@ -99,6 +100,12 @@ pub fn run(ctx: &Context) -> Result<Outcome, Error> {
             source.wrong.push("its local copies cannot be seen".to_owned());
         }
         source.wrong.extend(last_failures(ctx, &source.source)?);
+        if undo::is_under_way(ctx, &source.source)? {
+            let name = &source.source;
+            source
+                .wrong
+                .push(format!("a restore is under way or was broken off; the next `snapshot` or `restore` of `{name}` settles that"));
+        }
     }
     // Why it could not be opened is said once, below.
     let repository = ctx.store().map_or_else(|_| "not opened".to_owned(), repository::Repository::describe);

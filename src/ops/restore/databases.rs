@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::allowed::{check_live, check_tables, judge, warnings_of_part};
 use super::dumps::{self, Dumps};
 use super::{Options, Outcome, Plan, UndoPlan, old_copy, rate, staging};
 use crate::format::names::SourceName;
@@ -11,17 +12,14 @@ use crate::ops::name::SnapshotName;
 use crate::ops::snapshots::Found;
 use crate::ops::spec::{MysqlSettings, SourceSpec};
 use crate::ops::undo::databases::{Bench, abandon, finish, staging as staging_folder, take_back};
-use crate::ops::undo::{Aside, AsideDatabase, PendingExchange, Placed, Stage, UndoRecord, site};
+use crate::ops::undo::{Aside, AsideDatabase, PendingExchange, Placed, Stage, UndoRecord, is_under_way, site};
 use crate::ops::{Context, Error, size};
-use crate::source::mysql::{Exchange, Pair, Present, State, Words, beside, folder_of, load_tables, look, which_exist};
+use crate::source::mysql::{Demands, Exchange, Pair, Present, State, Words, beside, folder_of, identity, load_tables, look, which_exist};
 use crate::sys::space::nearest_folder;
 use crate::sys::stop::Stop;
 
 /// Bytes of a dump that a server loads in a second at least, for an estimate before any restore was measured; docs/PERFORMANCE.md has figures.
 const RATE_MIN: u64 = 20 << 20;
-
-/// Places aside, of which one is free while the other one has what an earlier restore has set aside.
-const PLACES: [&str; 2] = ["undo1", "undo2"];
 
 /// Plans to restore these dumps.
 pub(super) fn plan(
@@ -36,6 +34,8 @@ pub(super) fn plan(
     let present = look(settings, &live, &ctx.stop)?;
     let mut warnings = dumps.warnings.clone();
     warnings.extend(judge(&present, &dumps, options)?);
+    check_tables(&dumps)?;
+    warnings.extend(warnings_of_part(&dumps, &present, options));
     let folder = site::folder(ctx, spec)?;
     let room = ctx.space.room(nearest_folder(&folder))?;
     if dumps.found.is_some() && dumps.bytes > room.free {
@@ -51,10 +51,15 @@ pub(super) fn plan(
     if earlier.is_some() && options.part.rename.is_none() {
         warnings.push("what the restore before this one has set aside will be removed when this one is in place".to_owned());
     }
-    let mut aside = pairs(&dumps, &folder, earlier.as_ref());
+    let mut aside = pairs(&dumps, &folder, &place(ctx));
+    if !is_under_way(ctx, &spec.name)? {
+        // What a broken-off restore has left is settled before this one begins.
+        refuse_strangers(ctx, settings, &aside)?;
+    }
     for (pair, database) in aside.iter_mut().zip(&present.databases) {
         pair.outgoing.exists = database.exists;
     }
+    warnings.extend(check_live(ctx, settings, &present, &aside)?);
     Ok(Plan {
         source: spec.name.clone(),
         kind: spec.kind.word().to_owned(),
@@ -87,14 +92,21 @@ pub(super) fn run(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, pl
         }
     };
     let live: Vec<String> = dumps.databases.iter().map(|dump| dump.live.clone()).collect();
-    judge(&look(settings, &live, &ctx.stop)?, &dumps, options)?;
+    let present = look(settings, &live, &ctx.stop)?;
+    judge(&present, &dumps, options)?;
     let folder = site::folder(ctx, spec)?;
-    let words = Words { sql_mode: dumps.sql_mode().map(str::to_owned), definers: options.part.definers.clone() };
-    let exchange = Exchange { pairs: pairs(&dumps, &folder, UndoRecord::read(&folder)?.as_ref()), words };
-    refuse_strangers(ctx, settings, &exchange)?;
+    let words = Words {
+        sql_mode: dumps.sql_mode().map(str::to_owned),
+        definers: options.part.definers.clone(),
+        without_events: options.part.rename.is_some(),
+    };
+    let server = identity(settings, &ctx.stop)?;
+    let exchange = Exchange { server, pairs: pairs(&dumps, &folder, &place(ctx)), words };
+    refuse_strangers(ctx, settings, &exchange.pairs)?;
+    check_live(ctx, settings, &present, &exchange.pairs)?;
     let mut pending = PendingExchange::new(exchange, false, None);
     pending.write(Stage::Loading, &folder)?;
-    let prepared = prepare(ctx, spec, settings, &mut dumps, options, &mut pending, &folder);
+    let prepared = prepare(ctx, spec, settings, &mut dumps, options, &mut pending, &present);
     let mut prepared = match prepared.and_then(|prepared| ctx.stop.check().map(|()| prepared).map_err(Error::from)) {
         Ok(prepared) => prepared,
         Err(error) => {
@@ -112,7 +124,10 @@ pub(super) fn run(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, pl
     prepared.notes.extend(notes);
     prepared.notes.sort();
     prepared.notes.dedup();
-    rate::record(ctx, rate::DATABASES, dumps.bytes, ctx.clock.monotonic().saturating_sub(started))?;
+    if options.part.table.is_none() && options.part.database.is_none() {
+        // The restore is in place: that its rate cannot be remembered makes it none the worse.
+        let _ = rate::record(ctx, rate::DATABASES, dumps.bytes, ctx.clock.monotonic().saturating_sub(started));
+    }
     ctx.tell(Event::Restored { source: spec.name.clone(), snapshot: Some(dumps.id) });
     let aside = pending.undo.as_ref().and(Some(aside_of(&pending.exchange.pairs))).filter(Aside::exists);
     Ok(Outcome {
@@ -135,22 +150,40 @@ fn prepare(
     dumps: &mut Dumps,
     options: &Options,
     pending: &mut PendingExchange,
-    folder: &Path,
+    present: &Present,
 ) -> Result<staging::Staged, Error> {
     ctx.phase(&spec.name, Some(dumps.id), "fetching");
+    let folder = site::folder(ctx, spec)?;
+    let place = staging_folder(&folder);
     let mut staged = match dumps.found.take() {
-        Some(found) => staging::stage_dumps(ctx, found, options, &dumps.paths()?, &staging_folder(folder), spec)?,
+        Some(found) => staging::stage_dumps(ctx, found, options, &dumps.paths()?, &place, spec)?,
         None => staging::Staged::default(),
     };
     ctx.phase(&spec.name, Some(dumps.id), "loading");
     ctx.meter.set_total(dumps.bytes);
     let bench = Bench::new(ctx)?;
     let around = bench.around(settings, &ctx.stop);
-    let Exchange { pairs, words } = &mut pending.exchange;
-    for pair in pairs {
-        let loaded = load_tables(around, pair, words, &mut |bytes| ctx.meter.add_bytes(bytes))?;
+    let mut demands = Demands::default();
+    for at in 0..pending.exchange.pairs.len() {
+        // Others may have come while the dumps were fetched; what is there now is theirs.
+        refuse_strangers(ctx, settings, &pending.exchange.pairs[at..=at])?;
+        pending.exchange.pairs[at].is_made = true;
+        pending.write(Stage::Loading, &folder)?;
+        let Exchange { pairs, words, .. } = &mut pending.exchange;
+        let pair = &mut pairs[at];
+        let rest = place.join(format!("{}.definitions.sql", folder_of(&pair.live)));
+        let loaded = load_tables(around, pair, words, &rest, &mut |bytes| ctx.meter.add_bytes(bytes))?;
         staged.notes.extend(loaded.notes);
+        demands.creations += loaded.creations;
+        demands.undeclared += loaded.undeclared;
+        demands.definers.extend(loaded.definers);
     }
+    // Of an old copy nothing of this is known before; of others it was refused when it was planned.
+    staged.notes.extend(present.check("the dump", &demands)?);
+    demands.definers.sort();
+    demands.definers.dedup();
+    staged.notes.extend(present.tell_missing(&demands.definers));
+    pending.exchange.rehearse(&demands, around)?;
     pending.exchange.capture(around)?;
     Ok(staged)
 }
@@ -163,15 +196,21 @@ fn change_places(
     pending: &mut PendingExchange,
     folder: &Path,
 ) -> Result<Vec<String>, Error> {
-    pending.write(Stage::Exchanging, folder)?;
     let bench = Bench::new(ctx)?;
+    if let Err(error) = pending.exchange.get_ready(bench.around(settings, &ctx.stop)) {
+        if let Err(later) = abandon(ctx, settings, pending, folder) {
+            ctx.warn(Some(&spec.name), format!("the next command has to remove what was loaded beside it: {}", chain(&later)));
+        }
+        return Err(error.into());
+    }
+    pending.write(Stage::Exchanging, folder)?;
     // From here on a stop waits: half-way there is neither the old nor the new state, and it is soon over.
     let no_stop = Stop::new();
-    let loaded = match pending.exchange.carry_out(bench.around(settings, &no_stop)) {
-        Ok(loaded) => loaded,
+    let notes = match pending.exchange.carry_out(bench.around(settings, &no_stop)) {
+        Ok(notes) => notes,
         Err(error) => {
-            if let Err(later) = take_back(ctx, settings, pending, folder) {
-                ctx.warn(Some(&spec.name), format!("the next command has to put the old state back: {}", chain(&later)));
+            if let Err(later) = take_back(ctx, spec, settings, pending, folder) {
+                ctx.warn(Some(&spec.name), format!("the next command has to settle what is half done: {}", chain(&later)));
             }
             return Err(error.into());
         }
@@ -180,7 +219,7 @@ fn change_places(
     if let Err(later) = finish(ctx, settings, pending, folder) {
         ctx.warn(Some(&spec.name), format!("the next command has to remove what is left beside it: {}", chain(&later)));
     }
-    Ok(loaded.into_iter().flat_map(|loaded| loaded.notes).collect())
+    Ok(notes)
 }
 
 /// Plans to put back the databases that lie aside.
@@ -199,7 +238,7 @@ pub(super) fn plan_undo(
             undo.snapshot
         )));
     }
-    let live = aside.databases.iter().map(|one| format!("`{}`", one.live)).collect::<Vec<_>>().join(", ");
+    let live = aside.databases.iter().map(|one| told_one(&one.live, one.table.as_deref())).collect::<Vec<_>>().join(", ");
     Ok(UndoPlan {
         source: source.clone(),
         target: format!("{live} at {}", settings.place()),
@@ -213,27 +252,31 @@ pub(super) fn plan_undo(
 /// Puts back what lies aside; what it replaces lies aside afterwards. The caller holds the source's lock.
 pub(super) fn undo(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, undo: &UndoRecord, aside: &Aside) -> Result<Outcome, Error> {
     let folder = site::folder(ctx, spec)?;
-    let place = free_place(aside);
+    let place = place(ctx);
     let pairs = aside.databases.iter().map(|one| Pair {
         live: one.live.clone(),
         original: one.live.clone(),
         table: one.table.clone(),
         incoming: one.state.clone(),
-        outgoing: outgoing(&one.live, place, &folder),
+        outgoing: outgoing(&one.live, &place, &folder),
         ..Pair::default()
     });
-    let exchange = Exchange { pairs: pairs.collect(), ..Exchange::default() };
-    refuse_strangers_among(ctx, settings, exchange.pairs.iter().map(|pair| pair.outgoing.database.clone()).collect())?;
+    let exchange = Exchange { server: identity(settings, &ctx.stop)?, pairs: pairs.collect(), ..Exchange::default() };
+    let live: Vec<String> = exchange.pairs.iter().map(|pair| pair.live.clone()).collect();
+    check_live(ctx, settings, &look(settings, &live, &ctx.stop)?, &exchange.pairs)?;
     let mut pending = PendingExchange::new(exchange, true, None);
     pending.write(Stage::Loading, &folder)?;
     let bench = Bench::new(ctx)?;
-    if let Err(error) = pending.exchange.capture(bench.around(settings, &ctx.stop)) {
+    let around = bench.around(settings, &ctx.stop);
+    if let Err(error) = pending.exchange.rehearse(&Demands::default(), around).and_then(|()| pending.exchange.capture(around)) {
         abandon(ctx, settings, &pending, &folder)?;
         return Err(error.into());
     }
     let mut undone = undo.clone();
     undone.placement = Placed::Databases(aside_of(&pending.exchange.pairs));
     undone.undone = !undo.undone;
+    // What it sets aside is as new as a restore's.
+    undone.time = ctx.clock.now();
     pending.undo = Some(undone.clone());
     let notes = change_places(ctx, spec, settings, &mut pending, &folder)?;
     let lies_aside = aside_of(&pending.exchange.pairs);
@@ -241,11 +284,7 @@ pub(super) fn undo(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, u
 }
 
 /// The databases and what will lie beside them.
-fn pairs(dumps: &Dumps, folder: &Path, earlier: Option<&UndoRecord>) -> Vec<Pair> {
-    let place = match earlier.map(|earlier| &earlier.placement) {
-        Some(Placed::Databases(aside)) => free_place(aside),
-        _ => PLACES[0],
-    };
+fn pairs(dumps: &Dumps, folder: &Path, place: &str) -> Vec<Pair> {
     let from_snapshot = dumps.found.is_some();
     let pair = |dump: &dumps::Dump| Pair {
         live: dump.live.clone(),
@@ -257,6 +296,7 @@ fn pairs(dumps: &Dumps, folder: &Path, earlier: Option<&UndoRecord>) -> Vec<Pair
             exists: true,
             character_set: dump.character_set.clone(),
             collation: dump.collation.clone(),
+            ..State::default()
         },
         outgoing: outgoing(&dump.live, place, folder),
         ..Pair::default()
@@ -269,10 +309,9 @@ fn outgoing(live: &str, place: &str, folder: &Path) -> State {
     State { database: beside(live, place), definitions, ..State::default() }
 }
 
-/// The place aside that an earlier restore does not use.
-fn free_place(earlier: &Aside) -> &'static str {
-    let is_used = |place: &str| earlier.databases.iter().any(|one| one.state.database == beside(&one.live, place));
-    if is_used(PLACES[0]) { PLACES[1] } else { PLACES[0] }
+/// The place aside of an exchange that is made now: no two have the same, on whatever node. Without capitals, which some servers make small.
+fn place(ctx: &Context) -> String {
+    format!("undo_{}", ctx.clock.now().strftime("%Y%m%d_%H%M%S%3f"))
 }
 
 fn aside_of(pairs: &[Pair]) -> Aside {
@@ -281,31 +320,22 @@ fn aside_of(pairs: &[Pair]) -> Aside {
 }
 
 fn told(dumps: &Dumps, settings: &MysqlSettings) -> String {
-    let one = |dump: &dumps::Dump| match &dump.table {
-        Some(table) => format!("table `{table}` of `{}`", dump.live),
-        None => format!("`{}`", dump.live),
-    };
-    format!("{} at {}", dumps.databases.iter().map(one).collect::<Vec<_>>().join(", "), settings.place())
+    let all = dumps.databases.iter().map(|dump| told_one(&dump.live, dump.table.as_deref()));
+    format!("{} at {}", all.collect::<Vec<_>>().join(", "), settings.place())
 }
 
-/// What a person should know before the dumps come; refused is what cannot go well, and a new name that is taken.
-fn judge(present: &Present, dumps: &Dumps, options: &Options) -> Result<Vec<String>, Error> {
-    let (facts, definers) = (dumps.facts.as_ref(), &options.part.definers);
-    Ok(if options.part.rename.is_some() { present.judge_new(facts, definers)? } else { present.judge(facts, definers)? })
+fn told_one(live: &str, table: Option<&str>) -> String {
+    table.map_or_else(|| format!("`{live}`"), |table| format!("table `{table}` of `{live}`"))
 }
 
 /// Databases beside that this node does not remember may be somebody's only copy.
-fn refuse_strangers(ctx: &Context, settings: &MysqlSettings, exchange: &Exchange) -> Result<(), Error> {
-    let names = exchange.pairs.iter().flat_map(|pair| [pair.incoming.database.clone(), pair.outgoing.database.clone()]);
-    refuse_strangers_among(ctx, settings, names.collect())
-}
-
-fn refuse_strangers_among(ctx: &Context, settings: &MysqlSettings, names: Vec<String>) -> Result<(), Error> {
+fn refuse_strangers(ctx: &Context, settings: &MysqlSettings, pairs: &[Pair]) -> Result<(), Error> {
+    let names: Vec<String> = pairs.iter().flat_map(|pair| [pair.incoming.database.clone(), pair.outgoing.database.clone()]).collect();
     match which_exist(settings, &names, &ctx.stop)?.first() {
         None => Ok(()),
         Some(name) => Err(Error::Refused(format!(
-            "there is a database `{name}` that this node does not remember (another node, or another `local.dir`, has restored into this \
-             server): look at it, and remove it if nobody needs it; nothing was changed"
+            "there is a database `{name}` that this node does not remember (another restore into this server is running, or was broken off on \
+             another node, by another source or with another `local.dir`): look at it, and remove it if nobody needs it; nothing was changed"
         ))),
     }
 }

@@ -5,6 +5,7 @@
 //! What is remembered of it, and what becomes of one that was killed, is [`super::undo`].
 
 mod about;
+mod allowed;
 mod databases;
 mod dumps;
 mod files;
@@ -25,7 +26,7 @@ use super::origin::Origin;
 use super::snapshots::Found;
 use super::spec::{SourceKind, SourceSpec};
 use super::standing::Standing;
-use super::undo::{Placed, UndoRecord, recover, site};
+use super::undo::{Placed, UndoRecord, finish_broken_off, recover, site};
 use super::{Context, Error};
 use crate::format::names::{NodeName, SourceName};
 use crate::format::snapshot_id::SnapshotId;
@@ -182,14 +183,15 @@ pub fn run(ctx: &Context, plan: &Plan, wait: Waiting) -> Result<Outcome, Error> 
     }
 }
 
-/// Finishes or takes back a restore or an undo that was broken off, so that what is planned then is true.
+/// Finishes or takes back a restore or an undo that was broken off, so that what is planned then is true. Gives whether one was taken back:
+/// then the source is as before it, and there is nothing of it to be undone.
 ///
 /// # Errors
 /// [`Error::Absent`] for an unknown source; what the source gives.
-pub fn settle(ctx: &Context, source: &SourceName, wait: Waiting) -> Result<(), Error> {
+pub fn settle(ctx: &Context, source: &SourceName, wait: Waiting) -> Result<bool, Error> {
     let spec = ctx.source(source)?;
     let _lock = locks::source(ctx, source, "undo a restore of", wait)?;
-    recover(ctx, spec)
+    finish_broken_off(ctx, spec)
 }
 
 /// Plans to put back what the last restore of a source has set aside.
@@ -214,7 +216,8 @@ pub fn plan_undo(ctx: &Context, source: &SourceName) -> Result<UndoPlan, Error> 
 pub fn undo(ctx: &Context, plan: &UndoPlan, wait: Waiting) -> Result<Outcome, Error> {
     let spec = ctx.source(&plan.source)?;
     let _lock = locks::source(ctx, &plan.source, "undo a restore of", wait)?;
-    recover(ctx, spec)?;
+    // An undo that is old and still there is what is asked for.
+    finish_broken_off(ctx, spec)?;
     let folder = site::folder(ctx, spec)?;
     let undo = UndoRecord::read(&folder)?.ok_or_else(|| Error::Absent(format!("the undo of `{}` has gone meanwhile", plan.source)))?;
     ctx.phase(&spec.name, Some(undo.snapshot), "undoing");

@@ -9,7 +9,7 @@ use crate::ops::error::chain;
 use crate::ops::scratch::Scratch;
 use crate::ops::spec::{MysqlSettings, SourceSpec};
 use crate::ops::{Context, Error};
-use crate::source::mysql::{Around, Settled, drop_databases};
+use crate::source::mysql::{Around, Pair, Settled, drop_databases};
 use crate::sys::stop::Stop;
 use crate::sys::tree::remove_tree;
 
@@ -38,58 +38,85 @@ pub(crate) fn staging(folder: &Path) -> PathBuf {
     folder.join(STAGING)
 }
 
-/// Settles an exchange that was broken off, and removes what was being removed.
-pub(super) fn recover(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, folder: &Path) -> Result<(), Error> {
+/// Settles an exchange that was broken off, and removes what was being removed. Gives whether one was taken back.
+pub(super) fn recover(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, folder: &Path) -> Result<bool, Error> {
+    let mut taken_back = false;
     if let Some(pending) = PendingExchange::read(folder)? {
         let what = if pending.is_undo { "undo" } else { "restore" };
+        let bench = Bench::new(ctx)?;
+        pending.exchange.check_server(bench.around(settings, &ctx.stop))?;
         match pending.stage {
-            Stage::Loading => abandon(ctx, settings, &pending, folder)?,
-            Stage::Exchanging => settle(ctx, spec, settings, pending, folder)?,
+            Stage::Loading => {
+                taken_back = true;
+                abandon(ctx, settings, &pending, folder)?;
+                ctx.warn(Some(&spec.name), format!("what a {what} of `{}` that was broken off had loaded was removed", spec.name));
+            }
+            Stage::Exchanging => taken_back = !settle(ctx, spec, settings, pending, folder)?,
             Stage::Exchanged => {
                 finish(ctx, settings, &pending, folder)?;
                 ctx.warn(Some(&spec.name), format!("a {what} of `{}` that was broken off was finished", spec.name));
             }
         }
     }
-    clear(ctx, settings, folder)
+    clear(ctx, settings, folder)?;
+    Ok(taken_back)
 }
 
-/// Finishes an exchange whose tables have changed places, and takes back one whose have not.
-fn settle(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, mut pending: PendingExchange, folder: &Path) -> Result<(), Error> {
+/// Finishes an exchange whose tables have changed places, and takes back one whose have not. Gives whether it was finished.
+fn settle(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, mut pending: PendingExchange, folder: &Path) -> Result<bool, Error> {
     let what = if pending.is_undo { "undo" } else { "restore" };
     let tell = |how: &str| ctx.warn(Some(&spec.name), format!("a {what} of `{}` that was broken off {how}", spec.name));
     let bench = Bench::new(ctx)?;
-    match pending.exchange.settle(bench.around(settings, &Stop::new()))? {
-        Settled::Finished => {
+    let no_stop = Stop::new();
+    let around = bench.around(settings, &no_stop);
+    if !pending.keep && pending.exchange.has_come(around)? {
+        // Remembered before anything moves back: after another kill it would look as if nothing had come.
+        pending.keep = true;
+        pending.write(Stage::Exchanging, folder)?;
+    }
+    let (why, notes) = match pending.exchange.settle(around)? {
+        Settled::Finished(notes) => {
             pending.write(Stage::Exchanged, folder)?;
             finish(ctx, settings, &pending, folder)?;
             tell("was finished");
+            warn_of(ctx, spec, notes);
+            return Ok(true);
         }
-        Settled::TakenBack => {
-            abandon(ctx, settings, &pending, folder)?;
-            tell("was taken back; all is as before it");
-        }
-        Settled::Kept(error) => {
-            // Applications may have written to it meanwhile, so it is not for us to remove.
-            let kept = pending.exchange.pairs.iter_mut().map(|pair| std::mem::take(&mut pair.incoming.database));
-            let names: Vec<String> = kept.map(|name| format!("`{name}`")).collect();
-            abandon(ctx, settings, &pending, folder)?;
-            tell(&format!(
-                "could not be finished ({}) and was taken back; the restored tables, and what was written to them since, are in {}: remove \
-                 that when nobody needs it",
-                chain(&Error::from(error)),
-                names.join(", ")
-            ));
-        }
+        Settled::TakenBack(notes) => (None, notes),
+        Settled::Kept(error, notes) => (Some(chain(&Error::from(error))), notes),
+    };
+    abandon(ctx, settings, &pending, folder)?;
+    if pending.keep {
+        let names: Vec<String> = pending.exchange.pairs.iter().map(|pair| format!("`{}`", pair.incoming.database)).collect();
+        let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
+        let what = if pending.is_undo { "what it had put back" } else { "the restored tables" };
+        tell(&format!(
+            "could not be finished{why} and was taken back; {what}, and what was written to it since, is in {}: look at it before you remove it",
+            names.join(", ")
+        ));
+    } else {
+        let all = if notes.is_empty() { "; all is as before it" } else { ", but not all of it" };
+        tell(&format!("was taken back{all}"));
     }
-    Ok(())
+    warn_of(ctx, spec, notes);
+    Ok(false)
+}
+
+fn warn_of(ctx: &Context, spec: &SourceSpec, lost: Vec<String>) {
+    lost.into_iter().for_each(|text| ctx.warn(Some(&spec.name), text));
 }
 
 /// Makes the old state live again.
-pub(crate) fn take_back(ctx: &Context, settings: &MysqlSettings, pending: &PendingExchange, folder: &Path) -> Result<(), Error> {
+pub(crate) fn take_back(
+    ctx: &Context,
+    spec: &SourceSpec,
+    settings: &MysqlSettings,
+    pending: &PendingExchange,
+    folder: &Path,
+) -> Result<(), Error> {
     let bench = Bench::new(ctx)?;
     // Not to be stopped half-way: it is short, and what it leaves would be neither the old nor the new state.
-    pending.exchange.put_back(bench.around(settings, &Stop::new()))?;
+    warn_of(ctx, spec, pending.exchange.put_back(bench.around(settings, &Stop::new()))?);
     abandon(ctx, settings, pending, folder)
 }
 
@@ -98,9 +125,14 @@ pub(crate) fn abandon(ctx: &Context, settings: &MysqlSettings, pending: &Pending
     let pairs = &pending.exchange.pairs;
     let mut leftovers = Leftovers::new(Vec::new(), pairs.iter().map(|pair| pair.outgoing.definitions.clone()).collect());
     if !pending.is_undo {
-        leftovers.databases = pairs.iter().map(|pair| pair.incoming.database.clone()).filter(|name| !name.is_empty()).collect();
+        let ours = pairs.iter().filter(|pair| pair.is_made && !pending.keep);
+        leftovers.databases = ours.map(|pair| pair.incoming.database.clone()).collect();
         leftovers.files.push(staging(folder));
     }
+    // What was made ready to take tables has none, and a live database that was not there before has none either.
+    leftovers.emptied = pairs.iter().map(|pair| pair.outgoing.database.clone()).collect();
+    let had_none = |pair: &&Pair| pair.is_captured && pair.incoming.exists && !pair.outgoing.exists;
+    leftovers.emptied.extend(pairs.iter().filter(had_none).map(|pair| pair.live.clone()));
     leftovers.write(folder)?;
     PendingExchange::forget(folder)?;
     clear(ctx, settings, folder)

@@ -34,6 +34,9 @@ pub(crate) struct PendingExchange {
     pub(crate) stage: Stage,
     /// Whether it undoes a restore, or an undo.
     pub(crate) is_undo: bool,
+    /// Whether applications may have written to what came, so that it is not to be removed.
+    #[serde(default)]
+    pub(crate) keep: bool,
     /// The databases.
     pub(crate) exchange: Exchange,
     /// What will be remembered for an undo; nothing where a database of another name is made.
@@ -43,7 +46,7 @@ pub(crate) struct PendingExchange {
 impl PendingExchange {
     /// An exchange that begins.
     pub(crate) fn new(exchange: Exchange, is_undo: bool, undo: Option<UndoRecord>) -> Self {
-        Self { format: FORMAT_VERSION, stage: Stage::Loading, is_undo, exchange, undo }
+        Self { format: FORMAT_VERSION, stage: Stage::Loading, is_undo, keep: false, exchange, undo }
     }
 
     /// The exchange that was under way, if one was.

@@ -16,7 +16,7 @@ use serde::Serialize;
 pub(crate) use aside::{Aside, AsideDatabase, Placed};
 pub(crate) use exchange::{PendingExchange, Stage};
 pub(crate) use memory::{JOURNAL, Pending, Step, UndoRecord};
-pub(crate) use recover::recover;
+pub(crate) use recover::{finish_broken_off, recover};
 pub(crate) use site::Site;
 
 use super::{Context, Error};
@@ -39,6 +39,15 @@ pub struct Undo {
     /// Whether somebody has taken away what lay aside, so that nothing can be put back.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub gone: bool,
+}
+
+/// Whether a restore or an undo of a source has begun and not come to its end: it is running, or was broken off.
+///
+/// # Errors
+/// [`Error::File`].
+pub fn is_under_way(ctx: &Context, source: &SourceName) -> Result<bool, Error> {
+    let folder = ctx.state()?.path(&["restore", source.as_str()]);
+    Ok(Pending::read(&folder)?.is_some() || PendingExchange::read(&folder)?.is_some() || folder.join(JOURNAL).exists())
 }
 
 /// The undo of a source, if there is one.

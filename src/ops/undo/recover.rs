@@ -14,7 +14,17 @@ use crate::source::placement::{self, Operation};
 /// # Errors
 /// What the source gives; then it is to be tried again.
 pub(crate) fn recover(ctx: &Context, spec: &SourceSpec) -> Result<(), Error> {
+    finish_broken_off(ctx, spec)?;
+    expire(ctx, spec, &folder(ctx, spec)?)
+}
+
+/// As [`recover`], and lets an undo be, however old it is. Gives whether a restore that had not come through was taken back.
+///
+/// # Errors
+/// As [`recover`].
+pub(crate) fn finish_broken_off(ctx: &Context, spec: &SourceSpec) -> Result<bool, Error> {
     let folder = folder(ctx, spec)?;
+    let mut taken_back = false;
     let recovered = placement::recover(&folder.join(JOURNAL))?;
     if let Some(recovered) = &recovered {
         let what = match recovered.operation {
@@ -32,16 +42,16 @@ pub(crate) fn recover(ctx: &Context, spec: &SourceSpec) -> Result<(), Error> {
         }
     }
     if let Some(pending) = Pending::read(&folder)? {
-        settle(ctx, spec, pending, &folder)?;
+        taken_back |= !settle(ctx, spec, pending, &folder)?;
     }
     if let SourceKind::Mysql(settings) = &spec.kind {
-        databases::recover(ctx, spec, settings, &folder)?;
+        taken_back |= databases::recover(ctx, spec, settings, &folder)?;
     }
-    expire(ctx, spec, &folder)
+    Ok(taken_back)
 }
 
-/// Tells from what lies there whether the restore had come through.
-fn settle(ctx: &Context, spec: &SourceSpec, mut pending: Pending, folder: &std::path::Path) -> Result<(), Error> {
+/// Tells from what lies there whether the restore had come through, and remembers or forgets it.
+fn settle(ctx: &Context, spec: &SourceSpec, mut pending: Pending, folder: &std::path::Path) -> Result<bool, Error> {
     let placement = pending.undo.files(folder)?.clone();
     let site = Site::of(&placement);
     // The place aside was free before, so something lies there only once the two have changed places. Where nothing was live before,
@@ -59,7 +69,8 @@ fn settle(ctx: &Context, spec: &SourceSpec, mut pending: Pending, folder: &std::
         // The earlier undo is set apart just before the step is written, so it may lie there whichever step is.
         site.put_earlier_back()?;
     }
-    Pending::forget(folder)
+    Pending::forget(folder)?;
+    Ok(is_placed)
 }
 
 fn expire(ctx: &Context, spec: &SourceSpec, folder: &std::path::Path) -> Result<(), Error> {

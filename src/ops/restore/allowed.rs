@@ -1,0 +1,75 @@
+//! Whether the account and the server let databases be restored, and put back.
+
+use super::Options;
+use super::dumps::Dumps;
+use crate::ops::spec::MysqlSettings;
+use crate::ops::{Context, Error};
+use crate::source;
+use crate::source::mysql::{Demands, Pair, Present};
+
+/// What a person should know before the dumps come; refused is what cannot go well, and a new name that is taken.
+pub(super) fn judge(present: &Present, dumps: &Dumps, options: &Options) -> Result<Vec<String>, Error> {
+    let mut facts = dumps.facts.clone();
+    if let Some(facts) = &mut facts
+        && (options.part.table.is_some() || options.part.database.is_some())
+    {
+        // What the part that comes needs of this is known when its tables are loaded.
+        (facts.definers, facts.triggers_and_functions, facts.undeclared_functions) = (Vec::new(), 0, 0);
+    }
+    let definers = &options.part.definers;
+    let judged =
+        if options.part.rename.is_some() { present.judge_new(facts.as_ref(), definers) } else { present.judge(facts.as_ref(), definers) };
+    Ok(judged?)
+}
+
+/// That what is live can be made again by this account, should the exchange fail, and for an undo.
+pub(super) fn check_live(ctx: &Context, settings: &MysqlSettings, present: &Present, pairs: &[Pair]) -> Result<Vec<String>, Error> {
+    let mut warnings = Vec::new();
+    for pair in pairs {
+        let demands = Demands::of_live(settings, &pair.live, pair.table.as_deref(), &ctx.stop)?;
+        warnings.extend(present.check(&format!("what is in `{}` now, and may have to be put back", pair.live), &demands)?);
+    }
+    Ok(warnings)
+}
+
+/// A table that the dump cannot hold is told before anything is done; of a database with very many tables only some are known.
+pub(super) fn check_tables(dumps: &Dumps) -> Result<(), Error> {
+    for dump in &dumps.databases {
+        let known = dumps.facts.iter().flat_map(|facts| &facts.databases).find(|database| database.name == dump.original);
+        if let (Some(table), Some(known)) = (&dump.table, known)
+            && known.tables.len() as u64 == known.table_count
+            && !known.tables.iter().any(|known| known.name == *table)
+        {
+            return Err(source::Error::NoTable { table: table.clone(), database: dump.original.clone() }.into());
+        }
+    }
+    Ok(())
+}
+
+/// What a person should know of a part, and of a dump of which nothing is known but itself.
+pub(super) fn warnings_of_part(dumps: &Dumps, present: &Present, options: &Options) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if let Some(table) = dumps.databases.iter().find_map(|dump| dump.table.as_ref())
+        && options.part.rename.is_none()
+    {
+        warnings.push(format!("rows of other tables that refer to rows of `{table}` stay as they are, and are not checked"));
+    }
+    for database in present.databases.iter().filter(|_| dumps.facts.is_none() && options.part.table.is_none()) {
+        if database.routines + database.events > 0 {
+            warnings.push(format!(
+                "`{}` has {} routines and {} events now, and goes on with those of the dump: a plain `mysqldump` holds none",
+                database.name, database.routines, database.events
+            ));
+        }
+    }
+    let unknown = |definer: &&String| dumps.facts.as_ref().is_some_and(|facts| !facts.definers.contains(definer));
+    warnings.extend(
+        options
+            .part
+            .definers
+            .keys()
+            .filter(unknown)
+            .map(|definer| format!("--definer {definer}: nothing in the snapshot is of that account")),
+    );
+    warnings
+}
