@@ -30,13 +30,27 @@ fn machine(configuration: &str) -> Machine {
 /// The databases of the server that begin like this.
 fn databases(server: &MariaDb, base: &str) -> Vec<String> {
     let named = server.ask(None, &format!("SELECT schema_name FROM information_schema.SCHEMATA WHERE schema_name LIKE '{base}%'"));
-    let mut named: Vec<String> = named.lines().map(str::to_owned).collect();
+    // What lies aside is called by the time.
+    let aside = |name: &str| match name.split_once("_undo_") {
+        Some((begin, time)) if time.len() == 18 => format!("{begin}_undo_TIME"),
+        _ => name.to_owned(),
+    };
+    let mut named: Vec<String> = named.lines().map(aside).collect();
     named.sort();
     named
 }
 
 fn character_set(server: &MariaDb, base: &str) -> String {
     server.ask(None, &format!("SELECT default_collation_name FROM information_schema.SCHEMATA WHERE schema_name = '{base}'"))
+}
+
+/// A full dump by the vendor's program, without what changes from one minute to the next.
+fn dump(server: &MariaDb, base: &str) -> String {
+    let mut command = std::process::Command::new("mariadb-dump");
+    command.args(["--no-defaults", "-uroot", "--routines", "--events", "--triggers", "--hex-blob", "--skip-dump-date", "--dump-history"]);
+    let output = command.args(["--single-transaction", "-S"]).arg(&server.socket).arg(base).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 #[test]
@@ -46,7 +60,7 @@ fn everything_in_a_database_comes_back_and_what_it_replaced_can_be_put_back_and_
     server.load(Some(&base), EVERYTHING.as_bytes());
     let machine = machine(&server.configuration("ellis", &[&base]));
     machine.run(&["snapshot", "ellis"]).expect(0);
-    let (old, old_set) = (server.everything(&base), character_set(server, &base));
+    let (old, old_set, old_dump) = (server.everything(&base), character_set(server, &base), dump(server, &base));
     server.load(Some(&base), CHANGES.as_bytes());
     let (new, new_set) = (server.everything(&base), character_set(server, &base));
     assert_ne!((&old, &old_set), (&new, &new_set));
@@ -56,9 +70,10 @@ fn everything_in_a_database_comes_back_and_what_it_replaced_can_be_put_back_and_
     assert_eq!(server.everything(&base), new, "a dry run changes nothing");
     machine.run(&["restore", "ellis", "--yes"]).expect(0);
     assert_eq!((server.everything(&base), character_set(server, &base)), (old.clone(), old_set.clone()));
-    assert_eq!(databases(server, &base), [base.clone(), format!("{base}_windlass_undo1")]);
+    assert!(dump(server, &base) == old_dump, "a full dump is the same, the history of rows in it");
+    assert_eq!(databases(server, &base), [base.clone(), format!("{base}_windlass_undo_TIME")]);
     let listed = machine.json(&["list"], 0);
-    assert!(text(&listed["undo"][0]["aside"]).contains(&format!("{base}_windlass_undo1")), "{listed:#}");
+    assert!(text(&listed["undo"][0]["aside"]).contains(&format!("{base}_windlass_undo_")), "{listed:#}");
 
     machine.run(&["restore", "ellis", "--undo", "--yes"]).expect(0);
     assert_eq!((server.everything(&base), character_set(server, &base)), (new, new_set));
@@ -81,27 +96,42 @@ fn a_server_without_the_database_gets_it_and_an_undo_takes_it_away_again() {
     assert_eq!(server.everything(&base), old);
     assert_eq!(databases(server, &base), [base.as_str()]);
     machine.run(&["restore", "ellis", "--undo", "--yes"]).expect(0);
-    assert_eq!(databases(server, &base), [format!("{base}_windlass_undo2")]);
+    assert_eq!(databases(server, &base), [format!("{base}_windlass_undo_TIME")]);
     machine.run(&["restore", "ellis", "--undo", "--yes"]).expect(0);
     assert_eq!(server.everything(&base), old);
     assert_eq!(databases(server, &base), [base.as_str()]);
 }
 
 #[test]
-fn a_look_under_another_name_touches_nothing_that_is_live() {
+fn a_look_under_another_name_touches_nothing_that_is_live_and_has_no_events() {
     let server = MariaDb::running();
     let base = server.database();
     server.load(Some(&base), EVERYTHING.as_bytes());
+    server.load(
+        Some(&base),
+        format!(
+            "CREATE TABLE told (n INT); CREATE TRIGGER tells AFTER INSERT ON told FOR EACH ROW UPDATE {base}.no_key SET a = a;
+             CREATE PROCEDURE asks() SELECT * FROM `{base}` . told; CREATE PROCEDURE asks_nobody() SELECT * FROM told;"
+        )
+        .as_bytes(),
+    );
     let machine = machine(&server.configuration("ellis", &[&base]));
     machine.run(&["snapshot", "ellis"]).expect(0);
     let old = server.everything(&base);
     server.load(Some(&base), CHANGES.as_bytes());
     let new = server.everything(&base);
     let look = server.name();
-    machine.run(&["restore", "ellis", "--as", &look, "--yes"]).expect(0);
+    let restored = machine.json(&["restore", "ellis", "--as", &look, "--yes"], 0);
     // A default that takes from a sequence names its database.
     let renamed: Vec<String> = server.everything(&look).iter().map(|line| line.replace(&look, &base)).collect();
-    assert_eq!(renamed, old);
+    let (events, others): (Vec<String>, Vec<String>) = old.into_iter().partition(|line| line.starts_with("EVENT "));
+    assert_eq!(renamed, others, "a copy's events would go on writing into what is live");
+    let notes = restored["outcome"]["notes"].to_string();
+    assert!(events.len() > 1 && notes.contains(&format!("{} events were left out of `{look}`", events.len())), "{notes}");
+    for told in ["trigger `tells`", "procedure `asks`"] {
+        assert!(notes.contains(&format!("the {told} names the database `{base}` and goes on using that one")), "{notes}");
+    }
+    assert!(!notes.contains("`asks_nobody`"), "{notes}");
     assert_eq!(server.everything(&base), new);
     assert_eq!(databases(server, &base), [base.as_str()]);
     let refused = machine.run(&["restore", "ellis", "--as", &look, "--yes"]);
@@ -180,13 +210,70 @@ fn foreign_keys_of_other_databases_and_between_those_of_a_source_hold_after_a_re
         machine.run(&["restore", "ellis", "--undo", "--yes"]).expect(0);
         assert_eq!(before, [&base, &other].map(|name| server.everything(name)));
         keys_hold(server, &base, &other);
-        for name in databases(server, "base_")
-            .iter()
-            .filter(|name| name.contains("_windlass_") && (name.starts_with(&format!("{base}_")) || name.starts_with(&format!("{other}_"))))
-        {
+        let beside = format!("schema_name LIKE '{base}\\_w%' OR schema_name LIKE '{other}\\_w%'");
+        for name in server.ask(None, &format!("SELECT schema_name FROM information_schema.SCHEMATA WHERE {beside}")).lines() {
             server.sql(&format!("SET foreign_key_checks = 0; DROP DATABASE {name}"));
         }
     }
+}
+
+/// Two databases whose views select from each other's views, tables and functions, also through views that check what is written; and a
+/// third one that is no part of the source, with a table that one of the views reads.
+fn entangled(server: &MariaDb) -> [String; 3] {
+    let [one, other, far] = [server.database(), server.database(), server.database()];
+    server.sql(&format!(
+        "CREATE TABLE {one}.t (id INT PRIMARY KEY, note VARCHAR(20)); CREATE TABLE {other}.t (id INT PRIMARY KEY, note VARCHAR(20));
+         INSERT INTO {one}.t VALUES (1, 'one'); INSERT INTO {other}.t VALUES (1, 'other'); CREATE TABLE {far}.t (id INT PRIMARY KEY);
+         CREATE FUNCTION {other}.twice(n INT) RETURNS INT DETERMINISTIC RETURN 2 * n;
+         CREATE VIEW {other}.v AS SELECT id, note FROM {other}.t;
+         CREATE VIEW {one}.a_view AS SELECT id, note FROM {other}.v;
+         CREATE VIEW {one}.checked AS SELECT id, note FROM {one}.a_view WHERE id > 0 WITH CASCADED CHECK OPTION;
+         CREATE VIEW {other}.a_back AS SELECT id, note FROM {one}.checked WHERE id < 100 WITH LOCAL CHECK OPTION;
+         CREATE VIEW {one}.of_table AS SELECT o.id, {other}.twice(o.id) AS twice FROM {other}.t AS o JOIN {one}.t USING (id);
+         CREATE VIEW {one}.of_far AS SELECT id FROM {far}.t;
+         CREATE PROCEDURE {one}.asks() SELECT * FROM {other}.a_back;"
+    ));
+    [one, other, far]
+}
+
+#[test]
+fn views_of_one_database_that_select_from_those_of_another_come_back_and_are_put_back() {
+    let server = MariaDb::running();
+    let [one, other, far] = entangled(server);
+    let machine = machine(&server.configuration("ellis", &[&one, &other]));
+    machine.run(&["snapshot", "ellis"]).expect(0);
+    let both = || [&one, &other].map(|name| server.everything(name));
+    // Through each view, down to the table.
+    let writes = |views: &[String]| {
+        views.iter().for_each(|view| server.sql(&format!("INSERT INTO {view} VALUES (50, 'x'); DELETE FROM {other}.t WHERE id = 50")));
+    };
+    let views = [format!("{other}.v"), format!("{one}.a_view"), format!("{one}.checked"), format!("{other}.a_back")];
+    writes(&views);
+    let old = both();
+    server.sql(&format!("DELETE FROM {other}.t; DROP VIEW {one}.of_table; CREATE VIEW {other}.z AS SELECT * FROM {one}.a_view"));
+    let new = both();
+    machine.run(&["restore", "ellis", "--yes"]).expect(0);
+    assert_eq!(both(), old);
+    writes(&views);
+    assert_eq!(server.ask(Some(&one), "CALL asks(); SELECT twice FROM of_table"), "1\tother\n2");
+    let refused = server.client().args([&one, "-e", "INSERT INTO checked VALUES (-1, 'x')"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("CHECK OPTION failed"), "{refused:?}");
+    machine.run(&["restore", "ellis", "--undo", "--yes"]).expect(0);
+    assert_eq!(both(), new);
+
+    // A view that cannot be made any more: the old state is put back at once, and nothing is stuck.
+    server.sql(&format!("DROP VIEW {one}.of_far; DROP TABLE {far}.t"));
+    let new = both();
+    let failed = machine.run(&["restore", "ellis", "--yes"]);
+    assert!(
+        failed.expect(1).stderr.contains(&format!("'{far}.t' doesn't exist")) && !failed.stderr.contains("the next command has to"),
+        "{failed:#?}"
+    );
+    assert_eq!(both(), new);
+    writes(&views);
+    server.sql(&format!("CREATE TABLE {far}.t (id INT PRIMARY KEY)"));
+    machine.run(&["restore", "ellis", "--database", &one, "--yes"]).expect(0);
+    assert_eq!(both()[0], old[0]);
 }
 
 #[test]
@@ -231,4 +318,103 @@ fn a_copy_of_clearwaters_old_script_is_restored() {
     assert_eq!(server.everything(&base), old);
     machine.run(&["restore", "ellis", "--undo", "--yes"]).expect(0);
     assert_eq!(server.ask(Some(&base), "SELECT COUNT(*) FROM stranger"), "1");
+}
+
+#[test]
+fn an_empty_database_comes_back_empty_and_a_row_of_64_mib_takes_no_memory() {
+    let server = MariaDb::start(&["--max-allowed-packet=1G", "--innodb-log-file-size=512M"]);
+    let (empty, base) = (server.database(), server.database());
+    server.load(Some(&base), b"CREATE TABLE huge (id INT PRIMARY KEY, bytes LONGBLOB); INSERT INTO huge VALUES (1, 'x'), (2, REPEAT(RANDOM_BYTES(1024), 65536));");
+    let machine = machine(&server.configuration("ellis", &[&base, &empty]));
+    machine.run(&["snapshot", "ellis"]).expect(0);
+    let old = server.everything(&base);
+    server.sql(&format!("CREATE TABLE {empty}.stranger (id INT); DELETE FROM {base}.huge"));
+    let peak = crate::memory::peak_of(machine.start(&["restore", "ellis", "--yes"]));
+    assert!(peak < 128 << 20, "{} MiB", peak >> 20);
+    assert_eq!(server.everything(&base), old);
+    assert_eq!(server.everything(&empty), Vec::<String>::new());
+    machine.run(&["restore", "ellis", "--undo", "--yes"]).expect(0);
+    assert_eq!(server.ask(Some(&empty), "SHOW TABLES"), "stranger");
+    // What one packet must take is known before anything is done.
+    server.sql("SET GLOBAL max_allowed_packet = 16777216");
+    let refused = machine.run(&["restore", "ellis", "--yes"]);
+    assert!(refused.expect(1).stderr.contains("max_allowed_packet"), "{refused:#?}");
+    assert_eq!(server.ask(Some(&empty), "SHOW TABLES"), "stranger");
+}
+
+/// The rights that docs/OPERATIONS.md gives the account for a restore, as it gives them.
+const RIGHTS: &str =
+    "GRANT ALL ON BASE.* TO ACCOUNT; GRANT ALL ON `BASE\\_windlass\\_%`.* TO ACCOUNT; GRANT SELECT ON mysql.proc TO ACCOUNT;";
+
+#[test]
+fn the_rights_of_the_manual_are_enough_for_a_restore_and_a_wrong_password_is_told() {
+    let server = MariaDb::running();
+    let base = server.name();
+    server.sql(&format!("CREATE DATABASE {base}; CREATE TABLE {base}.t (id INT PRIMARY KEY); INSERT INTO {base}.t VALUES (1)"));
+    let account = server.account("BY SECRET", &RIGHTS.replace("BASE", &base));
+    server.sql(&format!("CREATE DEFINER = {account}@'%' SQL SECURITY INVOKER VIEW {base}.v AS SELECT id FROM {base}.t"));
+    let machine = Machine::new();
+    let configuration = server.over_tcp("ellis", &[&base], &account, &machine.path(""));
+    let machine = machine.configured(&configuration);
+    machine.run(&["init"]).expect(0);
+    machine.run(&["snapshot", "ellis"]).expect(0);
+    let old = server.everything(&base);
+    server.sql(&format!("DELETE FROM {base}.t; DROP VIEW {base}.v"));
+    machine.run(&["restore", "ellis", "--yes"]).expect(0);
+    assert_eq!(server.everything(&base), old);
+    machine.run(&["restore", "ellis", "--undo", "--yes"]).expect(0);
+    fs::write(machine.path("password"), "wrong").unwrap();
+    let refused = machine.run(&["restore", "ellis", "--yes"]);
+    assert!(refused.expect(1).stderr.contains("the password is wrong"), "{refused:#?}");
+    assert_eq!(server.ask(Some(&base), "SELECT COUNT(*) FROM t"), "0");
+}
+
+#[test]
+fn an_undo_is_given_as_long_as_it_is_there_and_whole() {
+    let server = MariaDb::running();
+    let base = server.database();
+    server.load(Some(&base), b"CREATE TABLE t (id INT PRIMARY KEY); CREATE TABLE u (id INT PRIMARY KEY);");
+    let machine = machine(&server.configuration("ellis", &[&base]));
+    machine.run(&["snapshot", "ellis"]).expect(0);
+    server.sql(&format!("INSERT INTO {base}.t VALUES (1)"));
+    machine.run(&["restore", "ellis", "--yes"]).expect(0);
+    let aside = server.ask(None, &format!("SELECT schema_name FROM information_schema.SCHEMATA WHERE schema_name LIKE '{base}\\_w%'"));
+    // Somebody has looked in and left something.
+    server.sql(&format!("CREATE TABLE {aside}.mine (id INT)"));
+    let refused = machine.run(&["restore", "ellis", "--undo", "--yes"]);
+    assert!(refused.expect(1).stderr.contains("was not set aside"), "{refused:#?}");
+    server.sql(&format!("DROP TABLE {aside}.mine; RENAME TABLE {aside}.u TO {aside}.v"));
+    let refused = machine.run(&["restore", "ellis", "--undo", "--yes"]);
+    assert!(refused.expect(1).stderr.contains("not there any more"), "{refused:#?}");
+    server.sql(&format!("RENAME TABLE {aside}.v TO {aside}.u"));
+    // Its time is over, and nothing has come by to remove it.
+    let configuration = fs::read_to_string(machine.path("windlass.toml")).unwrap();
+    fs::write(machine.path("windlass.toml"), configuration.replace("[local]", "[local]\nundo_for = \"1s\"")).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    machine.run(&["restore", "ellis", "--undo", "--yes"]).expect(0);
+    assert_eq!(server.ask(Some(&base), "SELECT COUNT(*) FROM t"), "1");
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    machine.run(&["snapshot", "ellis"]).expect(0);
+    assert_eq!(databases(server, &base), [base.as_str()], "what is too old goes with the next snapshot");
+}
+
+#[test]
+fn the_plan_tells_what_would_be_in_the_way_and_what_a_plain_dump_lacks() {
+    let server = MariaDb::running();
+    let base = server.database();
+    server.load(Some(&base), b"CREATE TABLE t (id INT PRIMARY KEY); CREATE PROCEDURE p() SELECT 1;");
+    let machine = machine(&server.configuration("ellis", &[&base]));
+    machine.run(&["snapshot", "ellis"]).expect(0);
+    let absent = machine.run(&["restore", "ellis", "--table", "nobody", "--dry-run"]);
+    assert!(absent.expect(6).stderr.contains("no table `nobody`"), "{absent:#?}");
+    let typed = machine.run(&["restore", "ellis", "--definer", "rooot@localhost=root@localhost", "--dry-run"]);
+    assert!(typed.expect(0).stdout.contains("nothing in the snapshot is of that account"), "{typed:#?}");
+    let folder = machine.path("1388534400");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("db_backup.sql"), "CREATE TABLE t (id INT);\n-- Dump completed\n").unwrap();
+    let plain = machine.run(&["restore", "ellis", "--from", folder.to_str().unwrap(), "--dry-run"]);
+    assert!(plain.expect(0).stdout.contains("1 routines and 0 events"), "{plain:#?}");
+    server.sql(&format!("CREATE DATABASE {base}_windlass_new"));
+    let taken = machine.run(&["restore", "ellis", "--dry-run"]);
+    assert!(taken.expect(1).stderr.contains("does not remember"), "{taken:#?}");
 }

@@ -13,6 +13,9 @@ use crate::support::authority;
 /// The password of the accounts that tests make; in quotes it would end a careless option file.
 pub const PASSWORD: &str = "hunter2 \"#'\\ö";
 
+/// What a system has of asynchronous reads and writes is bounded, and many servers run side by side in the tests.
+const NO_AIO: &str = "--innodb-use-native-aio=0";
+
 /// A running server.
 #[derive(Debug)]
 pub struct MariaDb {
@@ -49,13 +52,16 @@ impl MariaDb {
     /// A server of any make whose folder has `socket` and `pid` in it, and `certificates/` where it speaks TLS.
     pub(super) fn of(process: Kept) -> Self {
         let folder = process.folder.clone();
-        Self {
+        let server = Self {
             socket: folder.join("socket"),
             port: process.ports[0],
             ca_file: folder.join("certificates/ca.pem"),
             folder,
             _process: process,
-        }
+        };
+        // Its port answers a moment before its socket does.
+        server.wait();
+        server
     }
 
     /// A server of the test's own that is started again whenever it ends, as a service is.
@@ -228,7 +234,7 @@ pub(super) fn places(folder: &Path, port: u16) -> Vec<String> {
         format!("--port={port}"),
     ];
     // What a test loses in a power cut is of no value.
-    let more = ["--bind-address=127.0.0.1", "--innodb-flush-log-at-trx-commit=0", "--sync-binlog=0", "--skip-name-resolve"];
+    let more = ["--bind-address=127.0.0.1", NO_AIO, "--innodb-flush-log-at-trx-commit=0", "--sync-binlog=0", "--skip-name-resolve"];
     words.extend(more.map(str::to_owned));
     words
 }
@@ -246,9 +252,10 @@ pub(super) fn certificates(folder: &Path) -> Vec<String> {
 fn command(folder: &Path, port: u16, options: &[&str]) -> Command {
     let mut install = Command::new("mariadb-install-db");
     install.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]).args(user());
-    install.arg(format!("--datadir={}", folder.join("data").display()));
+    install.arg(format!("--datadir={}", folder.join("data").display())).arg(NO_AIO);
     let installed = install.output().expect("mariadb-install-db cannot be started: install Debian's mariadb-server, as tests/run does");
-    assert!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stdout));
+    let said = [&installed.stdout[..], &installed.stderr].concat();
+    assert!(installed.status.success(), "{}", String::from_utf8_lossy(&said));
     let mut command = Command::new("/usr/sbin/mariadbd");
     command.arg("--no-defaults").args(user()).args(places(folder, port)).args(certificates(folder));
     command.args(["--plugin-load-add=auth_ed25519", "--max-allowed-packet=16M", "--log-bin=log", "--server-id=1"]);

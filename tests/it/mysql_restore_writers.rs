@@ -1,0 +1,109 @@
+//! Restores while applications write: every snapshot is of one instant, and an exchange cuts no transaction in two.
+
+use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+use crate::support::program::{Machine, until};
+use crate::support::servers::databases::Make;
+use crate::support::servers::mariadb::MariaDb;
+
+/// Two tables between which money goes, 10,000 in all, and one of which a trigger keeps a log.
+const BANK: &str = "
+CREATE TABLE here (id INT PRIMARY KEY, n INT NOT NULL); CREATE TABLE there (id INT PRIMARY KEY, n INT NOT NULL);
+INSERT INTO here VALUES (1, 1000), (2, 1000), (3, 1000), (4, 1000), (5, 1000); INSERT INTO there SELECT * FROM here;
+CREATE TABLE opened (id INT AUTO_INCREMENT PRIMARY KEY, pad TEXT); CREATE TABLE log (id INT AUTO_INCREMENT PRIMARY KEY, what INT);
+CREATE TRIGGER logged AFTER INSERT ON opened FOR EACH ROW INSERT INTO log (what) VALUES (NEW.id);
+CREATE VIEW total AS SELECT (SELECT SUM(n) FROM here) + (SELECT SUM(n) FROM there) AS sum;
+";
+
+/// One writer: it sends transactions over one connection until the first error, which ends the connection and so takes back the transaction
+/// that is open; then it begins anew.
+fn write(server: &MariaDb, transaction: &(dyn Fn(u64) -> String + Sync), over: &AtomicBool, done: &AtomicU64) {
+    while !over.load(Ordering::SeqCst) {
+        let batch: String = (0..20).map(|_| transaction(done.fetch_add(1, Ordering::SeqCst))).collect();
+        let mut client = server.client();
+        client.args(["-e", &batch]).stdout(Stdio::null()).stderr(Stdio::null());
+        client.status().unwrap();
+    }
+}
+
+fn transfers(server: &MariaDb) {
+    let base = server.database();
+    server.load(Some(&base), BANK.as_bytes());
+    let machine = Machine::in_memory().configured(&server.configuration("ellis", &[&base]));
+    machine.run(&["init"]).expect(0);
+    let over = AtomicBool::new(false);
+    let done = [const { AtomicU64::new(0) }; 3];
+    // Both directions, in different orders, so that writers wait for each other too.
+    let to = |count: u64| {
+        let (from, to, n) = (count % 5 + 1, count * 3 % 5 + 1, count % 7);
+        format!(
+            "START TRANSACTION; UPDATE {base}.here SET n = n - {n} WHERE id = {from}; UPDATE {base}.there SET n = n + {n} WHERE id = {to}; COMMIT;"
+        )
+    };
+    let back = |count: u64| {
+        let (from, to, n) = (count * 2 % 5 + 1, count % 5 + 1, count % 11);
+        format!(
+            "START TRANSACTION; UPDATE {base}.there SET n = n - {n} WHERE id = {from}; UPDATE {base}.here SET n = n + {n} WHERE id = {to}; COMMIT;"
+        )
+    };
+    let open = |count: u64| format!("INSERT INTO {base}.opened (pad) VALUES (REPEAT('x', {}));", count % 500);
+    let writers: [&(dyn Fn(u64) -> String + Sync); 3] = [&to, &back, &open];
+    let sum = |database: &str| {
+        let sql = format!("SELECT (SELECT SUM(n) FROM {database}.here) + (SELECT SUM(n) FROM {database}.there)");
+        server.ask(None, &sql)
+    };
+    let goes_on = |what: &str| {
+        let before = done.each_ref().map(|done| done.load(Ordering::SeqCst));
+        until(what, || done.iter().zip(before).all(|(done, before)| done.load(Ordering::SeqCst) > before + 40));
+    };
+    thread::scope(|scope| {
+        for (transaction, done) in writers.into_iter().zip(&done) {
+            let over = &over;
+            scope.spawn(move || write(server, transaction, over, done));
+        }
+        let work = || {
+            for _ in 0..3 {
+                goes_on("all write before a snapshot");
+                machine.run(&["snapshot", "ellis"]).expect(0);
+            }
+            let listed = machine.json(&["list"], 0);
+            let ids: Vec<String> =
+                listed["snapshots"].as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect();
+            assert_eq!(ids.len(), 3);
+            for id in ids {
+                let look = server.name();
+                machine.run(&["restore", &format!("ellis/{id}"), "--as", &look, "--yes"]).expect(0);
+                assert_eq!(sum(&look), "10000", "{id}");
+                let logged = format!("SELECT (SELECT COUNT(*) FROM {look}.opened) - (SELECT COUNT(*) FROM {look}.log)");
+                assert_eq!(server.ask(None, &logged), "0", "{id}");
+            }
+            for arguments in
+                [&["restore", "ellis", "--yes"][..], &["restore", "ellis", "--undo", "--yes"], &["restore", "ellis", "--undo", "--yes"]]
+            {
+                goes_on("all write before an exchange");
+                machine.run(arguments).expect(0);
+                goes_on("all write after it");
+                let sql = format!("SELECT schema_name FROM information_schema.SCHEMATA WHERE schema_name LIKE '{base}\\_windlass\\_undo%'");
+                // Nobody writes to it any more.
+                assert_eq!(sum(&server.ask(None, &sql)), "10000", "{arguments:?}");
+                assert_eq!(server.ask(Some(&base), "SELECT sum FROM total"), "10000", "{arguments:?}");
+            }
+        };
+        let worked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+        over.store(true, Ordering::SeqCst);
+        worked.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    });
+    assert_eq!(sum(&base), "10000");
+}
+
+#[test]
+fn no_snapshot_and_no_exchange_cuts_a_transfer_in_two() {
+    transfers(MariaDb::running());
+}
+
+#[test]
+fn no_snapshot_and_no_exchange_cuts_a_transfer_in_two_on_mysql_8() {
+    transfers(Make::Mysql80.running());
+}
