@@ -18,7 +18,7 @@ use crate::source::mysql::{Demands, Exchange, Pair, Present, State, Words, besid
 use crate::sys::space::nearest_folder;
 use crate::sys::stop::Stop;
 
-/// Bytes of a dump that a server loads in a second at least, for an estimate before any restore was measured; docs/PERFORMANCE.md has figures.
+/// Bytes of a dump that a server loads in a second at least, for an estimate before any restore was measured: a cautious guess.
 const RATE_MIN: u64 = 20 << 20;
 
 /// Plans to restore these dumps.
