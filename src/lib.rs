@@ -5,8 +5,9 @@
 //! 1. The command line ([`cli`]) reads the configuration ([`config`]) and makes a [`ops::Context`] of it: the only place where real
 //!    clocks, real stores and real terminals are chosen.
 //! 2. [`ops::backup`] takes a snapshot, then ships it; every verb is one file or folder of [`ops`] and needs neither of the two above.
-//! 3. [`ops::snapshot`] asks a [`source`] for a copy that holds still: a directory is walked and copied, SQLite writes a copy of itself.
-//!    While bytes pass by they are cut into blobs and hashed ([`archive::Cutter`]). `snapshot.json`, written last, makes the copy exist.
+//! 3. [`ops::snapshot`] asks a [`source`] for a copy that holds still: a directory is walked and copied, SQLite writes a copy of itself,
+//!    a database server is dumped by its vendor's program. While bytes pass by they are cut into blobs and hashed ([`archive::Cutter`]).
+//!    `snapshot.json`, written last, makes the copy exist.
 //! 4. The oldest copy of one too many goes ([`ops::retire`]).
 //! 5. [`ops::ship`] puts blobs that the repository does not have into packs ([`archive::pack`]), then writes file lists, then the
 //!    manifest. Its head, written last, makes the shipped snapshot exist.

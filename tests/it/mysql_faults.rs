@@ -44,9 +44,7 @@ impl Case {
 
     /// The same with other words for the dump program.
     fn with_dump(self, script: &str) -> Self {
-        let program = self.machine.path("dump.sh");
-        fs::write(&program, format!("#!/bin/bash\n{script}\n")).unwrap();
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
+        let program = self.machine.script("dump.sh", script);
         let machine = self.machine.configured(&format!("{}dump = [\"{}\"]\n", self.configuration, program.display()));
         Self { machine, ..self }
     }

@@ -1,7 +1,5 @@
 //! Rights on single routines outlive a restore, which drops routines and makes them anew.
 
-use std::fs;
-
 use crate::support::program::Machine;
 use crate::support::servers::databases::Make;
 use crate::support::servers::mariadb::MariaDb;
@@ -77,15 +75,7 @@ fn rights_on_single_routines_outlive_a_restore_that_fails() {
     let account = server.account("BY SECRET", "");
     server.sql(&format!("GRANT EXECUTE ON PROCEDURE {base}.p TO {account}@'%'"));
     let (machine, before) = (machine(&server.configuration("ellis", &[&base])), grants(server, &base));
-    let (program, count) = (machine.path("client.sh"), machine.path("count"));
-    let script = format!(
-        "#!/bin/bash\n[ \"$1\" = --version ] && exec mariadb --version\necho >>{count}; [ \"$(wc -l <{count})\" = 2 ] && exit 9\nexec mariadb \
-         \"$@\"\n",
-        count = count.display()
-    );
-    fs::write(&program, script).unwrap();
-    fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
-    machine.configure_again(&format!("{}client = [\"{}\"]\n", server.configuration("ellis", &[&base]), program.display()));
+    machine.configure_again(&(server.configuration("ellis", &[&base]) + &machine.client_that_fails_late()));
     machine.run(&["restore", "ellis", "--yes"]).expect(1);
     assert_eq!(grants(server, &base), before);
 }

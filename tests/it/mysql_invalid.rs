@@ -1,7 +1,5 @@
 //! Views that stand on what is not there: snapshots are taken all the same and name them, and what is missing can be restored.
 
-use std::fs;
-
 use serde_json::{Value, json};
 
 use crate::support::between::Between;
@@ -110,15 +108,7 @@ fn an_exchange_that_fails_before_the_tables_move_leaves_invalid_views_there() {
 fn an_invalid_view_that_a_failed_exchange_cannot_put_back_is_told_with_its_definition() {
     let server = MariaDb::running();
     let (machine, base, _) = mistaken(server, "");
-    let (program, count) = (machine.path("client.sh"), machine.path("count"));
-    let script = format!(
-        "#!/bin/bash\n[ \"$1\" = --version ] && exec mariadb --version\necho >>{count}; [ \"$(wc -l <{count})\" = 2 ] && exit 9\nexec mariadb \
-         \"$@\"\n",
-        count = count.display()
-    );
-    fs::write(&program, script).unwrap();
-    fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
-    machine.configure_again(&format!("{}client = [\"{}\"]\n", server.configuration("ellis", &[&base]), program.display()));
+    machine.configure_again(&(server.configuration("ellis", &[&base]) + &machine.client_that_fails_late()));
     let failed = machine.run(&["restore", "ellis", "--yes"]);
     assert!(failed.expect(1).stderr.contains("exit code 9"), "{failed:#?}");
     assert!(failed.stderr.contains(&format!("the view `{base}`.`v`")) && failed.stderr.contains("DEFINER VIEW"), "{failed:#?}");

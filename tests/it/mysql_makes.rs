@@ -1,7 +1,6 @@
 //! MySQL sources on servers of other makes and versions than Debian's: what is taken comes back exactly on a server of the same make.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use serde_json::Value;
@@ -233,15 +232,14 @@ fn what_mysqls_own_dump_program_writes_is_understood() {
     // It makes its database itself.
     server.load(None, dump.as_bytes());
     let machine = machine("");
-    let (program, answer) = (machine.path("mysqldump"), machine.path("answer.sql"));
+    let answer = machine.path("answer.sql");
     fs::write(&answer, dump).unwrap();
     let script = format!(
-        "#!/bin/bash\nset -e\ncase \"$*\" in\n--version) echo 'mysqldump  Ver 8.0.31 for Linux on x86_64 (MySQL Community Server - GPL)' ;;\n\
-         *--set-gtid-purged=OFF*--column-statistics=0*) cat {} ;;\n*) exit 7 ;;\nesac\n",
+        "set -e\ncase \"$*\" in\n--version) echo 'mysqldump  Ver 8.0.31 for Linux on x86_64 (MySQL Community Server - GPL)' ;;\n\
+         *--set-gtid-purged=OFF*--column-statistics=0*) cat {} ;;\n*) exit 7 ;;\nesac",
         answer.display()
     );
-    fs::write(&program, script).unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
+    let program = machine.script("mysqldump", &script);
     let machine = machine.configured(&with_dump(&server.configuration("ellis", &["ellis"]), Some(&program)));
     machine.run(&["backup", "ellis"]).expect(0);
     let copy = loaded(&machine, server, "ellis");

@@ -193,6 +193,10 @@ fn one_table_comes_back_with_its_triggers_and_all_others_stay_and_still_refer_to
     server.sql(&format!("DELETE FROM {base}.child WHERE id = 2; DELETE FROM {base}.parent WHERE id = 2"));
     let absent = machine.run(&["restore", "ellis", "--table", "nobody", "--yes"]);
     assert!(absent.expect(6).stderr.contains("no table `nobody`"), "{absent:#?}");
+    server.sql(&format!("DROP TABLE {base}.log; CREATE VIEW {base}.log AS SELECT 4711 AS n"));
+    let refused = machine.run(&["restore", "ellis", "--table", "log", "--yes"]);
+    assert!(refused.expect(1).stderr.contains("is a view now"), "{refused:#?}");
+    assert_eq!(server.ask(Some(&base), "SELECT n FROM log"), "4711");
     assert_eq!(databases(server, &base).len(), 2);
 }
 

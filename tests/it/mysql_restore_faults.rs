@@ -52,10 +52,7 @@ impl<'a> Case<'a> {
 
     /// A program of the test's own in place of the vendor's client; `"$@"` are the arguments.
     fn with_client(self, script: &str) -> Self {
-        let program = self.machine.path("client.sh");
-        fs::write(&program, format!("#!/bin/bash\n[ \"$1\" = --version ] && exec mariadb --version\n{script}\n")).unwrap();
-        fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
-        let line = format!("client = [\"{}\"]\n", program.display());
+        let line = self.machine.client(script);
         self.with(&line)
     }
 
@@ -114,9 +111,8 @@ fn what_fails_in_the_exchange_puts_the_old_state_back() {
     let server = MariaDb::running();
     // The tables come, and then the first definition does not.
     let case = Case::new(server, SMALL);
-    let count = case.machine.path("count");
-    let case =
-        case.with_client(&format!("echo >>{count}; [ \"$(wc -l <{count})\" = 2 ] && exit 9; exec mariadb \"$@\"", count = count.display()));
+    let late = case.machine.client_that_fails_late();
+    let case = case.with(&late);
     case.fails(&[], 1, "exit code 9");
     case.with("").restores();
 }

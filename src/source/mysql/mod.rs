@@ -2,14 +2,15 @@
 //!
 //! [`take()`] has the vendor's own dump program write them in one transaction. The program is found by `program`, is given its login in an
 //! option file (`option_file`), and runs as a [`crate::sys::child`]. What it writes goes through `split`, which reads it statement by
-//! statement (`lexer`, `statement`) and makes a file of it for each database, with rows in statements that end where their own bytes say (`rows`), so
-//! that consecutive dumps are alike. Meanwhile nothing is held in memory but the statement's first
-//! bytes, and nothing is read twice: who receives the bytes ([`Sink`]) hashes and cuts them.
+//! statement (`lexer`, `tokens`, `statement`) and makes a file of it for each database, with rows in statements that end where their own
+//! bytes say (`rows`), so that consecutive dumps are alike. Meanwhile nothing is held in memory but the statement's first bytes, and nothing
+//! is read twice: who receives the bytes ([`Sink`]) hashes and cuts them.
 //!
 //! Success is evidence. `inventory` asks the server, on a `connection` of our own, for everything that is in the databases and its
 //! definition, before and after; all of it must be among what `split` has found in the dump, and none of it may have changed. `rights` makes
-//! sure that the account sees everything, because what it does not see is missing everywhere; `release` is where makes and versions differ. `invalid` finds views at which the dump program would fail. `outside` locks, or reports, tables that no
-//! transaction holds still. `facts` and `accounts` are what a fresh server needs besides.
+//! sure that the account sees everything, because what it does not see is missing everywhere; `release` is where makes and versions differ.
+//! `outside` locks, or reports, tables that no transaction holds still, and `invalid` are views that no program can dump. `facts` and
+//! `accounts` are what a fresh server needs besides, `definers` and `demands` what definitions ask of it.
 //!
 //! Before something is put back, [`look()`] tells what is there and [`Present::judge`] whether it can go well. `foreign_keys` has those of other
 //! tables point to the right ones after tables have changed places.

@@ -46,49 +46,16 @@ impl Statement {
 
     fn of_create(head: &[u8], mut tokens: Tokens<'_>) -> Self {
         let wrapped = head.starts_with(b"/*");
-        // The stand-in of a view, which the dump makes before all tables, has neither of these; the view itself has both.
-        let mut is_final = false;
-        while let Some(token) = tokens.next() {
-            let Token::Word(word, _) = token else { continue };
-            let kind = match word.as_str() {
-                "DATABASE" | "SCHEMA" => {
-                    return tokens.named().map_or(Self::Other, Self::CreateDatabase);
-                }
-                "DEFINER" => {
-                    is_final = true;
-                    let _ = tokens.account();
-                    continue;
-                }
-                "ALGORITHM" => {
-                    is_final = true;
-                    tokens.next();
-                    tokens.next();
-                    continue;
-                }
-                "SECURITY" => {
-                    tokens.next();
-                    continue;
-                }
-                "OR" | "REPLACE" | "SQL" | "AGGREGATE" | "TEMPORARY" => continue,
-                "PACKAGE" => match tokens.peek_word().as_deref() {
-                    Some("BODY") => {
-                        tokens.next();
-                        ObjectKind::PackageBody
-                    }
-                    _ => ObjectKind::Package,
-                },
-                "VIEW" if !is_final => return Self::Other,
-                word => match ObjectKind::ALL.into_iter().find(|kind| kind.words() == word) {
-                    Some(kind) => kind,
-                    None => return Self::Other,
-                },
-            };
-            let Some(first) = tokens.named() else { return Self::Other };
-            // The name of a trigger stands as its maker has written it, maybe with the database before it.
-            let name = if tokens.takes(b'.') { tokens.name().map(|(name, _)| name).unwrap_or(first) } else { first };
-            return Self::Create { kind, name, wrapped };
+        let Some((made, is_final)) = tokens.made() else { return Self::Other };
+        if matches!(made.as_str(), "DATABASE" | "SCHEMA") {
+            return tokens.named().map_or(Self::Other, Self::CreateDatabase);
         }
-        Self::Other
+        let kind = ObjectKind::ALL.into_iter().find(|kind| kind.words() == made);
+        let Some(kind) = kind.filter(|kind| *kind != ObjectKind::View || is_final) else { return Self::Other };
+        let Some(first) = tokens.named() else { return Self::Other };
+        // The name of a trigger stands as its maker has written it, maybe with the database before it.
+        let name = if tokens.takes(b'.') { tokens.name().map(|(name, _)| name).unwrap_or(first) } else { first };
+        Self::Create { kind, name, wrapped }
     }
 
     fn of_set(mut tokens: Tokens<'_>) -> Self {

@@ -1,6 +1,7 @@
 //! The words, names, texts and signs of a statement.
 
 use super::lexer::Mode;
+use super::object::ObjectKind;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Token {
@@ -131,6 +132,33 @@ impl<'h> Tokens<'h> {
             Token::Name(name, at) => Some((name, Some(at))),
             Token::Word(_, word) => Some((word, None)),
             _ => None,
+        }
+    }
+
+    /// What a `CREATE` makes, in the words that SQL has for it, and whether a definer or an algorithm was said before: the stand-in of a view,
+    /// which dumps make before all tables, has neither; the view itself has both.
+    pub(super) fn made(&mut self) -> Option<(String, bool)> {
+        let mut is_final = false;
+        loop {
+            let Token::Word(word, _) = self.next()? else { continue };
+            match word.as_str() {
+                "DEFINER" => {
+                    is_final = true;
+                    let _ = self.account();
+                }
+                "ALGORITHM" => {
+                    is_final = true;
+                    self.takes(b'=');
+                    self.next();
+                }
+                "SECURITY" => drop(self.next()),
+                "OR" | "REPLACE" | "SQL" | "AGGREGATE" | "TEMPORARY" => {}
+                "PACKAGE" if self.peek_word().as_deref() == Some("BODY") => {
+                    self.next();
+                    return Some((ObjectKind::PackageBody.words().to_owned(), is_final));
+                }
+                _ => return Some((word, is_final)),
+            }
         }
     }
 

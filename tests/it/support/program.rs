@@ -87,6 +87,28 @@ impl Machine {
         self.temp.path().join(below)
     }
 
+    /// A program of the test's own on this machine, for bash.
+    pub fn script(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        fs::write(&path, format!("#!/bin/bash\n{text}\n")).unwrap();
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        path
+    }
+
+    /// One that stands in for MySQL's client: it is asked for its version, and else does what the text says; `"$@"` are the arguments. Gives
+    /// the line of the configuration.
+    pub fn client(&self, text: &str) -> String {
+        let path = self.script("client.sh", &format!("[ \"$1\" = --version ] && exec mariadb --version\n{text}"));
+        format!("client = [\"{}\"]\n", path.display())
+    }
+
+    /// A client that fails when it is used for the second time, which is when tables have moved and definitions are made.
+    pub fn client_that_fails_late(&self) -> String {
+        let count = self.path("count");
+        let text = "echo >>COUNT; [ \"$(wc -l <COUNT)\" = 2 ] && exit 9; exec mariadb \"$@\"";
+        self.client(&text.replace("COUNT", &count.display().to_string()))
+    }
+
     /// Writes a file of the source `tree`.
     pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
         let path = self.path("tree").join(name);

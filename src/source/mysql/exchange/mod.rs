@@ -107,8 +107,8 @@ impl Exchange {
         tables::wait_for_holders(&mut connection, &self.pairs)
     }
 
-    /// Lets all of them change places, once all is ready. After a failure [`Exchange::put_back`] is due. Gives what a person should know, as sentences without
-    /// their end.
+    /// Lets all of them change places, once all is ready. After a failure [`Exchange::put_back`] is due. Gives what a person should know,
+    /// as sentences without their end.
     ///
     /// # Errors
     /// [`Error::Server`], also when somebody keeps a table locked; [`Error::Load`]; [`Error::Dump`] when something is missing afterwards.

@@ -91,6 +91,7 @@ impl Pair {
             self.outgoing.collation = collation.clone().unwrap_or_default();
             self.going = tables::listed(connection, &self.live, self.table.as_deref())?;
             self.outgoing.tables = Some(self.going.clone());
+            self.check_no_view(connection)?;
             let mut invalid = definitions::save(around, &self.live, &self.outgoing.definitions)?;
             if self.table.is_some() {
                 invalid.retain(|view| self.coming.contains(&view.name));
@@ -101,6 +102,24 @@ impl Pair {
         }
         self.is_captured = true;
         Ok(())
+    }
+
+    /// That the one table that comes does not take the name of a view: nothing would remember that one.
+    fn check_no_view(&self, connection: &mut Connection) -> Result<(), Error> {
+        let Some(table) = &self.table else { return Ok(()) };
+        let sql = format!(
+            "SELECT table_name FROM information_schema.VIEWS WHERE table_schema = {} AND table_name = {}",
+            literal(&self.live),
+            literal(table)
+        );
+        match connection.value("look for a view of", &sql)? {
+            None => Ok(()),
+            Some(_) => {
+                let why =
+                    format!("{} is a view now, which a table cannot replace by itself: drop the view, or use --as", self.of_live(table));
+                Err(Error::Refused { why })
+            }
+        }
     }
 
     /// That a database beside holds what was set aside there, all of it and nothing else.

@@ -142,47 +142,23 @@ fn select(tokens: &mut Tokens<'_>) -> Option<Act> {
 }
 
 fn create(head: &[u8], tokens: &mut Tokens<'_>) -> Option<Act> {
-    // The stand-in of a view has neither of these; the view itself has both.
-    let mut is_final = false;
-    loop {
-        let Token::Word(word, _) = tokens.next()? else { continue };
-        let kind = match word.as_str() {
-            "DEFINER" => {
-                is_final = true;
-                let _ = tokens.account();
-                continue;
-            }
-            "ALGORITHM" => {
-                is_final = true;
-                tokens.takes(b'=');
-                tokens.next();
-                continue;
-            }
-            "SECURITY" => {
-                tokens.next();
-                continue;
-            }
-            "OR" | "REPLACE" | "SQL" | "AGGREGATE" | "TEMPORARY" => continue,
-            "DATABASE" | "SCHEMA" => return tokens.named().map(Act::Database),
-            "USER" | "ROLE" => return Some(Act::Server("accounts")),
-            "SERVER" | "TABLESPACE" | "LOGFILE" | "UNDO" => return Some(Act::Server("the server itself")),
-            "PACKAGE" if tokens.peek_word().as_deref() == Some("BODY") => {
-                tokens.next();
-                ObjectKind::PackageBody
-            }
-            word => ObjectKind::ALL.into_iter().find(|kind| kind.words() == word)?,
-        };
-        tokens.pass(&["IF", "NOT", "EXISTS"]);
-        return match kind {
-            ObjectKind::Table if head.starts_with(OF_VIEWS) => Some(Act::StandIn { name: name(tokens)?, is_table: true }),
-            ObjectKind::View if !is_final => Some(Act::StandIn { name: name(tokens)?, is_table: false }),
-            ObjectKind::Table | ObjectKind::Sequence => table(tokens, Some(kind)),
-            _ => {
-                let name = name(tokens)?;
-                let on = if kind == ObjectKind::Trigger { Some(table_of_trigger(tokens)?) } else { None };
-                Some(Act::Define { kind, name, on, wrapped: head.starts_with(b"/*") })
-            }
-        };
+    let (made, is_final) = tokens.made()?;
+    let kind = match made.as_str() {
+        "DATABASE" | "SCHEMA" => return tokens.named().map(Act::Database),
+        "USER" | "ROLE" => return Some(Act::Server("accounts")),
+        "SERVER" | "TABLESPACE" | "LOGFILE" | "UNDO" => return Some(Act::Server("the server itself")),
+        made => ObjectKind::ALL.into_iter().find(|kind| kind.words() == made)?,
+    };
+    tokens.pass(&["IF", "NOT", "EXISTS"]);
+    match kind {
+        ObjectKind::Table if head.starts_with(OF_VIEWS) => Some(Act::StandIn { name: name(tokens)?, is_table: true }),
+        ObjectKind::View if !is_final => Some(Act::StandIn { name: name(tokens)?, is_table: false }),
+        ObjectKind::Table | ObjectKind::Sequence => table(tokens, Some(kind)),
+        _ => {
+            let name = name(tokens)?;
+            let on = if kind == ObjectKind::Trigger { Some(table_of_trigger(tokens)?) } else { None };
+            Some(Act::Define { kind, name, on, wrapped: head.starts_with(b"/*") })
+        }
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::io::{Read, Write};
 
+use super::Error;
 use super::act::Act;
 use super::trail::newlines;
-use super::{Error, READ};
+use super::window::Window;
 use crate::source::mysql::lexer::{Kind, Lexer};
 use crate::source::mysql::statement::{HEAD_MAX, Statement};
 use crate::sys::stop::Stop;
@@ -24,21 +25,13 @@ enum Under {
 /// [`Error::Dump`] for what cannot be understood; [`Error::File`] when it cannot be read or written; [`Error::Stopped`].
 pub(in crate::source::mysql) fn without_rows(dump: &mut dyn Read, out: &mut dyn Write, stop: &Stop) -> Result<(), Error> {
     let mut lexer = Lexer::without_rows();
-    let (mut buffer, mut from, mut to) = (vec![0; READ], 0, 0);
+    let mut window = Window::new();
     let (mut held, mut under) = (Vec::new(), Under::Unknown);
     loop {
         stop.check()?;
-        buffer.copy_within(from..to, 0);
-        (from, to) = (0, to - from);
-        let read = match dump.read(&mut buffer[to..]) {
-            Err(cause) if cause.kind() == std::io::ErrorKind::Interrupted => continue,
-            read => read.map_err(Error::file("read", "the dump"))?,
-        };
-        to += read;
-        let last = read == 0;
-        while let Some(part) = lexer.next(&buffer[from..to], last).map_err(|why| Error::Dump { why })? {
-            let bytes = &buffer[from..from + part.length];
-            from += part.length;
+        let last = window.read(dump)? == 0;
+        while let Some(part) = lexer.next(window.rest(), last).map_err(|why| Error::Dump { why })? {
+            let bytes = window.tell(part.length);
             if part.kind != Kind::Statement {
                 write(out, bytes)?;
                 continue;
@@ -99,7 +92,7 @@ mod tests {
         let mut out = Vec::new();
         without_rows(&mut dump.as_bytes(), &mut out, &Stop::new()).unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), wanted);
-        let long = format!("INSERT INTO `a` VALUES ('{}');\nSELECT 1;\n", "x".repeat(3 * READ));
+        let long = format!("INSERT INTO `a` VALUES ('{}');\nSELECT 1;\n", "x".repeat(3 * super::super::window::READ));
         let mut out = Vec::new();
         without_rows(&mut long.as_bytes(), &mut out, &Stop::new()).unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), "\nSELECT 1;\n");

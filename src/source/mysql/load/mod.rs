@@ -15,6 +15,7 @@ mod stand_in;
 mod trail;
 mod turns;
 mod vanish;
+mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
@@ -25,6 +26,7 @@ pub(super) use self::extract::without_rows;
 use self::failure::failure;
 use self::filter::{Filter, Seen};
 use self::known::Known;
+use self::window::Window;
 use super::connection::Connection;
 use super::lexer::Lexer;
 use super::option_file::{Login, OptionFile};
@@ -34,9 +36,6 @@ use crate::source::Error;
 use crate::sys::child::Child;
 use crate::sys::sorter::Sorter;
 use crate::sys::stop::Stop;
-
-/// How much of the file is read at once.
-const READ: usize = 256 << 10;
 
 /// How long one statement may take: the indexes of a huge table are made by one.
 const STATEMENT_TIME: Duration = Duration::from_secs(24 * 3600);
@@ -189,23 +188,12 @@ type Take<'t> = &'t mut dyn FnMut(u64, &mut Vec<u8>) -> Result<bool, Error>;
 
 /// Reads the dump to its end through lexer and filter, or until nobody wants more; answers whether it has come to the end.
 fn pump(dump: &mut dyn Read, lexer: &mut Lexer, filter: &mut Filter<'_>, take: Take<'_>) -> Result<bool, Error> {
-    let mut buffer = vec![0; READ];
-    // What has been read and is not told yet.
-    let (mut from, mut to) = (0, 0);
+    let mut window = Window::new();
     loop {
-        // What is left over is shorter than the lexer looks ahead.
-        buffer.copy_within(from..to, 0);
-        (from, to) = (0, to - from);
-        let read = match dump.read(&mut buffer[to..]) {
-            Err(cause) if cause.kind() == std::io::ErrorKind::Interrupted => continue,
-            read => read.map_err(Error::file("read", "the dump"))?,
-        };
-        to += read;
+        let read = window.read(dump)?;
         let last = read == 0;
-        while let Some(part) = lexer.next(&buffer[from..to], last).map_err(|why| filter.refused(why))? {
-            let end = from + part.length;
-            filter.part(part, &buffer[from..end], lexer)?;
-            from = end;
+        while let Some(part) = lexer.next(window.rest(), last).map_err(|why| filter.refused(why))? {
+            filter.part(part, window.tell(part.length), lexer)?;
         }
         if last {
             filter.end(lexer)?;
