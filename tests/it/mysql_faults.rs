@@ -366,6 +366,31 @@ fn a_write_that_fails_in_the_middle_is_told_and_leaves_no_copy() {
 }
 
 #[test]
+fn a_small_disk_that_fills_in_the_middle_of_a_dump_is_told_and_holds_the_copy_before() {
+    let server = MariaDb::running();
+    let case = Case::new(server);
+    // Nine megabytes, which become more than eighteen in hexadecimal digits, onto a disk of sixteen.
+    server.load(
+        Some(&case.base),
+        b"CREATE TABLE big (id INT PRIMARY KEY, bytes LONGBLOB); \
+        INSERT INTO big SELECT seq, RANDOM_BYTES(1024) FROM seq_1_to_9000; ANALYZE TABLE big;",
+    );
+    // The disk is there for this one run alone: nobody else sees it, and an ordinary user may mount it too.
+    let script = "set -e; cp -a local kept; mount -t tmpfs -o size=16m none local; cp -a kept/. local; find local -type f | sort >before
+        set +e; \"$0\" --config windlass.toml backup ellis; code=$?; find local -type f | sort >after; exit $code";
+    let mut command = Command::new("unshare");
+    command.args(["--map-root-user", "--mount", "bash", "-c", script, env!("CARGO_BIN_EXE_windlass")]);
+    let run = Run::of(command.current_dir(case.machine.path("")).output().unwrap());
+    assert!(run.expect(1).stderr.contains("No space left on device"), "{run:#?}");
+    let files = |name: &str| {
+        let text = fs::read_to_string(case.machine.path(name)).unwrap();
+        text.lines().filter(|path| path.starts_with("local/ellis/")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!((files("before").len(), files("after")), (3, files("before")), "the copy before, whole, and nothing else");
+    case.check_untouched();
+}
+
+#[test]
 fn an_event_at_which_the_dump_program_would_never_end_is_refused() {
     let server = MariaDb::running();
     let case = Case::new(server);
