@@ -12,7 +12,7 @@ use super::human;
 use crate::format::names::SourceName;
 use crate::ops::name::SnapshotName;
 use crate::ops::origin::Origin;
-use crate::ops::restore::{self, Options, Outcome, Part, Plan, Present, UndoPlan};
+use crate::ops::restore::{self, Ending, Options, Outcome, Part, Plan, Present, Settled, UndoPlan, Undoable, Work};
 use crate::ops::{Context, Error};
 
 /// Make a source hold a snapshot again; what is there now is set aside, and `--undo` puts it back.
@@ -56,6 +56,9 @@ struct Document<'a, P> {
     undo: bool,
     plan: P,
     outcome: Option<&'a Outcome>,
+    /// What was broken off before and is settled now, so that nothing else was done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settled: Option<&'a Settled>,
 }
 
 /// A plan with its time in seconds.
@@ -87,14 +90,17 @@ impl Restore {
 
     fn put_back(&self, program: &Program, ctx: &Context) -> Result<Exit, Failure> {
         let source = self.source()?;
-        if !self.dry_run.dry_run && restore::settle(ctx, source, self.wait.wait)? {
-            // What was asked to be undone has just been taken back; the undo before it is another matter.
+        if !self.dry_run.dry_run
+            && let Some(settled) = restore::settle(ctx, source, self.wait.wait)?
+            && let Some((told, exit)) = ends_with(source, &settled)
+        {
             if program.output.json {
-                program.output.document("restore", &Document::<()> { dry_run: false, undo: true, plan: (), outcome: None });
+                let settled = Some(&settled);
+                program.output.document("restore", &Document::<()> { dry_run: false, undo: true, plan: (), outcome: None, settled });
             } else {
-                program.output.done(format!("{source} is as it was before the restore that was broken off"));
+                program.output.done(told);
             }
-            return Ok(Exit::Done);
+            return Ok(exit);
         }
         let plan = restore::plan_undo(ctx, source)?;
         let question = format!("Put back what was there before into {}?", plan.target);
@@ -117,7 +123,7 @@ impl Restore {
         work: &dyn Fn() -> Result<Outcome, Error>,
     ) -> Result<Exit, Failure> {
         let output = &program.output;
-        let document = |outcome| Document { dry_run: self.dry_run.dry_run, undo: self.undo, plan, outcome };
+        let document = |outcome| Document { dry_run: self.dry_run.dry_run, undo: self.undo, plan, outcome, settled: None };
         if self.dry_run.dry_run {
             if output.json {
                 output.document("restore", &document(None));
@@ -158,6 +164,46 @@ fn sentence(outcome: &Outcome, undo: bool) -> String {
             human::bytes(outcome.downloaded_bytes)
         ),
         None => format!("{source} is as it was before the restore"),
+    }
+}
+
+/// What an undo says that has met work that was broken off and settled it, where that is all that it does; and whether what was asked for is
+/// reached with that. A restore that came through is then undone, as was asked.
+fn ends_with(source: &SourceName, settled: &Settled) -> Option<(String, Exit)> {
+    let again = format!("no undo was done; run it again to undo the restore of {source}");
+    let now = |undo: &Undoable| match undo.undone {
+        true => format!("{source} is as it was before the restore of {}", undo.snapshot),
+        false => format!("{source} holds {}", undo.snapshot),
+    };
+    match (settled.work, settled.ending, &settled.undo) {
+        (Work::Restore, Ending::Finished, _) => None,
+        (Work::Restore, Ending::TakenBack, undo) => {
+            let more = if undo.is_some() { "; run it again to undo the restore before it" } else { "" };
+            Some((
+                format!("{source} is as it was before the restore that was broken off, as far as no warning says otherwise{more}"),
+                Exit::Done,
+            ))
+        }
+        // Without anything to undo that is what is to be said.
+        (Work::Look, _, None) => None,
+        (Work::Look, ending, Some(_)) => {
+            let what = match ending {
+                Ending::Finished => "was finished",
+                Ending::TakenBack => "was taken back",
+            };
+            Some((format!("a restore of {source} under another name that was broken off {what}; {again}"), Exit::Partly))
+        }
+        (Work::Undo, Ending::Finished, undo) => {
+            let now = undo.as_ref().map(|undo| format!(": {}", now(undo))).unwrap_or_default();
+            Some((format!("the undo of {source} that was broken off is finished{now}; run it again to undo that"), Exit::Done))
+        }
+        (Work::Undo, Ending::TakenBack, undo) => {
+            let now = undo.as_ref().map(|undo| format!(": {}", now(undo))).unwrap_or_default();
+            Some((
+                format!("the undo of {source} that was broken off was taken back{now}; no undo was done; run it again to undo"),
+                Exit::Partly,
+            ))
+        }
     }
 }
 

@@ -46,6 +46,8 @@ mod mysql_makes;
 mod mysql_restore;
 mod mysql_restore_definers;
 mod mysql_restore_faults;
+mod mysql_restore_left;
+mod mysql_restore_limits;
 mod mysql_restore_makes;
 mod mysql_restore_writers;
 mod mysql_reuse;

@@ -165,6 +165,37 @@ fn an_undo_is_shown_by_list_and_goes_after_its_time() {
 }
 
 #[test]
+fn what_an_undo_sets_aside_is_kept_as_long_as_what_a_restore_does() {
+    let (node, id) = changed();
+    let aside = restore(&node, id, &Options::default()).unwrap().aside.unwrap();
+    node.clock.advance(Duration::from_secs(6 * 86_400));
+    undo(&node);
+    node.clock.advance(Duration::from_secs(2 * 86_400));
+    node.backup();
+    assert!(Path::new(&aside).exists(), "it is two days old");
+    node.clock.advance(Duration::from_secs(6 * 86_400));
+    node.backup();
+    assert!(!Path::new(&aside).exists());
+}
+
+#[test]
+fn a_restore_and_an_undo_are_refused_when_another_has_come_between_plan_and_run() {
+    let (node, first) = changed();
+    let second = node.backup();
+    node.clock.advance(Duration::from_secs(1));
+    let plan = restore::plan(&node.context(), &format!("tree/{first}").parse().unwrap(), &Options::default()).unwrap();
+    let aside = restore(&node, second, &Options::default()).unwrap().aside.unwrap();
+    let refused = restore::run(&node.context(), &plan, None).unwrap_err();
+    assert!(matches!(&refused, Error::Refused(why) if why.contains("plan again")), "{refused}");
+    assert_eq!(contents(Path::new(&aside)), pairs(NEW), "nobody has said that this undo may go");
+    let plan = restore::plan_undo(&node.context(), &tree()).unwrap();
+    restore(&node, first, &Options::default()).unwrap();
+    let refused = restore::undo(&node.context(), &plan, None).unwrap_err();
+    assert!(matches!(&refused, Error::Refused(why) if why.contains("plan again")), "{refused}");
+    assert_eq!(contents(&node.path("tree")), pairs(OLD));
+}
+
+#[test]
 fn a_snapshot_taken_after_a_restore_does_not_hold_what_was_set_aside() {
     let (node, id) = changed();
     restore(&node, id, &Options::default()).unwrap();

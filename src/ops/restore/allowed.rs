@@ -1,11 +1,14 @@
 //! Whether the account and the server let databases be restored, and put back.
 
+use std::path::Path;
+
 use super::Options;
 use super::dumps::Dumps;
 use crate::ops::spec::MysqlSettings;
+use crate::ops::undo::Leftovers;
 use crate::ops::{Context, Error};
 use crate::source;
-use crate::source::mysql::{Demands, Pair, Present};
+use crate::source::mysql::{Demands, Pair, Present, which_exist};
 
 /// What a person should know before the dumps come; refused is what cannot go well, and a new name that is taken.
 pub(super) fn judge(present: &Present, dumps: &Dumps, options: &Options) -> Result<Vec<String>, Error> {
@@ -72,4 +75,28 @@ pub(super) fn warnings_of_part(dumps: &Dumps, present: &Present, options: &Optio
             .map(|definer| format!("--definer {definer}: nothing in the snapshot is of that account")),
     );
     warnings
+}
+
+/// Databases beside that this node does not remember may be somebody's only copy; those that are `known` to go before are passed over.
+pub(super) fn refuse_strangers(
+    ctx: &Context,
+    settings: &MysqlSettings,
+    pairs: &[Pair],
+    known: &dyn Fn(&str) -> bool,
+    folder: &Path,
+) -> Result<(), Error> {
+    let names = pairs.iter().flat_map(|pair| [pair.incoming.database.clone(), pair.outgoing.database.clone()]);
+    let names: Vec<String> = names.filter(|name| !known(name)).collect();
+    let there = which_exist(settings, &names, &ctx.stop)?;
+    let Some(name) = there.first() else { return Ok(()) };
+    if Leftovers::read(folder)?.is_some_and(|left| left.has(name)) {
+        return Err(Error::Refused(format!(
+            "the database `{name}` is left of an earlier restore, could not be removed (a warning says why) and is in the way: remove it; nothing \
+             was changed"
+        )));
+    }
+    Err(Error::Refused(format!(
+        "there is a database `{name}` that this node does not remember (another restore into this server is running, or was broken off on \
+         another node, by another source or with another `local.dir`): look at it, and remove it if nobody needs it; nothing was changed"
+    )))
 }

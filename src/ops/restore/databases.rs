@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::allowed::{check_live, check_tables, judge, warnings_of_part};
+use super::allowed::{check_live, check_tables, judge, refuse_strangers, warnings_of_part};
 use super::dumps::{self, Dumps};
 use super::{Options, Outcome, Plan, UndoPlan, old_copy, rate, staging};
 use crate::format::names::SourceName;
@@ -12,9 +12,12 @@ use crate::ops::name::SnapshotName;
 use crate::ops::snapshots::Found;
 use crate::ops::spec::{MysqlSettings, SourceSpec};
 use crate::ops::undo::databases::{Bench, abandon, finish, staging as staging_folder, take_back};
-use crate::ops::undo::{Aside, AsideDatabase, PendingExchange, Placed, Stage, UndoRecord, is_under_way, site};
+use crate::ops::undo::{Aside, AsideDatabase, Leftovers, PendingExchange, Placed, Stage, UNDO, UndoRecord, is_under_way, site};
 use crate::ops::{Context, Error, size};
-use crate::source::mysql::{Demands, Exchange, Pair, Present, State, Words, beside, folder_of, identity, load_tables, look, which_exist};
+use crate::source::mysql::{
+    Demands, Exchange, NEW, Pair, Present, State, Words, aside_at, beside, check_length, folder_of, identity, load_tables, look,
+    which_exist,
+};
 use crate::sys::space::nearest_folder;
 use crate::sys::stop::Stop;
 
@@ -27,11 +30,10 @@ pub(super) fn plan(
     spec: &SourceSpec,
     settings: &MysqlSettings,
     name: &SnapshotName,
-    dumps: Dumps,
+    mut dumps: Dumps,
     options: &Options,
 ) -> Result<Plan, Error> {
-    let live: Vec<String> = dumps.databases.iter().map(|dump| dump.live.clone()).collect();
-    let present = look(settings, &live, &ctx.stop)?;
+    let present = look_at(ctx, settings, &mut dumps)?;
     let mut warnings = dumps.warnings.clone();
     warnings.extend(judge(&present, &dumps, options)?);
     check_tables(&dumps)?;
@@ -51,11 +53,13 @@ pub(super) fn plan(
     if earlier.is_some() && options.part.rename.is_none() {
         warnings.push("what the restore before this one has set aside will be removed when this one is in place".to_owned());
     }
-    let mut aside = pairs(&dumps, &folder, &place(ctx));
+    let mut aside = pairs(&dumps, &folder, &aside_at(ctx.clock.now()));
     if !is_under_way(ctx, &spec.name)? {
-        // What a broken-off restore has left is settled before this one begins.
-        refuse_strangers(ctx, settings, &aside)?;
+        // What a broken-off restore has left is settled before this one begins, and what is known to be left is removed then.
+        let left = Leftovers::read(&folder)?.unwrap_or_default();
+        refuse_strangers(ctx, settings, &aside, &|name| left.has(name), &folder)?;
     }
+    check_length(settings, &aside, &dumps.known_tables(), &ctx.stop)?;
     for (pair, database) in aside.iter_mut().zip(&present.databases) {
         pair.outgoing.exists = database.exists;
     }
@@ -67,7 +71,7 @@ pub(super) fn plan(
         name: name.clone(),
         options: options.clone(),
         target: told(&dumps, settings),
-        aside: (exists && options.part.rename.is_none()).then(|| aside_of(&aside).told()),
+        aside: (exists && options.part.rename.is_none()).then(|| aside_of_pairs("", &aside).told()),
         files: dumps.files,
         bytes: dumps.bytes,
         download_bytes: dumps.download_bytes,
@@ -77,6 +81,8 @@ pub(super) fn plan(
         ),
         server: Some(present),
         warnings,
+        earlier,
+        parts: dumps.parts(),
     })
 }
 
@@ -91,9 +97,9 @@ pub(super) fn run(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, pl
             dumps::of_snapshot(ctx, spec, settings, found, options, true)?
         }
     };
-    let live: Vec<String> = dumps.databases.iter().map(|dump| dump.live.clone()).collect();
-    let present = look(settings, &live, &ctx.stop)?;
+    let present = look_at(ctx, settings, &mut dumps)?;
     judge(&present, &dumps, options)?;
+    dumps.check_planned(&plan.parts)?;
     let folder = site::folder(ctx, spec)?;
     let words = Words {
         sql_mode: dumps.sql_mode().map(str::to_owned),
@@ -101,23 +107,23 @@ pub(super) fn run(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, pl
         without_events: options.part.rename.is_some(),
     };
     let server = identity(settings, &ctx.stop)?;
-    let exchange = Exchange { server, pairs: pairs(&dumps, &folder, &place(ctx)), words };
-    refuse_strangers(ctx, settings, &exchange.pairs)?;
+    let exchange = Exchange { server, pairs: pairs(&dumps, &folder, &aside_at(ctx.clock.now())), words };
+    refuse_strangers(ctx, settings, &exchange.pairs, &|_| false, &folder)?;
+    check_length(settings, &exchange.pairs, &dumps.known_tables(), &ctx.stop)?;
     check_live(ctx, settings, &present, &exchange.pairs)?;
-    let mut pending = PendingExchange::new(exchange, false, None);
+    let mut pending = PendingExchange::new(exchange, false);
+    pending.is_look = options.part.rename.is_some();
     pending.write(Stage::Loading, &folder)?;
     let prepared = prepare(ctx, spec, settings, &mut dumps, options, &mut pending, &present);
     let mut prepared = match prepared.and_then(|prepared| ctx.stop.check().map(|()| prepared).map_err(Error::from)) {
         Ok(prepared) => prepared,
         Err(error) => {
-            if let Err(later) = abandon(ctx, settings, &pending, &folder) {
-                ctx.warn(Some(&spec.name), format!("the next command has to remove what was loaded beside it: {}", chain(&later)));
-            }
+            give_up(ctx, spec, settings, &pending, &folder);
             return Err(error);
         }
     };
     if options.part.rename.is_none() {
-        pending.undo = Some(UndoRecord::new(Placed::Databases(aside_of(&pending.exchange.pairs)), dumps.id, ctx.clock.now()));
+        pending.undo = Some(UndoRecord::new(Placed::Databases(aside_of(&pending.exchange)), dumps.id, ctx.clock.now()));
     }
     ctx.phase(&spec.name, Some(dumps.id), "placing");
     let notes = change_places(ctx, spec, settings, &mut pending, &folder)?;
@@ -129,7 +135,7 @@ pub(super) fn run(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, pl
         let _ = rate::record(ctx, rate::DATABASES, dumps.bytes, ctx.clock.monotonic().saturating_sub(started));
     }
     ctx.tell(Event::Restored { source: spec.name.clone(), snapshot: Some(dumps.id) });
-    let aside = pending.undo.as_ref().and(Some(aside_of(&pending.exchange.pairs))).filter(Aside::exists);
+    let aside = pending.undo.as_ref().and(Some(aside_of(&pending.exchange))).filter(Aside::exists);
     Ok(Outcome {
         source: spec.name.clone(),
         id: Some(dumps.id),
@@ -166,7 +172,7 @@ fn prepare(
     let mut demands = Demands::default();
     for at in 0..pending.exchange.pairs.len() {
         // Others may have come while the dumps were fetched; what is there now is theirs.
-        refuse_strangers(ctx, settings, &pending.exchange.pairs[at..=at])?;
+        refuse_strangers(ctx, settings, &pending.exchange.pairs[at..=at], &|_| false, &folder)?;
         pending.exchange.pairs[at].is_made = true;
         pending.write(Stage::Loading, &folder)?;
         let Exchange { pairs, words, .. } = &mut pending.exchange;
@@ -198,9 +204,7 @@ fn change_places(
 ) -> Result<Vec<String>, Error> {
     let bench = Bench::new(ctx)?;
     if let Err(error) = pending.exchange.get_ready(bench.around(settings, &ctx.stop)) {
-        if let Err(later) = abandon(ctx, settings, pending, folder) {
-            ctx.warn(Some(&spec.name), format!("the next command has to remove what was loaded beside it: {}", chain(&later)));
-        }
+        give_up(ctx, spec, settings, pending, folder);
         return Err(error.into());
     }
     pending.write(Stage::Exchanging, folder)?;
@@ -216,7 +220,7 @@ fn change_places(
         }
     };
     pending.write(Stage::Exchanged, folder)?;
-    if let Err(later) = finish(ctx, settings, pending, folder) {
+    if let Err(later) = finish(ctx, spec, settings, pending, folder) {
         ctx.warn(Some(&spec.name), format!("the next command has to remove what is left beside it: {}", chain(&later)));
     }
     Ok(notes)
@@ -230,6 +234,9 @@ pub(super) fn plan_undo(
     aside: &Aside,
     source: &SourceName,
 ) -> Result<UndoPlan, Error> {
+    let spec = ctx.source(source)?;
+    let folder = site::folder(ctx, spec)?;
+    check_server(aside, &identity(settings, &ctx.stop)?, undo, &folder)?;
     let names: Vec<String> = aside.databases.iter().filter(|one| one.state.exists).map(|one| one.state.database.clone()).collect();
     let there = which_exist(settings, &names, &ctx.stop)?;
     if let Some(gone) = names.iter().find(|name| !there.contains(name)) {
@@ -246,13 +253,14 @@ pub(super) fn plan_undo(
         snapshot: Some(undo.snapshot),
         time: undo.time,
         redo: undo.undone,
+        record: undo.clone(),
     })
 }
 
 /// Puts back what lies aside; what it replaces lies aside afterwards. The caller holds the source's lock.
 pub(super) fn undo(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, undo: &UndoRecord, aside: &Aside) -> Result<Outcome, Error> {
     let folder = site::folder(ctx, spec)?;
-    let place = place(ctx);
+    let place = aside_at(ctx.clock.now());
     let pairs = aside.databases.iter().map(|one| Pair {
         live: one.live.clone(),
         original: one.live.clone(),
@@ -261,26 +269,34 @@ pub(super) fn undo(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, u
         outgoing: outgoing(&one.live, &place, &folder),
         ..Pair::default()
     });
-    let exchange = Exchange { server: identity(settings, &ctx.stop)?, pairs: pairs.collect(), ..Exchange::default() };
+    let server = identity(settings, &ctx.stop)?;
+    check_server(aside, &server, undo, &folder)?;
+    let exchange = Exchange { server, pairs: pairs.collect(), ..Exchange::default() };
     let live: Vec<String> = exchange.pairs.iter().map(|pair| pair.live.clone()).collect();
     check_live(ctx, settings, &look(settings, &live, &ctx.stop)?, &exchange.pairs)?;
-    let mut pending = PendingExchange::new(exchange, true, None);
+    let mut pending = PendingExchange::new(exchange, true);
     pending.write(Stage::Loading, &folder)?;
     let bench = Bench::new(ctx)?;
     let around = bench.around(settings, &ctx.stop);
     if let Err(error) = pending.exchange.rehearse(&Demands::default(), around).and_then(|()| pending.exchange.capture(around)) {
-        abandon(ctx, settings, &pending, &folder)?;
+        give_up(ctx, spec, settings, &pending, &folder);
         return Err(error.into());
     }
-    let mut undone = undo.clone();
-    undone.placement = Placed::Databases(aside_of(&pending.exchange.pairs));
-    undone.undone = !undo.undone;
-    // What it sets aside is as new as a restore's.
-    undone.time = ctx.clock.now();
+    let undone = undo.turned(Placed::Databases(aside_of(&pending.exchange)), ctx.clock.now());
     pending.undo = Some(undone.clone());
     let notes = change_places(ctx, spec, settings, &mut pending, &folder)?;
-    let lies_aside = aside_of(&pending.exchange.pairs);
+    let lies_aside = aside_of(&pending.exchange);
     Ok(Outcome { notes, ..Outcome::of_undo(spec, &undone, lies_aside.exists().then(|| lies_aside.told())) })
+}
+
+/// What is on the server where the dumps are to go, whose databases have their names as the server keeps them from then on.
+fn look_at(ctx: &Context, settings: &MysqlSettings, dumps: &mut Dumps) -> Result<Present, Error> {
+    let live: Vec<String> = dumps.databases.iter().map(|dump| dump.live.clone()).collect();
+    let present = look(settings, &live, &ctx.stop)?;
+    for (dump, database) in dumps.databases.iter_mut().zip(&present.databases) {
+        dump.live.clone_from(&database.name);
+    }
+    Ok(present)
 }
 
 /// The databases and what will lie beside them.
@@ -291,7 +307,7 @@ fn pairs(dumps: &Dumps, folder: &Path, place: &str) -> Vec<Pair> {
         original: dump.original.clone(),
         table: dump.table.clone(),
         incoming: State {
-            database: beside(&dump.live, "new"),
+            database: beside(&dump.live, NEW),
             definitions: if from_snapshot { staging_folder(folder).join(&dump.file) } else { dump.file.clone() },
             exists: true,
             character_set: dump.character_set.clone(),
@@ -309,14 +325,34 @@ fn outgoing(live: &str, place: &str, folder: &Path) -> State {
     State { database: beside(live, place), definitions, ..State::default() }
 }
 
-/// The place aside of an exchange that is made now: no two have the same, on whatever node. Without capitals, which some servers make small.
-fn place(ctx: &Context) -> String {
-    format!("undo_{}", ctx.clock.now().strftime("%Y%m%d_%H%M%S%3f"))
+fn aside_of(exchange: &Exchange) -> Aside {
+    aside_of_pairs(&exchange.server, &exchange.pairs)
 }
 
-fn aside_of(pairs: &[Pair]) -> Aside {
+fn aside_of_pairs(server: &str, pairs: &[Pair]) -> Aside {
     let one = |pair: &Pair| AsideDatabase { live: pair.live.clone(), table: pair.table.clone(), state: pair.outgoing.clone() };
-    Aside { databases: pairs.iter().map(one).collect() }
+    Aside { server: server.to_owned(), databases: pairs.iter().map(one).collect() }
+}
+
+/// That what lies aside is on this server: one of the same name elsewhere is another.
+fn check_server(aside: &Aside, here: &str, undo: &UndoRecord, folder: &Path) -> Result<(), Error> {
+    if aside.is_on(here) {
+        return Ok(());
+    }
+    Err(Error::Refused(format!(
+        "what the restore of {} has replaced was set aside on the server {}, and the source is on {here} now: let the source have that server; \
+         where it is the same one under another name, write that into {}; nothing was changed",
+        undo.snapshot,
+        aside.server,
+        folder.join(UNDO).display()
+    )))
+}
+
+/// Removes what was loaded for nothing. Why it was for nothing is what matters.
+fn give_up(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, pending: &PendingExchange, folder: &Path) {
+    if let Err(later) = abandon(ctx, spec, settings, pending, folder) {
+        ctx.warn(Some(&spec.name), format!("the next command has to remove what was loaded beside it: {}", chain(&later)));
+    }
 }
 
 fn told(dumps: &Dumps, settings: &MysqlSettings) -> String {
@@ -326,16 +362,4 @@ fn told(dumps: &Dumps, settings: &MysqlSettings) -> String {
 
 fn told_one(live: &str, table: Option<&str>) -> String {
     table.map_or_else(|| format!("`{live}`"), |table| format!("table `{table}` of `{live}`"))
-}
-
-/// Databases beside that this node does not remember may be somebody's only copy.
-fn refuse_strangers(ctx: &Context, settings: &MysqlSettings, pairs: &[Pair]) -> Result<(), Error> {
-    let names: Vec<String> = pairs.iter().flat_map(|pair| [pair.incoming.database.clone(), pair.outgoing.database.clone()]).collect();
-    match which_exist(settings, &names, &ctx.stop)?.first() {
-        None => Ok(()),
-        Some(name) => Err(Error::Refused(format!(
-            "there is a database `{name}` that this node does not remember (another restore into this server is running, or was broken off on \
-             another node, by another source or with another `local.dir`): look at it, and remove it if nobody needs it; nothing was changed"
-        ))),
-    }
 }

@@ -42,7 +42,55 @@ pub(super) struct Dump {
     pub(super) collation: String,
 }
 
+/// What of a dump is restored, and as what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Whole {
+    original: String,
+    live: String,
+    table: Option<String>,
+}
+
 impl Dumps {
+    /// What is restored. A plan that cannot read the snapshot's facts goes by the source's databases, and a run that finds the facts elsewhere
+    /// by those: it must not do more than a person has agreed to.
+    pub(super) fn parts(&self) -> Vec<Whole> {
+        let part = |dump: &Dump| Whole { original: dump.original.clone(), live: dump.live.clone(), table: dump.table.clone() };
+        self.databases.iter().map(part).collect()
+    }
+
+    /// That it is what was planned.
+    ///
+    /// # Errors
+    /// [`Error::Refused`].
+    pub(super) fn check_planned(&self, planned: &[Whole]) -> Result<(), Error> {
+        let found = self.parts();
+        if found == planned {
+            return Ok(());
+        }
+        let told = |parts: &[Whole]| {
+            let one =
+                |part: &Whole| part.table.as_ref().map_or_else(|| format!("`{}`", part.live), |table| format!("`{}`.`{table}`", part.live));
+            parts.iter().map(one).collect::<Vec<_>>().join(", ")
+        };
+        Err(Error::Refused(format!(
+            "the plan was to restore {}, and the snapshot, whose facts could not be read then, holds {}: say with --database which one is to be \
+             restored, or restore from an intact copy; nothing was changed",
+            told(planned),
+            told(&found)
+        )))
+    }
+
+    /// The tables that are known to come with each dump, in their order. Of a database with very many only some are known.
+    pub(super) fn known_tables(&self) -> Vec<Vec<String>> {
+        let facts = |dump: &Dump| self.facts.iter().flat_map(|facts| &facts.databases).find(|database| database.name == dump.original);
+        let known = |dump: &Dump| match (&dump.table, facts(dump)) {
+            (Some(table), _) => vec![table.clone()],
+            (None, Some(facts)) => facts.tables.iter().map(|table| table.name.clone()).collect(),
+            (None, None) => Vec::new(),
+        };
+        self.databases.iter().map(known).collect()
+    }
+
     /// Their files in the snapshot.
     pub(super) fn paths(&self) -> Result<Vec<RelPath>, Error> {
         use std::os::unix::ffi::OsStrExt;
@@ -150,6 +198,29 @@ pub(super) fn select(databases: &mut Vec<Dump>, part: &Part) -> Result<(), Error
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_not_planned_is_refused_when_facts_are_found_that_say_more() {
+        let dumps = |names: &[&str]| Dumps {
+            id: SnapshotId::from_timestamp(jiff::Timestamp::UNIX_EPOCH),
+            databases: names.iter().map(|name| Dump::new(name, "", "")).collect(),
+            facts: None,
+            found: None,
+            files: 1,
+            bytes: 1,
+            download_bytes: 0,
+            warnings: Vec::new(),
+        };
+        let planned = dumps(&["ellis"]).parts();
+        dumps(&["ellis"]).check_planned(&planned).unwrap();
+        for found in [&["ellis", "homer"][..], &["homer"], &[]] {
+            let refused = dumps(found).check_planned(&planned).unwrap_err();
+            assert!(matches!(&refused, Error::Refused(why) if why.contains("plan was to restore `ellis`")), "{refused}");
+        }
+        let mut part = dumps(&["ellis"]);
+        part.databases[0].table = Some("users".into());
+        assert!(part.check_planned(&planned).is_err() && dumps(&["ellis"]).check_planned(&part.parts()).is_err());
+    }
 
     fn selected(names: &[&str], part: &Part) -> Result<Vec<(String, String, Option<String>)>, Error> {
         let mut dumps = names.iter().map(|name| Dump::new(name, "", "")).collect();

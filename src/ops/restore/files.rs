@@ -54,6 +54,8 @@ pub(super) fn plan(ctx: &Context, spec: &SourceSpec, found: &Found, options: &Op
         estimate: rate::estimate(ctx, rate::FILES, facts.bytes)?,
         server: None,
         warnings,
+        earlier: UndoRecord::read(&folder)?,
+        parts: Vec::new(),
     })
 }
 
@@ -173,6 +175,7 @@ pub(super) fn plan_undo(undo: &UndoRecord, placement: &Placement, source: &Sourc
         snapshot: Some(undo.snapshot),
         time: undo.time,
         redo: undo.undone,
+        record: undo.clone(),
     })
 }
 
@@ -180,15 +183,15 @@ pub(super) fn plan_undo(undo: &UndoRecord, placement: &Placement, source: &Sourc
 ///
 /// # Errors
 /// [`Error::Refused`], what the source gives.
-pub(super) fn undo(ctx: &Context, spec: &SourceSpec, mut undo: UndoRecord, placement: &Placement) -> Result<Outcome, Error> {
+pub(super) fn undo(ctx: &Context, spec: &SourceSpec, undo: &UndoRecord, placement: &Placement) -> Result<Outcome, Error> {
     let folder = site::folder(ctx, spec)?;
     let journal = folder.join(JOURNAL);
     match placement {
         Placement::Directory(placement) => drop(source::directory::undo(placement, &journal)?),
         Placement::Sqlite(placement) => source::sqlite::undo(placement, &journal)?,
     }
-    undo.undone = !undo.undone;
-    undo.write(&folder)?;
+    let undone = undo.turned(undo.placement.clone(), ctx.clock.now());
+    undone.write(&folder)?;
     let site = Site::of(placement);
-    Ok(Outcome::of_undo(spec, &undo, site.has_aside().then(|| site.aside.display().to_string())))
+    Ok(Outcome::of_undo(spec, &undone, site.has_aside().then(|| site.aside.display().to_string())))
 }

@@ -26,6 +26,7 @@ use super::origin::Origin;
 use super::snapshots::Found;
 use super::spec::{SourceKind, SourceSpec};
 use super::standing::Standing;
+pub use super::undo::{Ending, Settled, Undoable, Work};
 use super::undo::{Placed, UndoRecord, finish_broken_off, recover, site};
 use super::{Context, Error};
 use crate::format::names::{NodeName, SourceName};
@@ -92,6 +93,12 @@ pub struct Plan {
     pub server: Option<Present>,
     /// What a person should know before saying yes.
     pub warnings: Vec<String>,
+    /// The undo that there was: it goes when this restore is in place.
+    #[serde(skip)]
+    earlier: Option<UndoRecord>,
+    /// What of a server's databases will be restored; of files nothing.
+    #[serde(skip)]
+    parts: Vec<dumps::Whole>,
 }
 
 /// What an undo will do.
@@ -109,6 +116,9 @@ pub struct UndoPlan {
     pub time: jiff::Timestamp,
     /// Whether it was undone before, so that this brings the restored state back.
     pub redo: bool,
+    /// What is undone, as it was remembered then.
+    #[serde(skip)]
+    record: UndoRecord,
 }
 
 /// What was restored.
@@ -177,18 +187,26 @@ pub fn run(ctx: &Context, plan: &Plan, wait: Waiting) -> Result<Outcome, Error> 
     let spec = ctx.source(&plan.source)?;
     let _lock = locks::source(ctx, &plan.source, "restore", wait)?;
     recover(ctx, spec)?;
+    let earlier = UndoRecord::read(&site::folder(ctx, spec)?)?;
+    if plan.options.part.rename.is_none() && earlier.is_some() && earlier != plan.earlier {
+        return Err(Error::Refused(format!(
+            "another restore or undo of `{}` has come through since this one was planned, and what it has set aside would be removed: plan \
+             again; nothing was changed",
+            plan.source
+        )));
+    }
     match &spec.kind {
         SourceKind::Mysql(settings) => databases::run(ctx, spec, settings, plan),
         _ => files::run(ctx, spec, plan),
     }
 }
 
-/// Finishes or takes back a restore or an undo that was broken off, so that what is planned then is true. Gives whether one was taken back:
-/// then the source is as before it, and there is nothing of it to be undone.
+/// Finishes or takes back a restore or an undo that was broken off, so that what is planned then is true. Gives what was broken off, and what
+/// became of it.
 ///
 /// # Errors
 /// [`Error::Absent`] for an unknown source; what the source gives.
-pub fn settle(ctx: &Context, source: &SourceName, wait: Waiting) -> Result<bool, Error> {
+pub fn settle(ctx: &Context, source: &SourceName, wait: Waiting) -> Result<Option<Settled>, Error> {
     let spec = ctx.source(source)?;
     let _lock = locks::source(ctx, source, "undo a restore of", wait)?;
     finish_broken_off(ctx, spec)
@@ -220,12 +238,18 @@ pub fn undo(ctx: &Context, plan: &UndoPlan, wait: Waiting) -> Result<Outcome, Er
     finish_broken_off(ctx, spec)?;
     let folder = site::folder(ctx, spec)?;
     let undo = UndoRecord::read(&folder)?.ok_or_else(|| Error::Absent(format!("the undo of `{}` has gone meanwhile", plan.source)))?;
+    if undo != plan.record {
+        return Err(Error::Refused(format!(
+            "another restore or undo of `{}` has come through since this undo was planned: plan again; nothing was changed",
+            plan.source
+        )));
+    }
     ctx.phase(&spec.name, Some(undo.snapshot), "undoing");
     let outcome = match (&undo.placement, &spec.kind) {
         (Placed::Databases(aside), SourceKind::Mysql(settings)) => databases::undo(ctx, spec, settings, &undo, aside)?,
         _ => {
             let placement = undo.files(&folder)?.clone();
-            files::undo(ctx, spec, undo, &placement)?
+            files::undo(ctx, spec, &undo, &placement)?
         }
     };
     ctx.tell(Event::Restored { source: spec.name.clone(), snapshot: outcome.id });

@@ -13,7 +13,7 @@ use crate::ops::Error;
 use crate::ops::name::{SnapshotName, Which};
 use crate::ops::origin::Origin;
 use crate::ops::spec::MysqlSettings;
-use crate::source::mysql::DUMP_FILE;
+use crate::source::mysql::{COMPLETED, DUMP_FILE};
 
 /// Digits of such a name: seconds, and milliseconds in later scripts.
 const SECONDS: usize = 10;
@@ -24,9 +24,6 @@ const END: u64 = 4 << 10;
 
 /// How much of its beginning is looked at for the name of its database.
 const BEGINNING: u64 = 8 << 10;
-
-/// What a dump program writes last.
-const COMPLETED: &str = "-- Dump completed";
 
 /// How many copies are named when one has to be chosen.
 const NAMED: usize = 5;

@@ -1,12 +1,14 @@
 //! Where what is not live lies.
 
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use crate::source::mysql::State;
 use crate::source::placement::Placement;
 
-/// What has changed places, and where what is not live lies.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What has changed places, and where what is not live lies. Which of the two it is, its own fields tell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Placed {
     /// Files.
@@ -15,9 +17,33 @@ pub(crate) enum Placed {
     Databases(Aside),
 }
 
+impl<'de> Deserialize<'de> for Placed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        let Some(databases) = value.get("databases") else {
+            return Placement::deserialize(value).map(Self::Files).map_err(D::Error::custom);
+        };
+        // One by one, so that an error tells which of them it is.
+        let each = databases.as_array().map(Vec::as_slice).unwrap_or_default();
+        let databases = each.iter().map(|one| {
+            let said = |key: &str| one.get(key).and_then(Value::as_str).unwrap_or("?").to_owned();
+            let table = if one.get("table").is_some_and(Value::is_string) { format!(", table `{}`", said("table")) } else { String::new() };
+            part(one).map_err(|cause| D::Error::custom(format!("the database `{}`{table}: {cause}", said("live"))))
+        });
+        let server = value.get("server").map(part).transpose().map_err(D::Error::custom)?.unwrap_or_default();
+        Ok(Self::Databases(Aside { server, databases: databases.collect::<Result<_, _>>()? }))
+    }
+}
+
+fn part<T: DeserializeOwned>(value: &Value) -> Result<T, serde_json::Error> {
+    T::deserialize(value)
+}
+
 /// Databases that are not live.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Aside {
+    /// The server that they are on, as `source::mysql` tells one from another; empty where nobody has noted it.
+    pub(crate) server: String,
     /// Each with the live one that it belongs to.
     pub(crate) databases: Vec<AsideDatabase>,
 }
@@ -45,8 +71,45 @@ impl Aside {
         }
     }
 
+    /// Whether they are on this server, as far as that was noted.
+    pub(crate) fn is_on(&self, server: &str) -> bool {
+        self.server.is_empty() || self.server == server
+    }
+
     /// Whether there is anything.
     pub(crate) fn exists(&self) -> bool {
         self.databases.iter().any(|one| one.state.exists)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn aside() -> Placed {
+        let one = |live: &str, table: Option<&str>| AsideDatabase {
+            live: live.into(),
+            table: table.map(str::to_owned),
+            state: State { database: format!("{live}_windlass_undo_x"), exists: true, ..State::default() },
+        };
+        Placed::Databases(Aside { server: "here".into(), databases: vec![one("ellis", None), one("homer", Some("users"))] })
+    }
+
+    #[test]
+    fn what_lies_aside_is_read_as_it_was_written() {
+        let text = serde_json::to_string(&aside()).unwrap();
+        assert_eq!(serde_json::from_str::<Placed>(&text).unwrap(), aside());
+        let unknown = text.replace("\"server\":\"here\",", "");
+        assert!(matches!(serde_json::from_str::<Placed>(&unknown).unwrap(), Placed::Databases(aside) if aside.is_on("anywhere")));
+    }
+
+    #[test]
+    fn a_document_that_cannot_be_read_says_what_of_it() {
+        let text = serde_json::to_string(&aside()).unwrap();
+        let error = |text: &str| serde_json::from_str::<Placed>(text).unwrap_err().to_string();
+        let spoiled = error(&text.replace("\"homer_windlass_undo_x\"", "7"));
+        assert!(spoiled.contains("the database `homer`, table `users`: invalid type: integer `7`"), "{spoiled}");
+        let files = error("{\"kind\": \"directory\"}");
+        assert!(!files.contains("untagged"), "{files}");
     }
 }

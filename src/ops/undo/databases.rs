@@ -3,15 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use super::aside::{Aside, Placed};
-use super::exchange::{Leftovers, PendingExchange, Stage};
+use super::clear::clear;
+use super::exchange::{PendingExchange, Stage};
+use super::leftovers::Leftovers;
 use super::memory::UndoRecord;
+use super::settled::{Ending, Work};
 use crate::ops::error::chain;
 use crate::ops::scratch::Scratch;
 use crate::ops::spec::{MysqlSettings, SourceSpec};
 use crate::ops::{Context, Error};
-use crate::source::mysql::{Around, Pair, Settled, drop_databases};
+use crate::source::mysql::{Around, Pair, Settled};
 use crate::sys::stop::Stop;
-use crate::sys::tree::remove_tree;
 
 /// The folder that dumps are put together in.
 const STAGING: &str = "staging";
@@ -38,34 +40,47 @@ pub(crate) fn staging(folder: &Path) -> PathBuf {
     folder.join(STAGING)
 }
 
-/// Settles an exchange that was broken off, and removes what was being removed. Gives whether one was taken back.
-pub(super) fn recover(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, folder: &Path) -> Result<bool, Error> {
-    let mut taken_back = false;
+/// Settles an exchange that was broken off, and removes what is to be removed. Gives what was broken off and how it ended.
+pub(super) fn recover(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, folder: &Path) -> Result<Option<(Work, Ending)>, Error> {
+    let mut broken_off = None;
     if let Some(pending) = PendingExchange::read(folder)? {
-        let what = if pending.is_undo { "undo" } else { "restore" };
+        let work = pending.work();
         let bench = Bench::new(ctx)?;
         pending.exchange.check_server(bench.around(settings, &ctx.stop))?;
         match pending.stage {
             Stage::Loading => {
-                taken_back = true;
-                abandon(ctx, settings, &pending, folder)?;
-                ctx.warn(Some(&spec.name), format!("what a {what} of `{}` that was broken off had loaded was removed", spec.name));
+                let is_gone = abandon(ctx, spec, settings, &pending, folder)?;
+                ctx.warn(Some(&spec.name), format!("{work} of `{}` that was broken off {}", spec.name, told_of_loading(work, is_gone)));
+                broken_off = Some((work, Ending::TakenBack));
             }
-            Stage::Exchanging => taken_back = !settle(ctx, spec, settings, pending, folder)?,
+            Stage::Exchanging => {
+                let is_finished = settle(ctx, spec, settings, pending, folder)?;
+                broken_off = Some((work, if is_finished { Ending::Finished } else { Ending::TakenBack }));
+            }
             Stage::Exchanged => {
-                finish(ctx, settings, &pending, folder)?;
-                ctx.warn(Some(&spec.name), format!("a {what} of `{}` that was broken off was finished", spec.name));
+                finish(ctx, spec, settings, &pending, folder)?;
+                ctx.warn(Some(&spec.name), format!("{work} of `{}` that was broken off was finished", spec.name));
+                broken_off = Some((work, Ending::Finished));
             }
         }
+    } else {
+        clear(ctx, spec, settings, folder)?;
     }
-    clear(ctx, settings, folder)?;
-    Ok(taken_back)
+    Ok(broken_off)
+}
+
+fn told_of_loading(work: Work, is_gone: bool) -> &'static str {
+    match (work, is_gone) {
+        (Work::Undo, _) => "had changed nothing and was taken back",
+        (_, true) => "had changed nothing, and what it had loaded was removed",
+        (_, false) => "had changed nothing; what it had loaded is still there",
+    }
 }
 
 /// Finishes an exchange whose tables have changed places, and takes back one whose have not. Gives whether it was finished.
 fn settle(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, mut pending: PendingExchange, folder: &Path) -> Result<bool, Error> {
-    let what = if pending.is_undo { "undo" } else { "restore" };
-    let tell = |how: &str| ctx.warn(Some(&spec.name), format!("a {what} of `{}` that was broken off {how}", spec.name));
+    let work = pending.work();
+    let tell = |how: &str| ctx.warn(Some(&spec.name), format!("{work} of `{}` that was broken off {how}", spec.name));
     let bench = Bench::new(ctx)?;
     let no_stop = Stop::new();
     let around = bench.around(settings, &no_stop);
@@ -77,7 +92,7 @@ fn settle(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, mut pendin
     let (why, notes) = match pending.exchange.settle(around)? {
         Settled::Finished(notes) => {
             pending.write(Stage::Exchanged, folder)?;
-            finish(ctx, settings, &pending, folder)?;
+            finish(ctx, spec, settings, &pending, folder)?;
             tell("was finished");
             warn_of(ctx, spec, notes);
             return Ok(true);
@@ -85,7 +100,7 @@ fn settle(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, mut pendin
         Settled::TakenBack(notes) => (None, notes),
         Settled::Kept(error, notes) => (Some(chain(&Error::from(error))), notes),
     };
-    abandon(ctx, settings, &pending, folder)?;
+    abandon(ctx, spec, settings, &pending, folder)?;
     if pending.keep {
         let names: Vec<String> = pending.exchange.pairs.iter().map(|pair| format!("`{}`", pair.incoming.database)).collect();
         let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
@@ -117,35 +132,48 @@ pub(crate) fn take_back(
     let bench = Bench::new(ctx)?;
     // Not to be stopped half-way: it is short, and what it leaves would be neither the old nor the new state.
     warn_of(ctx, spec, pending.exchange.put_back(bench.around(settings, &Stop::new()))?);
-    abandon(ctx, settings, pending, folder)
+    abandon(ctx, spec, settings, pending, folder).map(drop)
 }
 
-/// Removes what a restore has loaded for nothing. The live databases are as they were.
-pub(crate) fn abandon(ctx: &Context, settings: &MysqlSettings, pending: &PendingExchange, folder: &Path) -> Result<(), Error> {
-    let pairs = &pending.exchange.pairs;
-    let mut leftovers = Leftovers::new(Vec::new(), pairs.iter().map(|pair| pair.outgoing.definitions.clone()).collect());
+/// Removes what a restore has loaded for nothing; gives whether all of that is gone, else it was told. The live databases are as they were.
+pub(crate) fn abandon(
+    ctx: &Context,
+    spec: &SourceSpec,
+    settings: &MysqlSettings,
+    pending: &PendingExchange,
+    folder: &Path,
+) -> Result<bool, Error> {
+    let (pairs, server) = (&pending.exchange.pairs, &pending.exchange.server);
+    let mut leftovers = Leftovers::default();
+    leftovers.files.extend(pairs.iter().map(|pair| pair.outgoing.definitions.clone()));
     if !pending.is_undo {
         let ours = pairs.iter().filter(|pair| pair.is_made && !pending.keep);
-        leftovers.databases = ours.map(|pair| pair.incoming.database.clone()).collect();
+        ours.for_each(|pair| leftovers.database(server, &pair.incoming.database));
         leftovers.files.push(staging(folder));
     }
     // What was made ready to take tables has none, and a live database that was not there before has none either.
-    leftovers.emptied = pairs.iter().map(|pair| pair.outgoing.database.clone()).collect();
+    pairs.iter().for_each(|pair| leftovers.emptied(server, &pair.outgoing.database));
     let had_none = |pair: &&Pair| pair.is_captured && pair.incoming.exists && !pair.outgoing.exists;
-    leftovers.emptied.extend(pairs.iter().filter(had_none).map(|pair| pair.live.clone()));
-    leftovers.write(folder)?;
+    pairs.iter().filter(had_none).for_each(|pair| leftovers.emptied(server, &pair.live));
+    leftovers.add(folder)?;
     PendingExchange::forget(folder)?;
-    clear(ctx, settings, folder)
+    clear(ctx, spec, settings, folder)
 }
 
 /// Remembers the undo of what has come through, and removes what nobody needs any more.
-pub(crate) fn finish(ctx: &Context, settings: &MysqlSettings, pending: &PendingExchange, folder: &Path) -> Result<(), Error> {
+pub(crate) fn finish(
+    ctx: &Context,
+    spec: &SourceSpec,
+    settings: &MysqlSettings,
+    pending: &PendingExchange,
+    folder: &Path,
+) -> Result<(), Error> {
     let remembered = UndoRecord::read(folder)?;
     // A kill may have come after it was remembered: then what is to be removed is written down already.
     if pending.undo.is_none() || remembered != pending.undo {
-        let pairs = &pending.exchange.pairs;
-        let mut leftovers = Leftovers::new(Vec::new(), Vec::new());
-        leftovers.emptied = pairs.iter().map(|pair| pair.incoming.database.clone()).collect();
+        let (pairs, server) = (&pending.exchange.pairs, &pending.exchange.server);
+        let mut leftovers = Leftovers::default();
+        pairs.iter().for_each(|pair| leftovers.emptied(server, &pair.incoming.database));
         if pending.is_undo {
             leftovers.files.extend(pairs.iter().map(|pair| pair.incoming.definitions.clone()));
         } else {
@@ -154,41 +182,29 @@ pub(crate) fn finish(ctx: &Context, settings: &MysqlSettings, pending: &PendingE
         if let (Some(_), false, Some(UndoRecord { placement: Placed::Databases(earlier), .. })) =
             (&pending.undo, pending.is_undo, remembered)
         {
-            let earlier = leftovers_of(&earlier);
-            leftovers.databases.extend(earlier.databases);
-            leftovers.files.extend(earlier.files);
+            give_up(&earlier, &mut leftovers);
         }
-        leftovers.write(folder)?;
+        leftovers.add(folder)?;
         if let Some(undo) = &pending.undo {
             undo.write(folder)?;
         }
     }
     PendingExchange::forget(folder)?;
-    clear(ctx, settings, folder)
+    clear(ctx, spec, settings, folder).map(drop)
 }
 
-/// Removes what an undo that has grown old would put back.
-pub(super) fn expire(ctx: &Context, settings: &MysqlSettings, aside: &Aside, folder: &Path) -> Result<(), Error> {
+/// Removes what an undo that has grown old would put back; gives whether all of it is gone, else it was told.
+pub(super) fn expire(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, aside: &Aside, folder: &Path) -> Result<bool, Error> {
+    let mut leftovers = Leftovers::default();
+    give_up(aside, &mut leftovers);
     // Written down first: what is half removed must not be offered, and must not be forgotten either.
-    leftovers_of(aside).write(folder)?;
+    leftovers.add(folder)?;
     UndoRecord::forget(folder)?;
-    clear(ctx, settings, folder)
-}
-
-/// Removes what is written down to be removed.
-fn clear(ctx: &Context, settings: &MysqlSettings, folder: &Path) -> Result<(), Error> {
-    let Some(leftovers) = Leftovers::read(folder)? else { return Ok(()) };
-    let bench = Bench::new(ctx)?;
-    // Also in a run that is being stopped: what is left would only be in the way of the next one.
-    drop_databases(bench.around(settings, &Stop::new()), &leftovers.databases, &leftovers.emptied)?;
-    for path in &leftovers.files {
-        remove_tree(path)?;
-    }
-    Leftovers::forget(folder)
+    clear(ctx, spec, settings, folder)
 }
 
 /// All that there is of databases that lie aside.
-fn leftovers_of(aside: &Aside) -> Leftovers {
-    let databases = aside.databases.iter().map(|one| one.state.database.clone()).collect();
-    Leftovers::new(databases, aside.databases.iter().map(|one| one.state.definitions.clone()).collect())
+fn give_up(aside: &Aside, leftovers: &mut Leftovers) {
+    aside.databases.iter().for_each(|one| leftovers.database(&aside.server, &one.state.database));
+    leftovers.files.extend(aside.databases.iter().map(|one| one.state.definitions.clone()));
 }

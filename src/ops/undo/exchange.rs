@@ -1,18 +1,17 @@
-//! What is remembered while databases change places, and of what is to be removed afterwards.
+//! What is remembered while databases change places.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::memory::{UndoRecord, read, remove, write};
+use super::settled::Work;
 use crate::format::limits::FORMAT_VERSION;
 use crate::ops::Error;
 use crate::source::mysql::Exchange;
 
 /// The document of an exchange of databases that is under way.
 const EXCHANGE: &str = "exchange.json";
-/// The document of what is being removed.
-const LEFTOVERS: &str = "leftovers.json";
 
 /// How far an exchange of databases has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +33,9 @@ pub(crate) struct PendingExchange {
     pub(crate) stage: Stage,
     /// Whether it undoes a restore, or an undo.
     pub(crate) is_undo: bool,
+    /// Whether it makes a database of another name, so that nothing that is live is touched.
+    #[serde(default)]
+    pub(crate) is_look: bool,
     /// Whether applications may have written to what came, so that it is not to be removed.
     #[serde(default)]
     pub(crate) keep: bool,
@@ -45,8 +47,17 @@ pub(crate) struct PendingExchange {
 
 impl PendingExchange {
     /// An exchange that begins.
-    pub(crate) fn new(exchange: Exchange, is_undo: bool, undo: Option<UndoRecord>) -> Self {
-        Self { format: FORMAT_VERSION, stage: Stage::Loading, is_undo, keep: false, exchange, undo }
+    pub(crate) fn new(exchange: Exchange, is_undo: bool) -> Self {
+        Self { format: FORMAT_VERSION, stage: Stage::Loading, is_undo, is_look: false, keep: false, exchange, undo: None }
+    }
+
+    /// What it does.
+    pub(crate) fn work(&self) -> Work {
+        match (self.is_undo, self.is_look) {
+            (true, _) => Work::Undo,
+            (false, true) => Work::Look,
+            (false, false) => Work::Restore,
+        }
     }
 
     /// The exchange that was under way, if one was.
@@ -63,39 +74,5 @@ impl PendingExchange {
     /// It is over.
     pub(crate) fn forget(folder: &Path) -> Result<(), Error> {
         remove(folder, EXCHANGE)
-    }
-}
-
-/// What nobody needs any more and is being removed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Leftovers {
-    format: u32,
-    /// Databases of the server.
-    pub(crate) databases: Vec<String>,
-    /// Databases of the server that hold nothing any more; one that does hold something is left alone.
-    pub(crate) emptied: Vec<String>,
-    /// Files of this node, and folders.
-    pub(crate) files: Vec<PathBuf>,
-}
-
-impl Leftovers {
-    /// What is to be removed.
-    pub(crate) fn new(databases: Vec<String>, files: Vec<PathBuf>) -> Self {
-        Self { format: FORMAT_VERSION, databases, emptied: Vec::new(), files }
-    }
-
-    /// What was to be removed, if anything was.
-    pub(crate) fn read(folder: &Path) -> Result<Option<Self>, Error> {
-        read(folder, LEFTOVERS)
-    }
-
-    /// Remembers that it is to be removed.
-    pub(crate) fn write(&self, folder: &Path) -> Result<(), Error> {
-        write(folder, LEFTOVERS, self)
-    }
-
-    /// It is gone.
-    pub(crate) fn forget(folder: &Path) -> Result<(), Error> {
-        remove(folder, LEFTOVERS)
     }
 }

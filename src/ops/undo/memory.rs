@@ -15,7 +15,7 @@ use crate::source::placement::Placement;
 use crate::sys::file::replace_private;
 
 /// The document of the undo.
-const UNDO: &str = "undo.json";
+pub(crate) const UNDO: &str = "undo.json";
 /// The document of a restore that is under way.
 const PENDING: &str = "pending.json";
 /// The journal of the exchange itself.
@@ -29,7 +29,7 @@ pub(crate) struct UndoRecord {
     pub(crate) placement: Placed,
     /// The snapshot that was restored.
     pub(crate) snapshot: SnapshotId,
-    /// When.
+    /// Since when this lies aside: the restore, or the undo after it.
     pub(crate) time: Timestamp,
     /// Whether it was undone, so that the restored state lies aside now.
     pub(crate) undone: bool,
@@ -39,6 +39,11 @@ impl UndoRecord {
     /// The undo of a restore that has just been made.
     pub(crate) fn new(placement: Placed, snapshot: SnapshotId, time: Timestamp) -> Self {
         Self { format: FORMAT_VERSION, placement, snapshot, time, undone: false }
+    }
+
+    /// The undo of this undo, made at this instant: what it has set aside is as new as what a restore sets aside.
+    pub(crate) fn turned(&self, placement: Placed, time: Timestamp) -> Self {
+        Self { placement, time, undone: !self.undone, ..self.clone() }
     }
 
     /// How files change places.

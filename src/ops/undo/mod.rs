@@ -1,13 +1,17 @@
 //! What a restore has left behind: the undo that can be made, and a restore that was killed.
 //!
 //! [`site`] is where a restore of files happens, [`databases`] what is beside those of a server, [`memory`], [`exchange`] and
-//! [`aside`] what is remembered of it, [`recover`] what the next command does after a kill.
+//! [`aside`] what is remembered of it, [`leftovers`] what is to be removed (by [`clear`]), [`recover`] what the next command does after a kill and
+//! [`settled`] what became of it.
 
 mod aside;
+mod clear;
 pub(crate) mod databases;
 mod exchange;
+mod leftovers;
 mod memory;
 mod recover;
+mod settled;
 pub(crate) mod site;
 
 use jiff::Timestamp;
@@ -15,8 +19,10 @@ use serde::Serialize;
 
 pub(crate) use aside::{Aside, AsideDatabase, Placed};
 pub(crate) use exchange::{PendingExchange, Stage};
-pub(crate) use memory::{JOURNAL, Pending, Step, UndoRecord};
+pub(crate) use leftovers::Leftovers;
+pub(crate) use memory::{JOURNAL, Pending, Step, UNDO, UndoRecord};
 pub(crate) use recover::{finish_broken_off, recover};
+pub use settled::{Ending, Settled, Undoable, Work};
 pub(crate) use site::Site;
 
 use super::{Context, Error};

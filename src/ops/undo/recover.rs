@@ -3,6 +3,7 @@
 use super::aside::Placed;
 use super::databases;
 use super::memory::{JOURNAL, Pending, Step, UndoRecord};
+use super::settled::{Ending, Settled, Undoable, Work};
 use super::site::{Site, folder, inode};
 use crate::ops::spec::{SourceKind, SourceSpec};
 use crate::ops::{Context, Error};
@@ -18,13 +19,14 @@ pub(crate) fn recover(ctx: &Context, spec: &SourceSpec) -> Result<(), Error> {
     expire(ctx, spec, &folder(ctx, spec)?)
 }
 
-/// As [`recover`], and lets an undo be, however old it is. Gives whether a restore that had not come through was taken back.
+/// As [`recover`], and lets an undo be, however old it is. Gives what became of work that was broken off, if some was.
 ///
 /// # Errors
 /// As [`recover`].
-pub(crate) fn finish_broken_off(ctx: &Context, spec: &SourceSpec) -> Result<bool, Error> {
+pub(crate) fn finish_broken_off(ctx: &Context, spec: &SourceSpec) -> Result<Option<Settled>, Error> {
     let folder = folder(ctx, spec)?;
-    let mut taken_back = false;
+    let ended = |is_finished| if is_finished { Ending::Finished } else { Ending::TakenBack };
+    let mut broken_off = None;
     let recovered = placement::recover(&folder.join(JOURNAL))?;
     if let Some(recovered) = &recovered {
         let what = match recovered.operation {
@@ -33,21 +35,24 @@ pub(crate) fn finish_broken_off(ctx: &Context, spec: &SourceSpec) -> Result<bool
         };
         let how = if recovered.is_finished { "was finished" } else { "was taken back; all is as before it" };
         ctx.warn(Some(&spec.name), format!("a {what} of `{}` that was broken off {how}", spec.name));
+        let work = if recovered.operation == Operation::Undo { Work::Undo } else { Work::Restore };
+        broken_off = Some((work, ended(recovered.is_finished)));
         if recovered.operation == Operation::Undo
             && recovered.is_finished
-            && let Some(mut undo) = UndoRecord::read(&folder)?
+            && let Some(undo) = UndoRecord::read(&folder)?
         {
-            undo.undone = !undo.undone;
-            undo.write(&folder)?;
+            undo.turned(undo.placement.clone(), ctx.clock.now()).write(&folder)?;
         }
     }
     if let Some(pending) = Pending::read(&folder)? {
-        taken_back |= !settle(ctx, spec, pending, &folder)?;
+        broken_off = Some((Work::Restore, ended(settle(ctx, spec, pending, &folder)?)));
     }
     if let SourceKind::Mysql(settings) = &spec.kind {
-        taken_back |= databases::recover(ctx, spec, settings, &folder)?;
+        broken_off = databases::recover(ctx, spec, settings, &folder)?.or(broken_off);
     }
-    Ok(taken_back)
+    let Some((work, ending)) = broken_off else { return Ok(None) };
+    let undo = UndoRecord::read(&folder)?.map(|undo| Undoable { snapshot: undo.snapshot, undone: undo.undone });
+    Ok(Some(Settled { work, ending, undo }))
 }
 
 /// Tells from what lies there whether the restore had come through, and remembers or forgets it.
@@ -81,7 +86,11 @@ fn expire(ctx: &Context, spec: &SourceSpec, folder: &std::path::Path) -> Result<
         return Ok(());
     }
     match (&undo.placement, &spec.kind) {
-        (Placed::Databases(aside), SourceKind::Mysql(settings)) => databases::expire(ctx, settings, aside, folder)?,
+        (Placed::Databases(aside), SourceKind::Mysql(settings)) => {
+            if !databases::expire(ctx, spec, settings, aside, folder)? {
+                return Ok(());
+            }
+        }
         _ => {
             let placement = undo.files(folder)?;
             // Forgotten first: an undo that is half removed must not be offered.

@@ -75,24 +75,54 @@ struct Key {
     into: String,
 }
 
+/// How the server compares names of databases.
+#[derive(Clone, Copy, Debug)]
+struct Names {
+    /// Whether such that differ in their case alone are two.
+    is_exact: bool,
+}
+
+impl Names {
+    fn read(connection: &mut Connection) -> Result<Self, Error> {
+        let setting = connection.value("read the settings of", "SELECT @@global.lower_case_table_names")?;
+        Ok(Self { is_exact: setting.as_deref() == Some("0") })
+    }
+
+    /// A name, so that two that are one for the server are the same.
+    fn compared(self, name: &str) -> String {
+        if self.is_exact { name.to_owned() } else { name.to_lowercase() }
+    }
+
+    /// The same of a column. As bytes, because the collation of the server's tables takes names that differ in their case for one.
+    fn column(self, column: &str) -> String {
+        if self.is_exact { format!("CAST({column} AS BINARY)") } else { format!("CAST(LOWER({column}) AS BINARY)") }
+    }
+
+    fn of(self, key: &Key) -> Key {
+        Key { schema: self.compared(&key.schema), into: self.compared(&key.into), ..key.clone() }
+    }
+}
+
 fn turn(connection: &mut Connection, pairs: &[(String, String)], held: bool) -> Result<u64, Error> {
     if pairs.is_empty() {
         return Ok(0);
     }
     const WHAT: &str = "set up a session on";
     let before = connection.value(WHAT, "SELECT @@session.foreign_key_checks")?.unwrap_or_else(|| "1".into());
+    let names = Names::read(connection)?;
+    let pairs: Vec<(String, String)> = pairs.iter().map(|(from, live)| (names.compared(from), names.compared(live))).collect();
     connection.run(WHAT, "SET SESSION foreign_key_checks = 0")?;
-    let turned = turn_all(connection, pairs, held);
+    let turned = turn_all(connection, names, &pairs, held);
     let restored = connection.run(WHAT, &format!("SET SESSION foreign_key_checks = {before}"));
     let turned = turned?;
     restored.map(|()| turned)
 }
 
-fn turn_all(connection: &mut Connection, pairs: &[(String, String)], held: bool) -> Result<u64, Error> {
+fn turn_all(connection: &mut Connection, names: Names, pairs: &[(String, String)], held: bool) -> Result<u64, Error> {
     let mut count = 0;
     let mut last = Vec::new();
     loop {
-        let keys = list(connection, pairs, held)?;
+        let keys = list(connection, names, pairs, held)?;
         if keys.is_empty() {
             return Ok(count);
         }
@@ -102,7 +132,7 @@ fn turn_all(connection: &mut Connection, pairs: &[(String, String)], held: bool)
         }
         for key in &keys {
             // What fits no pair was left between the two statements, and points to the right place.
-            let to = destination(key, pairs, held).unwrap_or(&key.into);
+            let to = destination(&names.of(key), pairs, held).unwrap_or(&key.into);
             make(connection, key, to)?;
             count += 1;
         }
@@ -123,10 +153,9 @@ fn destination<'a>(key: &Key, pairs: &'a [(String, String)], held: bool) -> Opti
 }
 
 /// The next foreign keys that point to the wrong place, or have a name of ours.
-fn list(connection: &mut Connection, pairs: &[(String, String)], held: bool) -> Result<Vec<Key>, Error> {
-    // As bytes, because the collation of these tables takes names that differ in their case for one.
-    let among = |column: &str, names: &mut dyn Iterator<Item = &String>| {
-        format!("CAST({column} AS BINARY) IN ({})", names.map(|name| literal(name)).collect::<Vec<_>>().join(", "))
+fn list(connection: &mut Connection, names: Names, pairs: &[(String, String)], held: bool) -> Result<Vec<Key>, Error> {
+    let among = |column: &str, list: &mut dyn Iterator<Item = &String>| {
+        format!("{} IN ({})", names.column(column), list.map(|name| literal(name)).collect::<Vec<_>>().join(", "))
     };
     let inside = among("table_schema", &mut pairs.iter().map(|(from, _)| from));
     let wrong = if held {
@@ -299,6 +328,14 @@ mod tests {
         assert_eq!(to("aside", "live", true).as_deref(), Some("aside"));
         assert_eq!(to("other", "live", true), None);
         assert_eq!(to("aside", "aside", true), None);
+    }
+
+    #[test]
+    fn names_that_are_one_for_the_server_are_compared_as_one() {
+        let pairs = [("aside".to_owned(), "live".to_owned())];
+        let key = Key { schema: "Other".into(), table: "t".into(), name: "fk".into(), into: "Aside".into() };
+        let to = |is_exact| destination(&Names { is_exact }.of(&key), &pairs, false).cloned();
+        assert_eq!((to(false).as_deref(), to(true)), (Some("live"), None));
     }
 
     #[test]

@@ -51,7 +51,8 @@ pub use accounts::Account;
 pub use definers::missing_definers;
 pub use demands::Demands;
 pub use exchange::{
-    Around, Definers, Exchange, Pair, RoutineGrant, Settled, State, Words, beside, drop_databases, identity, load_tables, which_exist,
+    Around, Definers, Exchange, NEW, Pair, RoutineGrant, Settled, State, Undropped, Words, aside_at, beside, check_length, drop_databases,
+    identity, load_tables, which_exist,
 };
 pub use facts::{DatabaseFacts, Facts, Position, TableFacts};
 pub use foreign_keys::{hold_aside, point_back};
@@ -59,6 +60,6 @@ pub use invalid::InvalidView;
 pub use load::{Loaded, Loading, Part, load};
 pub use look::{BESIDE, Present, PresentDatabase, Session, look};
 pub use object::{Object, ObjectKind, quoted};
-pub use settings::{Address, DATABASES_MAX, DUMP_FILE, PORT, SOCKET, Settings, folder_of};
+pub use settings::{Address, COMPLETED, DATABASES_MAX, DUMP_FILE, PORT, SOCKET, Settings, folder_of};
 pub use split::Sink;
 pub use take::{Taken, size, take};

@@ -114,6 +114,9 @@ pub fn folder_of(database: &str) -> String {
 /// The file of a database in its folder.
 pub const DUMP_FILE: &str = "db_backup.sql";
 
+/// What a dump program writes last, if it has come to its end.
+pub const COMPLETED: &str = "-- Dump completed";
+
 #[cfg(test)]
 mod tests {
     use super::*;

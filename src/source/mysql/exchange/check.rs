@@ -50,8 +50,9 @@ pub(super) fn is_whole(
     // Whether a name is that of a table or of a sequence was looked at when it was loaded; here it counts once.
     compare(wanted, there, live, strangers, &|kind| !is_table(kind))?;
     let tables = tables::listed(connection, &pair.live, None)?;
-    let lost = pair.coming.iter().find(|table| !tables.contains(table));
-    let stranger = tables.iter().find(|table| strangers == Strangers::Refuse && !pair.coming.contains(table));
+    let (coming, there) = (tables::set(&pair.coming), tables::set(&tables));
+    let lost = coming.difference(&there).next();
+    let stranger = there.difference(&coming).next().filter(|_| strangers == Strangers::Refuse);
     match (lost, stranger) {
         (None, None) => Ok(()),
         (Some(table), _) => Err(Error::Dump { why: format!("the table {} has not come", pair.of_live(table)) }),

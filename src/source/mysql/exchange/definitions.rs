@@ -13,7 +13,7 @@ use super::super::settings::Settings;
 use super::super::split::Sink;
 use super::super::take;
 use super::state::{Pair, State};
-use super::{Around, Words, turn};
+use super::{Around, Words, tables, turn};
 use crate::source::Error;
 
 /// What was dumped of a live database goes here.
@@ -30,11 +30,17 @@ impl Sink for ToFile<'_> {
     }
 }
 
-/// Saves all definitions of a live database, in place of what was saved there before; gives the views that cannot be saved.
-pub(super) fn save(around: Around<'_>, live: &str, path: &Path) -> Result<Vec<InvalidView>, Error> {
+/// A file in place of the one that may be there, which nobody else can read, and its folder.
+fn create(path: &Path) -> Result<(File, &Path), Error> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(Error::file("create the folder", folder))?;
     let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(path).map_err(Error::file("create", path))?;
+    Ok((file, folder))
+}
+
+/// Saves all definitions of a live database, in place of what was saved there before; gives the views that cannot be saved.
+pub(super) fn save(around: Around<'_>, live: &str, path: &Path) -> Result<Vec<InvalidView>, Error> {
+    let (file, folder) = create(path)?;
     let mut sink = ToFile { file, path };
     let settings = Settings { databases: vec![live.to_owned()], ..around.settings.clone() };
     let left_out = take::definitions(&settings, around.folder, around.work, around.stop, &mut sink)?;
@@ -128,10 +134,8 @@ pub(super) fn load_part(around: Around<'_>, pair: &Pair, part: Part, words: &Wor
 
 /// Writes a dump without its rows.
 pub(super) fn extract(around: Around<'_>, dump: &Path, to: &Path) -> Result<(), Error> {
-    let folder = to.parent().unwrap_or(Path::new("."));
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(Error::file("create the folder", folder))?;
     let mut from = File::open(dump).map_err(Error::file("read", dump))?;
-    let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(to).map_err(Error::file("create", to))?;
+    let (file, folder) = create(to)?;
     let mut out = BufWriter::new(file);
     load::without_rows(&mut from, &mut out, around.stop)?;
     let file = out.into_inner().map_err(std::io::IntoInnerError::into_error).map_err(Error::file("write", to))?;
@@ -160,7 +164,8 @@ pub(super) fn drop_events(connection: &mut Connection, pair: &Pair) -> Result<()
 /// Drops views whose names tables are about to take.
 pub(super) fn drop_views_in_the_way(connection: &mut Connection, pair: &Pair) -> Result<(), Error> {
     let views = connection.column("list the views of", &views_of(&pair.live))?;
-    for view in views.iter().filter(|view| pair.coming.contains(view)) {
+    let coming = tables::set(&pair.coming);
+    for view in views.iter().filter(|view| coming.contains(view.as_str())) {
         drop_one(connection, pair, "VIEW", view)?;
     }
     Ok(())
@@ -170,9 +175,10 @@ pub(super) fn drop_views_in_the_way(connection: &mut Connection, pair: &Pair) ->
 pub(super) fn drop_triggers(connection: &mut Connection, pair: &Pair, tables: &[String]) -> Result<(), Error> {
     let sql =
         format!("SELECT trigger_name, event_object_table FROM information_schema.TRIGGERS WHERE trigger_schema = {}", literal(&pair.live));
+    let tables = tables::set(tables);
     for row in connection.rows("list the triggers of", &sql)? {
         if let [Some(trigger), Some(table)] = &row[..]
-            && tables.contains(table)
+            && tables.contains(table.as_str())
         {
             drop_one(connection, pair, "TRIGGER", trigger)?;
         }

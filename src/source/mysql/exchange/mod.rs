@@ -7,7 +7,9 @@
 
 mod check;
 mod definitions;
+mod drop;
 mod grants;
+mod length;
 mod names;
 mod put_back;
 mod rehearse;
@@ -20,12 +22,16 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::drop::{Undropped, drop_databases};
 pub use self::grants::RoutineGrant;
-pub use self::names::beside;
+pub use self::length::check_length;
+pub(super) use self::names::beginnings;
+pub use self::names::{NEW, aside_at, beside};
 pub use self::settle::Settled;
 pub use self::state::{Pair, State};
 
 use self::check::Strangers;
+use self::drop::drop_if_empty;
 use super::connection::{Connection, literal};
 use super::foreign_keys;
 use super::load::{self, Loaded, Part};
@@ -85,13 +91,13 @@ impl Exchange {
     /// of this node.
     ///
     /// # Errors
-    /// [`Error::Refused`] when there are too many tables, or the table that is wanted is not among what was loaded; those of a dump.
+    /// [`Error::Refused`] when there are too many tables for one statement, or the table that is wanted is not among what was loaded; those of a dump.
     pub fn capture(&mut self, around: Around<'_>) -> Result<(), Error> {
         let mut connection = around.connect()?;
         for pair in &mut self.pairs {
             pair.capture(&mut connection, around)?;
         }
-        Ok(())
+        length::check(&mut connection, &self.pairs)
     }
 
     /// Makes the databases that tables are about to move into, and waits for whoever holds a table. Nothing that is live is changed.
@@ -192,25 +198,6 @@ fn turn_collation(connection: &mut Connection, state: &mut State) -> Result<Opti
     Ok(Some(format!("the server does not know the collation {unknown}: {instead} is the default of the database")))
 }
 
-/// Drops databases that nobody needs, and of those that should be `empty` the ones that are; those that are not there are passed over.
-///
-/// # Errors
-/// [`Error::Server`].
-pub fn drop_databases(around: Around<'_>, names: &[String], empty: &[String]) -> Result<(), Error> {
-    if names.is_empty() && empty.is_empty() {
-        return Ok(());
-    }
-    let mut connection = around.connect()?;
-    tables::without_checks(&mut connection)?;
-    for name in empty {
-        drop_if_empty(&mut connection, name)?;
-    }
-    for name in names {
-        connection.run("remove a database from", &format!("DROP DATABASE IF EXISTS {}", quoted(name)))?;
-    }
-    Ok(())
-}
-
 /// What tells one server from another: its machine, its port and where its data are.
 ///
 /// # Errors
@@ -255,16 +242,4 @@ fn set_character_set(connection: &mut Connection, live: &str, state: &State) -> 
         return Ok(());
     }
     connection.run("set the character set of a database of", &format!("ALTER DATABASE {}{words}", quoted(live)))
-}
-
-/// Removes a database that holds nothing any more; one that holds something stays.
-fn drop_if_empty(connection: &mut Connection, name: &str) -> Result<(), Error> {
-    let schema = literal(name);
-    let things = [("TABLES", "table_schema"), ("ROUTINES", "routine_schema"), ("EVENTS", "event_schema")];
-    let things = things.map(|(table, column)| format!("(SELECT 1 FROM information_schema.{table} WHERE {column} = {schema} LIMIT 1)"));
-    let holds = connection.value("look into a database of", &format!("SELECT 1 FROM ({}) AS things", things.join(" UNION ALL ")))?;
-    if exists(connection, name)? && holds.is_none() {
-        connection.run("remove an empty database from", &format!("DROP DATABASE {}", quoted(name)))?;
-    }
-    Ok(())
 }

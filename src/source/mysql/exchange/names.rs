@@ -1,5 +1,7 @@
 //! Names of the databases beside a live one.
 
+use jiff::Timestamp;
+
 use super::super::look::BESIDE;
 use crate::format::digest::Digest;
 
@@ -8,6 +10,15 @@ const NAME_MAX: usize = 64;
 
 /// Characters of a digest that keep shortened names apart.
 const DIGEST: usize = 8;
+
+/// The purpose of what is loaded.
+pub const NEW: &str = "new";
+
+/// How the purpose of what is set aside begins.
+const ASIDE: &str = "undo_";
+
+/// What stands for an instant in such a purpose, as long as every one of them.
+const SOME_TIME: &str = "00000000_000000000";
 
 /// The name of a database beside this one, for this purpose: its own name with `_windlass_` and the purpose. A name that would become too
 /// long is cut, and a digest of it keeps it apart from others.
@@ -22,17 +33,45 @@ pub fn beside(database: &str, purpose: &str) -> String {
     format!("{begin}_{}{ending}", &digest[..DIGEST])
 }
 
+/// The purpose of what is set aside at this instant: no two have the same, on whatever node. Without capitals, which some servers make small.
+pub fn aside_at(now: Timestamp) -> String {
+    format!("{ASIDE}{}", now.strftime("%Y%m%d_%H%M%S%3f"))
+}
+
+/// How the names of all databases begin that may come to be beside this one: one beginning, or two where a name has to be cut, because
+/// names for different purposes are cut at different places.
+pub(in crate::source::mysql) fn beginnings(database: &str) -> Vec<String> {
+    let own = format!("{database}{BESIDE}");
+    let aside = beside(database, &format!("{ASIDE}{SOME_TIME}"));
+    if aside.starts_with(&own) {
+        return vec![own];
+    }
+    vec![beside(database, NEW), aside.trim_end_matches(SOME_TIME).to_owned()]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn names_beside_are_short_enough_and_kept_apart() {
-        assert_eq!(beside("ellis", "new"), "ellis_windlass_new");
+        assert_eq!(beside("ellis", NEW), "ellis_windlass_new");
         let (one, other) = (beside(&("x".repeat(63) + "a"), "undo1"), beside(&("x".repeat(63) + "b"), "undo1"));
         assert!(one != other && one.ends_with("_windlass_undo1"));
         for name in ["é".repeat(64), "a".repeat(50), one] {
             assert!(beside(&name, "undo1").chars().count() <= NAME_MAX);
+        }
+    }
+
+    #[test]
+    fn the_beginnings_of_names_beside_are_those_of_every_name_that_is_made() {
+        assert_eq!(beginnings("ellis"), ["ellis_windlass_"]);
+        for length in 1..=NAME_MAX {
+            let name = "é".repeat(length);
+            let beginnings = beginnings(&name);
+            for made in [beside(&name, NEW), beside(&name, &aside_at(Timestamp::UNIX_EPOCH)), beside(&name, &aside_at(Timestamp::MAX))] {
+                assert!(beginnings.iter().any(|begin| made.starts_with(begin)), "{made} {beginnings:?}");
+            }
         }
     }
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use super::super::connection::Connection;
 use super::super::object::quoted;
+use super::drop::drop_if_empty;
 use super::state::Pair;
-use super::{Around, Exchange, Words, definitions, drop_if_empty, exists, grants, set_character_set, tables, turn};
+use super::{Around, Exchange, Words, definitions, exists, grants, set_character_set, tables, turn};
 use crate::source::Error;
 
 impl Exchange {

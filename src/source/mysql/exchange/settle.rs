@@ -66,10 +66,11 @@ impl Exchange {
             let away = tables::listed(&mut connection, &pair.outgoing.database, None)?;
             let live = tables::listed(&mut connection, &pair.live, None)?;
             let beside = tables::listed(&mut connection, &pair.incoming.database, None)?;
+            let (away, live, beside) = (tables::set(&away), tables::set(&live), tables::set(&beside));
             let has_room = exists(&mut connection, if pair.outgoing.exists { &pair.outgoing.database } else { &pair.live })?;
             if !has_room
-                || pair.going.iter().any(|table| !away.contains(table))
-                || pair.coming.iter().any(|table| !live.contains(table) || beside.contains(table))
+                || pair.going.iter().any(|table| !away.contains(table.as_str()))
+                || pair.coming.iter().any(|table| !live.contains(table.as_str()) || beside.contains(table.as_str()))
             {
                 return Ok(false);
             }

@@ -94,7 +94,8 @@ impl Pair {
             self.check_no_view(connection)?;
             let mut invalid = definitions::save(around, &self.live, &self.outgoing.definitions)?;
             if self.table.is_some() {
-                invalid.retain(|view| self.coming.contains(&view.name));
+                let coming = tables::set(&self.coming);
+                invalid.retain(|view| coming.contains(view.name.as_str()));
             } else {
                 (self.outgoing.grants, self.outgoing.unread) = grants::read(connection, &self.live)?;
             }
@@ -125,8 +126,8 @@ impl Pair {
     /// That a database beside holds what was set aside there, all of it and nothing else.
     fn check_aside(&self) -> Result<(), Error> {
         let Some(tables) = &self.incoming.tables else { return Ok(()) };
-        let lost = tables.iter().find(|table| !self.coming.contains(table));
-        let strange = self.coming.iter().find(|table| !tables.contains(table));
+        let (coming, aside) = (tables::set(&self.coming), tables::set(tables));
+        let (lost, strange) = (aside.difference(&coming).next(), coming.difference(&aside).next());
         let of = |table: &str| format!("{}.{}", quoted(&self.incoming.database), quoted(table));
         let why = match (lost, strange) {
             (None, None) => return Ok(()),

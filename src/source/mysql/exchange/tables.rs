@@ -1,5 +1,7 @@
 //! Moving tables from one database to another, and what moves along with them.
 
+use std::collections::BTreeSet;
+
 use super::super::connection::{Connection, literal};
 use super::super::object::quoted;
 use super::definitions;
@@ -86,6 +88,14 @@ const UNLOCK: &str = "unlock the tables of";
 /// What is being done when somebody else holds a table.
 const LOCK: &str = "lock the tables that are to be replaced (somebody may hold one in a long transaction) on";
 
+/// The words that the statement begins with which moves tables.
+pub(super) const RENAME: &str = "RENAME TABLE ";
+
+/// Names to be looked up in, of which there may be many.
+pub(super) fn set(names: &[String]) -> BTreeSet<&str> {
+    names.iter().map(String::as_str).collect()
+}
+
 /// One table's move, as part of a statement.
 pub(super) fn rename(from: &str, to: &str, table: &str) -> String {
     format!("{}.{table} TO {}.{table}", quoted(from), quoted(to), table = quoted(table))
@@ -96,7 +106,7 @@ pub(super) fn run(connection: &mut Connection, moves: &[String]) -> Result<(), E
     if moves.is_empty() {
         return Ok(());
     }
-    connection.run("exchange the tables of", &format!("RENAME TABLE {}", moves.join(", ")))
+    connection.run("exchange the tables of", &format!("{RENAME}{}", moves.join(", ")))
 }
 
 /// Column defaults that take from a sequence say in which database it is. Those that were loaded beside the live database are told where

@@ -16,6 +16,7 @@ use crate::source::mysql::connection::literal;
 use crate::source::mysql::inventory::SORT_BUDGET;
 use crate::source::mysql::lexer::{self, Kind, Lexer, Mode};
 use crate::source::mysql::object::{Object, ObjectKind, quoted};
+use crate::source::mysql::settings::COMPLETED;
 use crate::source::mysql::statement::{HEAD_MAX, Statement};
 use crate::source::mysql::tokens::Placed;
 use crate::source::mysql::twice::Unchecked;
@@ -27,9 +28,6 @@ const HELD_MAX: usize = 16 << 20;
 
 /// Longest comment that is looked at.
 const COMMENT_MAX: usize = 4 << 10;
-
-/// What a dump program says last.
-const COMPLETED: &[u8] = b"-- Dump completed";
 
 /// Bytes of rows in one transaction, so that what the server keeps to take one back (undo, the cache of its binary log, temporary files)
 /// does not grow with the table, and small statements share a write to the disk. Larger ones made MariaDB 10.11 slower: the first
@@ -158,7 +156,7 @@ impl<'a> Filter<'a> {
         let free = COMMENT_MAX.saturating_sub(self.held.len());
         self.held.extend_from_slice(&bytes[..bytes.len().min(free)]);
         if ends {
-            self.is_complete = take(&mut self.held).starts_with(COMPLETED);
+            self.is_complete = take(&mut self.held).starts_with(COMPLETED.as_bytes());
         }
     }
 

@@ -1,7 +1,8 @@
 //! What an account must be allowed so that a restore comes to its end.
 
-use super::{BESIDE, PresentDatabase};
+use super::PresentDatabase;
 use crate::source::mysql::definers::account_literal;
+use crate::source::mysql::exchange::beginnings;
 use crate::source::mysql::object::quoted;
 use crate::source::mysql::release::Release;
 use crate::source::mysql::rights::Rights;
@@ -62,10 +63,12 @@ impl Allowed {
                 own.push(grant(&lacking, &scope(&database.name, pattern(&database.name))));
             }
             // Any name that begins so: which ones there will be, is not known before.
-            let name = format!("{}{BESIDE}x", database.name);
-            let lacking = rights.lacking(&RESTORING, &name, "*");
-            if !lacking.is_empty() {
-                beside.push(grant(&lacking, &scope(&name, format!("{}%", pattern(&format!("{}{BESIDE}", database.name))))));
+            for begin in beginnings(&database.name) {
+                let name = format!("{begin}x");
+                let lacking = rights.lacking(&RESTORING, &name, "*");
+                if !lacking.is_empty() {
+                    beside.push(grant(&lacking, &scope(&name, any(&begin))));
+                }
             }
             for schema in database.referring.iter().filter_map(|table| database_of(table)) {
                 // On one table it would not be enough: the rules of a foreign key are shown to whoever may change something of the database.
@@ -92,9 +95,26 @@ impl Allowed {
     }
 }
 
-/// A name as grants on databases write it, where `_` and `%` stand for others.
+/// Longest pattern that the server takes, in characters.
+const PATTERN_MAX: usize = 64;
+
+/// A name as grants on databases write it, where `_` and `%` stand for others. Where it becomes too long for the server with these marked as
+/// themselves, they are not: then it covers names that differ there as well.
 fn pattern(name: &str) -> String {
-    name.replace('\\', "\\\\").replace('_', "\\_").replace('%', "\\%")
+    let name = name.replace('\\', "\\\\");
+    let exact = name.replace('_', "\\_").replace('%', "\\%");
+    if exact.chars().count() <= PATTERN_MAX { exact } else { name }
+}
+
+/// The pattern of all names that begin so.
+fn any(begin: &str) -> String {
+    let exact = pattern(begin) + "%";
+    // A name that fills the whole length is that one alone.
+    if exact.chars().count() <= PATTERN_MAX {
+        exact
+    } else {
+        begin.replace('\\', "\\\\").chars().take(PATTERN_MAX - 1).chain(['%']).collect()
+    }
 }
 
 /// The database of two names in quotes.
@@ -114,6 +134,16 @@ fn database_of(table: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn patterns_are_as_exact_as_their_length_allows() {
+        assert_eq!(any("a_b%_windlass_"), "a\\_b\\%\\_windlass\\_%");
+        for name in ["a_".repeat(20), "_".repeat(64), "é".repeat(64), "%_".repeat(32)] {
+            for pattern in beginnings(&name).iter().map(|begin| any(begin)).chain([pattern(&name)]) {
+                assert!(pattern.chars().count() <= PATTERN_MAX, "{pattern}");
+            }
+        }
+    }
 
     #[test]
     fn the_database_of_a_table_is_found_whatever_its_name_holds() {

@@ -23,6 +23,12 @@ const TRUST: &str = "SET GLOBAL log_bin_trust_function_creators = 1";
 /// Most things of one kind that are named in a text.
 const NAMED: usize = 10;
 
+/// What the limit of a packet has to be so that a statement of so many bytes fits; `None` where it does as it is.
+pub(in crate::source::mysql) fn needed_packet(bytes: u64, limit: u64) -> Option<u64> {
+    let needed = bytes.saturating_add(PACKET_SLACK).min(PACKET_MAX);
+    (limit < needed).then(|| needed.next_multiple_of(MIB))
+}
+
 impl Present {
     /// What a person should know before the databases are exchanged for those of a dump, whose facts these are, if they are known.
     /// `definers` says in whose name things are made instead (`user@host` to `user@host`). Nothing is asked.
@@ -94,11 +100,10 @@ impl Present {
 
     fn judge_facts(&self, facts: &Facts, refused: &mut Vec<String>, warnings: &mut Vec<String>) {
         let longest = facts.longest_statement;
-        let needed = longest.saturating_add(PACKET_SLACK).min(PACKET_MAX);
         if longest >= PACKET_MAX {
             refused.push(format!("a statement of the dump has {longest} bytes, and no server takes more than {PACKET_MAX} in one"));
-        } else if self.packet_limit < needed {
-            let (limit, enough) = (self.packet_limit, needed.next_multiple_of(MIB));
+        } else if let Some(enough) = needed_packet(longest, self.packet_limit) {
+            let limit = self.packet_limit;
             refused.push(format!(
                 "it takes {limit} bytes in one packet, and a statement of the dump has {longest}: SET GLOBAL max_allowed_packet = {enough}"
             ));

@@ -14,8 +14,10 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use self::allowed::Allowed;
+pub(super) use self::judge::needed_packet;
 use super::connection::{Connection, literal};
 use super::definers::Accounts;
+use super::exchange::beginnings;
 use super::facts::number;
 use super::object::quoted;
 use super::option_file::Login;
@@ -67,7 +69,7 @@ pub struct Present {
 /// A database, as it is on a server.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct PresentDatabase {
-    /// Its name, as it was asked for.
+    /// Its name, as the server keeps it: some make names small.
     pub name: String,
     /// Whether it is there, and the account may see it.
     pub exists: bool,
@@ -107,7 +109,7 @@ fn in_seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok
     serializer.serialize_u64(duration.as_secs())
 }
 
-/// Looks at what is on the server, under these names. Nothing is changed.
+/// Looks at what is on the server, under these names, and gives each as the server keeps it. Nothing is changed.
 ///
 /// # Errors
 /// [`Error::Server`] when it cannot be reached or does not answer; [`Error::Refused`], [`Error::File`] when the settings cannot be used;
@@ -119,6 +121,7 @@ pub fn look(settings: &Settings, databases: &[String], stop: &Stop) -> Result<Pr
     let variables = Variables::read(connection)?;
     let release = Release::of(&variables.version);
     let rights = Rights::read(connection, release)?;
+    let databases: &[String] = &databases.iter().map(|name| variables.kept(name)).collect::<Vec<_>>();
     let named = databases.iter().map(|name| database(connection, name, &variables)).collect::<Result<Vec<_>, _>>()?;
     let seen = sessions::read(connection, databases, variables.compares_case())?;
     Ok(Present {
@@ -172,6 +175,11 @@ impl Variables {
         })
     }
 
+    /// A name as the server keeps it.
+    fn kept(&self, name: &str) -> String {
+        if self.lower_case_table_names == "1" { name.to_lowercase() } else { name.to_owned() }
+    }
+
     fn compares_case(&self) -> bool {
         self.lower_case_table_names == "0"
     }
@@ -196,7 +204,7 @@ fn database(connection: &mut Connection, name: &str, variables: &Variables) -> R
     let triggers = count("count the triggers of", "TRIGGERS", "trigger_schema")?;
     let routines = count("count the routines of", "ROUTINES", "routine_schema")?;
     let events = count("count the events of", "EVENTS", "event_schema")?;
-    let mut referring = referring(connection, name)?;
+    let mut referring = referring(connection, name, variables.compares_case())?;
     let more_referring = referring.len() > REFERRING_MAX;
     referring.truncate(REFERRING_MAX);
     Ok(PresentDatabase {
@@ -213,15 +221,20 @@ fn database(connection: &mut Connection, name: &str, variables: &Variables) -> R
 }
 
 /// Tables of other databases whose foreign keys point into this one; those that wait beside it for an undo are none of an application's.
-fn referring(connection: &mut Connection, name: &str) -> Result<Vec<String>, Error> {
-    let beside = format!("{name}{BESIDE}");
+fn referring(connection: &mut Connection, name: &str, compares_case: bool) -> Result<Vec<String>, Error> {
+    // As the server compares names of databases.
+    let (as_bytes, small) = if compares_case { ("CAST(", "") } else { ("CAST(LOWER(", ")") };
+    let as_bytes = |what: &str| format!("{as_bytes}{what}{small} AS BINARY)");
+    let beside = beginnings(name)
+        .into_iter()
+        .map(|begin| format!("{} = {}", as_bytes(&format!("LEFT(table_schema, {})", begin.chars().count())), as_bytes(&literal(&begin))));
     let sql = format!(
-        "SELECT table_schema, table_name FROM information_schema.KEY_COLUMN_USAGE WHERE CAST(referenced_table_schema AS BINARY) = {name} AND \
-         NOT CAST(table_schema AS BINARY) = {name} AND NOT CAST(LEFT(table_schema, {length}) AS BINARY) = {beside} GROUP BY \
-         CAST(table_schema AS BINARY), CAST(table_name AS BINARY) ORDER BY 1, 2 LIMIT {limit}",
-        name = literal(name),
-        length = beside.chars().count(),
-        beside = literal(&beside),
+        "SELECT table_schema, table_name FROM information_schema.KEY_COLUMN_USAGE WHERE {into} = {name} AND NOT {of} = {name} AND NOT \
+         ({beside}) GROUP BY CAST(table_schema AS BINARY), CAST(table_name AS BINARY) ORDER BY 1, 2 LIMIT {limit}",
+        into = as_bytes("referenced_table_schema"),
+        of = as_bytes("table_schema"),
+        name = as_bytes(&literal(name)),
+        beside = beside.collect::<Vec<_>>().join(" OR "),
         limit = REFERRING_MAX + 1,
     );
     let rows = connection.rows("look for foreign keys of other databases of", &sql)?;

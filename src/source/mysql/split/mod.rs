@@ -17,6 +17,7 @@ use crate::source::mysql::inventory::SORT_BUDGET;
 use crate::source::mysql::lexer::{Kind, LOOKAHEAD, Lexer, Part};
 use crate::source::mysql::object::{Object, ObjectKind, quoted};
 use crate::source::mysql::rows::Rows;
+use crate::source::mysql::settings::COMPLETED;
 use crate::source::mysql::statement::{HEAD_MAX, Statement};
 use crate::source::mysql::twice::{Twice, Unchecked};
 use crate::source::mysql::unwrap::Unwrapping;
@@ -30,9 +31,6 @@ const COMMENT_MAX: usize = 4 << 10;
 
 /// What the comment that begins a database says before its name.
 const CURRENT: &[u8] = b"-- Current Database: ";
-
-/// What the program says last, if it has come to its end.
-const COMPLETED: &[u8] = b"-- Dump completed";
 
 /// Where the bytes of each database go.
 pub trait Sink {
@@ -239,7 +237,7 @@ impl<'a, S: Sink> Splitter<'a, S> {
             self.waiting.extend_from_slice(&comment);
             return Ok(());
         }
-        self.seen.is_complete = text.starts_with(COMPLETED);
+        self.seen.is_complete = text.starts_with(COMPLETED.as_bytes());
         if let Some(Statement::Use(name)) = text.strip_prefix(CURRENT).map(named) {
             let database = self.database(&name)?;
             self.announced = Some(database);

@@ -1,0 +1,88 @@
+//! Removing what nobody needs any more.
+
+use std::path::Path;
+
+use super::databases::Bench;
+use super::leftovers::{LEFTOVERS, Leftover, Leftovers};
+use crate::ops::error::chain;
+use crate::ops::spec::{MysqlSettings, SourceSpec};
+use crate::ops::{Context, Error};
+use crate::source::mysql::{BESIDE, drop_databases, identity};
+use crate::sys::stop::Stop;
+use crate::sys::tree::remove_tree;
+
+/// Removes what is written down to be removed; gives whether all of it is gone. What cannot be removed, because somebody holds it or the
+/// account may not, is told and tried again next time: it takes room, and stands in the way of no snapshot.
+pub(super) fn clear(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, folder: &Path) -> Result<bool, Error> {
+    let Some(mut leftovers) = Leftovers::read(folder)? else { return Ok(true) };
+    leftovers.files.retain(|path| match remove_tree(path) {
+        Ok(()) => false,
+        Err(cause) => {
+            let (path, cause) = (path.display(), chain(&Error::from(cause)));
+            ctx.warn(Some(&spec.name), format!("{path} is needed no more and could not be removed; it is tried again: {cause}"));
+            true
+        }
+    });
+    let databases = std::mem::take(&mut leftovers.databases);
+    leftovers.databases = match drop_leftovers(ctx, spec, settings, &databases, folder) {
+        Ok(left) => left,
+        Err(cause) => {
+            let names: Vec<String> = databases.iter().map(|left| format!("`{}`", left.database)).collect();
+            let (names, cause) = (names.join(", "), chain(&cause));
+            ctx.warn(
+                Some(&spec.name),
+                format!("what is needed no more could not be removed from the server ({names}); it is tried again with the next command: {cause}"),
+            );
+            databases
+        }
+    };
+    leftovers.keep(folder)?;
+    Ok(leftovers.databases.is_empty() && leftovers.files.is_empty())
+}
+
+/// Drops databases that nobody needs; gives those that are still to be dropped.
+fn drop_leftovers(
+    ctx: &Context,
+    spec: &SourceSpec,
+    settings: &MysqlSettings,
+    databases: &[Leftover],
+    folder: &Path,
+) -> Result<Vec<Leftover>, Error> {
+    if databases.is_empty() {
+        return Ok(Vec::new());
+    }
+    // Also in a run that is being stopped: what is left would only be in the way of the next one.
+    let no_stop = Stop::new();
+    let here = identity(settings, &no_stop)?;
+    let (own, mut left): (Vec<Leftover>, Vec<Leftover>) =
+        databases.iter().cloned().partition(|left| left.server.is_empty() || left.server == here);
+    for Leftover { database, server, .. } in &left {
+        let document = folder.join(LEFTOVERS);
+        ctx.warn(
+            Some(&spec.name),
+            format!(
+                "`{database}` is needed no more and lies on the server {server}, while the source is on {here} now: remove it there, and its \
+                 entry in {}; or write the server's new name into that, if it is the same one",
+                document.display()
+            ),
+        );
+    }
+    let bench = Bench::new(ctx)?;
+    let names = |if_empty: bool| own.iter().filter(|one| one.if_empty == if_empty).map(|one| one.database.clone()).collect::<Vec<_>>();
+    for undropped in drop_databases(bench.around(settings, &no_stop), &names(false), &names(true))? {
+        let (database, why) = (undropped.database, chain(&Error::from(undropped.why)));
+        // A live database that stays empty is nobody's loss; later it may be somebody's.
+        let is_again = undropped.is_seen && database.contains(BESIDE);
+        let next = if is_again {
+            "it is tried again with the next command on the source: see that nobody holds it and that the account may drop it, or"
+        } else {
+            "it is not tried again: if it is there,"
+        };
+        ctx.warn(
+            Some(&spec.name),
+            format!("`{database}` is needed no more and could not be removed: {why}; {next} remove it by hand (DROP DATABASE)"),
+        );
+        left.extend(own.iter().filter(|one| is_again && one.database == database).cloned());
+    }
+    Ok(left)
+}
