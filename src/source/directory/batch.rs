@@ -1,7 +1,8 @@
 //! Work for the threads: some neighbours of the walk at a time, because handing over a single small file costs as much as copying it.
 
+use super::copy::{Bringing, CopySettings};
 use super::links::Inode;
-use super::metadata::is_unchanged;
+use super::metadata::{is_same_link, is_unchanged};
 use super::reader::{Outcome, Reader, within};
 use super::share::Sharing;
 use super::taker::{Content, Taker};
@@ -44,8 +45,7 @@ pub(super) enum Done<C> {
 pub(super) fn plan<C, T: Taker<C> + ?Sized>(
     walk: &mut Walk,
     data: &Folder,
-    data_path: &std::path::Path,
-    shares: bool,
+    settings: &CopySettings<'_>,
     taker: &mut T,
 ) -> Result<Vec<Step>, T::Error> {
     let mut steps = Vec::new();
@@ -60,20 +60,29 @@ pub(super) fn plan<C, T: Taker<C> + ?Sized>(
         bytes += found.entry.size + 2 * path.as_bytes().len() as u64 + found.entry.xattrs.iter().map(|x| x.value.len() as u64).sum::<u64>();
         steps.push(match found.entry.kind {
             Kind::Directory => {
-                if !path.is_root() {
-                    data.make_directory(path.as_bytes(), 0o700).map_err(Error::file("make the directory", within(data_path, path)))?;
+                if settings.bringing == Bringing::Copy && !path.is_root() {
+                    data.make_directory(path.as_bytes(), 0o700).map_err(Error::file("make the directory", within(settings.data, path)))?;
                 }
                 Step::Pass(Found::Entry(found))
             }
             Kind::HardLink => Step::Link(found),
-            Kind::File => match if shares { taker.previous(path)? } else { None } {
-                Some(previous) if is_unchanged(&previous, &found.entry) => Step::Share { now: found, previous: Box::new(previous) },
+            Kind::File => match if settings.previous.is_some() { taker.previous(path)? } else { None } {
+                Some(previous) if is_known(settings.bringing, &previous, &found.entry) => {
+                    Step::Share { now: found, previous: Box::new(previous) }
+                }
                 _ => Step::Copy(found),
             },
             Kind::Symlink | Kind::Fifo => Step::Pass(Found::Entry(found)),
         });
     }
     Ok(steps)
+}
+
+fn is_known(bringing: Bringing, previous: &Entry, found: &Entry) -> bool {
+    match bringing {
+        Bringing::Copy => is_unchanged(previous, found),
+        Bringing::Links => is_same_link(previous, found),
+    }
 }
 
 /// Does what a batch says.

@@ -19,10 +19,23 @@ use crate::sys::ordered;
 use crate::sys::stop::Stop;
 use crate::sys::tree::sync_filesystem;
 
+/// How files come into the copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bringing {
+    /// Their bytes are copied, or shared with the previous copy.
+    Copy,
+    /// They are there: the copy's folder is the tree itself, which holds nothing but hard links to files that are written once and never
+    /// again. They are read only, and not even that where the previous copy has the very same file.
+    Links,
+}
+
 /// Where a copy goes and how it is made.
 #[derive(Clone, Copy, Debug)]
 pub struct CopySettings<'a> {
-    /// A new, empty folder. It gets directories (mode 0700) and regular files (0600) and nothing else: all other things live in entries.
+    /// How files come into it.
+    pub bringing: Bringing,
+    /// A new, empty folder, or the tree itself ([`Bringing::Links`]). It gets directories (mode 0700) and regular files (0600) and nothing
+    /// else: all other things live in entries.
     pub data: &'a Path,
     /// The data folder of the previous copy, to share unchanged files with.
     pub previous: Option<&'a Path>,
@@ -48,13 +61,21 @@ pub fn copy<C: Content, T: Taker<C> + ?Sized>(
     content: &(dyn Fn(u64) -> C + Sync),
     taker: &mut T,
 ) -> Result<(), T::Error> {
-    let shop = Shop { directory, settings, stop, meter, clock, content, sharing: settings.previous.map(Sharing::new) };
+    let shop = Shop {
+        directory,
+        settings,
+        stop,
+        meter,
+        clock,
+        content,
+        sharing: settings.previous.map(|previous| Sharing::new(previous, settings.bringing)),
+    };
     let mut walk = Walk::new(directory, settings.work, stop)?;
     let data = Folder::open(settings.data).map_err(Error::from)?;
     // Jobs are made and results taken on this one thread, never at the same time.
     let taker = RefCell::new(taker);
     let mut next = || {
-        let steps = batch::plan(&mut walk, &data, settings.data, settings.previous.is_some(), &mut **taker.borrow_mut())?;
+        let steps = batch::plan(&mut walk, &data, settings, &mut **taker.borrow_mut())?;
         Ok((!steps.is_empty()).then_some(steps))
     };
     let mut receiver = Receiver { moved: None, hands: None, shop: &shop };
@@ -86,7 +107,7 @@ impl<'a, C: Content> Shop<'a, C> {
     /// The thread's own things, opened when they are first needed, because opening may fail.
     fn open<'h>(&self, hands: &'h mut Option<Hands<'a>>) -> Result<&'h mut Hands<'a>, Error> {
         if hands.is_none() {
-            let reader = Reader::new(&self.directory.root, self.settings.data, self.stop, self.meter, self.clock)?;
+            let reader = Reader::new(&self.directory.root, self.settings, self.stop, self.meter, self.clock)?;
             *hands = Some(Hands { reader, previous: self.sharing.as_ref().map(Sharing::open).transpose()? });
         }
         Ok(hands.as_mut().expect("just opened"))

@@ -108,7 +108,8 @@ impl Bench {
     ) -> Result<(), Error> {
         let directory = Directory { root: self.path("root"), exclude: Exclude::default(), cross_filesystems: false };
         let (data, previous, work) = (self.path(to), previous.map(|name| self.path(name)), self.path("work"));
-        let settings = CopySettings { data: &data, previous: previous.as_deref(), work: &work, threads: 2, in_flight: 4 };
+        let settings =
+            CopySettings { bringing: Bringing::Copy, data: &data, previous: previous.as_deref(), work: &work, threads: 2, in_flight: 4 };
         copy(&directory, &settings, &Stop::new(), &Meter::default(), &self.clock, content, keeper)
     }
 
@@ -323,4 +324,44 @@ fn a_failure_to_write_the_copy_is_an_error_and_not_a_problem_of_the_file() {
     fs::write(bench.path("one/f"), b"in the way").unwrap();
     let outcome = bench.copy_with("one", None, &|_| Seen::default(), &mut Keeper::default());
     assert!(matches!(outcome, Err(Error::File { what: "create", .. })), "{outcome:?}");
+}
+
+#[test]
+fn a_tree_of_links_is_read_once_and_never_again_while_it_is_the_same_file() {
+    let bench = Bench::new();
+    for (name, bytes) in [("written-once", "rows"), ("rewritten", "level 0"), ("taken-again", "old rows")] {
+        bench.write(name, bytes.as_bytes());
+    }
+    let link = |to: &str| {
+        for name in ["written-once", "rewritten", "taken-again"] {
+            fs::hard_link(bench.path("root").join(name), bench.path(to).join(name)).unwrap();
+        }
+    };
+    let read = |to: &str, previous: Option<&str>, before| {
+        let (data, previous, work) = (bench.path(to), previous.map(|name| bench.path(name)), bench.path("work"));
+        let tree = Directory { root: data.clone(), exclude: Exclude::default(), cross_filesystems: false };
+        let settings =
+            CopySettings { bringing: Bringing::Links, data: &data, previous: previous.as_deref(), work: &work, threads: 2, in_flight: 4 };
+        let mut keeper = Keeper { before, ..Keeper::default() };
+        copy(&tree, &settings, &Stop::new(), &Meter::default(), &bench.clock, &|_| Seen::default(), &mut keeper).unwrap();
+        keeper
+    };
+    link("one");
+    let first = read("one", None, BTreeMap::new());
+    assert_eq!((first.contents.len(), &first.contents["rewritten"][..]), (3, &b"level 0"[..]));
+
+    // As Cassandra does it: a file is made beside and takes the name; a name that is free again is given to other rows.
+    bench.write("beside", b"level 1");
+    fs::rename(bench.path("root/beside"), bench.path("root/rewritten")).unwrap();
+    fs::remove_file(bench.path("root/taken-again")).unwrap();
+    bench.write("taken-again", b"new rows");
+    let then = fs::metadata(bench.path("one/taken-again")).unwrap().modified().unwrap();
+    File::options().write(true).open(bench.path("root/taken-again")).unwrap().set_modified(then).unwrap();
+    link("two");
+    let second = read("two", Some("one"), first.entries);
+    assert_eq!(second.unchanged, ["written-once"], "another link to a file moves its ctime, and is no change");
+    assert_eq!(second.contents["rewritten"], b"level 1");
+    assert_eq!(second.contents["taken-again"], b"new rows", "the same name, size and time are not the same file");
+    assert!(second.entries.values().all(|entry| entry.kind != Kind::HardLink));
+    assert_eq!(fs::read(bench.path("one/taken-again")).unwrap(), b"old rows");
 }

@@ -39,6 +39,12 @@ fn time(seconds: i64, nanoseconds: impl TryInto<u32>) -> Time {
     Time { seconds, nanoseconds: nanoseconds.try_into().unwrap_or(0) }
 }
 
+/// Whether nothing that a write moves has moved between two looks; links that come and go are no write.
+pub(super) fn is_same_content(a: &Stat, b: &Stat) -> bool {
+    let key = |stat: &Stat| (stat.st_dev, stat.st_ino, stat.st_size, mtime(stat));
+    key(a) == key(b)
+}
+
 /// Whether nothing that a write or a change of attributes moves has moved between two looks.
 pub(super) fn is_same(a: &Stat, b: &Stat) -> bool {
     let key = |stat: &Stat| (stat.st_dev, stat.st_ino, stat.st_size, mtime(stat), ctime(stat));
@@ -73,5 +79,15 @@ pub fn is_unchanged(previous: &Entry, found: &Entry) -> bool {
     previous.kind == Kind::File
         && then.trusted
         && (then.device, then.inode, then.ctime) == (now.device, now.inode, now.ctime)
+        && (previous.size, previous.mtime) == (found.size, found.mtime)
+}
+
+/// Whether a hard link leads to the file that `previous` was a link to. Links that come and go move the `ctime`, so it says nothing here;
+/// that inode numbers are given anew neither matters, as long as the previous link is still there and leads to the same file.
+pub(super) fn is_same_link(previous: &Entry, found: &Entry) -> bool {
+    let (Some(then), Some(now)) = (previous.identity, found.identity) else { return false };
+    previous.kind == Kind::File
+        && then.trusted
+        && (then.device, then.inode) == (now.device, now.inode)
         && (previous.size, previous.mtime) == (found.size, found.mtime)
 }

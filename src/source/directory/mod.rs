@@ -22,7 +22,7 @@ mod xattrs;
 
 use std::path::PathBuf;
 
-pub use copy::{CopySettings, copy};
+pub use copy::{Bringing, CopySettings, copy};
 pub use exclude::{Exclude, OWN_NAMES};
 pub use metadata::is_unchanged;
 pub(in crate::source) use place::attributes;

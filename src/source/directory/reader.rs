@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FileType, SeekFrom, Stat};
 use rustix::io::Errno;
 
+use super::copy::{Bringing, CopySettings};
 use super::links::Inode;
 use super::metadata::{self, file_type};
 use super::owners::Owners;
@@ -35,7 +36,7 @@ const ATTEMPTS: usize = 3;
 pub(super) struct Reader<'a> {
     source: Folder,
     pub(super) data: Folder,
-    data_path: &'a Path,
+    settings: &'a CopySettings<'a>,
     buffer: Vec<u8>,
     owners: Owners,
     stop: &'a Stop,
@@ -66,10 +67,16 @@ enum Failure {
 }
 
 impl<'a> Reader<'a> {
-    /// A reader from the tree `root` into the folder `data`.
-    pub(super) fn new(root: &Path, data: &'a Path, stop: &'a Stop, meter: &'a Meter, clock: &'a dyn Clock) -> Result<Self, Error> {
-        let (source, copy) = (open_root(root)?, Folder::open(data)?);
-        Ok(Self { source, data: copy, data_path: data, buffer: vec![0; READ], owners: Owners::default(), stop, meter, clock })
+    /// A reader from the tree `root` into the folder of `settings`.
+    pub(super) fn new(
+        root: &Path,
+        settings: &'a CopySettings<'a>,
+        stop: &'a Stop,
+        meter: &'a Meter,
+        clock: &'a dyn Clock,
+    ) -> Result<Self, Error> {
+        let (source, copy) = (open_root(root)?, Folder::open(settings.data)?);
+        Ok(Self { source, data: copy, settings, buffer: vec![0; READ], owners: Owners::default(), stop, meter, clock })
     }
 
     /// Copies a file. It is read again while it changes, at most [`ATTEMPTS`] times in all.
@@ -102,23 +109,25 @@ impl<'a> Reader<'a> {
         let now = self.clock.now();
         let (file, before) = self.open(path).map_err(Failure::Source)?;
         let into = match copy {
-            None => copy.insert(self.data.create_file(path.as_bytes(), 0o600).map_err(self.fatal("create", path))?),
+            None if self.holds_links() => None,
+            None => Some(&*copy.insert(self.data.create_file(path.as_bytes(), 0o600).map_err(self.fatal("create", path))?)),
             Some(copy) => {
                 copy.set_len(0).map_err(self.fatal("empty", path))?;
-                copy
+                Some(&*copy)
             }
         };
         let mut content = content(metadata::size(&before));
         let size = self.transfer(path, &file, &before, into, &mut content)?;
         let (xattrs, mut problem) = self.xattrs(path, &file);
         let after = rustix::fs::fstat(&file).map_err(|cause| Failure::Source(cause.into()))?;
-        let is_steady = metadata::is_same(&before, &after) && size == metadata::size(&before);
+        let is_same = if self.holds_links() { metadata::is_same_content } else { metadata::is_same };
+        let is_steady = is_same(&before, &after) && size == metadata::size(&before);
         let mut entry = metadata::entry(path.clone(), Kind::File, &before, &mut self.owners);
         entry.size = size;
         entry.xattrs = xattrs;
         if let Some(identity) = &mut entry.identity {
             // Where something is missing, the file is read again next time, and the problem reported again.
-            identity.trusted = is_steady && problem.is_none() && metadata::is_settled(&before, now);
+            identity.trusted = is_steady && problem.is_none() && (self.holds_links() || metadata::is_settled(&before, now));
         }
         if !is_steady {
             let detail = format!("it changed while it was read, {ATTEMPTS} times; the copy may mix old and new bytes");
@@ -126,6 +135,11 @@ impl<'a> Reader<'a> {
         }
         let inode = Inode { device: before.st_dev, inode: before.st_ino };
         Ok((Outcome::Copied { entry, content, inode, problem }, is_steady))
+    }
+
+    /// Whether there is nothing to be written: what is read is the copy.
+    fn holds_links(&self) -> bool {
+        self.settings.bringing == Bringing::Links
     }
 
     fn open(&self, path: &RelPath) -> io::Result<(File, Stat)> {
@@ -139,7 +153,14 @@ impl<'a> Reader<'a> {
     }
 
     /// Carries bytes and holes over, at most as many as the file had when it was opened; gives how many.
-    fn transfer<C: Content>(&mut self, path: &RelPath, file: &File, stat: &Stat, into: &File, content: &mut C) -> Result<u64, Failure> {
+    fn transfer<C: Content>(
+        &mut self,
+        path: &RelPath,
+        file: &File,
+        stat: &Stat,
+        into: Option<&File>,
+        content: &mut C,
+    ) -> Result<u64, Failure> {
         let size = metadata::size(stat);
         // A file that takes as many blocks as it has bytes has no holes.
         let sparse = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512) < size;
@@ -156,16 +177,16 @@ impl<'a> Reader<'a> {
                 let wanted = usize::try_from(end - offset).unwrap_or(READ).min(READ);
                 let read = read_at(file, &mut self.buffer[..wanted], offset).map_err(Failure::Source)?;
                 if read == 0 {
-                    into.set_len(offset).map_err(self.fatal("write", path))?;
+                    into.map_or(Ok(()), |into| into.set_len(offset)).map_err(self.fatal("write", path))?;
                     return Ok(offset);
                 }
-                into.write_all_at(&self.buffer[..read], offset).map_err(self.fatal("write", path))?;
+                into.map_or(Ok(()), |into| into.write_all_at(&self.buffer[..read], offset)).map_err(self.fatal("write", path))?;
                 content.bytes(&self.buffer[..read]);
                 offset += read as u64;
                 self.meter.add_bytes(read as u64);
             }
         }
-        if has_hole {
+        if let Some(into) = into.filter(|_| has_hole) {
             into.set_len(offset).map_err(self.fatal("write", path))?;
         }
         Ok(offset)
@@ -184,11 +205,11 @@ impl<'a> Reader<'a> {
             rustix::fs::unlinkat(&*parent, name, rustix::fs::AtFlags::empty())?;
             Ok(())
         });
-        removed.map_err(Error::file("remove", within(self.data_path, path)))
+        removed.map_err(Error::file("remove", within(self.settings.data, path)))
     }
 
     fn fatal(&self, what: &'static str, path: &RelPath) -> impl FnOnce(io::Error) -> Failure + use<> {
-        let path = within(self.data_path, path);
+        let path = within(self.settings.data, path);
         move |cause| Failure::Fatal(Error::file(what, path)(cause))
     }
 }

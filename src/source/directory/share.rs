@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::fs::{AtFlags, FileType};
 use rustix::io::Errno;
 
+use super::copy::Bringing;
 use super::metadata::{self, file_type};
 use super::reader::within;
 use crate::format::path::RelPath;
@@ -18,14 +19,15 @@ use crate::sys::folder::Folder;
 /// source, whose later writes would reach into the copy.
 pub(super) struct Sharing {
     path: PathBuf,
+    bringing: Bringing,
     /// Reflinks were refused for a reason that holds for the whole file system.
     no_reflink: AtomicBool,
 }
 
 impl Sharing {
     /// Shares with the data folder `previous`.
-    pub(super) fn new(previous: &Path) -> Self {
-        Self { path: previous.to_owned(), no_reflink: AtomicBool::new(false) }
+    pub(super) fn new(previous: &Path, bringing: Bringing) -> Self {
+        Self { path: previous.to_owned(), bringing, no_reflink: AtomicBool::new(false) }
     }
 
     /// Opens the previous copy, for one thread.
@@ -40,6 +42,9 @@ impl Sharing {
         match previous.stat(bytes) {
             Ok(stat) if file_type(&stat) == FileType::RegularFile && metadata::size(&stat) == size => {}
             _ => return Ok(false),
+        }
+        if self.bringing == Bringing::Links {
+            return Ok(is_same_file(previous, data, bytes));
         }
         if !self.no_reflink.load(Ordering::Relaxed) && self.reflink(previous, data, path)? {
             return Ok(true);
@@ -67,4 +72,10 @@ impl Sharing {
         rustix::fs::unlinkat(&*parent, name, AtFlags::empty()).map_err(|cause| failed()(cause.into()))?;
         Ok(false)
     }
+}
+
+/// Whether both folders have one file under this name. Both names exist at once, so no inode number can have been given to another file.
+fn is_same_file(previous: &Folder, data: &Folder, path: &[u8]) -> bool {
+    let file = |folder: &Folder| folder.stat(path).ok().map(|stat| (stat.st_dev, stat.st_ino));
+    file(previous).is_some_and(|then| file(data) == Some(then))
 }

@@ -8,6 +8,11 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, 
 
 /// Writes `ca.pem`, and a certificate for 127.0.0.1 with its key as `public.crt` and `private.key`, into a folder.
 pub fn issue(folder: &Path) {
+    issue_for(folder, Ipv4Addr::LOCALHOST);
+}
+
+/// The same for another address.
+pub fn issue_for(folder: &Path, address: Ipv4Addr) {
     let ca_key = KeyPair::generate().unwrap();
     let mut ca = CertificateParams::new(Vec::new()).unwrap();
     // A name of its own: OpenSSL takes a certificate whose issuer has its own name for one that signs itself.
@@ -18,7 +23,7 @@ pub fn issue(folder: &Path) {
 
     let key = KeyPair::generate().unwrap();
     let mut server = CertificateParams::new(vec!["localhost".into()]).unwrap();
-    server.subject_alt_names.push(SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+    server.subject_alt_names.push(SanType::IpAddress(IpAddr::V4(address)));
     let certificate = server.signed_by(&key, &issuer).unwrap();
 
     fs::write(folder.join("ca.pem"), ca_certificate.pem()).unwrap();

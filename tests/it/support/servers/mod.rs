@@ -1,9 +1,10 @@
-//! Real servers, each started once per test process on loopback, with and without TLS: S3 servers of several makes, a MariaDB, and
-//! database servers of other makes and versions.
+//! Real servers, each started once per test process on loopback, with and without TLS: S3 servers of several makes, a MariaDB,
+//! database servers of other makes and versions, and Cassandra.
 //!
 //! Their programs come from `tests/servers/install`, or from Debian through `tests/run`. What keeps and ends them is [`kept`].
 
 pub mod azurite;
+pub mod cassandra;
 pub mod databases;
 pub mod kept;
 pub mod mariadb;
