@@ -46,6 +46,9 @@ fn sentence(event: &Event) -> String {
         Event::SnapshotTaken { source, snapshot, files, bytes } => {
             format!("{source}/{snapshot}: the local copy is complete, {}, {}", human::count(*files, "file"), human::bytes(*bytes))
         }
+        Event::Foreign { source, made_by, bytes, example } => {
+            format!("{source}: snapshots that are not ours ({made_by}) hold {}, one is `{example}`", human::bytes(*bytes))
+        }
         Event::CopyRemoved { source, snapshot, why } => format!("{source}/{snapshot}: the local copy was removed: {why}"),
         Event::Shipped { source, snapshot, added_bytes, stored_bytes } => {
             let (added, stored) = (human::bytes(*added_bytes), human::bytes(*stored_bytes));

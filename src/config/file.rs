@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
+use super::cassandra::Cassandra;
 use super::mistake::Gatherer;
 use super::mysql::Mysql;
 use super::secret::WrittenSecret;
@@ -99,6 +100,16 @@ pub(super) struct Source {
     pub(super) level: Option<Written<u32>>,
     /// The keys of its kind, where that is MySQL.
     pub(super) mysql: Option<Mysql>,
+    /// The keys of its kind, where that is Cassandra.
+    pub(super) cassandra: Option<Cassandra>,
+}
+
+impl Source {
+    /// The secrets that its kind has.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &WrittenSecret> {
+        let of_cassandra = self.cassandra.iter().flat_map(|of| [&of.password, &of.jmx_password]);
+        self.mysql.iter().map(|of| &of.password).chain(of_cassandra).flatten()
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,8 +117,7 @@ pub(super) enum Kind {
     Directory,
     Sqlite,
     Mysql,
-    /// A kind of a later version: its name still counts as taken.
-    Later,
+    Cassandra,
 }
 
 impl File {
@@ -130,7 +140,7 @@ impl File {
         let mut sources = read_sources(&section("directory"), Kind::Directory, gather);
         sources.extend(read_sources(&section("sqlite"), Kind::Sqlite, gather));
         sources.extend(read_sources(&section("mysql"), Kind::Mysql, gather));
-        sources.extend(read_later(&section("cassandra"), "Cassandra", gather));
+        sources.extend(read_sources(&section("cassandra"), Kind::Cassandra, gather));
         // In the order of the text, so that of two sources with one name the second one is the mistake.
         sources.sort_by_key(|source| source.name.at);
         Self {
@@ -224,27 +234,18 @@ fn read_sources(section: &Section<'_, '_>, kind: Kind, gather: &Gatherer<'_>) ->
         let source = Source {
             name,
             kind,
-            path: if kind == Kind::Mysql { None } else { table.path("path") },
+            path: if matches!(kind, Kind::Mysql | Kind::Cassandra) { None } else { table.path("path") },
             exclude: if directory { table.texts("exclude") } else { None },
             cross_filesystems: if directory { table.flag("cross_filesystems") } else { None },
             objective: table.duration("objective"),
             keep: table.number("keep", 1, COUNT_MAX),
             level: table.number("level", 1, 19),
             mysql: (kind == Kind::Mysql).then(|| Mysql::read(&table, gather)),
+            cassandra: (kind == Kind::Cassandra).then(|| Cassandra::read(&table, gather)),
         };
         ["schedule", "group", "hooks"].into_iter().for_each(|key| table.later(key, WITH_AGENT));
         table.finish();
         source
-    };
-    section.entries().into_iter().map(read).collect()
-}
-
-/// Sources of a kind that a later version takes.
-fn read_later(section: &Section<'_, '_>, title: &str, gather: &Gatherer<'_>) -> Vec<Source> {
-    let read = |(name, _): (Written<String>, Section<'_, '_>)| {
-        gather.mistake(name.at, &name.key, format!("this version cannot back up {title} yet: take this source out"));
-        let (path, exclude, cross_filesystems, objective, keep, level, mysql) = Default::default();
-        Source { name, kind: Kind::Later, path, exclude, cross_filesystems, objective, keep, level, mysql }
     };
     section.entries().into_iter().map(read).collect()
 }

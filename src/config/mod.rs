@@ -5,6 +5,7 @@
 //! each with line, column, key and what to do. No secret is ever shown.
 
 mod belonging;
+mod cassandra;
 mod encryption;
 mod file;
 pub mod find;
@@ -138,7 +139,7 @@ impl Config {
         let of_buckets = [&written.secret_access_key, &written.session_token];
         let of_clouds = [&written.account_key, &written.sas_token, &written.service_account];
         let secrets = of_buckets.into_iter().chain(of_clouds).chain([&written.identity_passphrase]);
-        let of_sources = file.sources.iter().filter_map(|source| source.mysql.as_ref()?.password.as_ref());
+        let of_sources = file.sources.iter().flat_map(file::Source::secrets);
         if open && secrets.flatten().chain(of_sources).any(secret::WrittenSecret::is_in_the_text) {
             gather.warning(format!("{} holds a secret and can be read by every user of this machine: chmod 600 it", path.display()));
         }

@@ -124,8 +124,8 @@ fn kind(source: &file::Source, environment: &dyn Environment, gather: &Gatherer<
     if let Some(mysql) = &source.mysql {
         return mysql.resolve(source, environment, gather).map(|settings| SourceKind::Mysql(Box::new(settings)));
     }
-    if source.kind == file::Kind::Later {
-        return None;
+    if let Some(cassandra) = &source.cassandra {
+        return cassandra.resolve(source, environment, gather).map(|settings| SourceKind::Cassandra(Box::new(settings)));
     }
     let Some(path) = &source.path else {
         gather.missing(source.name.at, format!("{}.path", source.name.key), "this is missing: say what is to be backed up");

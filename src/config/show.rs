@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::units::{duration_text, size_text};
 use super::{Config, repository};
 use crate::ops::retention::Retention;
-use crate::ops::spec::{Address, MysqlSettings, SOCKET, SourceKind, SourceSpec};
+use crate::ops::spec::{Address, CassandraSettings, MysqlSettings, SOCKET, SourceKind, SourceSpec};
 
 /// What `config show` prints; the same tables and keys as in the file.
 #[derive(Debug, Serialize)]
@@ -24,6 +24,8 @@ pub struct Shown {
     sqlite: BTreeMap<String, Source>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     mysql: BTreeMap<String, Source>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    cassandra: BTreeMap<String, Source>,
 }
 
 #[derive(Debug, Serialize)]
@@ -43,9 +45,9 @@ struct Limits {
 struct Source {
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<String>,
-    /// The keys of a MySQL source.
+    /// The keys of its kind, where what it is is kept by a server.
     #[serde(flatten)]
-    mysql: BTreeMap<&'static str, toml::Value>,
+    of_server: BTreeMap<&'static str, toml::Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     exclude: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -78,6 +80,7 @@ impl Shown {
             directory: of_kind("directory"),
             sqlite: of_kind("sqlite"),
             mysql: of_kind("mysql"),
+            cassandra: of_kind("cassandra"),
         }
     }
 
@@ -95,8 +98,9 @@ impl Source {
         };
         Self {
             path: source.kind.path().map(|path| path.display().to_string()),
-            mysql: match &source.kind {
+            of_server: match &source.kind {
                 SourceKind::Mysql(settings) => shown_mysql(settings),
+                SourceKind::Cassandra(settings) => shown_cassandra(settings),
                 _ => BTreeMap::new(),
             },
             exclude,
@@ -135,6 +139,27 @@ fn shown_mysql(settings: &MysqlSettings) -> BTreeMap<&'static str, toml::Value> 
     ];
     shown.extend(given.into_iter().filter_map(|(key, value)| Some((key, value?))));
     shown
+}
+
+fn shown_cassandra(settings: &CassandraSettings) -> BTreeMap<&'static str, toml::Value> {
+    let (cql, jmx) = (&settings.cql, &settings.jmx);
+    let told = |host: &str, port: u16| if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    let given = [
+        ("keyspaces", Some(settings.keyspaces.clone().into())),
+        ("config_file", Some(settings.config_file.display().to_string().into())),
+        ("cql", cql.address.as_ref().map(|(host, port)| told(host, *port).into())),
+        ("user", cql.user.clone().map(toml::Value::from)),
+        ("password", cql.password.as_ref().map(|_| HIDDEN.into())),
+        ("tls", cql.tls.map(toml::Value::from)),
+        ("ca_file", cql.ca_file.as_ref().map(|path| path.display().to_string().into())),
+        ("jmx", jmx.host.as_ref().map(|host| told(host, jmx.port).into())),
+        ("jmx_user", jmx.user.clone().map(toml::Value::from)),
+        ("jmx_password", jmx.password.as_ref().map(|_| HIDDEN.into())),
+        ("nodetool", Some(jmx.nodetool.clone().into())),
+        ("stop", settings.stop.clone().map(toml::Value::from)),
+        ("start", settings.start.clone().map(toml::Value::from)),
+    ];
+    given.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
 }
 
 fn shown_repository(config: &Config) -> BTreeMap<&'static str, toml::Value> {

@@ -45,6 +45,17 @@ pub enum Event {
         /// What exactly.
         detail: String,
     },
+    /// Snapshots that are not ours take room in the database of a source. They are left alone.
+    Foreign {
+        /// The source.
+        source: SourceName,
+        /// `auto` (the server made it before something destructive), `ephemeral` (the server removes it itself) or `others`.
+        made_by: &'static str,
+        /// Bytes of files that nothing else shares.
+        bytes: u64,
+        /// The name of one of them.
+        example: String,
+    },
     /// A local copy is complete.
     SnapshotTaken {
         /// The source.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Error;
 use crate::format::names::SourceName;
+pub use crate::source::cassandra::{ALL, Cql, JMX_PORT, Jmx, Settings as CassandraSettings, why_not};
 use crate::source::directory::Exclude;
 pub use crate::source::mysql::{Address, DATABASES_MAX, PORT, SOCKET, Settings as MysqlSettings};
 
@@ -42,6 +43,8 @@ pub enum SourceKind {
     },
     /// Databases of a MySQL or MariaDB server.
     Mysql(Box<MysqlSettings>),
+    /// Keyspaces of a Cassandra node.
+    Cassandra(Box<CassandraSettings>),
 }
 
 /// Whether a pattern of what is left out can be used.
@@ -60,6 +63,7 @@ impl SourceKind {
             Self::Directory { .. } => "directory",
             Self::Sqlite { .. } => "sqlite",
             Self::Mysql(_) => "mysql",
+            Self::Cassandra(_) => "cassandra",
         }
     }
 
@@ -67,7 +71,7 @@ impl SourceKind {
     pub fn path(&self) -> Option<&Path> {
         match self {
             Self::Directory { path, .. } | Self::Sqlite { path } => Some(path),
-            Self::Mysql(_) => None,
+            Self::Mysql(_) | Self::Cassandra(_) => None,
         }
     }
 
@@ -76,6 +80,7 @@ impl SourceKind {
         match self {
             Self::Directory { path, .. } | Self::Sqlite { path } => path.display().to_string(),
             Self::Mysql(settings) => settings.place(),
+            Self::Cassandra(settings) => settings.place(),
         }
     }
 }

@@ -116,6 +116,32 @@ pub enum Error {
         /// The first of SQLite's findings.
         findings: String,
     },
+    /// The configuration of a Cassandra node cannot be read, or not be used.
+    #[error("{}{}: {why}", path.display(), line.map(|line| format!(", line {line}")).unwrap_or_default())]
+    NodeConfig {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1, where it is one line's fault.
+        line: Option<u64>,
+        /// What is wrong, with the key, and what to do.
+        why: String,
+    },
+    /// A Cassandra node did not do what it was told.
+    #[error("cannot {what} {node}: {why}")]
+    Cassandra {
+        /// What was being done, as a verb phrase that the node ends.
+        what: &'static str,
+        /// The node, and which of its keyspaces.
+        node: String,
+        /// What it or its program said, and what to do.
+        why: String,
+    },
+    /// What a Cassandra node made is not a whole snapshot.
+    #[error("the snapshot is not whole: {why}")]
+    NotWhole {
+        /// What is missing, contradictory or too much, with its table and path.
+        why: String,
+    },
     /// Others are using what is to be replaced. Nothing was changed.
     #[error("{} is in use by {by}: stop what uses it and try again; nothing was changed", path.display())]
     Busy {

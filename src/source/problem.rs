@@ -29,8 +29,15 @@ impl Problem {
     pub const EXTERNAL: &'static str = "external";
     /// A row takes more than any server accepts in one statement, so it cannot be loaded again.
     pub const TOO_LONG: &'static str = "too_long";
+    /// Its bytes are not those whose checksum the database keeps: they were damaged on the node.
+    pub const CHECKSUM: &'static str = "checksum";
     /// A view that stands on what is missing, so that nothing can dump it.
     pub const INVALID_VIEW: &'static str = "invalid_view";
+
+    /// Parts of an index are missing that the server builds anew: no row is lost.
+    pub const INDEX_INCOMPLETE: &'static str = "index_incomplete";
+    /// A file that nothing here knows lies among those of a snapshot; it is in the copy all the same.
+    pub const UNKNOWN_FILE: &'static str = "unknown_file";
 
     /// What an error of the operating system at `path` means for it.
     pub(super) fn from_io(path: &RelPath, doing: &str, cause: &std::io::Error) -> Self {

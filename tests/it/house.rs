@@ -8,7 +8,7 @@ use std::path::Path;
 const LINES_MAX: usize = 500;
 
 /// Crates that one room alone may name.
-const OWNED: [(&str, &str); 18] = [
+const OWNED: [(&str, &str); 20] = [
     ("object_store", "repository"),
     ("reqwest", "repository"),
     ("md5", "repository"),
@@ -23,6 +23,8 @@ const OWNED: [(&str, &str); 18] = [
     ("age", "archive"),
     ("age_core", "archive"),
     ("sqlx", "source"),
+    ("scylla", "source"),
+    ("serde_saphyr", "source"),
     ("clap", "cli"),
     ("clap_complete", "cli"),
     ("clap_mangen", "cli"),

@@ -170,6 +170,7 @@ pub fn plan(ctx: &Context, name: &SnapshotName, options: &Options) -> Result<Pla
             let coming = dumps::of_snapshot(ctx, spec, settings, found, options, false)?;
             databases::plan(ctx, spec, settings, &name, coming, options)
         }
+        SourceKind::Cassandra(_) => Err(site::not_restored(spec)),
         _ if options.part != Part::default() => Err(Error::Refused(format!(
             "`{}` is a {}: only of the databases of a server can a part be restored, or under another name",
             spec.name,
@@ -197,6 +198,7 @@ pub fn run(ctx: &Context, plan: &Plan, wait: Waiting) -> Result<Outcome, Error> 
     }
     match &spec.kind {
         SourceKind::Mysql(settings) => databases::run(ctx, spec, settings, plan),
+        SourceKind::Cassandra(_) => Err(site::not_restored(spec)),
         _ => files::run(ctx, spec, plan),
     }
 }

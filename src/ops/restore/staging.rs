@@ -110,7 +110,7 @@ fn origins(options: &Options, site: &Site<'_>, spec: &SourceSpec) -> Vec<Origin>
     let live = match spec.kind {
         SourceKind::Directory { .. } => Some(site.target),
         SourceKind::Sqlite { .. } => site.target.parent(),
-        SourceKind::Mysql(_) => None,
+        SourceKind::Mysql(_) | SourceKind::Cassandra(_) => None,
     };
     let live = live.filter(|_| site.target.exists()).map(|live| Origin::Folder(live.to_owned()));
     [Some(Origin::Local), live, Some(Origin::Repository)].into_iter().flatten().collect()

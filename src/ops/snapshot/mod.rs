@@ -5,11 +5,14 @@
 //! the copy.
 
 mod admission;
+mod cassandra;
+mod checksums;
 mod freed;
 mod mysql;
 mod pieces;
 pub(crate) mod sqlite;
 mod survey;
+mod tags;
 mod taker;
 mod writer;
 
@@ -18,6 +21,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use self::cassandra::take_cassandra;
 use self::mysql::take_mysql;
 use self::pieces::Cutting;
 use self::sqlite::take_sqlite;
@@ -41,7 +45,7 @@ use crate::format::names::SourceName;
 use crate::format::snapshot_id::SnapshotId;
 use crate::source;
 use crate::source::Problem;
-use crate::source::directory::CopySettings;
+use crate::source::directory::{Bringing, CopySettings};
 use crate::sys::environment::temporary_folder;
 use crate::sys::file;
 use crate::sys::tree::{remove_tree, sync_filesystem};
@@ -135,6 +139,7 @@ fn make(ctx: &Context, spec: &SourceSpec, id: SnapshotId, partial: &Path, copies
         SourceKind::Directory { .. } => take_directory(ctx, spec, partial, previous)?,
         SourceKind::Sqlite { path } => take_sqlite(ctx, spec, path, partial)?,
         SourceKind::Mysql(settings) => take_mysql(ctx, spec, settings, partial)?,
+        SourceKind::Cassandra(settings) => take_cassandra(ctx, spec, settings, id, partial, previous)?,
     };
     let (files, entries, bytes) = (writer.files, writer.entries, writer.bytes);
     let (lines_sha256, problems) = writer.finish()?;
@@ -215,7 +220,14 @@ fn take_directory(ctx: &Context, spec: &SourceSpec, partial: &Path, previous: Op
     let mut lines = Lines::new(ctx, &spec.name, &partial.join(LINES), previous)?;
     let shared = previous.map(Copy::data);
     let threads = budget::file_threads(ctx);
-    let settings = CopySettings { data: &partial.join(DATA), previous: shared.as_deref(), work: &work, threads, in_flight: threads + 1 };
+    let settings = CopySettings {
+        bringing: Bringing::Copy,
+        data: &partial.join(DATA),
+        previous: shared.as_deref(),
+        work: &work,
+        threads,
+        in_flight: threads + 1,
+    };
     let content = |size: u64| Cutting::new(Method::ContentDefined, size, &work);
     source::directory::copy(&directory, &settings, &ctx.stop, &ctx.meter, &*ctx.clock, &content, &mut lines)?;
     let facts = facts(ctx, spec, serde_json::json!({}));

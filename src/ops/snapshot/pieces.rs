@@ -21,12 +21,23 @@ const WIDTH: usize = 8 + 32;
 pub(super) struct Cutting {
     cutter: Option<Cutter>,
     pieces: Pieces,
+    crc32: Option<crc32fast::Hasher>,
 }
 
 impl Cutting {
     /// For a file of about this size; `work` is where a temporary file goes.
     pub(super) fn new(method: Method, size: u64, work: &Path) -> Self {
-        Self { cutter: Some(Cutter::new(method, size)), pieces: Pieces::new(work) }
+        Self { cutter: Some(Cutter::new(method, size)), pieces: Pieces::new(work), crc32: None }
+    }
+
+    /// With a CRC-32 of all bytes besides, for what has one beside it.
+    pub(super) fn with_crc32(self) -> Self {
+        Self { crc32: Some(crc32fast::Hasher::new()), ..self }
+    }
+
+    /// The CRC-32 of the bytes so far, if one was asked for.
+    pub(super) fn crc32(&self) -> Option<u32> {
+        self.crc32.clone().map(crc32fast::Hasher::finalize)
     }
 
     /// The pieces, once all bytes have been seen.
@@ -41,6 +52,9 @@ impl Cutting {
 
 impl Content for Cutting {
     fn bytes(&mut self, bytes: &[u8]) {
+        if let Some(crc32) = &mut self.crc32 {
+            crc32.update(bytes);
+        }
         let (cutter, pieces) = (self.cutter.as_mut(), &mut self.pieces);
         cutter.expect("bytes come before the end").push(bytes, &mut |piece| pieces.push(piece));
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::cassandra::of_cassandra;
 use crate::format::entry::Kind;
 use crate::format::head::ProblemCount;
 use crate::ops::copies::Copy;
@@ -44,6 +45,7 @@ impl Survey {
                 Ok(Self { files: 1, bytes, changed: bytes, needed: bytes, problems: Vec::new() })
             }
             SourceKind::Mysql(settings) => Self::of_mysql(ctx, settings, previous),
+            SourceKind::Cassandra(settings) => of_cassandra(ctx, settings, previous),
             SourceKind::Directory { .. } => Self::of_directory(ctx, spec, previous, work),
         }
     }

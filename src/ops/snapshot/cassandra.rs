@@ -1,0 +1,186 @@
+//! Keyspaces of a Cassandra node as a snapshot: hard links to what the server holds still for us.
+
+use std::fs;
+use std::path::Path;
+
+use super::checksums::Checksums;
+use super::pieces::Cutting;
+use super::survey::Survey;
+use super::taker::Lines;
+use super::{Taken, facts, tags};
+use crate::archive::Method;
+use crate::format::snapshot_id::SnapshotId;
+use crate::ops::copies::{Copy, DATA, LINES};
+use crate::ops::error::chain;
+use crate::ops::event::Event;
+use crate::ops::scratch::Scratch;
+use crate::ops::spec::{CassandraSettings, SourceSpec};
+use crate::ops::{Context, Error, budget, size};
+use crate::source;
+use crate::source::cassandra::{Facts, Job, NodeConfig, Schema};
+use crate::source::directory::{Bringing, CopySettings, Directory, Exclude, Taker};
+use crate::sys::space::nearest_folder;
+use crate::sys::stop::Stop;
+use crate::sys::tree::remove_tree;
+
+/// How often a snapshot is taken anew because the schema changed while it was taken. Whoever changes it all the while must hear of it.
+const TRIES: u32 = 2;
+
+/// Has the node take a snapshot, links its files into the copy, lets the node forget it, and reads what is new.
+pub(super) fn take_cassandra(
+    ctx: &Context,
+    spec: &SourceSpec,
+    settings: &CassandraSettings,
+    id: SnapshotId,
+    partial: &Path,
+    previous: Option<&Copy>,
+) -> Result<Taken, Error> {
+    let data = partial.join(DATA);
+    let node = Node { ctx, spec, settings, config: NodeConfig::read(&settings.config_file)? };
+    node.clear_left_over()?;
+    let mut tries = 1;
+    let (facts_of_node, taken) = loop {
+        match node.take(id, &data) {
+            Err(Error::Source(error @ source::Error::Moved { .. })) if tries < TRIES => {
+                ctx.warn(Some(&spec.name), format!("{error}; it is taken once more"));
+                tries += 1;
+                empty(&data)?;
+            }
+            taken => break taken?,
+        }
+    };
+    node.tell(&taken);
+    let mut checksums = read(ctx, spec, &data, partial, previous)?;
+    for problem in taken.problems {
+        checksums.problem(problem)?;
+    }
+    let lines = checksums.lines;
+    let read_bytes = lines.read_bytes;
+    let of_kind = serde_json::to_value(&facts_of_node).expect("facts are plain JSON");
+    Ok((lines.finish(), read_bytes, facts(ctx, spec, of_kind)))
+}
+
+/// How much there is, of which everything that cannot be linked is copied. What is linked takes no room now; it does once the node has
+/// compacted it away, so as much must be free as the copy holds that the one before does not.
+pub(super) fn of_cassandra(ctx: &Context, settings: &CassandraSettings, previous: Option<&Copy>) -> Result<Survey, Error> {
+    let config = NodeConfig::read(&settings.config_file)?;
+    let looked = source::cassandra::look(settings, &config, &ctx.stop)?;
+    let local = ctx.local()?;
+    let live = source::cassandra::live_size(&config, &looked.schema, nearest_folder(&local.dir), &ctx.stop)?;
+    let held = previous.map_or(0, |copy| copy.record.bytes);
+    let changed = live.bytes.saturating_sub(held);
+    Ok(Survey { files: live.files, bytes: live.bytes, changed, needed: changed.max(live.unlinkable_bytes), problems: Vec::new() })
+}
+
+/// The node that a source is on.
+struct Node<'a> {
+    ctx: &'a Context,
+    spec: &'a SourceSpec,
+    settings: &'a CassandraSettings,
+    config: NodeConfig,
+}
+
+impl Node<'_> {
+    /// Takes the snapshot once. Whatever comes of it, the node is told to forget it.
+    fn take(&self, id: SnapshotId, data: &Path) -> Result<(Facts, source::cassandra::Taken), Error> {
+        let (ctx, name) = (self.ctx, &self.spec.name);
+        let work = ctx.state()?.work()?;
+        let scratch = Scratch::new(&work, &*ctx.random)?;
+        let looked = source::cassandra::look(self.settings, &self.config, &ctx.stop)?;
+        let tag = id.to_string();
+        tags::note(ctx, name, id)?;
+        let job = Job {
+            settings: self.settings,
+            config: &self.config,
+            tag: &tag,
+            folder: scratch.path(),
+            work: &work,
+            stop: &ctx.stop,
+            meter: &ctx.meter,
+        };
+        let mut again = || Ok(source::cassandra::look(self.settings, &self.config, &ctx.stop)?.schema);
+        let taken = source::cassandra::take(&job, &looked.schema, &looked.ddl, data, &mut again);
+        // Also after a stop: what the node holds takes room as long as it holds it.
+        match source::cassandra::clear(&Job { stop: &Stop::new(), ..job }, &names(&looked.schema)) {
+            Ok(()) => tags::forget(ctx, name, id)?,
+            Err(error) => {
+                let why = chain(&error);
+                ctx.warn(Some(name), format!("the node still holds its snapshot {tag}, which the next snapshot of `{name}` clears: {why}"));
+            }
+        }
+        Ok((looked.facts, taken?))
+    }
+
+    /// Lets the node forget what killed runs had it hold.
+    fn clear_left_over(&self) -> Result<(), Error> {
+        let (ctx, name) = (self.ctx, &self.spec.name);
+        let noted = tags::noted(ctx, name)?;
+        if noted.is_empty() {
+            return Ok(());
+        }
+        let work = ctx.state()?.work()?;
+        let scratch = Scratch::new(&work, &*ctx.random)?;
+        let keyspaces = names(&source::cassandra::look(self.settings, &self.config, &ctx.stop)?.schema);
+        for id in noted {
+            let tag = id.to_string();
+            let job = Job {
+                settings: self.settings,
+                config: &self.config,
+                tag: &tag,
+                folder: scratch.path(),
+                work: &work,
+                stop: &ctx.stop,
+                meter: &ctx.meter,
+            };
+            source::cassandra::clear(&job, &keyspaces)?;
+            tags::forget(ctx, name, id)?;
+        }
+        Ok(())
+    }
+
+    /// Says what an operator should know of a snapshot that is sound.
+    fn tell(&self, taken: &source::cassandra::Taken) {
+        let foreign = &taken.foreign;
+        for (made_by, held) in [("auto", &foreign.auto), ("ephemeral", &foreign.ephemeral), ("others", &foreign.others)] {
+            if let Some(example) = &held.example {
+                let (source, example) = (self.spec.name.clone(), example.clone());
+                self.ctx.tell(Event::Foreign { source, made_by, bytes: held.bytes, example });
+            }
+        }
+        if taken.copied_bytes > 0 {
+            let message = format!(
+                "{} were copied and not linked, which takes time and room: put `local.dir` on the filesystem of the data directories, and let \
+                 Windlass run as the user of Cassandra or as root",
+                size::in_words(taken.copied_bytes)
+            );
+            self.ctx.warn(Some(&self.spec.name), message);
+        }
+    }
+}
+
+fn names(schema: &Schema) -> Vec<String> {
+    schema.keyspaces.iter().map(|keyspace| keyspace.name.clone()).collect()
+}
+
+/// Takes away what a try for nothing has brought.
+fn empty(data: &Path) -> Result<(), Error> {
+    for entry in fs::read_dir(data).map_err(Error::file("read the folder", data))? {
+        let path = entry.map_err(Error::file("read the folder", data))?.path();
+        remove_tree(&path)?;
+    }
+    Ok(())
+}
+
+/// Reads and cuts what is not known from the copy before, and writes the lines of all.
+fn read<'a>(ctx: &'a Context, spec: &SourceSpec, data: &Path, partial: &Path, previous: Option<&Copy>) -> Result<Checksums<'a>, Error> {
+    let work = ctx.state()?.work()?;
+    let shared = previous.map(Copy::data);
+    let threads = budget::file_threads(ctx);
+    let settings =
+        CopySettings { bringing: Bringing::Links, data, previous: shared.as_deref(), work: &work, threads, in_flight: threads + 1 };
+    let tree = Directory { root: data.to_owned(), exclude: Exclude::default(), cross_filesystems: false };
+    let content = |size: u64| Cutting::new(Method::Fixed, size, &work).with_crc32();
+    let mut checksums = Checksums::new(Lines::new(ctx, &spec.name, &partial.join(LINES), previous)?, data.to_owned());
+    source::directory::copy(&tree, &settings, &ctx.stop, &ctx.meter, &*ctx.clock, &content, &mut checksums)?;
+    Ok(checksums)
+}

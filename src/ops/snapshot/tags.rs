@@ -1,0 +1,50 @@
+//! Snapshots that Cassandra made for us and still keeps: written down before each is asked for, so that a run that was killed leaves nothing
+//! behind for good.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::format::names::SourceName;
+use crate::format::snapshot_id::SnapshotId;
+use crate::ops::{Context, Error};
+use crate::sys::file;
+
+/// The folder of these notes below the state folder; in it one for each source, and in that an empty file for each tag.
+const FOLDER: &str = "tags";
+
+/// Writes down that a snapshot with this tag is about to be asked for; the note is on the disk when this returns.
+pub(super) fn note(ctx: &Context, source: &SourceName, tag: SnapshotId) -> Result<(), Error> {
+    let folder = ctx.state()?.folder(&[FOLDER, source.as_str()])?;
+    Ok(file::write_new(&folder.join(tag.to_string()), b"")?)
+}
+
+/// Forgets a tag that Cassandra does not keep any more.
+pub(super) fn forget(ctx: &Context, source: &SourceName, tag: SnapshotId) -> Result<(), Error> {
+    let path = path(ctx, source)?.join(tag.to_string());
+    match fs::remove_file(&path) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(Error::file("remove", path)(cause)),
+        _ => Ok(()),
+    }
+}
+
+/// The tags that were written down and not forgotten, oldest first.
+pub(super) fn noted(ctx: &Context, source: &SourceName) -> Result<Vec<SnapshotId>, Error> {
+    let path = path(ctx, source)?;
+    let names = match fs::read_dir(&path) {
+        Ok(names) => names,
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(cause) => return Err(Error::file("read the folder", path)(cause)),
+    };
+    let mut tags = Vec::new();
+    for name in names {
+        let name = name.map_err(Error::file("read the folder", &path))?.file_name();
+        // What else lies there was not written by this program, and names no snapshot of Cassandra.
+        tags.extend(name.to_str().and_then(|name| name.parse::<SnapshotId>().ok()));
+    }
+    tags.sort();
+    Ok(tags)
+}
+
+fn path(ctx: &Context, source: &SourceName) -> Result<PathBuf, Error> {
+    Ok(ctx.state()?.path(&[FOLDER, source.as_str()]))
+}

@@ -1,0 +1,48 @@
+//! Keyspaces of a Cassandra node: a snapshot that the server makes, as hard links that hold still.
+//!
+//! Facts about what a snapshot of Cassandra holds come from Cassandra 4.1 and 5.0 (`SnapshotManifest`, `TableSnapshot`, `SSTableFormat`) and
+//! were looked at on real servers.
+//!
+//! Reading order: [`Settings`]: which keyspaces of which node; [`NodeConfig`]: where that node keeps its files; [`Schema`]: which tables the
+//! server says there are. [`look()`] asks it over a connection in CQL (`cql`, encrypted by `tls`; `refused` tells what goes wrong with it) for
+//! the schema, for how each keyspace is made (`describe`, `compact`) and for [`Facts`] (`facts`, `roles`); `names` knows which keyspaces are
+//! Cassandra's own, and [`statements()`] cuts that CQL into statements again. [`take`]: the server makes a snapshot, each table's part is proved
+//! to be whole and linked into a copy, and [`clear`] has the server forget it.
+
+mod compact;
+mod complete;
+mod component;
+mod cql;
+mod describe;
+mod facts;
+mod folders;
+mod foreign;
+mod link;
+mod listing;
+mod live_size;
+mod look;
+mod manifest;
+mod names;
+mod node_config;
+mod nodetool;
+mod refused;
+mod roles;
+mod schema;
+mod settings;
+mod statements;
+mod table;
+mod take;
+mod tls;
+
+pub use facts::{Facts, KeyspaceFacts};
+pub use foreign::{Foreign, Held};
+pub use live_size::{LiveSize, live_size};
+pub use look::{Looked, look};
+pub use names::{ALL, KEYSPACE_NAME_MAX, why_not};
+pub use node_config::{NodeConfig, STORAGE_DIRECTORY};
+pub use roles::{Permission, Role};
+pub use schema::{Keyspace, Kind, Schema, Table, TableId};
+pub use settings::{Cql, JMX_PORT, Jmx, Settings};
+pub use statements::{quoted, statements};
+pub use table::TakenTable;
+pub use take::{Job, Taken, clear, take};

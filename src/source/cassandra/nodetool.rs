@@ -1,0 +1,223 @@
+//! Telling the node what to do: `nodetool`, which speaks JMX.
+//!
+//! Its exit code is necessary and never enough: a wrapper may lose it, and a snapshot of nothing ends well too. What it says is kept up to a
+//! bound; what it did is looked for on the disk by whoever asked.
+
+use std::fmt::Write as _;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::settings::{Jmx, Settings};
+use crate::source::Error;
+use crate::sys;
+use crate::sys::child::{Child, Ended};
+use crate::sys::environment::{Environment, SystemEnvironment};
+use crate::sys::file::write_new_private;
+use crate::sys::stop::Stop;
+
+/// How long a snapshot may take: every memtable of the keyspaces is written out first, and links may be slowed down
+/// (`snapshot_links_per_second`). Nothing is said meanwhile.
+const SNAPSHOT_TIME: Duration = Duration::from_secs(2 * 3600);
+
+/// How long the removal of a snapshot may take: one unlink for each file.
+const CLEAR_TIME: Duration = Duration::from_secs(30 * 60);
+
+/// What is kept of its standard output: its beginning.
+const ANSWER_MAX: usize = 16 << 10;
+
+/// Longest that a line of what it said becomes in an error.
+const TOLD_MAX: usize = 400;
+
+/// The folder's name for the password, while it runs.
+const PASSWORD_FILE: &str = "nodetool.pw";
+
+/// `nodetool` of one node.
+pub(super) struct Nodetool<'a> {
+    jmx: &'a Jmx,
+    node: String,
+    folder: &'a Path,
+    stop: &'a Stop,
+}
+
+impl<'a> Nodetool<'a> {
+    /// `folder` is one that nobody else can enter, and that is cleared after a kill: the password is there while the program runs.
+    pub(super) fn new(settings: &'a Settings, folder: &'a Path, stop: &'a Stop) -> Self {
+        Self { jmx: &settings.jmx, node: settings.place(), folder, stop }
+    }
+
+    /// Has a snapshot taken of these keyspaces, all in one.
+    ///
+    /// # Errors
+    /// [`Error::Cassandra`] with what it said; [`Error::Stopped`].
+    pub(super) fn snapshot(&self, tag: &str, keyspaces: &[String]) -> Result<(), Error> {
+        self.run("take a snapshot of", &tagged("snapshot", tag, keyspaces), SNAPSHOT_TIME).map(drop)
+    }
+
+    /// Has the snapshots of this name removed from these keyspaces; it goes well too where there is none.
+    ///
+    /// # Errors
+    /// As [`Nodetool::snapshot`].
+    pub(super) fn clear(&self, tag: &str, keyspaces: &[String]) -> Result<(), Error> {
+        self.run("clear a snapshot of", &tagged("clearsnapshot", tag, keyspaces), CLEAR_TIME).map(drop)
+    }
+
+    /// Runs a command to its end and gives what it wrote, at most its first 16 KiB. `silence` is how long it may say nothing.
+    ///
+    /// # Errors
+    /// As [`Nodetool::snapshot`].
+    pub(super) fn run(&self, what: &'static str, command: &[String], silence: Duration) -> Result<String, Error> {
+        let failed = |why| Error::Cassandra { what, node: self.node.clone(), why };
+        let password = PasswordFile::create(self.jmx, self.folder).map_err(|error| match error {
+            Unusable::Why(why) => failed(why),
+            Unusable::System(cause) => Error::System(cause),
+        })?;
+        let words = self.words(password.as_ref(), command);
+        let (answer, ended) = match ask(&words, silence, self.stop) {
+            Ok(answered) => answered,
+            Err(sys::Error::Program { cause, .. }) if cause.kind() == ErrorKind::NotFound => {
+                let why = format!("there is no program `{}`: write where it lies, as `nodetool = [\"/path/to/nodetool\"]`", words[0]);
+                return Err(failed(why));
+            }
+            Err(sys::Error::Program { cause, .. }) if cause.kind() == ErrorKind::TimedOut => {
+                let program = self.jmx.nodetool.join(" ");
+                return Err(failed(format!("`{program}` was ended: {cause}. Is the node busy or stuck? Its log (system.log) tells")));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        match complaint(&answer, &ended) {
+            Some(why) => Err(failed(why)),
+            None => Ok(answer),
+        }
+    }
+
+    fn words(&self, password: Option<&PasswordFile>, command: &[String]) -> Vec<String> {
+        let mut words = self.jmx.nodetool.clone();
+        if let Some(host) = &self.jmx.host {
+            words.extend(["-h".to_owned(), host.clone()]);
+        }
+        words.extend(["-p".to_owned(), self.jmx.port.to_string()]);
+        if let (Some(user), Some(password)) = (&self.jmx.user, password) {
+            words.extend(["-u".to_owned(), user.clone(), "-pwf".to_owned(), password.path.to_string_lossy().into_owned()]);
+        }
+        words.extend_from_slice(command);
+        words
+    }
+}
+
+/// A command about the snapshots of one name. `--` ends the options, so that no keyspace can be taken for one.
+fn tagged(command: &str, tag: &str, keyspaces: &[String]) -> Vec<String> {
+    let head = [command, "-t", tag, "--"].map(str::to_owned);
+    head.into_iter().chain(keyspaces.iter().cloned()).collect()
+}
+
+/// Runs a program to its end: its answer, and how it ended.
+fn ask(words: &[String], silence: Duration, stop: &Stop) -> Result<(String, Ended), sys::Error> {
+    let mut child = Child::start(words, &environment(), false, silence, stop)?;
+    let (mut answer, mut buffer) = (Vec::new(), [0; 4096]);
+    loop {
+        match child.read(&mut buffer)? {
+            0 => break,
+            read => answer.extend_from_slice(&buffer[..read.min(ANSWER_MAX - answer.len())]),
+        }
+    }
+    let ended = child.finish()?;
+    Ok((String::from_utf8_lossy(&answer).into_owned(), ended))
+}
+
+/// All that it is told of its environment: what its start script reads to find Java and Cassandra, and what words before it need, such as
+/// `docker exec`. What would change the meaning of the words (`JMX_PORT`, options for the Java machine) is left out.
+fn environment() -> Vec<(&'static str, String)> {
+    let names = ["PATH", "HOME", "JAVA_HOME", "CASSANDRA_HOME", "CASSANDRA_CONF", "CASSANDRA_INCLUDE", "DOCKER_HOST", "XDG_RUNTIME_DIR"];
+    let mut variables: Vec<(&str, String)> = names.into_iter().filter_map(|name| Some((name, SystemEnvironment.var(name)?))).collect();
+    // The password file is read in the locale's encoding.
+    variables.push(("LC_ALL", "C.UTF-8".into()));
+    variables
+}
+
+/// What it complains of, with what to do; `None` when all went well.
+///
+/// It begins the line of a failure with `error:` or `nodetool:`, on the standard error or, for a mistake in the words, on the standard
+/// output (`NodeTool.err`, `NodeTool.badUse`). Such a line is believed whatever the exit code is.
+fn complaint(answer: &str, ended: &Ended) -> Option<String> {
+    let lines = || ended.said.lines().chain(answer.lines()).map(str::trim).filter(|line| is_telling(line));
+    let told = lines().find_map(|line| line.strip_prefix("error:").or_else(|| line.strip_prefix("nodetool:")));
+    if ended.is_well() && told.is_none() {
+        return None;
+    }
+    let how = ended.status.code().map_or_else(|| "a signal".to_owned(), |code| format!("exit code {code}"));
+    let Some(told) = told.or_else(|| lines().next()) else {
+        return Some(format!("nodetool ended with {how} and said nothing"));
+    };
+    let mut why: String = told.trim().chars().take(TOLD_MAX).collect();
+    let _ = write!(why, " ({how} of nodetool)");
+    if let Some(hint) = hint(told) {
+        let _ = write!(why, ": {hint}");
+    }
+    Some(why)
+}
+
+/// Whether a line says something to a person: a line of a stack trace, or what the Java machine says about itself, does not.
+fn is_telling(line: &str) -> bool {
+    let noise = ["at ", "-- StackTrace --", "Picked up ", "WARNING:", "Caused by:", "... ", "See 'nodetool help'"];
+    !line.is_empty() && !noise.iter().any(|noise| line.starts_with(noise))
+}
+
+/// What to do about what it said, where that is known.
+fn hint(told: &str) -> Option<&'static str> {
+    let is = |words: &[&str]| words.iter().any(|word| told.contains(word));
+    if is(&["Authentication failed", "Credentials required", "Invalid username or password", "Access denied", "SecurityException"]) {
+        Some("see `jmx`, its user and its password")
+    } else if is(&["Failed to connect", "Connection refused", "ConnectException", "NoRouteToHost", "UnknownHost"]) {
+        Some("is Cassandra running, and does its JMX listen where `jmx` says?")
+    } else if told.contains("already exists") {
+        Some("another run took it; the next one has another name")
+    } else {
+        None
+    }
+}
+
+/// Why no password can be given.
+enum Unusable {
+    Why(String),
+    System(sys::Error),
+}
+
+/// The file with user and password, which is there while the program runs, for its owner alone.
+struct PasswordFile {
+    path: PathBuf,
+}
+
+impl PasswordFile {
+    /// `None` where there is no login. `nodetool` cuts what it reads at blanks (`NodeTool.readUserPasswordFromFile`), and its start script
+    /// the words, so there must be none.
+    fn create(jmx: &Jmx, folder: &Path) -> Result<Option<Self>, Unusable> {
+        let Some(user) = &jmx.user else { return Ok(None) };
+        let Some(password) = &jmx.password else {
+            return Err(Unusable::Why(format!("the JMX user {user} has no password: nodetool would ask for it at a terminal")));
+        };
+        let path = folder.join(PASSWORD_FILE);
+        let cut = |text: &str| text.is_empty() || text.contains(char::is_whitespace);
+        if cut(user) || cut(password.expose()) {
+            return Err(Unusable::Why("nodetool takes no JMX user or password that is empty or holds blanks".to_owned()));
+        }
+        if cut(&path.to_string_lossy()) {
+            let folder = folder.display();
+            return Err(Unusable::Why(format!("nodetool takes no password file below a folder with blanks in its name, as {folder} is")));
+        }
+        let text = format!("{user} {}\n", password.expose());
+        write_new_private(&path, text.as_bytes()).map_err(Unusable::System)?;
+        Ok(Some(Self { path }))
+    }
+}
+
+impl Drop for PasswordFile {
+    fn drop(&mut self) {
+        // The folder goes too, and the next run looks for it; so a failure here is made good.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+#[cfg(test)]
+#[path = "nodetool_tests.rs"]
+mod tests;

@@ -1,0 +1,158 @@
+//! Taking a snapshot: the server makes it, it is proved to be whole, and its files come into the copy.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::component::SCHEMA;
+use super::folders::{Before, Folders, SNAPSHOTS, tables};
+use super::foreign::Foreign;
+use super::link::make_folder;
+use super::node_config::NodeConfig;
+use super::nodetool::Nodetool;
+use super::schema::Schema;
+use super::settings::Settings;
+use super::table::{TakenTable, Taking};
+use crate::source::{Error, Problem};
+use crate::sys;
+use crate::sys::meter::Meter;
+use crate::sys::stop::Stop;
+
+/// What a snapshot is to be taken of, and where its parts lie.
+#[derive(Clone, Copy, Debug)]
+pub struct Job<'a> {
+    /// The source.
+    pub settings: &'a Settings,
+    /// Its node's configuration.
+    pub config: &'a NodeConfig,
+    /// The name of the snapshot on the server, which nothing has yet.
+    pub tag: &'a str,
+    /// A folder that nobody else can enter and that is cleared after a kill: the JMX password is there while `nodetool` runs.
+    pub folder: &'a Path,
+    /// For nameless temporary files.
+    pub work: &'a Path,
+    /// Whether to stop.
+    pub stop: &'a Stop,
+    /// How far it is.
+    pub meter: &'a Meter,
+}
+
+/// What is in the copy.
+#[derive(Debug)]
+pub struct Taken {
+    /// All tables and views, in the order of their names, empty ones too.
+    pub tables: Vec<TakenTable>,
+    /// What is not as it should be, though nothing of the rows is missing.
+    pub problems: Vec<Problem>,
+    /// Snapshots of others in the same keyspaces.
+    pub foreign: Foreign,
+    /// Bytes of files that could not be linked: another filesystem, or files of somebody else that the kernel lets nobody link.
+    pub copied_bytes: u64,
+}
+
+/// Has the server take a snapshot of all keyspaces of a schema at once, proves that it is whole, and brings its files into `data`, an empty
+/// folder: `<keyspace>/<table>-<id>/…` and `<keyspace>/schema.cql` with the statements of `ddl`, one text for each keyspace. When this
+/// returns without an error, all of it is on the disk.
+///
+/// `look_again` reads the schema from the server: after the snapshot it must be what it was before.
+///
+/// The server's own snapshot stays: [`clear`] removes it, and must also after an error, since part of it may be there.
+///
+/// # Errors
+/// [`Error::NodeConfig`]; [`Error::Cassandra`] when the server does not take it; [`Error::Moved`] when the schema has changed meanwhile, so
+/// that another try may do; [`Error::NotWhole`]; [`Error::File`]; [`Error::Stopped`]; those of `look_again`.
+pub fn take(
+    job: &Job<'_>,
+    schema: &Schema,
+    ddl: &[(String, String)],
+    data: &Path,
+    look_again: &mut dyn FnMut() -> Result<Schema, Error>,
+) -> Result<Taken, Error> {
+    let folders = Folders::of(job.config)?;
+    let before = Before::look(&folders, schema)?;
+    let keyspaces: Vec<String> = schema.keyspaces.iter().map(|keyspace| keyspace.name.clone()).collect();
+    job.meter.set_phase("snapshot");
+    Nodetool::new(job.settings, job.folder, job.stop).snapshot(job.tag, &keyspaces)?;
+    check_unchanged(schema, &look_again()?)?;
+    check_strangers(&folders, schema, job.tag)?;
+    job.meter.set_phase("link");
+    let Job { tag, work, stop, meter, .. } = *job;
+    let taking = Taking { folders: &folders, before: &before, tag, data, work, stop, meter };
+    let (mut taken, mut problems) = (Vec::new(), Vec::new());
+    for (keyspace, table) in tables(schema) {
+        taken.push(taking.table(keyspace, table, &mut problems)?);
+    }
+    for keyspace in &keyspaces {
+        write_ddl(data, keyspace, ddl)?;
+    }
+    // Also what was copied; the files behind links were flushed by the server.
+    sys::tree::sync_filesystem(data)?;
+    let foreign = Foreign::look(&folders, &keyspaces, tag, stop)?;
+    let copied_bytes = taken.iter().map(|table| table.copied_bytes).sum();
+    Ok(Taken { tables: taken, problems, foreign, copied_bytes })
+}
+
+/// Has the server clear the snapshot of this name, which is ours, in these keyspaces; nothing is asked of it when there is none. Only `job`'s
+/// meter is not used.
+///
+/// # Errors
+/// [`Error::Cassandra`], also when it is still there afterwards; [`Error::NodeConfig`]; [`Error::File`]; [`Error::Stopped`].
+pub fn clear(job: &Job<'_>, keyspaces: &[String]) -> Result<(), Error> {
+    let folders = Folders::of(job.config)?;
+    if !folders.has_tag(keyspaces, job.tag)? {
+        return Ok(());
+    }
+    Nodetool::new(job.settings, job.folder, job.stop).clear(job.tag, keyspaces)?;
+    if folders.has_tag(keyspaces, job.tag)? {
+        let why = format!("nodetool went well, and the snapshot {} is still there in {}", job.tag, folders.told());
+        return Err(Error::Cassandra { what: "clear a snapshot of", node: job.settings.place(), why });
+    }
+    Ok(())
+}
+
+/// The schema is after the snapshot what it was before it.
+fn check_unchanged(before: &Schema, after: &Schema) -> Result<(), Error> {
+    if before == after {
+        return Ok(());
+    }
+    let names =
+        |schema: &Schema| tables(schema).map(|(keyspace, table)| format!("{}.{}", keyspace.name, table.name)).collect::<BTreeSet<_>>();
+    let (old, new) = (names(before), names(after));
+    let what = match (new.difference(&old).next(), old.difference(&new).next()) {
+        (Some(made), _) => format!("{made} was made"),
+        (None, Some(dropped)) => format!("{dropped} was dropped"),
+        (None, None) => {
+            let changed = tables(before).zip(tables(after)).find(|(one, other)| one.1 != other.1);
+            changed.map_or_else(|| "the keyspaces were changed".to_owned(), |(one, _)| format!("{}.{} was changed", one.0.name, one.1.name))
+        }
+    };
+    Err(Error::Moved { what })
+}
+
+/// The server has made no snapshot of a table that it did not tell of.
+fn check_strangers(folders: &Folders, schema: &Schema, tag: &str) -> Result<(), Error> {
+    for keyspace in &schema.keyspaces {
+        let known: BTreeSet<String> = keyspace.tables.iter().map(super::schema::Table::folder).collect();
+        folders.each_table(&keyspace.name, |name, path| {
+            let snapshot = path.join(SNAPSHOTS).join(tag);
+            if known.contains(name) || !snapshot.exists() {
+                return Ok(());
+            }
+            Err(Error::NotWhole { why: format!("there is a snapshot {} of a table that the schema does not have", snapshot.display()) })
+        })?;
+    }
+    Ok(())
+}
+
+/// Writes what makes a keyspace anew.
+fn write_ddl(data: &Path, keyspace: &str, ddl: &[(String, String)]) -> Result<(), Error> {
+    let Some((_, text)) = ddl.iter().find(|(name, text)| name == keyspace && !text.trim().is_empty()) else {
+        return Err(Error::NotWhole { why: format!("the server has not told how the keyspace {keyspace} is made") });
+    };
+    let folder = data.join(keyspace);
+    make_folder(&folder)?;
+    Ok(sys::file::write_new_private(&folder.join(SCHEMA), text.as_bytes())?)
+}
+
+#[cfg(test)]
+#[path = "take_tests.rs"]
+mod tests;
