@@ -184,9 +184,10 @@ fn of_connecting(server: &str, cause: sqlx::Error) -> Error {
         (_, sqlx::Error::Io(io)) if io.kind() == std::io::ErrorKind::NotFound => ": is it running, and is this its socket?",
         (_, sqlx::Error::Io(_)) => ": is it running, and is this its address?",
         (_, sqlx::Error::Tls(_)) => TLS_HINT,
-        _ if text.contains("authentication plugin") => {
-            ": the account proves itself in a way that Windlass does not know (client_ed25519, parsec, gssapi), or there is no such account; give Windlass an account of \
-             its own, IDENTIFIED VIA mysql_native_password or unix_socket"
+        // The library calls a plugin unknown, and one that would send the password as it is disabled.
+        _ if text.contains("authentication plugin") || text.contains("cleartext_plugin") => {
+            ": the account proves itself in a way that Windlass does not know (client_ed25519, parsec, gssapi, PAM, LDAP), or there is no such account; give Windlass an \
+             account of its own, IDENTIFIED VIA mysql_native_password or unix_socket"
         }
         _ if text.contains("caching_sha2") || text.contains("RSA") => {
             ": such an account sends its password over TLS or a socket only; give `ca_file` or `socket`"

@@ -12,6 +12,8 @@ const NEEDED: [&str; 4] = ["SELECT", "SHOW VIEW", "TRIGGER", "EVENT"];
 #[derive(Debug, Default)]
 pub(super) struct Rights {
     grants: Vec<Grant>,
+    /// What of the rights on all databases was taken back for single ones (MySQL 8 with `partial_revokes`); their names are no patterns.
+    revoked: Vec<Grant>,
     /// Whether the server keeps no rights at all (`skip-grant-tables`).
     all: bool,
     /// Whether there are grants besides that are not understood, or that come with a role, so that more may be allowed than is known.
@@ -46,8 +48,15 @@ impl Rights {
 
     /// Of the lines that the server tells.
     fn of<T: AsRef<str>>(lines: &[T]) -> Self {
-        let grants: Vec<Option<Grant>> = lines.iter().map(|line| Grant::read(line.as_ref())).collect();
-        Self { all: false, unclear: grants.iter().any(Option::is_none), grants: grants.into_iter().flatten().collect() }
+        let mut read = Self::default();
+        for line in lines {
+            match (Grant::read(line.as_ref(), "GRANT "), Grant::read(line.as_ref(), "REVOKE ")) {
+                (Some(grant), _) => read.grants.push(grant),
+                (None, Some(revoked)) => read.revoked.push(revoked),
+                (None, None) => read.unclear = true,
+            }
+        }
+        read
     }
 
     /// Whether more may be allowed than is known here.
@@ -129,9 +138,10 @@ impl Rights {
     }
 
     fn has(&self, right: &str, database: &str, table: &str) -> bool {
+        let is_revoked = self.revoked.iter().any(|revoked| revoked.gives(right) && is_itself(database, &revoked.database));
         self.grants.iter().any(|grant| {
-            let covers = (grant.database == "*" || is_like(database, &grant.database)) && (grant.table == "*" || grant.table == table);
-            covers && grant.gives(right)
+            let here = if grant.database == "*" { !is_revoked } else { is_like(database, &grant.database) };
+            here && (grant.table == "*" || grant.table == table) && grant.gives(right)
         })
     }
 }
@@ -141,9 +151,9 @@ impl Grant {
         self.rights.iter().any(|given| given == right || given == "ALL PRIVILEGES")
     }
 
-    /// Reads `GRANT a, b ON c TO d`; `None` for roles, for columns, and for rights on routines.
-    fn read(line: &str) -> Option<Self> {
-        let rest = line.strip_prefix("GRANT ")?;
+    /// Reads `GRANT a, b ON c TO d`, or another statement of this form; `None` for roles, for columns, and for rights on routines.
+    fn read(line: &str, verb: &str) -> Option<Self> {
+        let rest = line.strip_prefix(verb)?;
         let (rights, scope) = rest.split_once(" ON ")?;
         let (database, rest) = part(scope)?;
         let (table, _) = part(rest.strip_prefix('.')?)?;
@@ -172,6 +182,11 @@ fn part(text: &str) -> Option<(String, &str)> {
             None => return Some((name, rest)),
         }
     }
+}
+
+/// Whether a name is the one that stands where others have a pattern: as it is, or with what would stand for other letters marked.
+fn is_itself(name: &str, written: &str) -> bool {
+    written == name || written == name.replace('_', "\\_").replace('%', "\\%")
 }
 
 /// Whether a name fits a pattern of the kind that rights on databases have.
@@ -237,6 +252,18 @@ mod tests {
         let patterns = Rights::of(&["GRANT DROP ON `a%`.* TO u", "GRANT DROP ON `a\\_b%`.* TO u", "GRANT DROP ON `a_b`.* TO u"]);
         assert_eq!([patterns.pattern("a_b"), patterns.pattern("axb"), patterns.pattern("b")], [Some("a\\_b%"), Some("a_b"), None]);
         assert_eq!(Rights::of(&["GRANT ALTER ON `x`.`t` TO u"]).lacking(&["ALTER", "DROP"], "x", "t"), ["DROP"]);
+    }
+
+    #[test]
+    fn what_was_taken_back_for_one_database_is_missed_there_alone_until_it_is_given_there() {
+        let all = "GRANT SELECT, SHOW VIEW, EVENT, TRIGGER, SHOW_ROUTINE ON *.* TO `u`@`%`";
+        for revoke in ["REVOKE TRIGGER ON `a_b`.* FROM `u`@`%`", "REVOKE INSERT, TRIGGER ON `a\\_b`.* FROM `u`@`%`"] {
+            let missing = |lines: &[&str], database| missing_of(lines, database, "8.0.31");
+            assert!(missing(&[all, revoke], "a_b").contains("GRANT TRIGGER ON `a_b`.* (each"), "{revoke}");
+            assert_eq!(missing(&[all, revoke], "axb"), "");
+            assert_eq!(missing(&[all, "GRANT TRIGGER ON `a\\_b`.* TO `u`@`%`", revoke], "a_b"), "");
+            assert!(!Rights::of(&[all, revoke]).is_unclear());
+        }
     }
 
     #[test]

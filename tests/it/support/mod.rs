@@ -22,6 +22,7 @@ pub mod stepped;
 #[allow(dead_code, reason = "which faults are used changes with the tests")]
 pub mod store;
 pub mod tree;
+pub mod watched;
 pub mod whole;
 pub mod world;
 

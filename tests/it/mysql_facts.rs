@@ -1,0 +1,127 @@
+//! What a snapshot says of its server and tables is what the server says; and the order that rows are dumped in is the one that is asked for.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::support::program::{Machine, text};
+use crate::support::servers::databases::Make;
+use crate::support::servers::mariadb::MariaDb;
+
+fn machine(configuration: &str) -> Machine {
+    let machine = Machine::new().configured(configuration);
+    machine.run(&["init"]).expect(0);
+    machine
+}
+
+/// The facts of the newest snapshot, told by its local copy and, once that is gone, by the repository alone.
+fn facts(machine: &Machine) -> Value {
+    machine.run(&["backup", "ellis"]).expect(0);
+    let shown = || machine.json(&["show", "ellis/latest"], 0)["facts"].clone();
+    let local = shown();
+    fs::rename(machine.path("local/ellis"), machine.path("ellis.gone")).unwrap();
+    assert_eq!(shown(), local, "the manifest in the repository says the same");
+    local
+}
+
+/// Rows that are counted, rows that are estimated, and a view, which is no table.
+fn content() -> String {
+    let rows: Vec<String> = (0..64).map(|n| format!("({n}, 'row {n}')")).collect();
+    format!(
+        "CREATE TABLE counted (id INT PRIMARY KEY, note VARCHAR(20)) ENGINE = MyISAM CHECKSUM = 1; INSERT INTO counted VALUES {};
+         CREATE TABLE estimated (id INT PRIMARY KEY) ENGINE = InnoDB; INSERT INTO estimated SELECT 64 * a.id + b.id FROM counted AS a, counted AS b;
+         ANALYZE TABLE estimated; CREATE VIEW v AS SELECT id FROM counted;",
+        rows.join(", ")
+    )
+}
+
+/// The facts of a database are those of its server, whose words are asked for here one by one.
+fn facts_are_the_servers(server: &MariaDb) -> Value {
+    let base = server.database();
+    server.load(Some(&base), content().as_bytes());
+    let facts = facts(&machine(&server.configuration("ellis", &[&base])));
+    for (fact, variable) in [
+        ("version", "version"),
+        ("sql_mode", "global.sql_mode"),
+        ("time_zone", "global.time_zone"),
+        ("system_time_zone", "global.system_time_zone"),
+        ("character_set", "global.character_set_server"),
+        ("collation", "global.collation_server"),
+        ("lower_case_table_names", "global.lower_case_table_names"),
+    ] {
+        assert_eq!(text(&facts[fact]), server.ask(None, &format!("SELECT @@{variable}")), "{fact}");
+    }
+    assert!(!text(&facts["system_time_zone"]).is_empty(), "{facts:#}");
+    assert_eq!(facts["max_allowed_packet"].to_string(), server.ask(None, "SELECT @@global.max_allowed_packet"));
+    let of_base = &facts["databases"][0];
+    assert_eq!((&of_base["table_count"], of_base["tables"].as_array().unwrap().len()), (&json!(2), 2), "{of_base:#}");
+    let [counted, estimated] = [&of_base["tables"][0], &of_base["tables"][1]];
+    let checksum = |base: &str| server.ask(Some(base), "CHECKSUM TABLE counted QUICK").split('\t').nth(1).unwrap().to_owned();
+    let expected = json!({"name": "counted", "engine": "MyISAM", "rows": 64, "checksum": checksum(&base)});
+    assert_eq!(*counted, expected);
+    assert!(text(&counted["checksum"]).parse::<u64>().unwrap() > 0, "{counted:#}");
+    // It is of what the table holds: with other rows it is another.
+    server.load(Some(&base), b"UPDATE counted SET note = 'another' WHERE id = 7");
+    assert_ne!(counted["checksum"], checksum(&base));
+    assert_eq!((&estimated["name"], &estimated["engine"]), (&json!("estimated"), &json!("InnoDB")));
+    assert!(estimated.get("checksum").is_none(), "the server keeps none: {estimated:#}");
+    let rows = estimated["rows"].as_u64().unwrap();
+    assert!((2048..=8192).contains(&rows), "4,096 by a server's estimate: {estimated:#}");
+    let bytes = facts["data_bytes"].as_u64().unwrap();
+    assert!(bytes > 0 && of_base["data_bytes"].as_u64().unwrap() >= bytes, "indexes are counted with a database: {facts:#}");
+    facts
+}
+
+#[test]
+fn facts_are_those_of_a_mariadb_with_settings_of_its_own() {
+    let server =
+        MariaDb::start(&["--sql-mode=ANSI_QUOTES,STRICT_ALL_TABLES", "--default-time-zone=+03:30", "--collation-server=latin1_bin"]);
+    let facts = facts_are_the_servers(&server);
+    assert_eq!(facts["sql_mode"], "ANSI_QUOTES,STRICT_ALL_TABLES");
+    assert_eq!(
+        (&facts["time_zone"], &facts["character_set"], &facts["collation"]),
+        (&json!("+03:30"), &json!("latin1"), &json!("latin1_bin"))
+    );
+}
+
+#[test]
+fn facts_are_those_of_mysql_8() {
+    let facts = facts_are_the_servers(Make::Mysql80.running());
+    assert!(text(&facts["sql_mode"]).contains("NO_ZERO_DATE"), "{facts:#}");
+    assert_eq!(facts["time_zone"], "SYSTEM");
+}
+
+#[test]
+fn rows_are_dumped_in_the_order_of_their_key_or_as_they_lie_when_that_is_asked_for() {
+    let server = MariaDb::running();
+    let base = server.database();
+    // Such tables keep the order in which rows came.
+    server.load(
+        Some(&base),
+        b"CREATE TABLE keyed (id INT PRIMARY KEY, note VARCHAR(20)) ENGINE = MyISAM; CREATE TABLE plain (id INT) ENGINE = MyISAM; \
+          INSERT INTO keyed VALUES (30, 'first'), (10, 'second'), (20, 'third'); INSERT INTO plain VALUES (3), (1), (2); \
+          CREATE TABLE inno (id INT PRIMARY KEY); INSERT INTO inno VALUES (3), (1), (2);",
+    );
+    let old = server.everything(&base);
+    let configuration = server.configuration("ellis", &[&base]);
+    let machine = machine(&configuration);
+    let ids = |table: &str| server.ask(Some(&base), &format!("SELECT id FROM {table}")).replace('\n', " ");
+    // Else the index alone would be read.
+    let keyed = "keyed IGNORE INDEX (PRIMARY)";
+    assert_eq!(ids(keyed), "30 10 20", "the server keeps it otherwise, so this proves nothing");
+    for (line, order) in [("", "10 20 30"), ("order_by_primary = true\n", "10 20 30"), ("order_by_primary = false\n", "30 10 20")] {
+        machine.configure_again(&format!("{configuration}{line}"));
+        machine.run(&["snapshot", "ellis"]).expect(0);
+        let dump = machine.run(&["cat", "ellis/latest", &format!("{base}/db_backup.sql")]).expect(0).stdout.clone();
+        let at = |id: &str| dump.find(&format!("({id},'")).unwrap();
+        let mut found = ["10", "20", "30"];
+        found.sort_by_key(|id| at(id));
+        assert_eq!(found.join(" "), order, "{line}: {dump}");
+        server.sql(&format!("DROP TABLE {base}.keyed; DELETE FROM {base}.plain; DELETE FROM {base}.inno"));
+        machine.run(&["restore", "ellis", "--yes"]).expect(0);
+        assert_eq!(server.everything(&base), old, "{line}");
+        assert_eq!((ids(keyed).as_str(), ids("plain").as_str()), (order, "3 1 2"), "{line}");
+        // As it was, for the next one.
+        server.load(Some(&base), b"TRUNCATE keyed; INSERT INTO keyed VALUES (30, 'first'), (10, 'second'), (20, 'third')");
+    }
+}
