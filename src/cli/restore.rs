@@ -82,7 +82,19 @@ impl Restore {
             definers: self.definers.iter().cloned().collect(),
         };
         let options = Options { from: self.from.clone(), node: self.node.node.clone(), part };
+        // What was broken off is settled before anything is planned: what it has set aside belongs to what the plan says.
+        let named = match &self.what.source {
+            Some(source) => source.clone(),
+            None => restore::plan(&ctx, &self.what, &options)?.source,
+        };
+        let settled = self.settle(program, &ctx, &named)?;
         let plan = restore::plan(&ctx, &self.what, &options)?;
+        if let Some(settled) = &settled
+            && let Some((told, exit)) = done_with(&plan, settled)
+        {
+            self.tell_settled(program, settled, told);
+            return Ok(exit);
+        }
         let shown = ShownPlan { plan: &plan, estimate_seconds: plan.estimate.map(|estimate| estimate.as_secs()) };
         let question = format!("Make {} hold {}?", plan.target, plan.id);
         self.carry_out(program, &shown, &plan_lines(&plan), &question, &|| restore::run(&ctx, &plan, self.wait.wait))
@@ -90,22 +102,41 @@ impl Restore {
 
     fn put_back(&self, program: &Program, ctx: &Context) -> Result<Exit, Failure> {
         let source = self.source()?;
-        if !self.dry_run.dry_run
-            && let Some(settled) = restore::settle(ctx, source, self.wait.wait)?
+        if let Some(settled) = self.settle(program, ctx, source)?
             && let Some((told, exit)) = ends_with(source, &settled)
         {
-            if program.output.json {
-                let settled = Some(&settled);
-                program.output.document("restore", &Document::<()> { dry_run: false, undo: true, plan: (), outcome: None, settled });
-            } else {
-                program.output.done(told);
-            }
+            self.tell_settled(program, &settled, told);
             return Ok(exit);
         }
         let plan = restore::plan_undo(ctx, source)?;
         let question = format!("Put back what was there before into {}?", plan.target);
         let lines = undo_lines(&plan, &ctx.clock.zone());
         self.carry_out(program, &plan, &lines, &question, &|| restore::undo(ctx, &plan, self.wait.wait))
+    }
+
+    /// Settles what was broken off of a source, or says that it will be; a plan alone changes nothing.
+    fn settle(&self, program: &Program, ctx: &Context, source: &SourceName) -> Result<Option<Settled>, Failure> {
+        let is_under_way = restore::is_under_way(ctx, source)?;
+        // An undo that finds nothing to undo removes what is left all the same; a restore does so when it runs.
+        if !self.dry_run.dry_run && (self.undo || is_under_way) {
+            return Ok(restore::settle(ctx, source, self.wait.wait)?);
+        }
+        if self.dry_run.dry_run && is_under_way {
+            program.output.warning(format!(
+                "a restore or an undo of {source} is under way or was broken off: without --dry-run that is settled first, and then this plan may \
+                 be another"
+            ));
+        }
+        Ok(None)
+    }
+
+    fn tell_settled(&self, program: &Program, settled: &Settled, told: String) {
+        if program.output.json {
+            let settled = Some(settled);
+            program.output.document("restore", &Document::<()> { dry_run: false, undo: self.undo, plan: (), outcome: None, settled });
+        } else {
+            program.output.done(told);
+        }
     }
 
     fn source(&self) -> Result<&SourceName, Failure> {
@@ -205,6 +236,18 @@ fn ends_with(source: &SourceName, settled: &Settled) -> Option<(String, Exit)> {
             ))
         }
     }
+}
+
+/// What a restore says that has finished one that was broken off, and whether that is what was asked for. It goes no further: what that one has
+/// set aside is what was there before both, and would be removed.
+fn done_with(plan: &Plan, settled: &Settled) -> Option<(String, Exit)> {
+    let (Work::Restore, Ending::Finished, Some(undo)) = (settled.work, settled.ending, &settled.undo) else { return None };
+    let source = &plan.source;
+    let holds = format!("the restore of {source} that was broken off is finished: {source} holds what was restored of {}", undo.snapshot);
+    if plan.repeats_earlier() {
+        return Some((format!("{holds}; run it again to restore once more"), Exit::Done));
+    }
+    Some((format!("{holds}; nothing else was restored: run it again, and what that restore has set aside is removed"), Exit::Partly))
 }
 
 /// How to take back what was just done.

@@ -58,6 +58,7 @@ mod mysql_restore_left;
 mod mysql_restore_limits;
 mod mysql_restore_makes;
 mod mysql_restore_plan;
+mod mysql_restore_settled;
 mod mysql_restore_writers;
 mod mysql_reuse;
 mod mysql_rights;

@@ -287,7 +287,7 @@ fn a_broken_off_restore_is_settled_on_the_server_where_it_was_begun_and_on_no_ot
     let case = Case::new(server, SMALL);
     other.sql(&format!("CREATE DATABASE {0}; CREATE TABLE {0}.child (id INT)", case.base));
     let statements = changing(&Case::new(server, SMALL));
-    let kill = format!("inject=sendto:signal=KILL:when={}", statements[4]);
+    let kill = format!("inject=sendto:signal=KILL:when={}", statements[statements.len() - 2]);
     case.machine.alone_under_strace(&["-e", "trace=sendto", "-e", &kill], &["restore", "ellis", "--yes"]);
     case.machine.configure_again(&other.configuration("ellis", &[&case.base]));
     let refused = case.machine.run(&["snapshot", "ellis"]);

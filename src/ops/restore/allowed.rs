@@ -83,13 +83,14 @@ pub(super) fn refuse_strangers(
     settings: &MysqlSettings,
     pairs: &[Pair],
     known: &dyn Fn(&str) -> bool,
+    server: &str,
     folder: &Path,
 ) -> Result<(), Error> {
     let names = pairs.iter().flat_map(|pair| [pair.incoming.database.clone(), pair.outgoing.database.clone()]);
     let names: Vec<String> = names.filter(|name| !known(name)).collect();
     let there = which_exist(settings, &names, &ctx.stop)?;
     let Some(name) = there.first() else { return Ok(()) };
-    if Leftovers::read(folder)?.is_some_and(|left| left.has(name)) {
+    if Leftovers::read(folder)?.is_some_and(|left| left.has(server, name)) {
         return Err(Error::Refused(format!(
             "the database `{name}` is left of an earlier restore, could not be removed (a warning says why) and is in the way: remove it; nothing \
              was changed"

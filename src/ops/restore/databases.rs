@@ -18,11 +18,15 @@ use crate::source::mysql::{
     Demands, Exchange, NEW, Pair, Present, State, Words, aside_at, beside, check_length, folder_of, identity, load_tables, look,
     which_exist,
 };
+use crate::sys::random::hex;
 use crate::sys::space::nearest_folder;
 use crate::sys::stop::Stop;
 
 /// Bytes of a dump that a server loads in a second at least, for an estimate before any restore was measured: a cautious guess.
 const RATE_MIN: u64 = 20 << 20;
+
+/// Random bytes of the mark of what a restore loads: no two have the same.
+const MARK: usize = 8;
 
 /// Plans to restore these dumps.
 pub(super) fn plan(
@@ -51,13 +55,19 @@ pub(super) fn plan(
     let exists = present.databases.iter().any(|database| database.exists);
     let earlier = UndoRecord::read(&folder)?;
     if earlier.is_some() && options.part.rename.is_none() {
-        warnings.push("what the restore before this one has set aside will be removed when this one is in place".to_owned());
+        let text = match earlier.as_ref().is_some_and(|earlier| earlier.is_written) {
+            true => "what the restore before this one has set aside may have been written to: it stays, and no undo puts it back any more",
+            false => "what the restore before this one has set aside will be removed when this one is in place",
+        };
+        warnings.push(text.to_owned());
     }
     let mut aside = pairs(&dumps, &folder, &aside_at(ctx.clock.now()));
     if !is_under_way(ctx, &spec.name)? {
         // What a broken-off restore has left is settled before this one begins, and what is known to be left is removed then.
-        let left = Leftovers::read(&folder)?.unwrap_or_default();
-        refuse_strangers(ctx, settings, &aside, &|name| left.has(name), &folder)?;
+        // One that cannot be read is told then, and set apart.
+        let left = Leftovers::read(&folder).ok().flatten().unwrap_or_default();
+        let server = identity(settings, &ctx.stop)?;
+        refuse_strangers(ctx, settings, &aside, &|name| left.has(&server, name), &server, &folder)?;
     }
     check_length(settings, &aside, &dumps.known_tables(), &ctx.stop)?;
     for (pair, database) in aside.iter_mut().zip(&present.databases) {
@@ -107,8 +117,9 @@ pub(super) fn run(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, pl
         without_events: options.part.rename.is_some(),
     };
     let server = identity(settings, &ctx.stop)?;
-    let exchange = Exchange { server, pairs: pairs(&dumps, &folder, &aside_at(ctx.clock.now())), words };
-    refuse_strangers(ctx, settings, &exchange.pairs, &|_| false, &folder)?;
+    let mark = format!("windlass_restore_{}", hex(&*ctx.random, MARK));
+    let exchange = Exchange { server, pairs: pairs(&dumps, &folder, &aside_at(ctx.clock.now())), words, mark };
+    refuse_strangers(ctx, settings, &exchange.pairs, &|_| false, &exchange.server, &folder)?;
     check_length(settings, &exchange.pairs, &dumps.known_tables(), &ctx.stop)?;
     check_live(ctx, settings, &present, &exchange.pairs)?;
     let mut pending = PendingExchange::new(exchange, false);
@@ -172,13 +183,15 @@ fn prepare(
     let mut demands = Demands::default();
     for at in 0..pending.exchange.pairs.len() {
         // Others may have come while the dumps were fetched; what is there now is theirs.
-        refuse_strangers(ctx, settings, &pending.exchange.pairs[at..=at], &|_| false, &folder)?;
+        let server = &pending.exchange.server;
+        refuse_strangers(ctx, settings, &pending.exchange.pairs[at..=at], &|_| false, server, &folder)?;
+        Leftovers::strike(&folder, server, &pending.exchange.pairs[at].incoming.database)?;
         pending.exchange.pairs[at].is_made = true;
         pending.write(Stage::Loading, &folder)?;
-        let Exchange { pairs, words, .. } = &mut pending.exchange;
+        let Exchange { pairs, words, mark, .. } = &mut pending.exchange;
         let pair = &mut pairs[at];
         let rest = place.join(format!("{}.definitions.sql", folder_of(&pair.live)));
-        let loaded = load_tables(around, pair, words, &rest, &mut |bytes| ctx.meter.add_bytes(bytes))?;
+        let loaded = load_tables(around, pair, words, mark, &rest, &mut |bytes| ctx.meter.add_bytes(bytes))?;
         staged.notes.extend(loaded.notes);
         demands.creations += loaded.creations;
         demands.undeclared += loaded.undeclared;
@@ -339,12 +352,21 @@ fn check_server(aside: &Aside, here: &str, undo: &UndoRecord, folder: &Path) -> 
     if aside.is_on(here) {
         return Ok(());
     }
+    let document = folder.join(UNDO);
+    if aside.server.is_empty() {
+        return Err(Error::Refused(format!(
+            "nobody has noted on which server the restore of {} has set aside what it replaced: where it is {here}, on which the source is now, \
+             write that into {} as `server` of `placement`; nothing was changed",
+            undo.snapshot,
+            document.display()
+        )));
+    }
     Err(Error::Refused(format!(
         "what the restore of {} has replaced was set aside on the server {}, and the source is on {here} now: let the source have that server; \
          where it is the same one under another name, write that into {}; nothing was changed",
         undo.snapshot,
         aside.server,
-        folder.join(UNDO).display()
+        document.display()
     )))
 }
 

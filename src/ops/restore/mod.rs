@@ -26,7 +26,7 @@ use super::origin::Origin;
 use super::snapshots::Found;
 use super::spec::{SourceKind, SourceSpec};
 use super::standing::Standing;
-pub use super::undo::{Ending, Settled, Undoable, Work};
+pub use super::undo::{Ending, Settled, Undoable, Work, is_under_way};
 use super::undo::{Placed, UndoRecord, finish_broken_off, recover, site};
 use super::{Context, Error};
 use crate::format::names::{NodeName, SourceName};
@@ -99,6 +99,17 @@ pub struct Plan {
     /// What of a server's databases will be restored; of files nothing.
     #[serde(skip)]
     parts: Vec<dumps::Whole>,
+}
+
+impl Plan {
+    /// Whether the restore before this one was of the same things and has come through, so that this one would only repeat it.
+    pub fn repeats_earlier(&self) -> bool {
+        let Some(earlier) = self.earlier.as_ref().filter(|earlier| earlier.snapshot == self.id && !earlier.undone) else { return false };
+        let Placed::Databases(aside) = &earlier.placement else { return true };
+        let table = self.options.part.table.as_deref().map(|table| table.rsplit('.').next().unwrap_or(table));
+        let there = self.server.iter().flat_map(|present| &present.databases).map(|database| (database.name.as_str(), table));
+        self.options.part.rename.is_none() && there.eq(aside.databases.iter().map(|one| (one.live.as_str(), one.table.as_deref())))
+    }
 }
 
 /// What an undo will do.
@@ -210,7 +221,7 @@ pub fn run(ctx: &Context, plan: &Plan, wait: Waiting) -> Result<Outcome, Error> 
 /// [`Error::Absent`] for an unknown source; what the source gives.
 pub fn settle(ctx: &Context, source: &SourceName, wait: Waiting) -> Result<Option<Settled>, Error> {
     let spec = ctx.source(source)?;
-    let _lock = locks::source(ctx, source, "undo a restore of", wait)?;
+    let _lock = locks::source(ctx, source, "settle a restore of", wait)?;
     finish_broken_off(ctx, spec)
 }
 

@@ -24,7 +24,7 @@ impl<'de> Deserialize<'de> for Placed {
             return Placement::deserialize(value).map(Self::Files).map_err(D::Error::custom);
         };
         // One by one, so that an error tells which of them it is.
-        let each = databases.as_array().map(Vec::as_slice).unwrap_or_default();
+        let each = databases.as_array().ok_or_else(|| D::Error::custom("`databases` is not a list"))?;
         let databases = each.iter().map(|one| {
             let said = |key: &str| one.get(key).and_then(Value::as_str).unwrap_or("?").to_owned();
             let table = if one.get("table").is_some_and(Value::is_string) { format!(", table `{}`", said("table")) } else { String::new() };
@@ -71,9 +71,9 @@ impl Aside {
         }
     }
 
-    /// Whether they are on this server, as far as that was noted.
+    /// Whether they are known to be on this server.
     pub(crate) fn is_on(&self, server: &str) -> bool {
-        self.server.is_empty() || self.server == server
+        !self.server.is_empty() && self.server == server
     }
 
     /// Whether there is anything.
@@ -100,7 +100,9 @@ mod tests {
         let text = serde_json::to_string(&aside()).unwrap();
         assert_eq!(serde_json::from_str::<Placed>(&text).unwrap(), aside());
         let unknown = text.replace("\"server\":\"here\",", "");
-        assert!(matches!(serde_json::from_str::<Placed>(&unknown).unwrap(), Placed::Databases(aside) if aside.is_on("anywhere")));
+        assert!(
+            matches!(serde_json::from_str::<Placed>(&unknown).unwrap(), Placed::Databases(aside) if !aside.is_on("anywhere") && !aside.is_on(""))
+        );
     }
 
     #[test]
@@ -109,6 +111,9 @@ mod tests {
         let error = |text: &str| serde_json::from_str::<Placed>(text).unwrap_err().to_string();
         let spoiled = error(&text.replace("\"homer_windlass_undo_x\"", "7"));
         assert!(spoiled.contains("the database `homer`, table `users`: invalid type: integer `7`"), "{spoiled}");
+        for none in ["{\"databases\": null}", "{\"databases\": {}}"] {
+            assert!(error(none).contains("`databases` is not a list"), "{}", error(none));
+        }
         let files = error("{\"kind\": \"directory\"}");
         assert!(!files.contains("untagged"), "{files}");
     }

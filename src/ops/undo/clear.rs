@@ -7,13 +7,22 @@ use super::leftovers::{LEFTOVERS, Leftover, Leftovers};
 use crate::ops::error::chain;
 use crate::ops::spec::{MysqlSettings, SourceSpec};
 use crate::ops::{Context, Error};
-use crate::source::mysql::{BESIDE, drop_databases, identity};
+use crate::source::mysql::{Doomed, drop_databases, identity};
 use crate::sys::stop::Stop;
 use crate::sys::tree::remove_tree;
 
 /// Removes what is written down to be removed; gives whether all of it is gone. What cannot be removed, because somebody holds it or the
 /// account may not, is told and tried again next time: it takes room, and stands in the way of no snapshot.
 pub(super) fn clear(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, folder: &Path) -> Result<bool, Error> {
+    if let Some((path, why)) = Leftovers::set_unreadable_apart(folder, ctx.clock.now())? {
+        let (path, why) = (path.display(), chain(&why));
+        ctx.warn(
+            Some(&spec.name),
+            format!(
+                "what is left of earlier restores cannot be read and is not removed; look at {path}, which names it, and remove both: {why}"
+            ),
+        );
+    }
     let Some(mut leftovers) = Leftovers::read(folder)? else { return Ok(true) };
     leftovers.files.retain(|path| match remove_tree(path) {
         Ok(()) => false,
@@ -55,24 +64,37 @@ fn drop_leftovers(
     let no_stop = Stop::new();
     let here = identity(settings, &no_stop)?;
     let (own, mut left): (Vec<Leftover>, Vec<Leftover>) =
-        databases.iter().cloned().partition(|left| left.server.is_empty() || left.server == here);
+        databases.iter().cloned().partition(|left| !left.server.is_empty() && left.server == here);
     for Leftover { database, server, .. } in &left {
         let document = folder.join(LEFTOVERS);
-        ctx.warn(
-            Some(&spec.name),
+        let document = document.display();
+        let text = if server.is_empty() {
+            format!(
+                "`{database}` is needed no more, and nobody has noted on which server it lies (the source is on {here}): look at it, remove it, \
+                 and its entry in {document}"
+            )
+        } else {
             format!(
                 "`{database}` is needed no more and lies on the server {server}, while the source is on {here} now: remove it there, and its \
-                 entry in {}; or write the server's new name into that, if it is the same one",
-                document.display()
-            ),
-        );
+                 entry in {document}; or write the server's new name into that, if it is the same one"
+            )
+        };
+        ctx.warn(Some(&spec.name), text);
     }
     let bench = Bench::new(ctx)?;
-    let names = |if_empty: bool| own.iter().filter(|one| one.if_empty == if_empty).map(|one| one.database.clone()).collect::<Vec<_>>();
-    for undropped in drop_databases(bench.around(settings, &no_stop), &names(false), &names(true))? {
+    let doomed: Vec<Doomed<'_>> =
+        own.iter().map(|one| Doomed { database: &one.database, if_empty: one.if_empty, mark: one.mark.as_deref() }).collect();
+    for undropped in drop_databases(bench.around(settings, &no_stop), &doomed)? {
+        if undropped.is_strange {
+            let text = format!(
+                "`{}` is not what a restore that was broken off had loaded: somebody else has made it since, and it stays as it is",
+                undropped.database
+            );
+            ctx.warn(Some(&spec.name), text);
+            continue;
+        }
         let (database, why) = (undropped.database, chain(&Error::from(undropped.why)));
-        // A live database that stays empty is nobody's loss; later it may be somebody's.
-        let is_again = undropped.is_seen && database.contains(BESIDE);
+        let is_again = undropped.is_seen;
         let next = if is_again {
             "it is tried again with the next command on the source: see that nobody holds it and that the account may drop it, or"
         } else {

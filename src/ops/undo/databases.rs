@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::aside::{Aside, Placed};
 use super::clear::clear;
-use super::exchange::{PendingExchange, Stage};
+use super::exchange::{EXCHANGE, PendingExchange, Stage};
 use super::leftovers::Leftovers;
 use super::memory::UndoRecord;
 use super::settled::{Ending, Work};
@@ -12,7 +12,7 @@ use crate::ops::error::chain;
 use crate::ops::scratch::Scratch;
 use crate::ops::spec::{MysqlSettings, SourceSpec};
 use crate::ops::{Context, Error};
-use crate::source::mysql::{Around, Pair, Settled};
+use crate::source::mysql::{Around, Doomed, Pair, Settled, drop_databases};
 use crate::sys::stop::Stop;
 
 /// The folder that dumps are put together in.
@@ -45,8 +45,6 @@ pub(super) fn recover(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings
     let mut broken_off = None;
     if let Some(pending) = PendingExchange::read(folder)? {
         let work = pending.work();
-        let bench = Bench::new(ctx)?;
-        pending.exchange.check_server(bench.around(settings, &ctx.stop))?;
         match pending.stage {
             Stage::Loading => {
                 let is_gone = abandon(ctx, spec, settings, &pending, folder)?;
@@ -54,7 +52,16 @@ pub(super) fn recover(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings
                 broken_off = Some((work, Ending::TakenBack));
             }
             Stage::Exchanging => {
-                let is_finished = settle(ctx, spec, settings, pending, folder)?;
+                let is_finished = settle(ctx, spec, settings, pending, folder).inspect_err(|_| {
+                    let document = folder.join(EXCHANGE);
+                    let text = format!(
+                        "{work} of `{}` that was broken off is not settled, and until it is nothing else is done; where what it needs is gone for \
+                         good, look at the databases and files that {} names, and move that file away",
+                        spec.name,
+                        document.display()
+                    );
+                    ctx.warn(Some(&spec.name), text);
+                })?;
                 broken_off = Some((work, if is_finished { Ending::Finished } else { Ending::TakenBack }));
             }
             Stage::Exchanged => {
@@ -99,7 +106,18 @@ fn settle(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, mut pendin
         }
         Settled::TakenBack(notes) => (None, notes),
         Settled::Kept(error, notes) => (Some(chain(&Error::from(error))), notes),
+        Settled::Stuck(why, error) => {
+            tell(&format!("could not be finished: {}", chain(&Error::from(why))));
+            return Err(error.into());
+        }
     };
+    if pending.keep
+        && pending.is_undo
+        && let Some(undo) = UndoRecord::read(folder)?
+    {
+        // It is what the undo still names, which would go with it.
+        undo.written().write(folder)?;
+    }
     abandon(ctx, spec, settings, &pending, folder)?;
     if pending.keep {
         let names: Vec<String> = pending.exchange.pairs.iter().map(|pair| format!("`{}`", pair.incoming.database)).collect();
@@ -111,7 +129,8 @@ fn settle(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, mut pendin
         ));
     } else {
         let all = if notes.is_empty() { "; all is as before it" } else { ", but not all of it" };
-        tell(&format!("was taken back{all}"));
+        let why = why.map(|why| format!("could not be finished ({why}) and ")).unwrap_or_default();
+        tell(&format!("{why}was taken back{all}"));
     }
     warn_of(ctx, spec, notes);
     Ok(false)
@@ -148,16 +167,40 @@ pub(crate) fn abandon(
     leftovers.files.extend(pairs.iter().map(|pair| pair.outgoing.definitions.clone()));
     if !pending.is_undo {
         let ours = pairs.iter().filter(|pair| pair.is_made && !pending.keep);
-        ours.for_each(|pair| leftovers.database(server, &pair.incoming.database));
+        ours.for_each(|pair| match pending.stage {
+            // Between the note that it is made and its making, and since a kill, others may have made one of its name.
+            Stage::Loading => leftovers.marked(server, &pair.incoming.database, &pending.exchange.mark),
+            _ => leftovers.database(server, &pair.incoming.database),
+        });
         leftovers.files.push(staging(folder));
     }
-    // What was made ready to take tables has none, and a live database that was not there before has none either.
+    // What was made ready to take tables has none.
     pairs.iter().for_each(|pair| leftovers.emptied(server, &pair.outgoing.database));
-    let had_none = |pair: &&Pair| pair.is_captured && pair.incoming.exists && !pair.outgoing.exists;
-    pairs.iter().filter(had_none).for_each(|pair| leftovers.emptied(server, &pair.live));
+    drop_made_live(ctx, spec, settings, pairs);
     leftovers.add(folder)?;
     PendingExchange::forget(folder)?;
     clear(ctx, spec, settings, folder)
+}
+
+/// Removes live databases that were made for what does not come. Later they may be somebody's, so it is not tried again.
+fn drop_made_live(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, pairs: &[Pair]) {
+    let made = pairs.iter().filter(|pair| pair.is_live_made);
+    let made: Vec<Doomed<'_>> = made.map(|pair| Doomed { database: &pair.live, if_empty: true, mark: None }).collect();
+    if made.is_empty() {
+        return;
+    }
+    let no_stop = Stop::new();
+    let dropped = Bench::new(ctx)
+        .and_then(|bench| drop_databases(bench.around(settings, &no_stop), &made).map_err(Error::from))
+        .and_then(|undropped| undropped.into_iter().next().map_or(Ok(()), |undropped| Err(undropped.why.into())));
+    if let Err(why) = dropped {
+        let names: Vec<String> = made.iter().map(|one| format!("`{}`", one.database)).collect();
+        let (names, why) = (names.join(", "), chain(&why));
+        ctx.warn(
+            Some(&spec.name),
+            format!("{names} was made for what did not come and could not be removed; it is not tried again: {why}"),
+        );
+    }
 }
 
 /// Remembers the undo of what has come through, and removes what nobody needs any more.
@@ -179,10 +222,18 @@ pub(crate) fn finish(
         } else {
             leftovers.files.push(staging(folder));
         }
-        if let (Some(_), false, Some(UndoRecord { placement: Placed::Databases(earlier), .. })) =
+        if let (Some(_), false, Some(UndoRecord { placement: Placed::Databases(earlier), is_written, .. })) =
             (&pending.undo, pending.is_undo, remembered)
         {
-            give_up(&earlier, &mut leftovers);
+            if is_written {
+                let text = format!("an undo that was not finished had put it back, and it may have been written to: {}", earlier.told());
+                ctx.warn(
+                    Some(&spec.name),
+                    format!("what an earlier restore had set aside is not removed: look at it before you do; {text}"),
+                );
+            } else {
+                give_up(&earlier, &mut leftovers);
+            }
         }
         leftovers.add(folder)?;
         if let Some(undo) = &pending.undo {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::aside::Placed;
 use super::memory::{UndoRecord, read, remove, write};
 use super::settled::Work;
 use crate::format::limits::FORMAT_VERSION;
@@ -11,7 +12,7 @@ use crate::ops::Error;
 use crate::source::mysql::Exchange;
 
 /// The document of an exchange of databases that is under way.
-const EXCHANGE: &str = "exchange.json";
+pub(super) const EXCHANGE: &str = "exchange.json";
 
 /// How far an exchange of databases has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,7 +63,14 @@ impl PendingExchange {
 
     /// The exchange that was under way, if one was.
     pub(crate) fn read(folder: &Path) -> Result<Option<Self>, Error> {
-        read(folder, EXCHANGE)
+        let mut pending: Option<Self> = read(folder, EXCHANGE)?;
+        if let Some(Self { exchange, undo: Some(UndoRecord { placement: Placed::Databases(aside), .. }), .. }) = &mut pending
+            && aside.server.is_empty()
+        {
+            // What an exchange sets aside is on its own server.
+            aside.server.clone_from(&exchange.server);
+        }
+        Ok(pending)
     }
 
     /// Remembers that it has come this far.
@@ -74,5 +82,23 @@ impl PendingExchange {
     /// It is over.
     pub(crate) fn forget(folder: &Path) -> Result<(), Error> {
         remove(folder, EXCHANGE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::aside::Aside;
+    use super::*;
+    use jiff::Timestamp;
+
+    #[test]
+    fn what_an_exchange_sets_aside_is_on_the_server_of_the_exchange() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut pending = PendingExchange::new(Exchange { server: "here".into(), ..Exchange::default() }, false);
+        let aside = Placed::Databases(Aside { server: String::new(), databases: Vec::new() });
+        pending.undo = Some(UndoRecord::new(aside, "20260101T000000000Z".parse().unwrap(), Timestamp::UNIX_EPOCH));
+        pending.write(Stage::Exchanging, folder.path()).unwrap();
+        let read = PendingExchange::read(folder.path()).unwrap().unwrap();
+        assert!(matches!(read.undo.unwrap().placement, Placed::Databases(aside) if aside.is_on("here")));
     }
 }

@@ -1,7 +1,9 @@
 //! What nobody needs any more and is to be removed: remembered until it is.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::memory::{read, remove, write};
@@ -30,6 +32,9 @@ pub(crate) struct Leftover {
     pub(crate) server: String,
     /// Whether it is left alone if it holds something.
     pub(crate) if_empty: bool,
+    /// The mark that it bears if it is ours; without one its name says enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) mark: Option<String>,
 }
 
 impl Default for Leftovers {
@@ -44,19 +49,48 @@ impl Leftovers {
         read(folder, LEFTOVERS)
     }
 
-    /// Whether this database is to be removed, of whichever server.
-    pub(crate) fn has(&self, database: &str) -> bool {
-        self.databases.iter().any(|left| left.database == database)
+    /// Whether this database of this server is to be removed.
+    pub(crate) fn has(&self, server: &str, database: &str) -> bool {
+        self.databases.iter().any(|left| left.server == server && left.database == database)
     }
 
     /// A database that is to go whatever it holds.
     pub(crate) fn database(&mut self, server: &str, database: &str) {
-        self.databases.push(Leftover { database: database.to_owned(), server: server.to_owned(), if_empty: false });
+        self.push(server, database, false, None);
+    }
+
+    /// A database that is to go if it bears this mark: others may have made one of its name since.
+    pub(crate) fn marked(&mut self, server: &str, database: &str, mark: &str) {
+        self.push(server, database, false, Some(mark.to_owned()));
     }
 
     /// A database that is to go if it holds nothing any more.
     pub(crate) fn emptied(&mut self, server: &str, database: &str) {
-        self.databases.push(Leftover { database: database.to_owned(), server: server.to_owned(), if_empty: true });
+        self.push(server, database, true, None);
+    }
+
+    fn push(&mut self, server: &str, database: &str, if_empty: bool, mark: Option<String>) {
+        self.databases.push(Leftover { database: database.to_owned(), server: server.to_owned(), if_empty, mark });
+    }
+
+    /// Whatever is of this name on this server from now on is no leftover.
+    pub(crate) fn strike(folder: &Path, server: &str, database: &str) -> Result<(), Error> {
+        let Some(mut all) = Self::read(folder)?.filter(|all| all.has(server, database)) else { return Ok(()) };
+        all.databases.retain(|left| left.server != server || left.database != database);
+        all.keep(folder)
+    }
+
+    /// Moves a document that cannot be read out of the way, so that nothing is removed by it and nothing is stopped by it. Gives where it lies
+    /// then, and why it cannot be read.
+    pub(crate) fn set_unreadable_apart(folder: &Path, now: Timestamp) -> Result<Option<(PathBuf, Error)>, Error> {
+        match Self::read(folder) {
+            Err(why @ Error::Unreadable { .. }) => {
+                let (from, to) = (folder.join(LEFTOVERS), folder.join(format!("leftovers.unreadable.{}.json", now.as_millisecond())));
+                fs::rename(&from, &to).map_err(Error::file("move", from))?;
+                Ok(Some((to, why)))
+            }
+            read => read.map(|_| None),
+        }
     }
 
     /// Remembers it, besides what earlier work has left and could not be removed yet.
@@ -100,7 +134,12 @@ mod tests {
         let all = Leftovers::read(folder.path()).unwrap().unwrap();
         let names: Vec<&str> = all.databases.iter().map(|left| left.database.as_str()).collect();
         assert_eq!((names, all.files.len()), (vec!["one", "empty", "two"], 1));
-        assert!(all.has("two") && all.has("empty") && !all.has("three"));
+        assert!(all.has("here", "two") && all.has("here", "empty") && !all.has("here", "three"));
+        assert!(!all.has("elsewhere", "two"), "one of the same name elsewhere is another");
+        Leftovers::strike(folder.path(), "elsewhere", "two").unwrap();
+        Leftovers::strike(folder.path(), "here", "one").unwrap();
+        let all = Leftovers::read(folder.path()).unwrap().unwrap();
+        assert!(all.has("here", "two") && !all.has("here", "one"));
         Leftovers::default().keep(folder.path()).unwrap();
         assert_eq!(Leftovers::read(folder.path()).unwrap(), None);
     }

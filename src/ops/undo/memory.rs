@@ -33,17 +33,26 @@ pub(crate) struct UndoRecord {
     pub(crate) time: Timestamp,
     /// Whether it was undone, so that the restored state lies aside now.
     pub(crate) undone: bool,
+    /// Whether somebody may have written to what lies aside, after an undo had put it back and could not be finished: then only a person
+    /// removes it.
+    #[serde(default)]
+    pub(crate) is_written: bool,
 }
 
 impl UndoRecord {
     /// The undo of a restore that has just been made.
     pub(crate) fn new(placement: Placed, snapshot: SnapshotId, time: Timestamp) -> Self {
-        Self { format: FORMAT_VERSION, placement, snapshot, time, undone: false }
+        Self { format: FORMAT_VERSION, placement, snapshot, time, undone: false, is_written: false }
     }
 
     /// The undo of this undo, made at this instant: what it has set aside is as new as what a restore sets aside.
     pub(crate) fn turned(&self, placement: Placed, time: Timestamp) -> Self {
-        Self { placement, time, undone: !self.undone, ..self.clone() }
+        Self { placement, time, undone: !self.undone, is_written: false, ..self.clone() }
+    }
+
+    /// The same, once somebody may have written to what lies aside.
+    pub(crate) fn written(self) -> Self {
+        Self { is_written: true, ..self }
     }
 
     /// How files change places.

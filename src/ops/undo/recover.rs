@@ -2,7 +2,7 @@
 
 use super::aside::Placed;
 use super::databases;
-use super::memory::{JOURNAL, Pending, Step, UndoRecord};
+use super::memory::{JOURNAL, Pending, Step, UNDO, UndoRecord};
 use super::settled::{Ending, Settled, Undoable, Work};
 use super::site::{Site, folder, inode};
 use crate::ops::spec::{SourceKind, SourceSpec};
@@ -80,6 +80,9 @@ fn settle(ctx: &Context, spec: &SourceSpec, mut pending: Pending, folder: &std::
 
 fn expire(ctx: &Context, spec: &SourceSpec, folder: &std::path::Path) -> Result<(), Error> {
     let Some(undo) = UndoRecord::read(folder)? else { return Ok(()) };
+    if undo.is_written {
+        return Ok(());
+    }
     // Ages are compared, because an instant may be beyond all that a clock can say.
     let age = ctx.clock.now().duration_since(undo.time);
     if jiff::SignedDuration::try_from(ctx.local()?.undo_for).map_or(true, |undo_for| age <= undo_for) {
@@ -90,6 +93,18 @@ fn expire(ctx: &Context, spec: &SourceSpec, folder: &std::path::Path) -> Result<
             if !databases::expire(ctx, spec, settings, aside, folder)? {
                 return Ok(());
             }
+        }
+        (Placed::Databases(aside), _) => {
+            ctx.warn(
+                Some(&spec.name),
+                format!(
+                    "{} tells of what a restore of databases has set aside ({}), and the source is another one now: look at them, remove them \
+                     if nobody needs them, and then that file",
+                    folder.join(UNDO).display(),
+                    aside.told()
+                ),
+            );
+            return Ok(());
         }
         _ => {
             let placement = undo.files(folder)?;

@@ -51,8 +51,8 @@ pub use accounts::Account;
 pub use definers::missing_definers;
 pub use demands::Demands;
 pub use exchange::{
-    Around, Definers, Exchange, NEW, Pair, RoutineGrant, Settled, State, Undropped, Words, aside_at, beside, check_length, drop_databases,
-    identity, load_tables, which_exist,
+    Around, Definers, Doomed, Exchange, NEW, Pair, RoutineGrant, Settled, State, Undropped, Words, aside_at, beside, check_length,
+    drop_databases, identity, load_tables, which_exist,
 };
 pub use facts::{DatabaseFacts, Facts, Position, TableFacts};
 pub use foreign_keys::{hold_aside, point_back};

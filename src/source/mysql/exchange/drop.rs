@@ -2,11 +2,22 @@
 
 use super::super::connection::{Connection, is_answer, literal};
 use super::super::object::quoted;
-use super::{Around, exists, tables};
+use super::{Around, exists, mark, tables};
 use crate::source::Error;
 
 /// How long is waited for whoever holds a table of what is to go: a snapshot that meets it waits as long, and it can be tried again.
 const WAIT_SECONDS: u32 = 10;
+
+/// A database that is to go, on some condition.
+#[derive(Clone, Copy, Debug)]
+pub struct Doomed<'a> {
+    /// Its name.
+    pub database: &'a str,
+    /// Only if it holds nothing.
+    pub if_empty: bool,
+    /// Only if it bears this mark, or holds nothing.
+    pub mark: Option<&'a str>,
+}
 
 /// A database that could not be removed.
 #[derive(Debug)]
@@ -15,32 +26,43 @@ pub struct Undropped {
     pub database: String,
     /// Whether the account sees it; else nobody knows whether it is there.
     pub is_seen: bool,
-    /// What the server said.
+    /// Whether it lacks the mark that it should bear, so that it is somebody else's.
+    pub is_strange: bool,
+    /// What the server said, or what is wrong with it.
     pub why: Error,
 }
 
-/// Drops databases that nobody needs, and of those that should be `empty` the ones that are; those that are not there are passed over.
-/// Gives those that the server did not remove.
+/// Drops databases that nobody needs, as far as each one's condition holds; those that are not there are passed over. Gives those that the
+/// server did not remove, and those that are not ours.
 ///
 /// # Errors
 /// [`Error::Server`] when it does not answer.
-pub fn drop_databases(around: Around<'_>, names: &[String], empty: &[String]) -> Result<Vec<Undropped>, Error> {
+pub fn drop_databases(around: Around<'_>, doomed: &[Doomed<'_>]) -> Result<Vec<Undropped>, Error> {
     let mut undropped = Vec::new();
-    if names.is_empty() && empty.is_empty() {
+    if doomed.is_empty() {
         return Ok(undropped);
     }
     let mut connection = around.connect()?;
     tables::without_checks(&mut connection)?;
     connection.run("set up a session on", &format!("SET SESSION lock_wait_timeout = {WAIT_SECONDS}"))?;
-    for (name, is_empty) in empty.iter().map(|name| (name, true)).chain(names.iter().map(|name| (name, false))) {
-        let dropped = if is_empty {
-            drop_if_empty(&mut connection, name)
+    for &Doomed { database, if_empty, mark } in doomed {
+        let is_ours = match mark {
+            Some(mark) => mark::is_there(&mut connection, database, mark)?,
+            None => true,
+        };
+        let dropped = if if_empty || !is_ours {
+            drop_if_empty(&mut connection, database)
         } else {
-            connection.run("remove a database from", &format!("DROP DATABASE IF EXISTS {}", quoted(name)))
+            connection.run("remove a database from", &format!("DROP DATABASE IF EXISTS {}", quoted(database)))
         };
         match dropped {
+            Ok(()) if !is_ours && exists(&mut connection, database)? => {
+                let why = Error::Refused { why: format!("{} does not bear the mark of what was loaded", quoted(database)) };
+                undropped.push(Undropped { database: database.to_owned(), is_seen: true, is_strange: true, why });
+            }
             Err(why) if is_answer(&why) => {
-                undropped.push(Undropped { database: name.clone(), is_seen: exists(&mut connection, name)?, why });
+                let is_seen = exists(&mut connection, database)?;
+                undropped.push(Undropped { database: database.to_owned(), is_seen, is_strange: false, why });
             }
             dropped => dropped?,
         }

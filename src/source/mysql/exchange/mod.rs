@@ -10,6 +10,7 @@ mod definitions;
 mod drop;
 mod grants;
 mod length;
+mod mark;
 mod names;
 mod put_back;
 mod rehearse;
@@ -22,7 +23,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::drop::{Undropped, drop_databases};
+pub use self::drop::{Doomed, Undropped, drop_databases};
 pub use self::grants::RoutineGrant;
 pub use self::length::check_length;
 pub(super) use self::names::beginnings;
@@ -32,7 +33,7 @@ pub use self::state::{Pair, State};
 
 use self::check::Strangers;
 use self::drop::drop_if_empty;
-use super::connection::{Connection, literal};
+use super::connection::{Connection, is_answer, literal};
 use super::foreign_keys;
 use super::load::{self, Loaded, Part};
 use super::object::quoted;
@@ -53,6 +54,9 @@ pub struct Exchange {
     pub pairs: Vec<Pair>,
     /// How what comes is to be read.
     pub words: Words,
+    /// The mark of what this restore loads: a name that no other one has. Empty where nothing is loaded.
+    #[serde(default)]
+    pub mark: String,
 }
 
 /// How a dump is to be read.
@@ -104,10 +108,10 @@ impl Exchange {
     ///
     /// # Errors
     /// [`Error::Server`], also when somebody keeps a table locked; [`Error::Refused`] when another session exchanges the same.
-    pub fn get_ready(&self, around: Around<'_>) -> Result<(), Error> {
+    pub fn get_ready(&mut self, around: Around<'_>) -> Result<(), Error> {
         let mut connection = around.connect()?;
         turn::take(&mut connection, self)?;
-        for pair in &self.pairs {
+        for pair in &mut self.pairs {
             pair.make_room(&mut connection)?;
         }
         tables::wait_for_holders(&mut connection, &self.pairs)
@@ -121,6 +125,9 @@ impl Exchange {
     pub fn carry_out(&self, around: Around<'_>) -> Result<Vec<String>, Error> {
         let mut connection = around.connect()?;
         turn::take(&mut connection, self)?;
+        for pair in self.pairs.iter().filter(|pair| pair.is_made) {
+            mark::remove(&mut connection, &pair.incoming.database, &self.mark)?;
+        }
         tables::exchange(&mut connection, &self.pairs)?;
         self.make_the_rest(&mut connection, around, Strangers::Refuse)
     }
@@ -168,10 +175,22 @@ impl Exchange {
 ///
 /// # Errors
 /// [`Error::Refused`], [`Error::Server`], [`Error::Load`], [`Error::Dump`]; then what was loaded is to be dropped.
-pub fn load_tables(around: Around<'_>, pair: &mut Pair, words: &Words, rest: &Path, meter: &mut dyn FnMut(u64)) -> Result<Loaded, Error> {
+pub fn load_tables(
+    around: Around<'_>,
+    pair: &mut Pair,
+    words: &Words,
+    mark: &str,
+    rest: &Path,
+    meter: &mut dyn FnMut(u64),
+) -> Result<Loaded, Error> {
     let mut connection = around.connect()?;
     let note = turn_collation(&mut Connection::open(&Login::of(around.settings)?, around.stop)?, &mut pair.incoming)?;
-    create_database(&mut connection, &pair.incoming)?;
+    if let Err(error) = create_database(&mut connection, &pair.incoming) {
+        // Somebody else may have made it in this moment.
+        pair.is_made = !is_answer(&error);
+        return Err(error);
+    }
+    mark::make(&mut connection, &pair.incoming.database, mark)?;
     let mut loaded = definitions::load_part(around, pair, Part::Tables, words, meter)?;
     // The load may have lasted longer than a network lets a connection be idle.
     let mut connection = around.connect()?;
@@ -208,7 +227,9 @@ pub fn identity(settings: &Settings, stop: &Stop) -> Result<String, Error> {
 
 fn read_identity(connection: &mut Connection) -> Result<String, Error> {
     let sql = "SELECT CONCAT(@@global.hostname, ':', @@global.port, @@global.datadir)";
-    Ok(connection.value("ask for the identity of", sql)?.unwrap_or_default())
+    connection.value("ask for the identity of", sql)?.ok_or_else(|| Error::Refused {
+        why: "the server does not say its host name, port and data directory, which tell it from others".to_owned(),
+    })
 }
 
 /// Those of these databases that are on the server.

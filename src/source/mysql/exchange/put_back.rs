@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::super::connection::Connection;
 use super::super::object::quoted;
 use super::drop::drop_if_empty;
-use super::state::Pair;
-use super::{Around, Exchange, Words, definitions, exists, grants, set_character_set, tables, turn};
+use super::state::{Pair, State};
+use super::{Around, Exchange, Words, create_database, definitions, exists, grants, set_character_set, tables, turn};
 use crate::source::Error;
 
 impl Exchange {
@@ -19,20 +19,28 @@ impl Exchange {
         let mut connection = around.connect()?;
         turn::take(&mut connection, self)?;
         tables::without_checks(&mut connection)?;
-        let mut moves = (Vec::new(), Vec::new());
+        let mut notes = Vec::new();
+        let mut pairs = Vec::new();
         for pair in &self.pairs {
+            if has_place(&mut connection, pair)? {
+                pairs.push(pair.clone());
+            } else {
+                notes.push(format!("the database `{}` is gone, and nothing of it lies aside: it was not put back", pair.live));
+            }
+        }
+        let mut moves = (Vec::new(), Vec::new());
+        for pair in &pairs {
             collect(&mut connection, pair, &mut moves)?;
         }
         tables::run(&mut connection, &[moves.0, moves.1].concat())?;
-        for pair in &self.pairs {
+        for pair in &pairs {
             definitions::drop_rest(&mut connection, pair, &pair.outgoing.invalid)?;
             definitions::drop_triggers(&mut connection, pair, &pair.going)?;
             set_character_set(&mut connection, &pair.live, &pair.outgoing)?;
         }
         self.point_back(&mut connection, |pair| &pair.incoming)?;
-        definitions::load(around, &self.pairs, |pair| &pair.outgoing, &Words::default())?;
-        let mut notes = Vec::new();
-        for pair in &self.pairs {
+        definitions::load(around, &pairs, |pair| &pair.outgoing, &Words::default())?;
+        for pair in &pairs {
             notes.extend(grants::give(&mut connection, pair)?);
             notes.extend(definitions::lost(&mut connection, pair)?);
             notes.extend(pair.outgoing.unread.clone());
@@ -43,6 +51,19 @@ impl Exchange {
         }
         Ok(notes)
     }
+}
+
+/// Whether there is a live database to put things back into, if one is needed. One that has gone since is made again, unless its tables are
+/// gone as well.
+fn has_place(connection: &mut Connection, pair: &Pair) -> Result<bool, Error> {
+    if !pair.outgoing.exists || exists(connection, &pair.live)? {
+        return Ok(true);
+    }
+    if !pair.going.is_empty() && tables::listed(connection, &pair.outgoing.database, None)?.is_empty() {
+        return Ok(false);
+    }
+    create_database(connection, &State { database: pair.live.clone(), ..pair.outgoing.clone() })?;
+    Ok(true)
 }
 
 /// What of one database has moved, and is to move back.

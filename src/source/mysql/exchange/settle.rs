@@ -14,6 +14,8 @@ pub enum Settled {
     TakenBack(Vec<String>),
     /// They had, and it could not be finished: the old state is live, and what came is beside it with what was written to it since.
     Kept(Error, Vec<String>),
+    /// They had, and it could neither be finished, for the first reason, nor taken back, for the second one: it is to be tried again.
+    Stuck(Error, Error),
 }
 
 impl Exchange {
@@ -31,16 +33,11 @@ impl Exchange {
         drop(connection);
         match made {
             Ok(notes) => Ok(Settled::Finished(notes)),
-            Err(error) => Ok(Settled::Kept(error, self.put_back(around)?)),
+            Err(error) => Ok(match self.put_back(around) {
+                Ok(notes) => Settled::Kept(error, notes),
+                Err(later) => Settled::Stuck(error, later),
+            }),
         }
-    }
-
-    /// That the server is the one on which it was begun: elsewhere databases of the same names are others.
-    ///
-    /// # Errors
-    /// [`Error::Refused`]; [`Error::Server`].
-    pub fn check_server(&self, around: Around<'_>) -> Result<(), Error> {
-        turn::check_server(&mut around.connect()?, self)
     }
 
     /// Whether a table that came is live, so that applications may have written to it.

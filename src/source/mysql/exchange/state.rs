@@ -53,6 +53,9 @@ pub struct Pair {
     /// Whether the database that is loaded beside is ours: only then is it to be dropped.
     #[serde(default)]
     pub is_made: bool,
+    /// Whether the live database was made for what comes: only then is it to be dropped again.
+    #[serde(default)]
+    pub is_live_made: bool,
     /// What comes.
     pub incoming: State,
     /// Where that goes which is live now.
@@ -145,11 +148,12 @@ impl Pair {
     }
 
     /// Makes the databases that tables are about to move into.
-    pub(super) fn make_room(&self, connection: &mut Connection) -> Result<(), Error> {
+    pub(super) fn make_room(&mut self, connection: &mut Connection) -> Result<(), Error> {
         if self.outgoing.exists {
             super::create_database(connection, &self.outgoing)?;
         } else if self.incoming.exists {
             super::create_database(connection, &State { database: self.live.clone(), ..self.incoming.clone() })?;
+            self.is_live_made = true;
         }
         Ok(())
     }

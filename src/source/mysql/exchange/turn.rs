@@ -41,7 +41,7 @@ pub(super) fn take(connection: &mut Connection, exchange: &Exchange) -> Result<(
 ///
 /// # Errors
 /// [`Error::Refused`].
-pub(super) fn check_server(connection: &mut Connection, exchange: &Exchange) -> Result<(), Error> {
+fn check_server(connection: &mut Connection, exchange: &Exchange) -> Result<(), Error> {
     let (begun, here) = (&exchange.server, read_identity(connection)?);
     if *begun != here {
         let why = format!(

@@ -1,0 +1,253 @@
+//! How a restore of databases that was broken off is settled: what somebody has written is kept, what somebody else has made is left alone, and
+//! nothing stops a source for ever.
+
+use std::fs;
+
+use crate::mysql_restore_left::{beside, filled, grow_old, killed_by, machine, warned};
+use crate::support::between::Between;
+use crate::support::program::{Machine, until};
+use crate::support::servers::mariadb::MariaDb;
+
+/// A restore is killed once its tables have moved.
+fn killed_late(machine: &Machine, configuration: &str) {
+    let count = machine.path("count");
+    let _ = fs::remove_file(&count);
+    let text = "echo >>COUNT; [ \"$(wc -l <COUNT)\" = 2 ] && kill -KILL $PPID && exit 9; exec mariadb \"$@\"";
+    machine.configure_again(&format!("{configuration}{}", machine.client(&text.replace("COUNT", &count.display().to_string()))));
+    assert_eq!(machine.run(&["restore", "ellis", "--yes"]).code, None);
+    machine.configure_again(configuration);
+}
+
+fn document(machine: &Machine, name: &str) -> std::path::PathBuf {
+    machine.path(format!("local/.windlass/restore/ellis/{name}"))
+}
+
+fn count(server: &MariaDb, database: &str) -> String {
+    server.ask(None, &format!("SELECT COUNT(*) FROM {database}.t"))
+}
+
+#[test]
+fn what_was_written_to_an_undo_that_could_not_be_finished_is_removed_by_no_command() {
+    let server = MariaDb::running();
+    let base = filled(server);
+    let configuration = server.configuration("ellis", &[&base]);
+    let machine = machine(&configuration);
+    server.sql(&format!("INSERT INTO {base}.t VALUES (2)"));
+    machine.run(&["restore", "ellis", "--yes"]).expect(0);
+    let aside = beside(server, &base).remove(0);
+    killed_by(&machine, &configuration, "client", &["restore", "ellis", "--undo", "--yes"]);
+    server.sql(&format!("INSERT INTO {base}.t VALUES (99)"));
+    // What is left to be done fails, and taking it back does not.
+    let once = machine.path("once").display().to_string();
+    let fails_once = machine.client(&format!("[ -e {once} ] || {{ touch {once}; exit 9; }}; exec mariadb \"$@\""));
+    machine.configure_again(&format!("{configuration}{fails_once}"));
+    grow_old(&machine);
+    warned(&machine.run(&["snapshot", "ellis"]), &["could not be finished", "look at it before you remove it", &aside]);
+    assert_eq!((count(server, &base), count(server, &aside)), ("1".into(), "3".into()));
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    machine.run(&["snapshot", "ellis"]).expect(0);
+    assert_eq!(count(server, &aside), "3", "it is not too old");
+    machine.run(&["restore", "ellis", "--undo", "--yes"]).expect(0);
+    assert_eq!(count(server, &base), "3");
+    machine.run(&["restore", "ellis", "--undo", "--yes"]).expect(0);
+
+    // Nor does the next restore remove it.
+    machine.configure_again(&configuration);
+    let aside = beside(server, &base).remove(0);
+    killed_by(&machine, &configuration, "client", &["restore", "ellis", "--undo", "--yes"]);
+    fs::remove_file(machine.path("once")).unwrap();
+    let fails_once = machine.client(&format!("[ -e {once} ] || {{ touch {once}; exit 9; }}; exec mariadb \"$@\""));
+    machine.configure_again(&format!("{configuration}{fails_once}"));
+    warned(&machine.run(&["snapshot", "ellis"]), &["could not be finished", &aside]);
+    warned(&machine.run(&["restore", "ellis", "--yes"]), &["is not removed", &aside]);
+    assert_eq!(count(server, &aside), "3");
+}
+
+#[test]
+fn an_undo_of_which_nobody_has_noted_the_server_is_neither_put_back_nor_removed() {
+    let server = MariaDb::running();
+    let base = filled(server);
+    let machine = machine(&server.configuration("ellis", &[&base]));
+    machine.run(&["restore", "ellis", "--yes"]).expect(0);
+    let aside = beside(server, &base).remove(0);
+    let path = document(&machine, "undo.json");
+    let mut undo: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    undo["placement"].as_object_mut().unwrap().remove("server").unwrap();
+    fs::write(&path, undo.to_string()).unwrap();
+    let refused = machine.run(&["restore", "ellis", "--undo", "--yes"]);
+    assert!(refused.expect(1).stderr.contains("on which server"), "{refused:#?}");
+    grow_old(&machine);
+    warned(&machine.run(&["snapshot", "ellis"]), &["on which server", &aside, "leftovers.json"]);
+    assert_eq!(beside(server, &base), [aside]);
+}
+
+#[test]
+fn what_another_one_has_loaded_since_a_kill_is_neither_removed_nor_told_to_be_removed() {
+    let server = MariaDb::running();
+    let base = filled(server);
+    let configuration = server.configuration("ellis", &[&base]);
+    let machine = machine(&configuration);
+    killed_by(&machine, &configuration, "client", &["restore", "ellis", "--yes"]);
+    let new = format!("{base}_windlass_new");
+    server.sql(&format!("DROP DATABASE {new}; CREATE DATABASE {new}; CREATE TABLE {new}.mine (id INT)"));
+    warned(&machine.run(&["snapshot", "ellis"]), &[&new, "somebody else"]);
+    // One of the same name on another server is known to be left; this one is not.
+    let left = format!(r#"{{"format":1,"databases":[{{"database":"{new}","server":"elsewhere","if_empty":false}}],"files":[]}}"#);
+    fs::write(document(&machine, "leftovers.json"), left).unwrap();
+    for arguments in [["restore", "ellis", "--dry-run"], ["restore", "ellis", "--yes"]] {
+        let refused = machine.run(&arguments);
+        assert!(refused.expect(1).stderr.contains("does not remember"), "{refused:#?}");
+    }
+    assert_eq!(server.ask(None, &format!("SHOW TABLES IN {new}")), "mine");
+}
+
+#[test]
+fn a_live_database_that_somebody_makes_while_a_restore_loads_is_not_removed() {
+    let server = MariaDb::running();
+    let base = filled(server);
+    let configuration = server.configuration("ellis", &[&base]);
+    let machine = machine(&configuration);
+    server.sql(&format!("DROP DATABASE {base}"));
+    let text =
+        format!("SELECT default_character_set_name, default_collation_name FROM information_schema.SCHEMATA WHERE schema_name = '{base}'");
+    let make = || server.sql(&format!("CREATE DATABASE {base}"));
+    let between = Between::start(&server.socket, &machine.path("between"), &text, &make);
+    machine.configure_again(&configuration.replace(server.socket.to_str().unwrap(), between.socket.to_str().unwrap()));
+    let run = std::thread::scope(|scope| between.serve(scope, || machine.run(&["restore", "ellis", "--yes"])));
+    assert!(run.expect(1).stderr.contains("exists"), "{run:#?}");
+    assert_eq!(server.ask(None, &format!("SHOW DATABASES LIKE '{base}'")), base);
+    assert_eq!(beside(server, &base), Vec::<String>::new());
+}
+
+#[test]
+fn a_source_whose_database_is_gone_in_the_middle_of_an_exchange_is_not_blocked() {
+    let server = MariaDb::running();
+    let base = filled(server);
+    let configuration = server.configuration("ellis", &[&base]);
+    let machine = machine(&configuration);
+    server.sql(&format!("INSERT INTO {base}.t VALUES (2)"));
+    killed_late(&machine, &configuration);
+    server.sql(&format!("DROP DATABASE {base}"));
+    warned(&machine.run(&["snapshot", "ellis"]), &["was taken back"]);
+    assert_eq!((count(server, &base).as_str(), server.ask(Some(&base), "SELECT COUNT(*) FROM v").as_str()), ("2", "2"));
+
+    // As on a server that was made anew.
+    killed_late(&machine, &configuration);
+    for name in beside(server, &base).iter().chain([&base]) {
+        server.sql(&format!("DROP DATABASE {name}"));
+    }
+    let restored = machine.run(&["restore", "ellis", "--yes"]);
+    assert!(restored.expect(0).stderr.contains("is gone"), "{restored:#?}");
+    assert_eq!(count(server, &base), "2", "the last snapshot");
+}
+
+#[test]
+fn a_server_that_is_gone_for_good_blocks_no_source_where_nothing_has_to_be_asked_of_it() {
+    let (server, other) = (MariaDb::running(), MariaDb::start(&[]));
+    let base = filled(server);
+    other.sql(&format!("CREATE DATABASE {base}; CREATE TABLE {base}.t (id INT PRIMARY KEY)"));
+    let configuration = server.configuration("ellis", &[&base]);
+    let machine = machine(&configuration);
+    killed_by(&machine, &configuration, "client", &["restore", "ellis", "--yes"]);
+    machine.configure_again(&other.configuration("ellis", &[&base]));
+    warned(&machine.run(&["snapshot", "ellis"]), &["had changed nothing", "_windlass_new", "on the server"]);
+
+    machine.configure_again(&configuration);
+    killed_late(&machine, &configuration);
+    machine.configure_again(&other.configuration("ellis", &[&base]));
+    let refused = machine.run(&["snapshot", "ellis"]);
+    assert!(refused.expect(1).stderr.contains("a restore was begun on the server"), "{refused:#?}");
+    assert!(refused.stderr.contains("exchange.json"), "the way out is told: {refused:#?}");
+    let path = document(&machine, "exchange.json");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("\"exchanging\"", "\"exchanged\"")).unwrap();
+    warned(&machine.run(&["snapshot", "ellis"]), &["was finished"]);
+}
+
+#[test]
+fn leftovers_that_cannot_be_read_are_told_and_stop_nothing() {
+    let server = MariaDb::running();
+    let base = filled(server);
+    let machine = machine(&server.configuration("ellis", &[&base]));
+    machine.run(&["restore", "ellis", "--yes"]).expect(0);
+    let path = document(&machine, "leftovers.json");
+    fs::write(&path, r#"{"format":1,"databases":7}"#).unwrap();
+    machine.run(&["restore", "ellis", "--dry-run"]).expect(0);
+    warned(&machine.run(&["snapshot", "ellis"]), &["leftovers", "cannot be read", "7"]);
+    assert_eq!(beside(server, &base).len(), 1);
+    machine.run(&["restore", "ellis", "--yes"]).expect(0);
+}
+
+#[test]
+fn a_restore_that_meets_one_that_had_come_through_finishes_it_and_keeps_what_it_set_aside() {
+    let server = MariaDb::running();
+    let base = filled(server);
+    let configuration = server.configuration("ellis", &[&base]);
+    let machine = machine(&configuration);
+    server.sql(&format!("INSERT INTO {base}.t VALUES (2)"));
+    killed_late(&machine, &configuration);
+    let shown = machine.run(&["restore", "ellis", "--undo", "--dry-run"]);
+    assert!(shown.said().contains("broken off"), "{shown:#?}");
+    let document = machine.json(&["restore", "ellis", "--yes"], 0);
+    assert_eq!((document["settled"]["work"].as_str(), document["settled"]["outcome"].as_str()), (Some("restore"), Some("finished")));
+    assert_eq!((count(server, &base).as_str(), count(server, &beside(server, &base)[0]).as_str()), ("1", "2"));
+
+    // Asked for something else, it says that nothing of it was done.
+    machine.run(&["restore", "ellis", "--undo", "--yes"]).expect(0);
+    killed_late(&machine, &configuration);
+    let settled = machine.run(&["restore", "ellis", "--table", "t", "--yes"]);
+    assert!(settled.expect(3).said().contains("run it again"), "{settled:#?}");
+    assert_eq!(beside(server, &base).len(), 1);
+}
+
+#[test]
+fn why_a_restore_can_neither_be_finished_nor_taken_back_is_told() {
+    let server = MariaDb::running();
+    let base = filled(server);
+    let configuration = server.configuration("ellis", &[&base]);
+    let machine = machine(&configuration);
+    killed_late(&machine, &configuration);
+    let fails =
+        machine.client("[ -e ONCE ] && exit 8; touch ONCE; exit 9".replace("ONCE", machine.path("once").to_str().unwrap()).as_str());
+    machine.configure_again(&format!("{configuration}{fails}"));
+    let failed = machine.run(&["snapshot", "ellis"]);
+    assert!(failed.expect(1).stderr.contains("exit code 9") && failed.stderr.contains("exit code 8"), "{failed:#?}");
+    assert!(failed.stderr.contains("exchange.json"), "the way out is told: {failed:#?}");
+    machine.configure_again(&configuration);
+    machine.run(&["snapshot", "ellis"]).expect(0);
+}
+
+#[test]
+fn an_old_undo_of_databases_stops_no_snapshot_of_a_source_that_is_another_kind_now() {
+    let server = MariaDb::running();
+    let base = filled(server);
+    let machine = machine(&server.configuration("ellis", &[&base]));
+    machine.run(&["restore", "ellis", "--yes"]).expect(0);
+    machine.write("file", "x");
+    machine.configure_again(&format!("[directory.ellis]\npath = \"{}\"\n", machine.path("tree").display()));
+    grow_old(&machine);
+    warned(&machine.run(&["snapshot", "ellis"]), &["undo.json", "look at them"]);
+    assert_eq!(beside(server, &base).len(), 1);
+}
+
+#[test]
+fn what_was_loaded_and_cannot_be_removed_is_told_to_be_in_the_way() {
+    let server = MariaDb::running();
+    let base = filled(server);
+    let configuration = server.configuration("ellis", &[&base]);
+    let machine = machine(&configuration);
+    killed_by(&machine, &configuration, "client", &["restore", "ellis", "--yes"]);
+    let new = format!("{base}_windlass_new");
+    server.sql(&format!("CREATE TABLE {new}.t (id INT)"));
+    let mut holder = server.client();
+    holder.args(["-e", &format!("START TRANSACTION; SELECT * FROM {new}.t; SELECT SLEEP(100) AS held_{base}")]);
+    let mut holder = holder.stdout(std::process::Stdio::null()).spawn().unwrap();
+    let held = format!("SELECT id FROM information_schema.PROCESSLIST WHERE info LIKE 'SELECT SLEEP(100) AS held_{base}%'");
+    until("somebody holds a table", || !server.ask(None, &held).is_empty());
+    let refused = machine.run(&["restore", "ellis", "--yes"]);
+    assert!(refused.expect(1).stderr.contains("is left of an earlier restore"), "{refused:#?}");
+    assert!(refused.stderr.contains("is tried again"), "{refused:#?}");
+    server.sql(&format!("KILL {}", server.ask(None, &held)));
+    holder.wait().unwrap();
+    machine.run(&["restore", "ellis", "--yes"]).expect(0);
+}
