@@ -60,8 +60,8 @@ pub(super) fn take_cassandra(
     Ok((lines.finish(), read_bytes, facts(ctx, spec, of_kind)))
 }
 
-/// How much there is, of which everything that cannot be linked is copied. What is linked takes no room now; it does once the node has
-/// compacted it away, so as much must be free as the copy holds that the one before does not.
+/// How much there is, of which everything that cannot be linked is copied. What is linked takes no room now, and does once the node has
+/// compacted it away; as much must be free as the keyspaces have grown since the copy before.
 pub(super) fn of_cassandra(ctx: &Context, settings: &CassandraSettings, previous: Option<&Copy>) -> Result<Survey, Error> {
     let config = NodeConfig::read(&settings.config_file)?;
     let looked = source::cassandra::look(settings, &config, &ctx.stop)?;
@@ -89,15 +89,7 @@ impl Node<'_> {
         let looked = source::cassandra::look(self.settings, &self.config, &ctx.stop)?;
         let tag = id.to_string();
         tags::note(ctx, name, id)?;
-        let job = Job {
-            settings: self.settings,
-            config: &self.config,
-            tag: &tag,
-            folder: scratch.path(),
-            work: &work,
-            stop: &ctx.stop,
-            meter: &ctx.meter,
-        };
+        let job = self.job(&tag, &scratch, &work);
         let mut again = || Ok(source::cassandra::look(self.settings, &self.config, &ctx.stop)?.schema);
         let taken = source::cassandra::take(&job, &looked.schema, &looked.ddl, data, &mut again);
         // Also after a stop: what the node holds takes room as long as it holds it.
@@ -109,6 +101,12 @@ impl Node<'_> {
             }
         }
         Ok((looked.facts, taken?))
+    }
+
+    /// Work on the node under this tag.
+    fn job<'b>(&'b self, tag: &'b str, scratch: &'b Scratch, work: &'b Path) -> Job<'b> {
+        let Self { ctx, settings, config, .. } = self;
+        Job { settings, config, tag, folder: scratch.path(), work, stop: &ctx.stop, meter: &ctx.meter }
     }
 
     /// Lets the node forget what killed runs had it hold.
@@ -123,16 +121,7 @@ impl Node<'_> {
         let keyspaces = names(&source::cassandra::look(self.settings, &self.config, &ctx.stop)?.schema);
         for id in noted {
             let tag = id.to_string();
-            let job = Job {
-                settings: self.settings,
-                config: &self.config,
-                tag: &tag,
-                folder: scratch.path(),
-                work: &work,
-                stop: &ctx.stop,
-                meter: &ctx.meter,
-            };
-            source::cassandra::clear(&job, &keyspaces)?;
+            source::cassandra::clear(&self.job(&tag, &scratch, &work), &keyspaces)?;
             tags::forget(ctx, name, id)?;
         }
         Ok(())
