@@ -54,6 +54,7 @@ mod mysql_password;
 mod mysql_restore;
 mod mysql_restore_definers;
 mod mysql_restore_faults;
+mod mysql_restore_keys;
 mod mysql_restore_left;
 mod mysql_restore_limits;
 mod mysql_restore_makes;

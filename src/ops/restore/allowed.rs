@@ -8,7 +8,7 @@ use crate::ops::spec::MysqlSettings;
 use crate::ops::undo::Leftovers;
 use crate::ops::{Context, Error};
 use crate::source;
-use crate::source::mysql::{Demands, Pair, Present, which_exist};
+use crate::source::mysql::{Demands, Pair, Present, check_references, which_exist};
 
 /// What a person should know before the dumps come; refused is what cannot go well, and a new name that is taken.
 pub(super) fn judge(present: &Present, dumps: &Dumps, options: &Options) -> Result<Vec<String>, Error> {
@@ -27,6 +27,7 @@ pub(super) fn judge(present: &Present, dumps: &Dumps, options: &Options) -> Resu
 
 /// That what is live can be made again by this account, should the exchange fail, and for an undo.
 pub(super) fn check_live(ctx: &Context, settings: &MysqlSettings, present: &Present, pairs: &[Pair]) -> Result<Vec<String>, Error> {
+    check_references(settings, pairs, &ctx.stop)?;
     let mut warnings = Vec::new();
     for pair in pairs {
         let demands = Demands::of_live(settings, &pair.live, pair.table.as_deref(), &ctx.stop)?;

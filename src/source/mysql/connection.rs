@@ -33,6 +33,8 @@ const DENIED_DATABASE: u16 = 1044;
 const DENIED_ACCOUNT: u16 = 1045;
 const DENIED: [u16; 5] = [DENIED_DATABASE, 1142, 1143, 1227, 1370];
 const NEEDS_TLS: u16 = 3159;
+/// Somebody held a lock for too long, or two held what the other one wanted.
+const BUSY: [u16; 2] = [1205, 1213];
 /// What a view answers that stands on what is missing, or whose definer is gone or may not use what it stands on.
 const INVALID_VIEW: [u16; 4] = [1356, 1449, 1142, 1143];
 
@@ -224,6 +226,11 @@ pub(super) fn is_invalid_view(error: &Error) -> bool {
 /// Whether the server says that the account may not do this.
 pub(super) fn is_denied(error: &Error) -> bool {
     matches!(error, Error::Server { cause, .. } if code(cause).is_some_and(|code| DENIED.contains(&code)))
+}
+
+/// Whether the server says that somebody else holds what is needed: later it may go.
+pub(super) fn is_busy(error: &Error) -> bool {
+    matches!(error, Error::Server { cause, .. } if code(cause).is_some_and(|code| BUSY.contains(&code)))
 }
 
 /// Whether the server answered, with an error: the connection goes on.

@@ -6,6 +6,8 @@
 //! would lose it: so the first statement adds it under a name of ours and drops the old one, the second gives it its name back. What a kill
 //! leaves between the two still works, and the next call recognises and finishes it.
 
+use serde::{Deserialize, Serialize};
+
 use super::connection::{Connection, is_answer, literal};
 use super::object::quoted;
 use super::option_file::Login;
@@ -67,34 +69,34 @@ pub(super) fn hold(connection: &mut Connection, pairs: &[(String, String)]) -> R
 
 /// A foreign key, without its columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Key {
-    schema: String,
-    table: String,
-    name: String,
+pub(super) struct Key {
+    pub(super) schema: String,
+    pub(super) table: String,
+    pub(super) name: String,
     /// Into which database it points.
-    into: String,
+    pub(super) into: String,
 }
 
 /// How the server compares names of databases.
 #[derive(Clone, Copy, Debug)]
-struct Names {
+pub(super) struct Names {
     /// Whether such that differ in their case alone are two.
     is_exact: bool,
 }
 
 impl Names {
-    fn read(connection: &mut Connection) -> Result<Self, Error> {
+    pub(super) fn read(connection: &mut Connection) -> Result<Self, Error> {
         let setting = connection.value("read the settings of", "SELECT @@global.lower_case_table_names")?;
         Ok(Self { is_exact: setting.as_deref() == Some("0") })
     }
 
     /// A name, so that two that are one for the server are the same.
-    fn compared(self, name: &str) -> String {
+    pub(super) fn compared(self, name: &str) -> String {
         if self.is_exact { name.to_owned() } else { name.to_lowercase() }
     }
 
     /// The same of a column. As bytes, because the collation of the server's tables takes names that differ in their case for one.
-    fn column(self, column: &str) -> String {
+    pub(super) fn column(self, column: &str) -> String {
         if self.is_exact { format!("CAST({column} AS BINARY)") } else { format!("CAST(LOWER({column}) AS BINARY)") }
     }
 
@@ -204,12 +206,17 @@ fn make(connection: &mut Connection, key: &Key, to: &str) -> Result<(), Error> {
         exchange(&between, &key.name)?;
         &key.name
     };
-    // An index that the server made for the key it makes anew with it, under the key's name; applications may name it in hints. (The name that
-    // can be given to it in the statement, MariaDB takes for the key's.)
-    let Some(before) = body.index.filter(|before| !before.starts_with(BETWEEN)) else { return Ok(()) };
+    name_index_again(connection, &Key { name: name.to_owned(), ..key.clone() }, &body)
+}
+
+/// An index that the server made for a key it makes anew with it, under the key's name; applications may name it in hints. (The name that can
+/// be given to it in the statement, MariaDB takes for the key's.)
+pub(super) fn name_index_again(connection: &mut Connection, key: &Key, body: &Body) -> Result<(), Error> {
+    let table = format!("{}.{}", quoted(&key.schema), quoted(&key.table));
+    let Some(before) = body.index.as_ref().filter(|before| !before.starts_with(BETWEEN)) else { return Ok(()) };
     match index(connection, key, &body.columns)? {
-        Some(now) if now != before && now == *name => {
-            let renamed = connection.run(MAKE, &format!("ALTER TABLE {table} RENAME INDEX {} TO {}", quoted(&now), quoted(&before)));
+        Some(now) if now != *before && now == key.name => {
+            let renamed = connection.run(MAKE, &format!("ALTER TABLE {table} RENAME INDEX {} TO {}", quoted(&now), quoted(before)));
             // Servers before MariaDB 10.5 and MySQL 5.7 cannot, and then the name is all that is lost.
             renamed.or_else(|error| if is_answer(&error) { Ok(()) } else { Err(error) })
         }
@@ -218,17 +225,18 @@ fn make(connection: &mut Connection, key: &Key, to: &str) -> Result<(), Error> {
 }
 
 /// Everything of a foreign key but its name.
-struct Body {
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Body {
     /// As SQL.
-    text: String,
+    pub text: String,
     /// Its columns in the child.
-    columns: Vec<String>,
+    pub columns: Vec<String>,
     /// The index that has these and no others.
-    index: Option<String>,
+    pub index: Option<String>,
 }
 
-/// What a foreign key is; `None` when it has gone meanwhile.
-fn body(connection: &mut Connection, key: &Key, to: &str) -> Result<Option<Body>, Error> {
+/// What a foreign key is, were it to point into the database `to`; `None` when it has gone meanwhile.
+pub(super) fn body(connection: &mut Connection, key: &Key, to: &str) -> Result<Option<Body>, Error> {
     let (schema, table, name) = (literal(&key.schema), literal(&key.table), literal(&key.name));
     let sql = format!(
         "SELECT column_name, referenced_column_name, referenced_table_name FROM information_schema.KEY_COLUMN_USAGE WHERE \
@@ -254,22 +262,23 @@ fn body(connection: &mut Connection, key: &Key, to: &str) -> Result<Option<Body>
         let why = format!("the account may not see its rules: GRANT ALTER ON {}.*", quoted(&key.schema));
         return Err(connection.contradiction(MAKE, hint(key), why));
     };
-    let is_mariadb = version.to_lowercase().contains("mariadb");
+    let is_old = version.to_lowercase().contains("mariadb") || version.starts_with("5.");
     let text = format!(
         "FOREIGN KEY ({}) REFERENCES {}.{} ({}){}{}",
         columns.iter().map(|column| quoted(column)).collect::<Vec<_>>().join(", "),
         quoted(to),
         quoted(&parent),
         referenced.join(", "),
-        rule("DELETE", &delete, is_mariadb),
-        rule("UPDATE", &update, is_mariadb),
+        rule("DELETE", &delete, is_old),
+        rule("UPDATE", &update, is_old),
     );
     Ok(Some(Body { text, index: index(connection, key, &columns)?, columns }))
 }
 
-/// What is done to the children, as it was written: MariaDB calls it `RESTRICT` when nothing is, and makes `NO ACTION` of that word.
-fn rule(on: &str, rule: &str, is_mariadb: bool) -> String {
-    if is_mariadb && rule == "RESTRICT" { String::new() } else { format!(" ON {on} {rule}") }
+/// What is done to the children, as it was written: MariaDB and MySQL before 8 call it `RESTRICT` when nothing is, and make `NO ACTION` of that
+/// word.
+fn rule(on: &str, rule: &str, is_old: bool) -> String {
+    if is_old && rule == "RESTRICT" { String::new() } else { format!(" ON {on} {rule}") }
 }
 
 /// The index that has the columns of a foreign key and no others.
@@ -292,12 +301,13 @@ fn index(connection: &mut Connection, key: &Key, columns: &[String]) -> Result<O
     Ok(indexes.into_iter().find(|(_, of)| of == columns).map(|(name, _)| name))
 }
 
-fn between(name: &str) -> String {
+/// The name of ours that a foreign key has between the two statements.
+pub(super) fn between(name: &str) -> String {
     BETWEEN.chars().chain(name.chars()).take(NAME_MAX).collect()
 }
 
 /// Which foreign key it is.
-fn hint(key: &Key) -> String {
+pub(super) fn hint(key: &Key) -> String {
     format!(": {} of {}.{}", quoted(&key.name), quoted(&key.schema), quoted(&key.table))
 }
 

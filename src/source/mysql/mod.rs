@@ -51,11 +51,11 @@ pub use accounts::Account;
 pub use definers::missing_definers;
 pub use demands::Demands;
 pub use exchange::{
-    Around, Definers, Doomed, Exchange, NEW, Pair, RoutineGrant, Settled, State, Undropped, Words, aside_at, beside, check_length,
-    drop_databases, identity, load_tables, which_exist,
+    Around, Definers, Doomed, Exchange, NEW, OuterKey, Pair, RoutineGrant, Settled, State, Undropped, Words, aside_at, beside,
+    check_length, check_references, drop_databases, identity, load_tables, which_exist,
 };
 pub use facts::{DatabaseFacts, Facts, Position, TableFacts};
-pub use foreign_keys::{hold_aside, point_back};
+pub use foreign_keys::{Body, hold_aside, point_back};
 pub use invalid::InvalidView;
 pub use load::{Loaded, Loading, Part, load};
 pub use look::{BESIDE, Present, PresentDatabase, Session, look};

@@ -12,6 +12,7 @@ mod grants;
 mod length;
 mod mark;
 mod names;
+mod outer_keys;
 mod put_back;
 mod rehearse;
 mod settle;
@@ -28,6 +29,7 @@ pub use self::grants::RoutineGrant;
 pub use self::length::check_length;
 pub(super) use self::names::beginnings;
 pub use self::names::{NEW, aside_at, beside};
+pub use self::outer_keys::{OuterKey, check_references};
 pub use self::settle::Settled;
 pub use self::state::{Pair, State};
 
@@ -101,6 +103,7 @@ impl Exchange {
         for pair in &mut self.pairs {
             pair.capture(&mut connection, around)?;
         }
+        outer_keys::note(&mut connection, &mut self.pairs)?;
         length::check(&mut connection, &self.pairs)
     }
 
@@ -134,6 +137,11 @@ impl Exchange {
 
     /// What remains to be done once the tables have moved. It can be repeated.
     fn make_the_rest(&self, connection: &mut Connection, around: Around<'_>, strangers: Strangers) -> Result<Vec<String>, Error> {
+        let mut notes = Vec::new();
+        for pair in &self.pairs {
+            outer_keys::let_go(connection, &pair.outgoing)?;
+            notes.extend(outer_keys::take_hold(connection, &pair.live, &pair.incoming)?);
+        }
         for pair in &self.pairs {
             definitions::drop_triggers(connection, pair, &pair.coming)?;
             definitions::drop_rest(connection, pair, &[])?;
@@ -142,7 +150,6 @@ impl Exchange {
         }
         self.point_back(connection, |pair| &pair.outgoing)?;
         let mut made = definitions::load(around, &self.pairs, |pair| &pair.incoming, &self.words)?;
-        let mut notes = Vec::new();
         for (pair, made) in self.pairs.iter().zip(&mut made) {
             check::is_whole(connection, pair, made.as_mut(), strangers, around.work)?;
             notes.extend(made.iter().flat_map(|loaded| loaded.notes.clone()));

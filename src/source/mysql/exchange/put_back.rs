@@ -6,7 +6,7 @@ use super::super::connection::Connection;
 use super::super::object::quoted;
 use super::drop::drop_if_empty;
 use super::state::{Pair, State};
-use super::{Around, Exchange, Words, create_database, definitions, exists, grants, set_character_set, tables, turn};
+use super::{Around, Exchange, Words, create_database, definitions, exists, grants, outer_keys, set_character_set, tables, turn};
 use crate::source::Error;
 
 impl Exchange {
@@ -34,6 +34,8 @@ impl Exchange {
         }
         tables::run(&mut connection, &[moves.0, moves.1].concat())?;
         for pair in &pairs {
+            notes.extend(outer_keys::take_hold(&mut connection, &pair.live, &pair.outgoing)?);
+            notes.extend(outer_keys::let_go_or_tell(&mut connection, &pair.incoming)?);
             definitions::drop_rest(&mut connection, pair, &pair.outgoing.invalid)?;
             definitions::drop_triggers(&mut connection, pair, &pair.going)?;
             set_character_set(&mut connection, &pair.live, &pair.outgoing)?;

@@ -8,6 +8,7 @@ use super::super::connection::{Connection, literal};
 use super::super::invalid::{self, InvalidView};
 use super::super::object::quoted;
 use super::grants::{self, RoutineGrant};
+use super::outer_keys::OuterKey;
 use super::{Around, definitions, tables};
 use crate::source::Error;
 
@@ -33,6 +34,9 @@ pub struct State {
     /// Views of it that stood on what was missing, so that the dump lacks them. Of a single table those alone that are dropped with it.
     #[serde(default)]
     pub invalid: Vec<InvalidView>,
+    /// Foreign keys that point out of it: its tables do not have them while they are aside.
+    #[serde(default)]
+    pub keys: Vec<OuterKey>,
     /// What else of it cannot be made again, for a person.
     #[serde(default)]
     pub unread: Option<String>,

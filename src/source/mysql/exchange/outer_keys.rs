@@ -1,0 +1,246 @@
+//! Foreign keys that point out of what is exchanged, into databases that stay live.
+//!
+//! Tables that were set aside with such a key would lose rows with their live parents (`ON DELETE CASCADE`), or keep those from being changed.
+//! So what the keys say is noted before anything moves, in the journal of the exchange and in the undo; the tables lie aside without them, and
+//! have them again once they are live. Each step looks at what is there, so it can be repeated after a kill.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::super::connection::{Connection, is_answer, is_busy, is_denied, is_no_such, literal};
+use super::super::definers::account_literal;
+use super::super::foreign_keys::{Body, Key, Names, between, body, hint, name_index_again};
+use super::super::object::quoted;
+use super::super::option_file::Login;
+use super::super::settings::Settings;
+use super::state::{Pair, State};
+use crate::source::Error;
+use crate::sys::stop::Stop;
+
+/// Most of these that one database may have: they are kept in memory and written to the journal, some 300 bytes each, and those aside are
+/// dropped while views are missing.
+const KEYS_MAX: usize = 20_000;
+
+/// The table that is never made, to learn whether the account could make a key.
+const PROBE: &str = "windlass~probe";
+
+const LIST: &str = "list the foreign keys of";
+const DROP: &str = "drop the foreign keys of what is aside on";
+const ADD: &str = "make a foreign key again on";
+
+/// A foreign key that points into a database which stays live.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OuterKey {
+    /// The table that has it.
+    pub table: String,
+    /// Its name.
+    pub name: String,
+    /// The database that it points into.
+    pub into: String,
+    /// The table there.
+    pub parent: String,
+    /// Everything else.
+    pub body: Body,
+}
+
+/// Notes which keys each state has, before anything moves. Of a state that was set aside before it is known already.
+///
+/// # Errors
+/// [`Error::Refused`] when they are too many; [`Error::Server`].
+pub(super) fn note(connection: &mut Connection, pairs: &mut [Pair]) -> Result<(), Error> {
+    let names = Names::read(connection)?;
+    let all = |pair: &Pair| {
+        let live = names.compared(&pair.live);
+        pair.going.iter().map(move |table| (live.clone(), table.clone())).collect::<Vec<_>>()
+    };
+    let going: BTreeSet<(String, String)> = pairs.iter().flat_map(all).collect();
+    for pair in pairs {
+        let live = names.compared(&pair.live);
+        // A key to a table that goes along is none of these.
+        let stays = |key: &OuterKey| {
+            going.contains(&(live.clone(), key.table.clone())) && !going.contains(&(names.compared(&key.into), key.parent.clone()))
+        };
+        pair.outgoing.keys = read(connection, &pair.live, stays)?;
+        if pair.incoming.tables.is_none() {
+            pair.incoming.keys = read(connection, &pair.incoming.database, |_| true)?;
+        }
+    }
+    Ok(())
+}
+
+/// Those of these keys that are wanted, with what they say.
+fn read(connection: &mut Connection, database: &str, is_wanted: impl Fn(&OuterKey) -> bool) -> Result<Vec<OuterKey>, Error> {
+    let mut keys = Vec::new();
+    for key in list(connection, database)?.into_iter().filter(is_wanted) {
+        // One that has gone meanwhile is none.
+        if let Some(body) = body(connection, &key.of(database), &key.into)? {
+            keys.push(OuterKey { body, ..key });
+        }
+    }
+    Ok(keys)
+}
+
+/// The keys of a database's tables that point into another one, without what they say.
+fn list(connection: &mut Connection, database: &str) -> Result<Vec<OuterKey>, Error> {
+    let names = Names::read(connection)?;
+    let sql = format!(
+        "SELECT table_name, constraint_name, referenced_table_schema, referenced_table_name FROM information_schema.KEY_COLUMN_USAGE WHERE \
+         table_schema = {schema} AND {of} = {compared} AND referenced_table_schema IS NOT NULL AND {into} <> {compared} AND ordinal_position \
+         = 1 ORDER BY 1, 2 LIMIT {limit}",
+        schema = literal(database),
+        compared = literal(&names.compared(database)),
+        of = names.column("table_schema"),
+        into = names.column("referenced_table_schema"),
+        limit = KEYS_MAX + 1,
+    );
+    let rows = connection.rows(LIST, &sql)?;
+    if rows.len() > KEYS_MAX {
+        let why = format!("tables of {} have more than {KEYS_MAX} foreign keys into other databases", quoted(database));
+        return Err(Error::Refused { why });
+    }
+    let key = |row: Vec<Option<String>>| match <[_; 4]>::try_from(row) {
+        Ok([Some(table), Some(name), Some(into), Some(parent)]) => Some(OuterKey { table, name, into, parent, ..OuterKey::default() }),
+        _ => None,
+    };
+    Ok(rows.into_iter().filter_map(key).collect())
+}
+
+impl OuterKey {
+    fn of(&self, database: &str) -> Key {
+        Key { schema: database.to_owned(), table: self.table.clone(), name: self.name.clone(), into: self.into.clone() }
+    }
+
+    /// What tells it from others, and where it points.
+    fn identity(&self) -> [&str; 4] {
+        [&self.table, &self.name, &self.into, &self.parent]
+    }
+}
+
+/// Drops the keys that were noted from tables that lie aside now. Checks are off in this session.
+///
+/// # Errors
+/// [`Error::Server`], also when somebody holds a parent for long.
+pub(super) fn let_go(connection: &mut Connection, aside: &State) -> Result<(), Error> {
+    if aside.keys.is_empty() {
+        return Ok(());
+    }
+    let noted: BTreeSet<[&str; 4]> = aside.keys.iter().map(OuterKey::identity).collect();
+    let mut there = list(connection, &aside.database)?;
+    there.retain(|key| noted.contains(&key.identity()));
+    // A table at a time: the sooner the better, a parent may change meanwhile.
+    for keys in there.chunk_by(|one, next| one.table == next.table) {
+        let drops = keys.iter().map(|key| format!("DROP FOREIGN KEY {}", quoted(&key.name))).collect::<Vec<_>>();
+        let table = format!("{}.{}", quoted(&aside.database), quoted(&keys[0].table));
+        connection.run(DROP, &format!("ALTER TABLE {table} {}", drops.join(", ")))?;
+    }
+    Ok(())
+}
+
+/// The same of what is likely to be removed soon: that somebody holds a parent stands in the way of nothing, and is told.
+///
+/// # Errors
+/// [`Error::Server`] when it does not answer.
+pub(super) fn let_go_or_tell(connection: &mut Connection, aside: &State) -> Result<Option<String>, Error> {
+    match let_go(connection, aside) {
+        Err(error) if is_answer(&error) => {
+            let database = quoted(&aside.database);
+            Ok(Some(format!("tables of {database} still have foreign keys into databases that are live ({})", said(&error))))
+        }
+        done => done.map(|()| None),
+    }
+}
+
+/// Makes the keys that were noted of a state whose tables are live now, where they are not there; rows are not checked, as when a dump is
+/// loaded. Gives those that the server does not make, as sentences without their end. Checks are off in this session.
+///
+/// # Errors
+/// [`Error::Server`], also when somebody holds a parent for long: then it is to be tried again.
+pub(super) fn take_hold(connection: &mut Connection, live: &str, state: &State) -> Result<Vec<String>, Error> {
+    let mut notes = Vec::new();
+    if state.keys.is_empty() {
+        return Ok(notes);
+    }
+    let there = list(connection, live)?;
+    let there: BTreeSet<[&str; 4]> = there.iter().map(OuterKey::identity).collect();
+    for key in &state.keys {
+        let known = key.of(live);
+        if !there.contains(&key.identity()) && !is_there(connection, &known)? {
+            let table = format!("{}.{}", quoted(live), quoted(&key.table));
+            let sql = format!("ALTER TABLE {table} ADD CONSTRAINT {} {}", quoted(&key.name), key.body.text);
+            match connection.run(ADD, &sql) {
+                Ok(()) => {}
+                // The table has not come, or somebody has removed it.
+                Err(error) if is_no_such(&error) => continue,
+                Err(error) if is_answer(&error) && !is_busy(&error) => {
+                    notes.push(format!("a foreign key could not be made again{} ({}); this makes it: {sql}", hint(&known), said(&error)));
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
+        } else if state.tables.is_none() {
+            // It came with the table that was loaded, and its index too.
+            continue;
+        }
+        // Also of one that is there: a kill may have come before it.
+        name_index_again(connection, &known, &key.body)?;
+    }
+    Ok(notes)
+}
+
+/// What the server said.
+pub(super) fn said(error: &Error) -> String {
+    std::error::Error::source(error).map(ToString::to_string).unwrap_or_default()
+}
+
+/// Whether a key is there, maybe under the name that it has while it is made anew.
+fn is_there(connection: &mut Connection, key: &Key) -> Result<bool, Error> {
+    let sql = format!(
+        "SELECT 1 FROM information_schema.KEY_COLUMN_USAGE WHERE table_schema = {} AND table_name = {table} AND CAST(table_name AS BINARY) \
+         = {table} AND referenced_table_name IS NOT NULL AND CAST(constraint_name AS BINARY) IN ({}, {}) LIMIT 1",
+        literal(&key.schema),
+        literal(&key.name),
+        literal(&between(&key.name)),
+        table = literal(&key.table),
+    );
+    Ok(connection.value(LIST, &sql)?.is_some())
+}
+
+/// That the account could make the keys again which what is live has, and what is to come back: servers ask for a right to each parent. They
+/// are asked by a statement that fails in any case, because the column of the key is not there; rights are looked at before that.
+///
+/// # Errors
+/// [`Error::Refused`] with the rights that are lacking; [`Error::Server`].
+pub fn check_references(settings: &Settings, pairs: &[Pair], stop: &Stop) -> Result<(), Error> {
+    let mut connection = Connection::open(&Login::of(settings)?, stop)?;
+    let mut lacking = BTreeMap::new();
+    for pair in pairs {
+        let keys = list(&mut connection, &pair.live)?;
+        let keys = keys.iter().filter(|key| pair.table.as_ref().is_none_or(|table| *table == key.table));
+        let known = pair.incoming.keys.iter().map(|key| (&pair.incoming.database, key));
+        let parents: BTreeSet<(&String, String)> = keys
+            .map(|key| (&pair.live, key))
+            .chain(known)
+            .filter(|(_, key)| !pairs.iter().any(|pair| pair.live == key.into))
+            .map(|(child, key)| (child, format!("{}.{}", quoted(&key.into), quoted(&key.parent))))
+            .collect();
+        for (child, parent) in parents {
+            let table = format!("{}.{}", quoted(child), quoted(PROBE));
+            let sql = format!("CREATE TABLE {table} (id INT, KEY (`none`), FOREIGN KEY (`none`) REFERENCES {parent} (`none`))");
+            match connection.run("ask for the right to make a foreign key on", &sql) {
+                Err(error) if is_denied(&error) => drop(lacking.insert(parent, said(&error))),
+                Err(error) if !is_answer(&error) => return Err(error),
+                _ => {}
+            }
+        }
+    }
+    let Some(said) = lacking.values().next() else { return Ok(()) };
+    let account = connection.value("ask for the account on", "SELECT CURRENT_USER()")?.unwrap_or_default();
+    let grant = |parent: &String| format!("GRANT REFERENCES ON {parent} TO {}", account_literal(&account));
+    let why = format!(
+        "what lies aside is without its foreign keys into other databases, and the account may not make them again when it comes back ({said}); it \
+         needs: {}",
+        lacking.keys().map(grant).collect::<Vec<_>>().join("; ")
+    );
+    Err(Error::Refused { why })
+}

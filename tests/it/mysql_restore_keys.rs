@@ -1,0 +1,283 @@
+//! What a restore of databases sets aside is tied to nothing that is live: rows of other databases change and go, and it stays as it was; and
+//! its foreign keys are there again when it is, whatever was killed in between.
+
+use std::fs;
+
+use crate::support::program::Machine;
+use crate::support::servers::databases::Make;
+use crate::support::servers::mariadb::MariaDb;
+
+/// Children in `BASE` of parents in `OTHER`, with keys of every sort: one that takes rows along, one that keeps them, one with two columns,
+/// whose index the server makes, and one of a name as long as can be.
+const FAMILY: &str = "
+CREATE TABLE OTHER.p (id INT PRIMARY KEY, n INT); INSERT INTO OTHER.p VALUES (1, 1), (2, 2);
+CREATE TABLE OTHER.`q ``.` (a INT, b INT, PRIMARY KEY (a, b)); INSERT INTO OTHER.`q ``.` VALUES (1, 1);
+CREATE TABLE BASE.c (id INT PRIMARY KEY, p INT, KEY of_p (p), CONSTRAINT `to p.1` FOREIGN KEY (p) REFERENCES OTHER.p (id) ON DELETE CASCADE ON UPDATE CASCADE);
+CREATE TABLE BASE.r (id INT PRIMARY KEY, p INT, a INT, b INT, CONSTRAINT LONG1 FOREIGN KEY (p) REFERENCES OTHER.p (id),
+  FOREIGN KEY (a, b) REFERENCES OTHER.`q ``.` (a, b) ON DELETE SET NULL, CONSTRAINT own FOREIGN KEY (p) REFERENCES BASE.c (id));
+INSERT INTO BASE.c VALUES (1, 1), (2, 2); INSERT INTO BASE.r VALUES (1, 2, 1, 1);
+";
+
+/// Keys of one's own to another database, and what becomes of it.
+struct Case<'a> {
+    server: &'a MariaDb,
+    machine: Machine,
+    base: String,
+    other: String,
+    old: Vec<String>,
+    new: Vec<String>,
+}
+
+impl<'a> Case<'a> {
+    /// A machine with a snapshot of the children, of whom there is one more since.
+    fn new(server: &'a MariaDb) -> Self {
+        let (base, other) = (server.database(), server.database());
+        server.sql(&FAMILY.replace("BASE", &base).replace("OTHER", &other).replace("LONG1", &"l".repeat(64)));
+        let machine = Machine::in_memory().configured(&server.configuration("ellis", &[&base]));
+        machine.run(&["init"]).expect(0);
+        machine.run(&["snapshot", "ellis"]).expect(0);
+        let old = all(server, &base);
+        server.sql(&format!("INSERT INTO {base}.c VALUES (3, 1)"));
+        let new = all(server, &base);
+        Self { server, machine, base, other, old, new }
+    }
+
+    fn children(&self) -> String {
+        self.server.ask(Some(&self.base), "SELECT GROUP_CONCAT(id ORDER BY id) FROM c")
+    }
+
+    fn is_refused(&self, sql: &str) {
+        let refused = self.server.client().args(["-e", sql]).output().unwrap();
+        assert!(String::from_utf8_lossy(&refused.stderr).contains("foreign key constraint fails"), "{sql}: {refused:?}");
+    }
+
+    /// Every key holds against what is live.
+    fn keys_hold(&self) {
+        let (base, other) = (&self.base, &self.other);
+        self.is_refused(&format!("INSERT INTO {base}.c VALUES (90, 4711)"));
+        self.is_refused(&format!("INSERT INTO {base}.r VALUES (90, 4711, 1, 1)"));
+        self.is_refused(&format!("INSERT INTO {base}.r VALUES (90, NULL, 4711, 1)"));
+        self.server.sql(&format!(
+            "INSERT INTO {other}.p VALUES (80, 80); INSERT INTO {base}.c VALUES (80, 80); INSERT INTO {base}.r VALUES (80, 80, 1, 1);"
+        ));
+        self.is_refused(&format!("DELETE FROM {other}.p WHERE id = 80"));
+        self.server.sql(&format!("DELETE FROM {base}.r WHERE id = 80; DELETE FROM {other}.p WHERE id = 80"));
+        assert_eq!(self.server.ask(Some(base), "SELECT COUNT(*) FROM c WHERE id = 80"), "0", "the child goes with its parent");
+    }
+
+    /// No table beside the live ones is tied to what is live.
+    fn nothing_aside_is_tied(&self) {
+        let sql = format!(
+            "SELECT table_schema, table_name, constraint_name FROM information_schema.KEY_COLUMN_USAGE WHERE table_schema LIKE \
+             '{}\\_windlass\\_%' AND referenced_table_schema IN ('{}', '{}')",
+            self.base, self.base, self.other
+        );
+        assert_eq!(self.server.ask(None, &sql), "");
+    }
+
+    fn undo(&self) {
+        self.machine.run(&["restore", "ellis", "--undo", "--yes"]).expect(0);
+    }
+}
+
+/// Everything in a database. An index that the server makes for a foreign key may come in another place among the indexes, and on MariaDB
+/// before 10.5, which renames no index, under another name.
+fn all(server: &MariaDb, database: &str) -> Vec<String> {
+    let is_old = server.ask(None, "SELECT VERSION()").starts_with("10.2.");
+    let sorted = |text: String| {
+        let without_name = |line: &str| {
+            let index = line.trim_start().strip_prefix("KEY `").filter(|_| is_old);
+            index.and_then(|index| index.split_once("` (")).map_or_else(|| line.to_owned(), |(_, columns)| format!("KEY ({columns}"))
+        };
+        let mut lines: Vec<String> = text.lines().map(|line| without_name(line.trim_end_matches(','))).collect();
+        lines.sort_unstable();
+        lines.join("\n")
+    };
+    server.everything(database).into_iter().map(sorted).collect()
+}
+
+fn what_lies_aside_stays_as_it_was(server: &MariaDb) {
+    let case = Case::new(server);
+    let (base, other) = (&case.base, &case.other);
+    case.machine.run(&["restore", "ellis", "--yes"]).expect(0);
+    assert_eq!(all(server, base), case.old);
+    case.nothing_aside_is_tied();
+    case.keys_hold();
+    // Parents go: the live children go with them, and those aside neither go nor keep them.
+    server.sql(&format!("DELETE FROM {base}.r; REPLACE INTO {other}.p VALUES (1, 11)"));
+    assert_eq!(case.children(), "2");
+    server.sql(&format!("DELETE FROM {other}.p WHERE id = 2; DELETE FROM {other}.`q ``.`"));
+    let between = all(server, base);
+    case.undo();
+    assert_eq!(all(server, base), case.new, "rows that were set aside are all there");
+    case.nothing_aside_is_tied();
+    server.sql(&format!("INSERT INTO {other}.p VALUES (2, 2); INSERT INTO {other}.`q ``.` VALUES (1, 1)"));
+    case.keys_hold();
+    // The same the other way round.
+    server.sql(&format!("REPLACE INTO {other}.p VALUES (1, 12)"));
+    assert_eq!(case.children(), "2");
+    let last = all(server, base);
+    case.undo();
+    assert_eq!(all(server, base), between);
+    case.keys_hold();
+    case.undo();
+    assert_eq!(all(server, base), last);
+    case.keys_hold();
+    // A table alone.
+    case.machine.run(&["restore", "ellis", "--table", "c", "--yes"]).expect(0);
+    assert_eq!(case.children(), "1,2");
+    case.nothing_aside_is_tied();
+    case.undo();
+    assert_eq!(all(server, base), last);
+    case.keys_hold();
+}
+
+#[test]
+fn rows_of_other_databases_change_and_go_and_what_lies_aside_stays_on_mariadb_10_11() {
+    what_lies_aside_stays_as_it_was(MariaDb::running());
+}
+
+#[test]
+fn rows_of_other_databases_change_and_go_and_what_lies_aside_stays_on_mariadb_11_4() {
+    what_lies_aside_stays_as_it_was(Make::Mariadb114.running());
+}
+
+#[test]
+fn rows_of_other_databases_change_and_go_and_what_lies_aside_stays_on_mariadb_10_2() {
+    what_lies_aside_stays_as_it_was(Make::Mariadb102.running());
+}
+
+#[test]
+fn rows_of_other_databases_change_and_go_and_what_lies_aside_stays_on_mysql_8_0() {
+    what_lies_aside_stays_as_it_was(Make::Mysql80.running());
+}
+
+#[test]
+fn rows_of_other_databases_change_and_go_and_what_lies_aside_stays_on_mysql_5_7() {
+    what_lies_aside_stays_as_it_was(Make::Mysql57.running());
+}
+
+/// The numbers of the statements from the exchange on that change tables, among all that the program sends.
+fn exchanging(case: &Case<'_>, arguments: &[&str]) -> Vec<usize> {
+    let log = case.machine.path("sent.log");
+    let mut child = case.machine.traced(&["-e", "trace=sendto", "-s", "40"], &log, arguments);
+    assert!(child.wait().unwrap().success());
+    let log = fs::read_to_string(log).unwrap();
+    let of = |line: &str| line.split(' ').next().unwrap().to_owned();
+    let own = of(log.lines().next().unwrap());
+    let sent = log.lines().filter(|line| of(line) == own && line.contains("sendto("));
+    let numbered: Vec<(usize, &str)> = sent.enumerate().map(|(at, line)| (at + 1, line)).collect();
+    let first = numbered.iter().position(|(_, line)| line.contains("RENAME TABLE")).expect("tables are moved");
+    numbered[first..].iter().filter(|(_, line)| ["RENAME", "ALTER "].iter().any(|word| line.contains(word))).map(|(at, _)| *at).collect()
+}
+
+const RESTORE: [&str; 3] = ["restore", "ellis", "--yes"];
+const UNDO: [&str; 4] = ["restore", "ellis", "--undo", "--yes"];
+
+#[test]
+fn a_kill_of_a_restore_or_an_undo_between_any_two_statements_leaves_no_key_out_and_none_tied() {
+    let server = MariaDb::running();
+    let (mut taken_back, mut finished) = (0, 0);
+    for is_undo in [false, true] {
+        let begun = || {
+            let case = Case::new(server);
+            if is_undo {
+                case.machine.run(&RESTORE).expect(0);
+            }
+            case
+        };
+        let what: &[&str] = if is_undo { &UNDO } else { &RESTORE };
+        let statements = exchanging(&begun(), what);
+        assert!(statements.len() > 2, "{statements:?}");
+        for at in statements {
+            let case = begun();
+            let (was, comes) = if is_undo { (&case.old, &case.new) } else { (&case.new, &case.old) };
+            let kill = format!("inject=sendto:signal=KILL:when={at}");
+            let killed = case.machine.alone_under_strace(&["-e", "trace=sendto", "-e", &kill], what);
+            assert_ne!(killed.code, Some(0), "it was killed at {at}");
+            let next = case.machine.run(&["snapshot", "ellis"]);
+            let is_finished = next.expect(0).stderr.contains("was finished");
+            assert_eq!(all(server, &case.base), *if is_finished { comes } else { was }, "after the kill at {at}: {next:#?}");
+            case.nothing_aside_is_tied();
+            case.keys_hold();
+            if is_finished || is_undo {
+                case.undo();
+                assert_eq!(all(server, &case.base), *if is_finished { was } else { comes }, "after the kill at {at}: {next:#?}");
+                case.nothing_aside_is_tied();
+                case.keys_hold();
+            }
+            *(if is_finished { &mut finished } else { &mut taken_back }) += 1;
+        }
+    }
+    assert!(taken_back > 0 && finished > 3, "{taken_back} {finished}");
+}
+
+#[test]
+fn a_restore_or_an_undo_that_fails_once_tables_have_moved_leaves_no_key_out_and_none_tied() {
+    let server = MariaDb::running();
+    for is_undo in [false, true] {
+        let case = Case::new(server);
+        if is_undo {
+            case.machine.run(&RESTORE).expect(0);
+        }
+        let (what, was): (&[&str], _) = if is_undo { (&UNDO, &case.old) } else { (&RESTORE, &case.new) };
+        let late = if is_undo { case.machine.client("exit 9\n") } else { case.machine.client_that_fails_late() };
+        let real = server.configuration("ellis", &[&case.base]);
+        case.machine.configure_again(&format!("{real}{late}"));
+        let failed = case.machine.run(what);
+        case.machine.configure_again(&real);
+        assert!(failed.expect(1).stderr.contains("exit code 9"), "{failed:#?}");
+        // What could not be put back because of the same client is settled now.
+        let next = case.machine.run(&["snapshot", "ellis"]);
+        next.expect(0);
+        assert_eq!(all(server, &case.base), *was, "{failed:#?} {next:#?}");
+        case.nothing_aside_is_tied();
+        case.keys_hold();
+        if is_undo {
+            case.undo();
+            assert_eq!(all(server, &case.base), case.new);
+            case.keys_hold();
+        }
+    }
+}
+
+#[test]
+fn a_key_that_can_be_made_no_more_is_told_with_the_statement_that_makes_it() {
+    let server = MariaDb::running();
+    let case = Case::new(server);
+    let (base, other) = (&case.base, &case.other);
+    case.machine.run(&RESTORE).expect(0);
+    server
+        .sql(&format!("DROP TABLE {base}.r; SET foreign_key_checks = 0; DROP TABLE {other}.`q ``.`; CREATE TABLE {other}.`q ``.` (a INT)"));
+    let undone = case.machine.json(&UNDO, 0);
+    let notes = undone["outcome"]["notes"].to_string();
+    assert!(notes.contains(&format!("ALTER TABLE `{base}`.`r` ADD CONSTRAINT `r_ibfk_1` FOREIGN KEY (`a`, `b`)")), "{notes}");
+    case.is_refused(&format!("INSERT INTO {base}.c VALUES (90, 4711)"));
+    case.is_refused(&format!("INSERT INTO {base}.r VALUES (90, 4711, 1, 1)"));
+    server.sql(&format!("INSERT INTO {base}.r VALUES (91, 1, 4711, 4711)"));
+}
+
+#[test]
+fn an_account_that_could_not_make_a_key_again_is_told_so_by_the_plan() {
+    let server = MariaDb::running();
+    let case = Case::new(server);
+    let (base, other) = (&case.base, &case.other);
+    let rights = format!(
+        "GRANT SUPER ON *.* TO ACCOUNT; GRANT SELECT ON mysql.proc TO ACCOUNT; GRANT ALL ON {base}.* TO ACCOUNT; \
+         GRANT ALL ON `{base}\\_windlass\\_%`.* TO ACCOUNT"
+    );
+    let account = server.account("BY SECRET", &rights);
+    let folder = tempfile::tempdir().unwrap();
+    case.machine.configure_again(&server.over_tcp("ellis", &[base], &account, folder.path()));
+    for how in ["--dry-run", "--yes"] {
+        let refused = case.machine.run(&["restore", "ellis", how]);
+        let said = &refused.expect(1).stderr;
+        assert!(said.contains(&format!("GRANT REFERENCES ON `{other}`.`p`")) && said.contains("`q ``.`"), "{refused:#?}");
+    }
+    assert_eq!(all(server, base), case.new);
+    server.sql(&format!("GRANT REFERENCES ON {other}.p TO {account}; GRANT REFERENCES ON {other}.`q ``.` TO {account}"));
+    case.machine.run(&RESTORE).expect(0);
+    case.undo();
+    assert_eq!(all(server, base), case.new);
+    case.keys_hold();
+}
