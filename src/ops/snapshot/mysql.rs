@@ -1,7 +1,7 @@
 //! Databases of a server as a snapshot: a dump for each, hashed and cut while it is written.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -24,6 +24,9 @@ use crate::sys::tree::remove_tree;
 
 /// How often a dump is made anew because a definition changed while it was made. Whoever changes them all the while must hear of it.
 const TRIES: u32 = 2;
+
+/// Bytes of a dump that are collected before they are written: a dump comes row by row, some hundred bytes each.
+const BUFFER: usize = 64 << 10;
 
 /// Has the dumps made, and writes their lines.
 pub(super) fn take_mysql(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, partial: &Path) -> Result<Taken, Error> {
@@ -70,7 +73,7 @@ struct Files<'a> {
 }
 
 struct Dump {
-    file: File,
+    file: BufWriter<File>,
     path: PathBuf,
     cutting: Cutting,
 }
@@ -87,6 +90,7 @@ impl<'a> Files<'a> {
         let path = folder.join(DUMP_FILE);
         let file = File::options().write(true).create_new(true).mode(0o600).open(&path).map_err(Error::file("create", &path))?;
         // Nobody knows how large it becomes; it is cut as a large file from its first bytes on.
+        let file = BufWriter::with_capacity(BUFFER, file);
         Ok(Dump { file, path, cutting: Cutting::new(Method::ContentDefined, u64::MAX, self.work) })
     }
 
@@ -114,7 +118,8 @@ impl<'a> Files<'a> {
         writer.entry(entry(RelPath::root(), Kind::Directory, 0o700), nothing())?;
         let mut bytes = 0;
         for (folder, at) in folders {
-            let Some(dump) = self.open[at].take() else { continue };
+            let Some(mut dump) = self.open[at].take() else { continue };
+            dump.file.flush().map_err(Error::file("write", &dump.path))?;
             let path = folder.join(DUMP_FILE.as_bytes()).map_err(Error::unreadable(DUMP_FILE))?;
             writer.entry(entry(folder, Kind::Directory, 0o700), nothing())?;
             let pieces = dump.cutting.finish()?;
