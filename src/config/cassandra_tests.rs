@@ -34,6 +34,7 @@ fn defaults_are_as_documented() {
         (None, 7199, &["nodetool".to_owned()][..])
     );
     assert!(settings.stop.is_none() && settings.start.is_none() && settings.jmx.user.is_none());
+    assert_eq!(config.sources[0].level, 2);
     let shown = show::Shown::of(&config).to_toml();
     for line in [
         "[cassandra.homestead]",

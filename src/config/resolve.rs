@@ -22,6 +22,8 @@ const UNDO_FOR: Duration = Duration::from_secs(7 * 86_400);
 const OBJECTIVE: Duration = Duration::from_secs(26 * 3_600);
 /// zstd's own default: most of the gain at a rate that keeps up with a disk.
 const LEVEL: u32 = 3;
+/// That of SSTables, which Cassandra has compressed already: level 3 takes twice the time for the same size (docs/PERFORMANCE.md).
+const LEVEL_SSTABLES: u32 = 2;
 /// Most resident bytes of the program.
 const MEMORY: u64 = 128 << 20;
 /// Below this there is no room for the program itself, one pack that is filled and one that travels.
@@ -108,12 +110,13 @@ fn sources(written: &[file::Source], keep: u32, environment: &dyn Environment, g
         names.insert(&name.value, &name.key);
         let parsed = name.value.parse::<SourceName>().map_err(|cause| gather.mistake(name.at, &name.key, format!("{cause}")));
         if let (Ok(name), Some(kind)) = (parsed, kind(source, environment, gather)) {
+            let level = if matches!(kind, SourceKind::Cassandra(_)) { LEVEL_SSTABLES } else { LEVEL };
             sources.push(SourceSpec {
                 name,
                 kind,
                 objective: objective(source, gather),
                 keep: value_or(source.keep.as_ref(), keep) as usize,
-                level: i32::try_from(value_or(source.level.as_ref(), LEVEL)).expect("levels go to 19"),
+                level: i32::try_from(value_or(source.level.as_ref(), level)).expect("levels go to 19"),
             });
         }
     }
