@@ -1,43 +1,8 @@
 //! What a restore of databases leaves beside them: that it cannot be removed stops no snapshot, it is removed on its own server alone, and an
 //! undo that meets what was broken off says what became of that.
 
-use std::fs;
-
-use crate::support::program::{Machine, Run, until};
+use crate::support::restored::{CONTENT, Holder, beside, filled, grow_old, killed_by, prepared, snapshotted, warned};
 use crate::support::servers::mariadb::MariaDb;
-
-const CONTENT: &str = "CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1); CREATE VIEW v AS SELECT id FROM t;";
-
-/// A machine with a snapshot of a database that has become another one since.
-pub(super) fn machine(configuration: &str) -> Machine {
-    let machine = Machine::in_memory().configured(configuration);
-    machine.run(&["init"]).expect(0);
-    machine.run(&["snapshot", "ellis"]).expect(0);
-    machine
-}
-
-pub(super) fn filled(server: &MariaDb) -> String {
-    let base = server.database();
-    server.load(Some(&base), CONTENT.as_bytes());
-    base
-}
-
-pub(super) fn beside(server: &MariaDb, base: &str) -> Vec<String> {
-    let sql = format!("SELECT schema_name FROM information_schema.SCHEMATA WHERE schema_name LIKE '{base}\\_windlass\\_%'");
-    server.ask(None, &sql).lines().map(str::to_owned).collect()
-}
-
-/// An undo that is older than it is kept.
-pub(super) fn grow_old(machine: &Machine) {
-    let configuration = fs::read_to_string(machine.path("windlass.toml")).unwrap();
-    fs::write(machine.path("windlass.toml"), configuration.replace("[local]", "[local]\nundo_for = \"1s\"")).unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(1500));
-}
-
-pub(super) fn warned(run: &Run, words: &[&str]) {
-    run.expect(0);
-    assert!(words.iter().all(|word| run.stderr.contains(word)), "{words:?}: {run:#?}");
-}
 
 #[test]
 fn an_undo_that_the_account_may_not_remove_stops_no_snapshot_and_goes_when_it_may() {
@@ -47,7 +12,7 @@ fn an_undo_that_the_account_may_not_remove_stops_no_snapshot_and_goes_when_it_ma
         format!("GRANT ALL ON *.* TO ACCOUNT; GRANT ALL ON {base}.* TO ACCOUNT; GRANT ALL ON `{base}\\_windlass\\_%`.* TO ACCOUNT");
     let account = server.account("BY SECRET", &rights);
     let folder = tempfile::tempdir().unwrap();
-    let machine = machine(&server.over_tcp("ellis", &[&base], &account, folder.path()));
+    let machine = snapshotted(&server.over_tcp("ellis", &[&base], &account, folder.path()));
     machine.run(&["restore", "ellis", "--yes"]).expect(0);
     let aside = beside(server, &base).remove(0);
     server.sql(&format!("REVOKE DROP ON *.* FROM {account}; REVOKE DROP ON `{base}\\_windlass\\_%`.* FROM {account}"));
@@ -65,20 +30,14 @@ fn an_undo_that_the_account_may_not_remove_stops_no_snapshot_and_goes_when_it_ma
 #[test]
 fn an_undo_that_somebody_holds_stops_no_snapshot_and_goes_when_it_is_free() {
     let server = MariaDb::running();
-    let base = filled(server);
-    let machine = machine(&server.configuration("ellis", &[&base]));
+    let (base, machine) = prepared(server);
     machine.run(&["restore", "ellis", "--yes"]).expect(0);
     let aside = beside(server, &base).remove(0);
-    let mut holder = server.client();
-    holder.args(["-e", &format!("START TRANSACTION; SELECT * FROM {aside}.t; SELECT SLEEP(100) AS held_{base}")]);
-    let mut holder = holder.stdout(std::process::Stdio::null()).spawn().unwrap();
-    let held = format!("SELECT id FROM information_schema.PROCESSLIST WHERE info LIKE 'SELECT SLEEP(100) AS held_{base}%'");
-    until("somebody holds a table", || !server.ask(None, &held).is_empty());
+    let holder = Holder::of(server, &aside);
     grow_old(&machine);
     warned(&machine.run(&["snapshot", "ellis"]), &["warning", &aside, "Lock wait timeout", "is tried again"]);
     assert_eq!(beside(server, &base), [aside]);
-    server.sql(&format!("KILL {}", server.ask(None, &held)));
-    holder.wait().unwrap();
+    holder.lets_go();
     machine.run(&["snapshot", "ellis"]).expect(0);
     assert_eq!(beside(server, &base), Vec::<String>::new());
 }
@@ -86,8 +45,7 @@ fn an_undo_that_somebody_holds_stops_no_snapshot_and_goes_when_it_is_free() {
 #[test]
 fn a_server_that_dies_under_a_load_and_comes_back_keeps_no_restore_from_going_well() {
     let server = MariaDb::service(&[]);
-    let base = filled(&server);
-    let machine = machine(&server.configuration("ellis", &[&base]));
+    let (base, machine) = prepared(&server);
     // The server goes away under the client, and is not back when what was loaded is to be removed.
     let pid = server.ask(None, "SELECT @@global.pid_file");
     let kills = machine.client(&format!("kill -KILL $(cat {pid}); exit 7"));
@@ -102,8 +60,7 @@ fn a_server_that_dies_under_a_load_and_comes_back_keeps_no_restore_from_going_we
 #[test]
 fn what_is_left_is_removed_and_put_back_on_its_own_server_alone() {
     let (server, other) = (MariaDb::running(), MariaDb::start(&[]));
-    let base = filled(server);
-    let machine = machine(&server.configuration("ellis", &[&base]));
+    let (base, machine) = prepared(server);
     machine.run(&["restore", "ellis", "--yes"]).expect(0);
     let aside = beside(server, &base).remove(0);
     // As on a server that was copied from the first one, and whose undo is of use to another node.
@@ -122,21 +79,11 @@ fn what_is_left_is_removed_and_put_back_on_its_own_server_alone() {
     assert_eq!(beside(server, &base), Vec::<String>::new());
 }
 
-/// The program is killed by the first program that it starts for this work.
-pub(super) fn killed_by(machine: &Machine, configuration: &str, program: &str, arguments: &[&str]) {
-    let (client, own) = if program == "client" { ("mariadb", "client") } else { ("mariadb-dump", "dump") };
-    let script = machine.script("killer.sh", &format!("[ \"$1\" = --version ] && exec {client} --version\nkill -KILL $PPID"));
-    machine.configure_again(&format!("{configuration}{own} = [\"{}\"]\n", script.display()));
-    assert_eq!(machine.run(arguments).code, None, "{arguments:?} was killed");
-    machine.configure_again(configuration);
-}
-
 #[test]
 fn an_undo_that_meets_a_broken_off_look_or_undo_says_what_it_settled_and_what_it_did_not_do() {
     let server = MariaDb::running();
-    let base = filled(server);
+    let (base, machine) = prepared(server);
     let configuration = server.configuration("ellis", &[&base]);
-    let machine = machine(&configuration);
     server.sql(&format!("INSERT INTO {base}.t VALUES (2)"));
     machine.run(&["restore", "ellis", "--yes"]).expect(0);
     let rows = || server.ask(Some(&base), "SELECT COUNT(*) FROM t");

@@ -3,35 +3,15 @@
 
 use std::fs;
 
-use crate::mysql_restore_left::{beside, filled, grow_old, killed_by, machine, warned};
 use crate::support::between::Between;
-use crate::support::program::{Machine, until};
+use crate::support::restored::{Holder, beside, count, document, grow_old, killed_by, killed_late, prepared, warned};
 use crate::support::servers::mariadb::MariaDb;
-
-/// A restore is killed once its tables have moved.
-fn killed_late(machine: &Machine, configuration: &str) {
-    let count = machine.path("count");
-    let _ = fs::remove_file(&count);
-    let text = "echo >>COUNT; [ \"$(wc -l <COUNT)\" = 2 ] && kill -KILL $PPID && exit 9; exec mariadb \"$@\"";
-    machine.configure_again(&format!("{configuration}{}", machine.client(&text.replace("COUNT", &count.display().to_string()))));
-    assert_eq!(machine.run(&["restore", "ellis", "--yes"]).code, None);
-    machine.configure_again(configuration);
-}
-
-fn document(machine: &Machine, name: &str) -> std::path::PathBuf {
-    machine.path(format!("local/.windlass/restore/ellis/{name}"))
-}
-
-fn count(server: &MariaDb, database: &str) -> String {
-    server.ask(None, &format!("SELECT COUNT(*) FROM {database}.t"))
-}
 
 #[test]
 fn what_was_written_to_an_undo_that_could_not_be_finished_is_removed_by_no_command() {
     let server = MariaDb::running();
-    let base = filled(server);
+    let (base, machine) = prepared(server);
     let configuration = server.configuration("ellis", &[&base]);
-    let machine = machine(&configuration);
     server.sql(&format!("INSERT INTO {base}.t VALUES (2)"));
     machine.run(&["restore", "ellis", "--yes"]).expect(0);
     let aside = beside(server, &base).remove(0);
@@ -66,8 +46,7 @@ fn what_was_written_to_an_undo_that_could_not_be_finished_is_removed_by_no_comma
 #[test]
 fn an_undo_of_which_nobody_has_noted_the_server_is_neither_put_back_nor_removed() {
     let server = MariaDb::running();
-    let base = filled(server);
-    let machine = machine(&server.configuration("ellis", &[&base]));
+    let (base, machine) = prepared(server);
     machine.run(&["restore", "ellis", "--yes"]).expect(0);
     let aside = beside(server, &base).remove(0);
     let path = document(&machine, "undo.json");
@@ -84,9 +63,8 @@ fn an_undo_of_which_nobody_has_noted_the_server_is_neither_put_back_nor_removed(
 #[test]
 fn what_another_one_has_loaded_since_a_kill_is_neither_removed_nor_told_to_be_removed() {
     let server = MariaDb::running();
-    let base = filled(server);
+    let (base, machine) = prepared(server);
     let configuration = server.configuration("ellis", &[&base]);
-    let machine = machine(&configuration);
     killed_by(&machine, &configuration, "client", &["restore", "ellis", "--yes"]);
     let new = format!("{base}_windlass_new");
     server.sql(&format!("DROP DATABASE {new}; CREATE DATABASE {new}; CREATE TABLE {new}.mine (id INT)"));
@@ -104,9 +82,8 @@ fn what_another_one_has_loaded_since_a_kill_is_neither_removed_nor_told_to_be_re
 #[test]
 fn a_live_database_that_somebody_makes_while_a_restore_loads_is_not_removed() {
     let server = MariaDb::running();
-    let base = filled(server);
+    let (base, machine) = prepared(server);
     let configuration = server.configuration("ellis", &[&base]);
-    let machine = machine(&configuration);
     server.sql(&format!("DROP DATABASE {base}"));
     let text =
         format!("SELECT default_character_set_name, default_collation_name FROM information_schema.SCHEMATA WHERE schema_name = '{base}'");
@@ -122,9 +99,8 @@ fn a_live_database_that_somebody_makes_while_a_restore_loads_is_not_removed() {
 #[test]
 fn a_source_whose_database_is_gone_in_the_middle_of_an_exchange_is_not_blocked() {
     let server = MariaDb::running();
-    let base = filled(server);
+    let (base, machine) = prepared(server);
     let configuration = server.configuration("ellis", &[&base]);
-    let machine = machine(&configuration);
     server.sql(&format!("INSERT INTO {base}.t VALUES (2)"));
     killed_late(&machine, &configuration);
     server.sql(&format!("DROP DATABASE {base}"));
@@ -144,10 +120,9 @@ fn a_source_whose_database_is_gone_in_the_middle_of_an_exchange_is_not_blocked()
 #[test]
 fn a_server_that_is_gone_for_good_blocks_no_source_where_nothing_has_to_be_asked_of_it() {
     let (server, other) = (MariaDb::running(), MariaDb::start(&[]));
-    let base = filled(server);
+    let (base, machine) = prepared(server);
     other.sql(&format!("CREATE DATABASE {base}; CREATE TABLE {base}.t (id INT PRIMARY KEY)"));
     let configuration = server.configuration("ellis", &[&base]);
-    let machine = machine(&configuration);
     killed_by(&machine, &configuration, "client", &["restore", "ellis", "--yes"]);
     machine.configure_again(&other.configuration("ellis", &[&base]));
     warned(&machine.run(&["snapshot", "ellis"]), &["had changed nothing", "_windlass_new", "on the server"]);
@@ -167,8 +142,7 @@ fn a_server_that_is_gone_for_good_blocks_no_source_where_nothing_has_to_be_asked
 #[test]
 fn leftovers_that_cannot_be_read_are_told_and_stop_nothing() {
     let server = MariaDb::running();
-    let base = filled(server);
-    let machine = machine(&server.configuration("ellis", &[&base]));
+    let (base, machine) = prepared(server);
     machine.run(&["restore", "ellis", "--yes"]).expect(0);
     let path = document(&machine, "leftovers.json");
     fs::write(&path, r#"{"format":1,"databases":7}"#).unwrap();
@@ -181,9 +155,8 @@ fn leftovers_that_cannot_be_read_are_told_and_stop_nothing() {
 #[test]
 fn a_restore_that_meets_one_that_had_come_through_finishes_it_and_keeps_what_it_set_aside() {
     let server = MariaDb::running();
-    let base = filled(server);
+    let (base, machine) = prepared(server);
     let configuration = server.configuration("ellis", &[&base]);
-    let machine = machine(&configuration);
     server.sql(&format!("INSERT INTO {base}.t VALUES (2)"));
     killed_late(&machine, &configuration);
     let shown = machine.run(&["restore", "ellis", "--undo", "--dry-run"]);
@@ -203,9 +176,8 @@ fn a_restore_that_meets_one_that_had_come_through_finishes_it_and_keeps_what_it_
 #[test]
 fn why_a_restore_can_neither_be_finished_nor_taken_back_is_told() {
     let server = MariaDb::running();
-    let base = filled(server);
+    let (base, machine) = prepared(server);
     let configuration = server.configuration("ellis", &[&base]);
-    let machine = machine(&configuration);
     killed_late(&machine, &configuration);
     let fails =
         machine.client("[ -e ONCE ] && exit 8; touch ONCE; exit 9".replace("ONCE", machine.path("once").to_str().unwrap()).as_str());
@@ -220,8 +192,7 @@ fn why_a_restore_can_neither_be_finished_nor_taken_back_is_told() {
 #[test]
 fn an_old_undo_of_databases_stops_no_snapshot_of_a_source_that_is_another_kind_now() {
     let server = MariaDb::running();
-    let base = filled(server);
-    let machine = machine(&server.configuration("ellis", &[&base]));
+    let (base, machine) = prepared(server);
     machine.run(&["restore", "ellis", "--yes"]).expect(0);
     machine.write("file", "x");
     machine.configure_again(&format!("[directory.ellis]\npath = \"{}\"\n", machine.path("tree").display()));
@@ -233,21 +204,15 @@ fn an_old_undo_of_databases_stops_no_snapshot_of_a_source_that_is_another_kind_n
 #[test]
 fn what_was_loaded_and_cannot_be_removed_is_told_to_be_in_the_way() {
     let server = MariaDb::running();
-    let base = filled(server);
+    let (base, machine) = prepared(server);
     let configuration = server.configuration("ellis", &[&base]);
-    let machine = machine(&configuration);
     killed_by(&machine, &configuration, "client", &["restore", "ellis", "--yes"]);
     let new = format!("{base}_windlass_new");
     server.sql(&format!("CREATE TABLE {new}.t (id INT)"));
-    let mut holder = server.client();
-    holder.args(["-e", &format!("START TRANSACTION; SELECT * FROM {new}.t; SELECT SLEEP(100) AS held_{base}")]);
-    let mut holder = holder.stdout(std::process::Stdio::null()).spawn().unwrap();
-    let held = format!("SELECT id FROM information_schema.PROCESSLIST WHERE info LIKE 'SELECT SLEEP(100) AS held_{base}%'");
-    until("somebody holds a table", || !server.ask(None, &held).is_empty());
+    let holder = Holder::of(server, &new);
     let refused = machine.run(&["restore", "ellis", "--yes"]);
     assert!(refused.expect(1).stderr.contains("is left of an earlier restore"), "{refused:#?}");
     assert!(refused.stderr.contains("is tried again"), "{refused:#?}");
-    server.sql(&format!("KILL {}", server.ask(None, &held)));
-    holder.wait().unwrap();
+    holder.lets_go();
     machine.run(&["restore", "ellis", "--yes"]).expect(0);
 }

@@ -15,6 +15,7 @@ pub mod node;
 pub mod odd;
 pub mod program;
 pub mod recorder;
+pub mod restored;
 pub mod sectors;
 pub mod servers;
 pub mod session;
