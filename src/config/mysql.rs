@@ -1,5 +1,6 @@
 //! `[mysql.NAME]`: which databases of which server.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -7,7 +8,7 @@ use super::file::Source;
 use super::mistake::Gatherer;
 use super::secret::WrittenSecret;
 use super::section::{Section, Written};
-use crate::ops::spec::{Address, DATABASES_MAX, MysqlSettings, PORT};
+use crate::ops::spec::{Address, DATABASES_MAX, MysqlSettings, PORT, SourceKind, SourceSpec};
 use crate::sys::environment::Environment;
 
 /// Longest name of a database, in characters.
@@ -158,6 +159,43 @@ impl Mysql {
             }
             _ => {}
         }
+    }
+}
+
+/// That no database belongs to two sources, as far as the file tells which server each has: a restore of one would meet that of the other in what
+/// it makes beside it.
+pub(super) fn check_apart(written: &[Source], sources: &[SourceSpec], gather: &Gatherer<'_>) {
+    let mut seen: BTreeMap<(String, &str), &str> = BTreeMap::new();
+    for spec in sources {
+        let SourceKind::Mysql(settings) = &spec.kind else { continue };
+        let source = spec.name.as_str();
+        let databases =
+            written.iter().find(|written| written.name.value == source).and_then(|source| source.mysql.as_ref()?.databases.as_ref());
+        for name in &settings.databases {
+            match (seen.get(&(server(settings), name.as_str())), databases) {
+                (Some(first), Some(databases)) if *first != source => gather.mistake(
+                    databases.at,
+                    &databases.key,
+                    format!(
+                        "`{name}` of {} belongs to the source `{first}` already, and two restores of it would meet: take it out of one",
+                        settings.place()
+                    ),
+                ),
+                (Some(_), _) => {}
+                (None, _) => drop(seen.insert((server(settings), name), source)),
+            }
+        }
+    }
+}
+
+/// The server, so that two spellings of one are the same.
+fn server(settings: &MysqlSettings) -> String {
+    match &settings.address {
+        Some(Address::Tcp { host, port }) => {
+            let host = host.to_lowercase();
+            format!("{}:{port}", if host == "localhost" { "127.0.0.1" } else { &host })
+        }
+        _ => settings.place(),
     }
 }
 

@@ -77,6 +77,29 @@ fn each_mistake_is_told_with_its_key() {
 }
 
 #[test]
+fn a_database_of_one_server_belongs_to_one_source() {
+    let both = |one: &str, other: &str| {
+        let text = |keys: &str, names: &str| format!("databases = [{names}]\n{keys}\n");
+        parse(&format!("{}[mysql.other]\n{}", text(one, "\"a\", \"b\""), text(other, "\"c\", \"b\""))).err().map(|found| found.to_string())
+    };
+    for (one, other) in [
+        ("", ""),
+        ("", "socket = \"/run/mysqld/mysqld.sock\""),
+        ("host = \"localhost\"", "port = 3306"),
+        ("host = \"DB.example.com\"\nca_file = \"/ca\"", "host = \"db.example.com\"\nca_file = \"/ca\""),
+        ("defaults_file = \"/my.cnf\"", "defaults_file = \"/my.cnf\""),
+    ] {
+        let found = both(one, other).unwrap_or_else(|| panic!("{one} {other}"));
+        assert!(found.contains("mysql.other.databases: `b` of ") && found.contains("belongs to the source `ellis` already"), "{found}");
+        assert_eq!(found.lines().count(), 1, "{found}");
+    }
+    for (one, other) in [("", "port = 3306"), ("port = 3306", "port = 3307"), ("", "socket = \"/s\""), ("", "defaults_file = \"/my.cnf\"")]
+    {
+        assert_eq!(both(one, other), None, "{one} {other}");
+    }
+}
+
+#[test]
 fn a_password_is_found_and_never_shown_and_one_that_all_can_read_is_told() {
     let config = parse("databases = [\"a\"]\npassword_env = \"SECRET\"").unwrap();
     assert_eq!(settings(&config).password.as_ref().unwrap().expose(), "hunter2");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::mistake::Gatherer;
 use super::section::Written;
-use super::{Config, Encryption, Machine, file, places, repository, retention};
+use super::{Config, Encryption, Machine, file, mysql, places, repository, retention};
 use crate::format::names::{NodeName, SourceName};
 use crate::ops::context::LocalSettings;
 use crate::ops::spec::{SourceKind, SourceSpec, check_exclude};
@@ -120,6 +120,7 @@ fn sources(written: &[file::Source], keep: u32, environment: &dyn Environment, g
             });
         }
     }
+    mysql::check_apart(written, &sources, gather);
     sources
 }
 
