@@ -111,3 +111,18 @@ fn a_right_that_mysql_8_has_taken_back_for_one_database_is_missed_there_and_nowh
     let dump = of_base.run(&["cat", "ellis/latest", &format!("{base}/db_backup.sql")]);
     assert!(dump.expect(0).stdout.contains("TRIGGER `t`"), "{dump:#?}");
 }
+
+#[test]
+fn a_table_that_cannot_be_held_still_is_reported_with_the_right_that_is_lacking() {
+    let server = MariaDb::running();
+    let base = server.database();
+    server.load(Some(&base), b"CREATE TABLE a (id INT PRIMARY KEY) ENGINE = MyISAM; INSERT INTO a VALUES (1);");
+    // All rights on a database are none on the server.
+    let account = server.account("BY SECRET", &format!("GRANT ALL ON {base}.* TO ACCOUNT; GRANT SELECT ON mysql.proc TO ACCOUNT"));
+    let machine = machine(server, &base, &account, true);
+    let details = || machine.run(&["-v", "backup", "ellis"]).expect(3).said() + &machine.run(&["show", "ellis/latest"]).said();
+    let told = details();
+    assert!(told.contains("GRANT RELOAD ON *.*") && !told.contains("others use it"), "{told}");
+    server.sql(&format!("GRANT RELOAD ON *.* TO {account}@'%'"));
+    machine.run(&["backup", "ellis"]).expect(0);
+}

@@ -35,6 +35,13 @@ const DENIED: [u16; 5] = [DENIED_DATABASE, 1142, 1143, 1227, 1370];
 const NEEDS_TLS: u16 = 3159;
 /// Somebody held a lock for too long, or two held what the other one wanted.
 const BUSY: [u16; 2] = [1205, 1213];
+/// What a server says when there is no room.
+const DISK_FULL: u16 = 1021;
+const TABLE_FULL: u16 = 1114;
+const COMMIT_FAILED: u16 = 1180;
+const NO_SPACE: &str = "No space left on device";
+const FULL: &str =
+    "a disk of the server's machine is full, where it keeps its data, its binary log or its temporary files: make room there";
 /// What a view answers that stands on what is missing, or whose definer is gone or may not use what it stands on.
 const INVALID_VIEW: [u16; 4] = [1356, 1449, 1142, 1143];
 
@@ -123,10 +130,11 @@ impl Connection {
 
     fn failed(&self, what: &'static str, cause: sqlx::Error) -> Error {
         let hint = match code(&cause) {
-            Some(code) if DENIED.contains(&code) => ": the account has no right to it",
-            _ => "",
+            Some(code) if DENIED.contains(&code) => ": the account has no right to it".to_owned(),
+            Some(code) => full(code, &cause.to_string()).map_or_else(String::new, |full| format!(": {full}")),
+            None => String::new(),
         };
-        Error::Server { what, server: self.server.clone(), hint: hint.into(), cause: Box::new(cause) }
+        Error::Server { what, server: self.server.clone(), hint, cause: Box::new(cause) }
     }
 }
 
@@ -238,7 +246,50 @@ pub(super) fn is_answer(error: &Error) -> bool {
     matches!(error, Error::Server { cause, .. } if cause.as_database_error().is_some())
 }
 
+/// What an error of the server means, where it has to do with a full disk; the codes alone say so to few.
+pub(super) fn full(code: u16, text: &str) -> Option<&'static str> {
+    // The system's number of it stands within what other codes say.
+    let numbers = ["rror 28", "rrcode: 28", "rrno: 28"].iter().flat_map(|said| text.split(said).skip(1));
+    let says = text.contains(NO_SPACE) || numbers.into_iter().any(|after| !after.starts_with(|c: char| c.is_ascii_digit()));
+    match code {
+        _ if says => Some(FULL),
+        DISK_FULL => Some(FULL),
+        TABLE_FULL => {
+            Some("the server has no room for the table: a disk of its machine is full, or a limit that it is set up with is reached")
+        }
+        COMMIT_FAILED => Some("mostly a disk of the server's machine is full, that of its binary log for example"),
+        _ => None,
+    }
+}
+
+/// What the server said.
+pub(super) fn said(error: &Error) -> String {
+    std::error::Error::source(error).map(ToString::to_string).unwrap_or_default()
+}
+
 /// A text as SQL writes it, under the `sql_mode` of these sessions.
 pub(super) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_said_in_words_whatever_the_code() {
+        for (code, text) in [
+            (1021, "Disk full (/tmp/x); waiting for someone to free some space..."),
+            (1030, "Got error 28 \"No space left on device\" from storage engine InnoDB"),
+            (1180, "Got error 28 \"No space left on device\" during COMMIT"),
+            (3, "Error writing file 'log' (Errcode: 28 \"No space left on device\")"),
+            (1026, "Error writing file 'x' (errno: 28 - No space left on device)"),
+        ] {
+            assert!(full(code, text).is_some_and(|said| said.contains("is full, where it keeps")), "{code}");
+        }
+        assert!(full(1114, "The table 't' is full").unwrap().contains("no room for the table"));
+        assert!(full(1180, "Got error 5 during COMMIT").unwrap().contains("binary log"));
+        assert_eq!((full(1146, "Table 'a.t' doesn't exist"), full(1062, "Duplicate entry '28' for key 'PRIMARY'")), (None, None));
+        assert_eq!(full(1030, "Got error 281 from storage engine"), None);
+    }
 }

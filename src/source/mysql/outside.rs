@@ -1,6 +1,6 @@
 //! Tables that one transaction does not hold still, and tables whose rows are elsewhere.
 
-use super::connection::{Connection, is_answer, literal};
+use super::connection::{Connection, is_answer, is_busy, literal, said};
 use super::object::quoted;
 use super::option_file::Login;
 use super::rights::Rights;
@@ -75,17 +75,19 @@ impl Outside {
         if loose.is_empty() {
             return Ok(outside);
         }
+        let lacking = loose.iter().map(|table| rights.lacking_to_lock(&table.database)).find(|lacking| !lacking.is_empty());
         let why = if !settings.lock_tables {
             "lock_tables is false".to_owned()
-        } else if let Some(table) = loose.iter().find(|table| !rights.may_lock(&table.database)) {
-            format!("the account may not lock it: GRANT RELOAD ON *.*; GRANT LOCK TABLES ON {}.*", quoted(&table.database))
+        } else if let Some(lacking) = lacking {
+            format!("the account may not lock it: {}", lacking.join("; "))
         } else {
             match lock(&loose, login, stop) {
                 Ok(hold) => {
                     outside.hold = Some(hold);
                     return Ok(outside);
                 }
-                Err(error) if is_answer(&error) => "it could not be locked, because others use it all the while".to_owned(),
+                Err(error) if is_busy(&error) => "it could not be locked, because others use it all the while".to_owned(),
+                Err(error) if is_answer(&error) => format!("it could not be locked ({})", said(&error)),
                 Err(error) => return Err(error),
             }
         };

@@ -8,6 +8,10 @@ use crate::source::Error;
 /// Rights on a database without which something of it stays unseen: rows, definitions of views, triggers, events.
 const NEEDED: [&str; 4] = ["SELECT", "SHOW VIEW", "TRIGGER", "EVENT"];
 
+/// Rights of which one is enough for a database to be shown.
+const SHOWING: [&str; 12] =
+    ["SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX", "REFERENCES", "TRIGGER", "EVENT", "SHOW VIEW"];
+
 /// What an account may do, as the server tells it.
 #[derive(Debug, Default)]
 pub(super) struct Rights {
@@ -119,9 +123,23 @@ impl Rights {
         Err(Error::Refused { why })
     }
 
-    /// Whether tables of this database can be locked.
-    pub(super) fn may_lock(&self, database: &str) -> bool {
-        self.all || ["LOCK TABLES", "RELOAD"].iter().all(|right| self.has(right, database, "*"))
+    /// Whether a database of this name would be shown to the account if there were one. That it would be by a right on one of its tables alone
+    /// is not counted.
+    pub(super) fn sees(&self, database: &str) -> bool {
+        self.has_global("SHOW DATABASES") || SHOWING.iter().any(|right| self.has(right, database, "*"))
+    }
+
+    /// What the account lacks so that it can lock tables of this database for a dump, as statements without their `TO`.
+    pub(super) fn lacking_to_lock(&self, database: &str) -> Vec<String> {
+        let mut lacking = Vec::new();
+        // All rights on a database are none on the server: this one counts there alone.
+        if !["RELOAD", "FLUSH_TABLES"].iter().any(|right| self.has_global(right)) {
+            lacking.push("GRANT RELOAD ON *.*".to_owned());
+        }
+        if !self.lacking(&["LOCK TABLES"], database, "*").is_empty() {
+            lacking.push(format!("GRANT LOCK TABLES ON {}.*", quoted(database)));
+        }
+        lacking
     }
 
     /// Whether the bodies of routines of this database can be read.
@@ -298,7 +316,26 @@ mod tests {
             "GRANT PROXY ON ''@'%' TO 'root'@'localhost' WITH GRANT OPTION",
         ];
         assert!(missing(&lines, "x").contains("GRANT SELECT, SHOW VIEW, TRIGGER ON `x`.*"));
+        let lacking = |lines: &[&str]| Rights::of(lines).lacking_to_lock("x");
         let lock = ["GRANT LOCK TABLES ON `x`.* TO u", "GRANT RELOAD ON *.* TO u"];
-        assert!(Rights::of(&lock).may_lock("x") && !Rights::of(&lock[..1]).may_lock("x") && !Rights::of(&lock[1..]).may_lock("x"));
+        assert_eq!(lacking(&lock), Vec::<String>::new());
+        assert_eq!(lacking(&lock[..1]), ["GRANT RELOAD ON *.*"]);
+        assert_eq!(lacking(&lock[1..]), ["GRANT LOCK TABLES ON `x`.*"]);
+        assert_eq!(lacking(&["GRANT ALL PRIVILEGES ON `x`.* TO u"]), ["GRANT RELOAD ON *.*"], "on a database it is no right on the server");
+        assert_eq!(lacking(&["GRANT ALL PRIVILEGES ON *.* TO u"]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_database_shows_to_whoever_has_a_right_to_it_or_to_all() {
+        for (line, sees) in [
+            ("GRANT USAGE ON *.* TO u", false),
+            ("GRANT SHOW DATABASES ON *.* TO u", true),
+            ("GRANT SELECT ON *.* TO u", true),
+            ("GRANT ALL PRIVILEGES ON `a\\_windlass\\_%`.* TO u", true),
+            ("GRANT DROP ON `b`.* TO u", false),
+            ("GRANT SELECT ON `a_windlass_new`.`t` TO u", false),
+        ] {
+            assert_eq!(Rights::of(&[line]).sees("a_windlass_new"), sees, "{line}");
+        }
     }
 }

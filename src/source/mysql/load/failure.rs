@@ -2,6 +2,7 @@
 
 use super::trail::Trail;
 use crate::source::Error;
+use crate::source::mysql::connection::full;
 use crate::sys::child::Ended;
 
 /// How the client begins what went wrong.
@@ -40,7 +41,9 @@ pub(super) fn failure(ended: &Ended, trail: &Trail, bytes: u64) -> Error {
     } else {
         String::new()
     };
-    Error::Load { line, head, why: format!("{ERROR}{code}: {text}{gone}") }
+    let number = code.trim_start().split(|c: char| !c.is_ascii_digit()).next().and_then(|number| number.parse().ok());
+    let full = number.and_then(|number| full(number, &text)).map(|full| format!("; {full}")).unwrap_or_default();
+    Error::Load { line, head, why: format!("{ERROR}{code}: {text}{gone}{full}") }
 }
 
 #[cfg(test)]
@@ -86,5 +89,14 @@ mod tests {
         assert_eq!(why, "the client has ended here or a little before, after 7 bytes of the file: killed by signal 9");
         assert!(told(256, "ERROR 1049 (42000): Unknown database 'x'").1.starts_with("ERROR 1049 (42000): Unknown"));
         assert!(told(0, "").1.ends_with("it took no more"));
+    }
+
+    #[test]
+    fn a_full_disk_of_the_server_is_said_in_words() {
+        let (line, why) = told(256, "ERROR 1114 (HY000) at line 2: The table 't' is full\n");
+        assert!(line == 40 && why.contains("'t' is full; the server has no room for the table"), "{why}");
+        assert!(
+            told(256, "ERROR 1180 (HY000) at line 2: Got error 28 \"No space left on device\" during COMMIT").1.contains("make room there")
+        );
     }
 }
