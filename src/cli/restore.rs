@@ -13,6 +13,7 @@ use crate::format::names::SourceName;
 use crate::ops::name::SnapshotName;
 use crate::ops::origin::Origin;
 use crate::ops::restore::{self, Ending, Options, Outcome, Part, Plan, Present, Settled, UndoPlan, Undoable, Work};
+use crate::ops::spec::is_beside;
 use crate::ops::{Context, Error};
 
 /// Make a source hold a snapshot again; what is there now is set aside, and `--undo` puts it back.
@@ -97,7 +98,8 @@ impl Restore {
         }
         let shown = ShownPlan { plan: &plan, estimate_seconds: plan.estimate.map(|estimate| estimate.as_secs()) };
         let question = format!("Make {} hold {}?", plan.target, plan.id);
-        self.carry_out(program, &shown, &plan_lines(&plan), &question, &|| restore::run(&ctx, &plan, self.wait.wait))
+        let part = (options.part != Part { definers: options.part.definers.clone(), ..Part::default() }).then_some(plan.target.as_str());
+        self.carry_out(program, &shown, &plan_lines(&plan), &question, part, &|| restore::run(&ctx, &plan, self.wait.wait))
     }
 
     fn put_back(&self, program: &Program, ctx: &Context) -> Result<Exit, Failure> {
@@ -111,7 +113,7 @@ impl Restore {
         let plan = restore::plan_undo(ctx, source)?;
         let question = format!("Put back what was there before into {}?", plan.target);
         let lines = undo_lines(&plan, &ctx.clock.zone());
-        self.carry_out(program, &plan, &lines, &question, &|| restore::undo(ctx, &plan, self.wait.wait))
+        self.carry_out(program, &plan, &lines, &question, plan.part(), &|| restore::undo(ctx, &plan, self.wait.wait))
     }
 
     /// Settles what was broken off of a source, or says that it will be; a plan alone changes nothing.
@@ -144,13 +146,14 @@ impl Restore {
         named.ok_or_else(|| Failure::Usage("--undo needs the name of a source: `windlass restore SOURCE --undo`".into()))
     }
 
-    /// Prints the plan, asks, does it and tells what came of it.
+    /// Prints the plan, asks, does it and tells what came of it; `part` is what alone was changed, where it is not the source as a whole.
     fn carry_out<P: Serialize>(
         &self,
         program: &Program,
         plan: &P,
         lines: &[String],
         question: &str,
+        part: Option<&str>,
         work: &dyn Fn() -> Result<Outcome, Error>,
     ) -> Result<Exit, Failure> {
         let output = &program.output;
@@ -172,7 +175,8 @@ impl Restore {
         if output.json {
             output.document("restore", &document(Some(&outcome)));
         } else {
-            output.done(sentence(&outcome, self.undo));
+            let touched = if self.rename.is_some() { "; nothing that is live was touched" } else { "" };
+            output.done(format!("{}{touched}", sentence(&outcome, part, self.undo)));
         }
         outcome.notes.iter().for_each(|note| output.warning(note));
         // Also where nothing lies aside: then an undo makes that nothing is there again.
@@ -184,17 +188,18 @@ impl Restore {
     }
 }
 
-fn sentence(outcome: &Outcome, undo: bool) -> String {
+fn sentence(outcome: &Outcome, part: Option<&str>, undo: bool) -> String {
     let source = &outcome.source;
+    let holds = part.map_or_else(|| format!("{source} holds"), |part| format!("{part} is as in"));
     match outcome.id {
-        Some(id) if undo => format!("{source} holds {id} again"),
+        Some(id) if undo => format!("{holds} {id} again"),
         Some(id) => format!(
-            "{source} holds {id}: {}, {}, {} downloaded",
+            "{holds} {id}: {}, {}, {} downloaded",
             human::count(outcome.files, "file"),
             human::bytes(outcome.bytes),
             human::bytes(outcome.downloaded_bytes)
         ),
-        None => format!("{source} is as it was before the restore"),
+        None => format!("{} is as it was before the restore", part.unwrap_or(source.as_str())),
     }
 }
 
@@ -308,6 +313,9 @@ fn database_name(text: &str) -> Result<String, String> {
     let length = text.chars().count();
     if length == 0 || length > 64 || text.ends_with(' ') || text.contains('\0') {
         return Err("a database has a name of 1 to 64 characters that does not end with a blank".to_owned());
+    }
+    if is_beside(text) {
+        return Err("names like that are those which restores give to what they load and set aside: choose another".to_owned());
     }
     Ok(text.to_owned())
 }

@@ -144,6 +144,11 @@ impl Context {
 
     /// Reports a warning unless this run has given it already: of what every shipment of a run meets anew.
     pub(crate) fn warn_once(&self, message: String) {
+        self.warn_once_of(None, message);
+    }
+
+    /// The same of a source.
+    pub(crate) fn warn_once_of(&self, source: Option<&SourceName>, message: String) {
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
         if warned.contains(&message) {
             return;
@@ -152,7 +157,7 @@ impl Context {
             warned.insert(message.clone());
         }
         drop(warned);
-        self.warn(None, message);
+        self.warn(source, message);
     }
 
     /// Reports that a phase began, also to the progress display.

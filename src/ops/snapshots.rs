@@ -38,8 +38,8 @@ pub struct View {
     pub undo: Vec<Undo>,
     /// What is not as it should be in the repository.
     pub findings: Vec<Finding>,
-    /// What lies in the local folder and was not recognised, or is a copy that counts for nothing because its record is damaged; and a
-    /// repository that is not the one that was here before.
+    /// What lies in the local folder and was not recognised, or is a copy that counts for nothing because its record is damaged; a repository
+    /// that is not the one that was here before; and what restores have left and could not remove yet.
     pub strange: Vec<String>,
     /// Why the repository was not read, when it was not.
     pub unreachable: Option<Error>,
@@ -134,6 +134,7 @@ impl View {
             view.strange.extend(copies.strange);
             view.strange.extend(copies.broken.iter().map(|copy| broken(&name, copy)));
             view.undo.extend(undo::undo_of(ctx, &name)?);
+            view.strange.extend(undo::left_of(ctx, &name)?);
         }
         Ok((view, rows))
     }

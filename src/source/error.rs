@@ -179,9 +179,33 @@ pub enum Error {
 }
 
 impl Error {
+    /// The same, said with more of what it has left behind where what it says leaves that open: `more` is a sentence without its end.
+    pub(crate) fn adding(self, more: &str) -> Self {
+        match self {
+            Self::Server { what, server, hint, cause } => Self::Server { what, server, hint: format!("{hint}; {more}"), cause },
+            Self::Load { line, head, why } => Self::Load { line, head, why: format!("{why}; {more}") },
+            Self::Dump { why } => Self::Dump { why: format!("{why}; {more}") },
+            other => other,
+        }
+    }
+
     /// For `map_err`: what was being done to which file.
     pub(super) fn file<E: Into<io::Error>>(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(E) -> Self {
         let path = path.into();
         move |cause| Self::File { what, path, cause: cause.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_it_has_left_behind_is_said_before_the_cause_and_only_where_it_is_open() {
+        let server = Error::Server { what: "lock", server: "s".into(), hint: String::new(), cause: Box::new(sqlx::Error::PoolClosed) };
+        assert_eq!(server.adding("nothing was lost").to_string(), "cannot lock s; nothing was lost");
+        let load = Error::Load { line: 1, head: "x".into(), why: "y".into() };
+        assert_eq!(load.adding("nothing was lost").to_string(), "the dump cannot be loaded: at line 1, x: y; nothing was lost");
+        assert_eq!(Error::Refused { why: "x".into() }.adding("nothing was lost").to_string(), "x; nothing was changed");
     }
 }

@@ -60,6 +60,8 @@ mod mysql_restore_limits;
 mod mysql_restore_makes;
 mod mysql_restore_plan;
 mod mysql_restore_settled;
+mod mysql_restore_told;
+mod mysql_restore_undo;
 mod mysql_restore_writers;
 mod mysql_reuse;
 mod mysql_rights;

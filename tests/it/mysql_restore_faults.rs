@@ -208,7 +208,7 @@ fn a_server_that_is_killed_in_the_middle_of_a_load_has_its_old_database_when_it_
         server.kill();
         restore.join().unwrap()
     });
-    assert!(run.expect(1).stderr.contains("line"), "{run:#?}");
+    assert!(run.expect(1).stderr.contains("line") && run.stderr.contains("nothing that is live was changed"), "{run:#?}");
     server.wait();
     // The server could not be told to remove what was loaded; the next command does.
     assert_eq!(case.beside(), [format!("{}_windlass_new", case.base)]);

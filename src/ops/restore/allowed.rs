@@ -8,7 +8,7 @@ use crate::ops::spec::MysqlSettings;
 use crate::ops::undo::Leftovers;
 use crate::ops::{Context, Error};
 use crate::source;
-use crate::source::mysql::{Demands, Pair, Present, check_references, which_exist};
+use crate::source::mysql::{Demands, Pair, Present, Reference, check_references, which_exist};
 
 /// What a person should know before the dumps come; refused is what cannot go well, and a new name that is taken.
 pub(super) fn judge(present: &Present, dumps: &Dumps, options: &Options) -> Result<Vec<String>, Error> {
@@ -22,12 +22,34 @@ pub(super) fn judge(present: &Present, dumps: &Dumps, options: &Options) -> Resu
     let definers = &options.part.definers;
     let judged =
         if options.part.rename.is_some() { present.judge_new(facts.as_ref(), definers) } else { present.judge(facts.as_ref(), definers) };
-    Ok(judged?)
+    let mut warnings = judged?;
+    warnings.extend(present.tell_room(room_of(dumps)));
+    Ok(warnings)
 }
 
-/// That what is live can be made again by this account, should the exchange fail, and for an undo.
-pub(super) fn check_live(ctx: &Context, settings: &MysqlSettings, present: &Present, pairs: &[Pair]) -> Result<Vec<String>, Error> {
-    check_references(settings, pairs, &ctx.stop)?;
+/// What the dumps take on a server, about: what the databases took, else what their dumps do. Of one table nobody knows.
+fn room_of(dumps: &Dumps) -> u64 {
+    if dumps.databases.iter().any(|dump| dump.table.is_some()) {
+        return 0;
+    }
+    let comes = |name: &str| dumps.databases.iter().any(|dump| dump.original == name);
+    let took = dumps.facts.iter().flat_map(|facts| &facts.databases).filter(|database| comes(&database.name));
+    match took.fold(0, |sum: u64, database| sum.saturating_add(database.data_bytes)) {
+        0 => dumps.bytes,
+        took => took,
+    }
+}
+
+/// That what is live can be made again by this account, should the exchange fail, and for an undo; and that what `comes` may refer to tables of
+/// other databases, as far as that is known.
+pub(super) fn check_live(
+    ctx: &Context,
+    settings: &MysqlSettings,
+    present: &Present,
+    pairs: &[Pair],
+    comes: &[Vec<Reference>],
+) -> Result<Vec<String>, Error> {
+    check_references(settings, pairs, comes, &ctx.stop)?;
     let mut warnings = Vec::new();
     for pair in pairs {
         let demands = Demands::of_live(settings, &pair.live, pair.table.as_deref(), &ctx.stop)?;

@@ -11,12 +11,12 @@ use crate::ops::event::Event;
 use crate::ops::name::SnapshotName;
 use crate::ops::snapshots::Found;
 use crate::ops::spec::{MysqlSettings, SourceSpec};
-use crate::ops::undo::databases::{Bench, abandon, finish, staging as staging_folder, take_back};
+use crate::ops::undo::databases::{Bench, abandon, finish, staging as staging_folder, take_back, told_of_strange};
 use crate::ops::undo::{Aside, AsideDatabase, Leftovers, PendingExchange, Placed, Stage, UNDO, UndoRecord, is_under_way, site};
 use crate::ops::{Context, Error, size};
 use crate::source::mysql::{
-    Demands, Exchange, NEW, Pair, Present, State, Words, aside_at, beside, check_length, folder_of, identity, load_tables, look,
-    which_exist,
+    Demands, Exchange, NEW, Pair, Present, Sight, State, Words, aside_at, beside, check_length, folder_of, identity, load_tables, look,
+    sight,
 };
 use crate::sys::random::hex;
 use crate::sys::space::nearest_folder;
@@ -55,13 +55,7 @@ pub(super) fn plan(
     }
     let exists = present.databases.iter().any(|database| database.exists);
     let earlier = UndoRecord::read(&folder)?;
-    if earlier.is_some() && options.part.rename.is_none() {
-        let text = match earlier.as_ref().is_some_and(|earlier| earlier.is_written) {
-            true => "what the restore before this one has set aside may have been written to: it stays, and no undo puts it back any more",
-            false => "what the restore before this one has set aside will be removed when this one is in place",
-        };
-        warnings.push(text.to_owned());
-    }
+    warnings.extend(earlier.as_ref().filter(|_| options.part.rename.is_none()).map(|earlier| told_of_earlier(earlier, &folder)));
     let mut aside = pairs(&dumps, &folder, &aside_at(ctx.clock.now()));
     if !is_under_way(ctx, &spec.name)? {
         // What a broken-off restore has left is settled before this one begins, and what is known to be left is removed then.
@@ -74,7 +68,7 @@ pub(super) fn plan(
     for (pair, database) in aside.iter_mut().zip(&present.databases) {
         pair.outgoing.exists = database.exists;
     }
-    warnings.extend(check_live(ctx, settings, &present, &aside)?);
+    warnings.extend(check_live(ctx, settings, &present, &aside, &dumps.known_references())?);
     Ok(Plan {
         source: spec.name.clone(),
         kind: spec.kind.word().to_owned(),
@@ -122,7 +116,7 @@ pub(super) fn run(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, pl
     let exchange = Exchange { server, pairs: pairs(&dumps, &folder, &aside_at(ctx.clock.now())), words, mark };
     refuse_strangers(ctx, settings, &exchange.pairs, &|_| false, &exchange.server, &folder)?;
     check_length(settings, &exchange.pairs, &dumps.known_tables(), &ctx.stop)?;
-    check_live(ctx, settings, &present, &exchange.pairs)?;
+    check_live(ctx, settings, &present, &exchange.pairs, &dumps.known_references())?;
     let mut pending = PendingExchange::new(exchange, false);
     pending.is_look = options.part.rename.is_some();
     pending.write(Stage::Loading, &folder)?;
@@ -131,7 +125,7 @@ pub(super) fn run(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, pl
         Ok(prepared) => prepared,
         Err(error) => {
             give_up(ctx, spec, settings, &pending, &folder);
-            return Err(error);
+            return Err(untouched(error));
         }
     };
     if options.part.rename.is_none() {
@@ -146,7 +140,9 @@ pub(super) fn run(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, pl
         // The restore is in place: that its rate cannot be remembered makes it none the worse.
         let _ = rate::record(ctx, rate::DATABASES, dumps.bytes, ctx.clock.monotonic().saturating_sub(started));
     }
-    ctx.tell(Event::Restored { source: spec.name.clone(), snapshot: Some(dumps.id) });
+    if options.part.rename.is_none() {
+        ctx.tell(Event::Restored { source: spec.name.clone(), snapshot: Some(dumps.id) });
+    }
     let aside = pending.undo.as_ref().and(Some(aside_of(&pending.exchange))).filter(Aside::exists);
     Ok(Outcome {
         source: spec.name.clone(),
@@ -219,7 +215,7 @@ fn change_places(
     let bench = Bench::new(ctx)?;
     if let Err(error) = pending.exchange.get_ready(bench.around(settings, &ctx.stop)) {
         give_up(ctx, spec, settings, pending, folder);
-        return Err(error.into());
+        return Err(untouched(error.into()));
     }
     pending.write(Stage::Exchanging, folder)?;
     // From here on a stop waits: half-way there is neither the old nor the new state, and it is soon over.
@@ -251,14 +247,7 @@ pub(super) fn plan_undo(
     let spec = ctx.source(source)?;
     let folder = site::folder(ctx, spec)?;
     check_server(aside, &identity(settings, &ctx.stop)?, undo, &folder)?;
-    let names: Vec<String> = aside.databases.iter().filter(|one| one.state.exists).map(|one| one.state.database.clone()).collect();
-    let there = which_exist(settings, &names, &ctx.stop)?;
-    if let Some(gone) = names.iter().find(|name| !there.contains(name)) {
-        return Err(Error::Absent(format!(
-            "nothing can be put back for `{source}`: the database `{gone}`, where the restore of {} had set it aside, is gone",
-            undo.snapshot
-        )));
-    }
+    check_there(ctx, settings, undo, aside, source)?;
     let live = aside.databases.iter().map(|one| told_one(&one.live, one.table.as_deref())).collect::<Vec<_>>().join(", ");
     Ok(UndoPlan {
         source: source.clone(),
@@ -287,14 +276,14 @@ pub(super) fn undo(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, u
     check_server(aside, &server, undo, &folder)?;
     let exchange = Exchange { server, pairs: pairs.collect(), ..Exchange::default() };
     let live: Vec<String> = exchange.pairs.iter().map(|pair| pair.live.clone()).collect();
-    check_live(ctx, settings, &look(settings, &live, &ctx.stop)?, &exchange.pairs)?;
+    check_live(ctx, settings, &look(settings, &live, &ctx.stop)?, &exchange.pairs, &[])?;
     let mut pending = PendingExchange::new(exchange, true);
     pending.write(Stage::Loading, &folder)?;
     let bench = Bench::new(ctx)?;
     let around = bench.around(settings, &ctx.stop);
     if let Err(error) = pending.exchange.rehearse(&Demands::default(), around).and_then(|()| pending.exchange.capture(around)) {
         give_up(ctx, spec, settings, &pending, &folder);
-        return Err(error.into());
+        return Err(untouched(error.into()));
     }
     let undone = undo.turned(Placed::Databases(aside_of(&pending.exchange)), ctx.clock.now());
     pending.undo = Some(undone.clone());
@@ -348,8 +337,32 @@ fn aside_of_pairs(server: &str, pairs: &[Pair]) -> Aside {
     Aside { server: server.to_owned(), databases: pairs.iter().map(one).collect() }
 }
 
-/// That what lies aside is on this server: one of the same name elsewhere is another.
+/// That what lies aside is there, and this account sees it.
+fn check_there(ctx: &Context, settings: &MysqlSettings, undo: &UndoRecord, aside: &Aside, source: &SourceName) -> Result<(), Error> {
+    for one in aside.databases.iter().filter(|one| one.state.exists) {
+        let name = &one.state.database;
+        let begin = format!(
+            "nothing can be put back for `{source}`: the database `{name}`, where the restore of {} had set it aside, is",
+            undo.snapshot
+        );
+        match sight(settings, name, &ctx.stop)? {
+            Sight::There => {}
+            Sight::Gone => return Err(Error::Absent(format!("{begin} gone"))),
+            Sight::Hidden(grant) => {
+                return Err(Error::Refused(format!(
+                    "{begin} gone, or not to be seen by this account: {grant}, and run it again; nothing was changed"
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// That what lies aside has names that a restore has given, and is on this server: one of the same name elsewhere is another.
 fn check_server(aside: &Aside, here: &str, undo: &UndoRecord, folder: &Path) -> Result<(), Error> {
+    if let Some(strange) = aside.strange() {
+        return Err(Error::Refused(format!("{}; nothing was changed", told_of_strange(strange, folder))));
+    }
     if aside.is_on(here) {
         return Ok(());
     }
@@ -375,6 +388,29 @@ fn check_server(aside: &Aside, here: &str, undo: &UndoRecord, folder: &Path) -> 
 fn give_up(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, pending: &PendingExchange, folder: &Path) {
     if let Err(later) = abandon(ctx, spec, settings, pending, folder) {
         ctx.warn(Some(&spec.name), format!("the next command has to remove what was loaded beside it: {}", chain(&later)));
+    }
+}
+
+/// What becomes of what an earlier restore has set aside.
+fn told_of_earlier(earlier: &UndoRecord, folder: &Path) -> String {
+    match &earlier.placement {
+        Placed::Databases(aside) if aside.strange().is_some() => {
+            let strange = aside.strange().map(|strange| told_of_strange(strange, folder)).unwrap_or_default();
+            format!("what the restore before this one has set aside stays, and no undo puts it back any more: {strange}")
+        }
+        _ if earlier.is_written => {
+            "what the restore before this one has set aside may have been written to: it stays, and no undo puts it back any more"
+                .to_owned()
+        }
+        _ => "what the restore before this one has set aside will be removed when this one is in place".to_owned(),
+    }
+}
+
+/// What failed before the exchange, with the word that it has changed nothing.
+fn untouched(error: Error) -> Error {
+    match error {
+        Error::Source(cause) => cause.adding("nothing that is live was changed").into(),
+        other => other,
     }
 }
 

@@ -6,11 +6,12 @@ use super::about::About;
 use super::{Options, Part, about_same_kind, staging};
 use crate::format::path::RelPath;
 use crate::format::snapshot_id::SnapshotId;
+use crate::ops::origin::Origin;
 use crate::ops::snapshots::Found;
 use crate::ops::spec::{MysqlSettings, SourceSpec};
 use crate::ops::standing::Standing;
 use crate::ops::{Context, Error};
-use crate::source::mysql::{DUMP_FILE, Facts, folder_of};
+use crate::source::mysql::{DUMP_FILE, DatabaseFacts, Facts, Reference, folder_of};
 
 /// The dumps of a restore.
 pub(super) struct Dumps {
@@ -80,10 +81,20 @@ impl Dumps {
         )))
     }
 
+    /// The facts of a dump's database.
+    fn facts_of(&self, dump: &Dump) -> Option<&DatabaseFacts> {
+        self.facts.iter().flat_map(|facts| &facts.databases).find(|database| database.name == dump.original)
+    }
+
+    /// The foreign keys into other databases that are known to come with each dump, in their order.
+    pub(super) fn known_references(&self) -> Vec<Vec<Reference>> {
+        let known = |dump: &Dump| self.facts_of(dump).map(|facts| facts.references.clone()).unwrap_or_default();
+        self.databases.iter().map(known).collect()
+    }
+
     /// The tables that are known to come with each dump, in their order. Of a database with very many only some are known.
     pub(super) fn known_tables(&self) -> Vec<Vec<String>> {
-        let facts = |dump: &Dump| self.facts.iter().flat_map(|facts| &facts.databases).find(|database| database.name == dump.original);
-        let known = |dump: &Dump| match (&dump.table, facts(dump)) {
+        let known = |dump: &Dump| match (&dump.table, self.facts_of(dump)) {
             (Some(table), _) => vec![table.clone()],
             (None, Some(facts)) => facts.tables.iter().map(|table| table.name.clone()).collect(),
             (None, None) => Vec::new(),
@@ -93,9 +104,7 @@ impl Dumps {
 
     /// Their files in the snapshot.
     pub(super) fn paths(&self) -> Result<Vec<RelPath>, Error> {
-        use std::os::unix::ffi::OsStrExt;
-        let path = |dump: &Dump| RelPath::new(dump.file.as_os_str().as_bytes()).map_err(Error::unreadable(dump.file.display()));
-        self.databases.iter().map(path).collect()
+        paths_of(&self.databases)
     }
 
     /// The `sql_mode` of the server they are of.
@@ -132,18 +141,46 @@ pub(super) fn of_snapshot(
             settings.databases.join(", ")
         ));
     }
+    let all = databases.len();
     select(&mut databases, &options.part)?;
-    let download_bytes = standing.judge(staging::download_size(ctx, &found, options))?;
+    check_folders(&databases, &options.from)?;
+    let paths = paths_of(&databases)?;
+    let download_bytes = standing.judge(staging::download_size(ctx, &found, options, &paths))?;
+    // A list that cannot be read is met when it is needed; until then the whole is as good as can be told.
+    let part = (databases.len() < all).then(|| staging::size_of(ctx, &found, &paths).ok()).flatten();
     Ok(Dumps {
         id: found.id,
         files: databases.len() as u64,
         databases,
         facts,
         found: Some(found),
-        bytes: about.bytes,
+        bytes: part.unwrap_or(about.bytes),
         download_bytes,
         warnings,
     })
+}
+
+/// That a dump lies in one of the folders which are all that it may come from. What is in it is judged by its digest when it is read.
+fn check_folders(databases: &[Dump], from: &[Origin]) -> Result<(), Error> {
+    let folders: Vec<&PathBuf> =
+        from.iter().filter_map(|origin| if let Origin::Folder(folder) = origin { Some(folder) } else { None }).collect();
+    if folders.is_empty() || folders.len() < from.len() {
+        return Ok(());
+    }
+    let Some(lost) = databases.iter().find(|dump| !folders.iter().any(|folder| folder.join(&dump.file).is_file())) else { return Ok(()) };
+    let folders = folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ");
+    Err(Error::Absent(format!(
+        "there is no dump of `{}` in {folders}: such a folder has {}, as `windlass fetch` writes it; or {DUMP_FILE} itself, or folders with it that \
+         are named by the seconds since 1970, as Clearwater's old script makes them",
+        lost.original,
+        lost.file.display()
+    )))
+}
+
+fn paths_of(databases: &[Dump]) -> Result<Vec<RelPath>, Error> {
+    use std::os::unix::ffi::OsStrExt;
+    let path = |dump: &Dump| RelPath::new(dump.file.as_os_str().as_bytes()).map_err(Error::unreadable(dump.file.display()));
+    databases.iter().map(path).collect()
 }
 
 impl Dump {
@@ -183,12 +220,12 @@ pub(super) fn select(databases: &mut Vec<Dump>, part: &Part) -> Result<(), Error
         } else if let [dump] = &mut databases[..] {
             dump.table = Some(wanted.clone());
         } else {
-            return Err(Error::Refused(format!("of which database is the table `{wanted}`? Say --table DATABASE.TABLE")));
+            return Err(Error::Usage(format!("of which database is the table `{wanted}`? Say --table DATABASE.TABLE")));
         }
     }
     if let Some(name) = &part.rename {
         let [dump] = &mut databases[..] else {
-            return Err(Error::Refused("the snapshot holds several databases, and one name is given: say which with --database".into()));
+            return Err(Error::Usage("the snapshot holds several databases, and one name is given: say which with --database".into()));
         };
         dump.live.clone_from(name);
     }
@@ -242,8 +279,8 @@ mod tests {
         assert_eq!(selected(&["a", "b"], &part(None, Some("b.t"), None)).unwrap(), one("b", "b", Some("t")));
         assert_eq!(selected(&["a"], &part(None, Some("t.u"), None)).unwrap(), one("a", "a", Some("t.u")));
         assert_eq!(selected(&["a"], &part(Some("a"), Some("a.t"), None)).unwrap(), one("a", "a", Some("a.t")));
-        assert!(matches!(selected(&["a", "b"], &part(None, Some("t"), None)), Err(Error::Refused(_))));
-        assert!(matches!(selected(&["a", "b"], &part(None, None, Some("x"))), Err(Error::Refused(_))));
+        assert!(matches!(selected(&["a", "b"], &part(None, Some("t"), None)), Err(Error::Usage(_))));
+        assert!(matches!(selected(&["a", "b"], &part(None, None, Some("x"))), Err(Error::Usage(_))));
         assert!(matches!(selected(&["a"], &part(Some("b"), None, None)), Err(Error::Absent(_))));
     }
 }

@@ -132,6 +132,13 @@ pub struct UndoPlan {
     record: UndoRecord,
 }
 
+impl UndoPlan {
+    /// What of the source is put back alone; `None` where it is the source as a whole.
+    pub fn part(&self) -> Option<&str> {
+        matches!(self.record.placement, Placed::Databases(_)).then_some(self.target.as_str())
+    }
+}
+
 /// What was restored.
 #[derive(Clone, Debug, Serialize)]
 pub struct Outcome {
@@ -182,7 +189,7 @@ pub fn plan(ctx: &Context, name: &SnapshotName, options: &Options) -> Result<Pla
             databases::plan(ctx, spec, settings, &name, coming, options)
         }
         SourceKind::Cassandra(_) => Err(site::not_restored(spec)),
-        _ if options.part != Part::default() => Err(Error::Refused(format!(
+        _ if options.part != Part::default() => Err(Error::Usage(format!(
             "`{}` is a {}: only of the databases of a server can a part be restored, or under another name",
             spec.name,
             spec.kind.word()

@@ -1,7 +1,7 @@
 //! Copies that Clearwater's old backup script has made: `db_backup.sql` in a folder that is named by the seconds since 1970.
 
 use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -31,7 +31,7 @@ const NAMED: usize = 5;
 /// The old copy that is asked for: in the one folder that bytes may come from, or in a folder there that the snapshot's name names.
 ///
 /// # Errors
-/// [`Error::Refused`] when the dump there is not whole, or one of several copies has to be chosen; [`Error::Absent`].
+/// [`Error::Refused`] when the dump there is not whole; [`Error::Usage`] when a copy has to be chosen; [`Error::Absent`].
 pub(super) fn of(settings: &MysqlSettings, name: &SnapshotName, options: &Options) -> Result<Option<Dumps>, Error> {
     let [Origin::Folder(folder)] = &options.from[..] else { return Ok(None) };
     let Some(copy) = find(folder, &name.which)? else { return Ok(None) };
@@ -40,7 +40,7 @@ pub(super) fn of(settings: &MysqlSettings, name: &SnapshotName, options: &Option
     let database = match (&options.part.database, &settings.databases[..]) {
         (Some(database), _) => database.clone(),
         (None, [database]) => database.clone(),
-        _ => return Err(Error::Refused("the source has several databases: say with --database which one the dump is of".into())),
+        _ => return Err(Error::Usage("the source has several databases: say with --database which one the dump is of".into())),
     };
     let mut warnings = Vec::new();
     let mut dump = Dump::at(file.clone(), &database);
@@ -70,24 +70,24 @@ fn find(folder: &Path, which: &Which) -> Result<Option<PathBuf>, Error> {
     if folder.join(DUMP_FILE).is_file() {
         return Ok(Some(folder.to_owned()));
     }
-    let mut copies: Vec<String> = fs::read_dir(folder)
-        .map_err(Error::file("read the folder", folder))?
+    let entries = match fs::read_dir(folder) {
+        Err(cause) if matches!(cause.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
+        entries => entries.map_err(Error::file("read the folder", folder))?,
+    };
+    let mut copies: Vec<String> = entries
         .filter_map(Result::ok)
         .filter(|entry| entry.path().join(DUMP_FILE).is_file())
         .filter_map(|entry| entry.file_name().into_string().ok())
         .filter(|name| epoch(name).is_some())
         .collect();
-    if copies.is_empty() {
-        return Ok(None);
-    }
     copies.sort_by_key(|name| std::cmp::Reverse(epoch(name)));
     copies.truncate(NAMED);
-    Err(Error::Refused(format!(
-        "{} holds several copies: name one, such as SOURCE/{} (the newest are {})",
-        folder.display(),
-        copies[0],
-        copies.join(", ")
-    )))
+    let folder = folder.display();
+    Err(Error::Usage(match &copies[..] {
+        [one] => format!("{folder} holds one copy: name it, SOURCE/{one}"),
+        [first, ..] => format!("{folder} holds several copies: name one, such as SOURCE/{first} (the newest are {})", copies.join(", ")),
+        [] => return Ok(None),
+    }))
 }
 
 /// The instant that a folder's name stands for.
@@ -163,10 +163,14 @@ mod tests {
         assert_eq!((dumps.id.to_string().as_str(), dumps.bytes), ("20140101T000000000Z", whole.len() as u64));
         let dumps = asked(folder.path().to_owned(), "ellis/1388534500123").unwrap().unwrap();
         assert_eq!(dumps.id.to_string(), "20140101T000140123Z");
+        let error = asked(folder.path().to_owned(), "ellis/latest").err().unwrap();
+        assert!(matches!(&error, Error::Usage(why) if why.contains("the newest are 1388534500123, 1388534400")), "{error}");
+        fs::remove_dir_all(folder.path().join("1388534400")).unwrap();
         let error = asked(folder.path().to_owned(), "ellis/latest").err().unwrap().to_string();
-        assert!(error.contains("the newest are 1388534500123, 1388534400"), "{error}");
+        assert!(error.contains("holds one copy") && error.contains("SOURCE/1388534500123"), "{error}");
         assert!(matches!(asked(folder.path().to_owned(), "ellis/1388534401"), Err(Error::Absent(_))));
         assert!(asked(tempfile::tempdir().unwrap().path().to_owned(), "ellis/latest").unwrap().is_none());
+        assert!(asked("/nowhere/at/all".into(), "ellis/latest").unwrap().is_none());
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::format::path::RelPath;
 use crate::ops::assemble::{self, Assembly, Gaps, Opened};
 use crate::ops::damage::Damage;
 use crate::ops::elsewhere::Place;
+use crate::ops::lists::Lines;
 use crate::ops::origin::Origin;
 use crate::ops::snapshots::Found;
 use crate::ops::spec::{SourceKind, SourceSpec};
@@ -34,15 +35,38 @@ pub(super) struct Staged {
     pub(super) damage: Vec<Damage>,
 }
 
-/// Bytes that would have to be downloaded at most; 0 when a local copy is at hand.
-pub(super) fn download_size(ctx: &Context, found: &Found, options: &Options) -> Result<u64, Error> {
+/// The lines of some files alone; of all where none is named.
+struct Only<'a> {
+    lines: Box<dyn Lines>,
+    paths: &'a [RelPath],
+}
+
+impl Lines for Only<'_> {
+    fn next_line(&mut self) -> Result<Option<Line>, Error> {
+        while let Some(line) = self.lines.next_line()? {
+            if self.paths.is_empty() || self.paths.contains(line.path()) {
+                return Ok(Some(line));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Bytes that would have to be downloaded for these files at most, or for all where none is named; 0 when a local copy is at hand.
+pub(super) fn download_size(ctx: &Context, found: &Found, options: &Options, paths: &[RelPath]) -> Result<u64, Error> {
     let repository_first = options.from.first() == Some(&Origin::Repository);
     match &found.shipped {
         Some((remote, shipped)) if found.local.is_none() || repository_first => {
-            assemble::download_size(&mut *assemble::shipped_lines(remote, shipped)?, remote.marker.encryption, &work_folder(ctx)?)
+            let mut lines = Only { lines: assemble::shipped_lines(remote, shipped)?, paths };
+            assemble::download_size(&mut lines, remote.marker.encryption, &work_folder(ctx)?)
         }
         _ => Ok(0),
     }
+}
+
+/// Bytes of these files of a snapshot.
+pub(super) fn size_of(ctx: &Context, found: &Found, paths: &[RelPath]) -> Result<u64, Error> {
+    Ok(assemble::Totals::of(&mut Only { lines: assemble::lines_of(ctx, found)?, paths })?.bytes)
 }
 
 /// Puts the snapshot together beside the live thing. Nearest verified bytes win: the local copy, then live files, then the repository.

@@ -4,7 +4,7 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use crate::source::mysql::State;
+use crate::source::mysql::{State, is_beside_of};
 use crate::source::placement::Placement;
 
 /// What has changed places, and where what is not live lies. Which of the two it is, its own fields tell.
@@ -74,6 +74,11 @@ impl Aside {
     /// Whether they are known to be on this server.
     pub(crate) fn is_on(&self, server: &str) -> bool {
         !self.server.is_empty() && self.server == server
+    }
+
+    /// One whose name no restore has given to it: then what was remembered is damaged, or somebody has changed it.
+    pub(crate) fn strange(&self) -> Option<&AsideDatabase> {
+        self.databases.iter().find(|one| !is_beside_of(&one.state.database, &one.live))
     }
 
     /// Whether there is anything.

@@ -1,13 +1,14 @@
 //! Removing what nobody needs any more.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Component, Path};
 
 use super::databases::Bench;
 use super::leftovers::{LEFTOVERS, Leftover, Leftovers};
 use crate::ops::error::chain;
 use crate::ops::spec::{MysqlSettings, SourceSpec};
 use crate::ops::{Context, Error};
-use crate::source::mysql::{Doomed, drop_databases, identity};
+use crate::source::mysql::{Doomed, Stays, Undropped, drop_databases, identity};
 use crate::sys::stop::Stop;
 use crate::sys::tree::remove_tree;
 
@@ -24,21 +25,14 @@ pub(super) fn clear(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, 
         );
     }
     let Some(mut leftovers) = Leftovers::read(folder)? else { return Ok(true) };
-    leftovers.files.retain(|path| match remove_tree(path) {
-        Ok(()) => false,
-        Err(cause) => {
-            let (path, cause) = (path.display(), chain(&Error::from(cause)));
-            ctx.warn(Some(&spec.name), format!("{path} is needed no more and could not be removed; it is tried again: {cause}"));
-            true
-        }
-    });
+    leftovers.files.retain(|path| stays(ctx, spec, folder, path));
     let databases = std::mem::take(&mut leftovers.databases);
     leftovers.databases = match drop_leftovers(ctx, spec, settings, &databases, folder) {
         Ok(left) => left,
         Err(cause) => {
             let names: Vec<String> = databases.iter().map(|left| format!("`{}`", left.database)).collect();
             let (names, cause) = (names.join(", "), chain(&cause));
-            ctx.warn(
+            ctx.warn_once_of(
                 Some(&spec.name),
                 format!("what is needed no more could not be removed from the server ({names}); it is tried again with the next command: {cause}"),
             );
@@ -47,6 +41,37 @@ pub(super) fn clear(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, 
     };
     leftovers.keep(folder)?;
     Ok(leftovers.databases.is_empty() && leftovers.files.is_empty())
+}
+
+/// Removes a file or a folder that is needed no more, and the folder that it leaves empty; gives whether it stays. Such things lie in the folder
+/// of the source's restores alone: what is written down of others is not ours.
+fn stays(ctx: &Context, spec: &SourceSpec, folder: &Path, path: &Path) -> bool {
+    let below = path.strip_prefix(folder).ok().filter(|below| below.components().all(|part| matches!(part, Component::Normal(_))));
+    let removed = match below {
+        Some(below) if below.components().next().is_some() => remove_tree(path).map_err(|cause| chain(&Error::from(cause))),
+        _ => {
+            let document = folder.join(LEFTOVERS);
+            Err(format!(
+                "it does not lie in {}, and is taken for somebody else's: look at it, and take it out of {}",
+                folder.display(),
+                document.display()
+            ))
+        }
+    };
+    match removed {
+        Ok(()) => {
+            if let Some(emptied) = path.parent().filter(|parent| *parent != folder) {
+                // One that holds something still, or is gone, is none of this one's business.
+                let _ = fs::remove_dir(emptied);
+            }
+            false
+        }
+        Err(why) => {
+            let path = path.display();
+            ctx.warn_once_of(Some(&spec.name), format!("{path} is needed no more and could not be removed; it is tried again: {why}"));
+            true
+        }
+    }
 }
 
 /// Drops databases that nobody needs; gives those that are still to be dropped.
@@ -79,32 +104,40 @@ fn drop_leftovers(
                  entry in {document}; or write the server's new name into that, if it is the same one"
             )
         };
-        ctx.warn(Some(&spec.name), text);
+        ctx.warn_once_of(Some(&spec.name), text);
     }
     let bench = Bench::new(ctx)?;
     let doomed: Vec<Doomed<'_>> =
         own.iter().map(|one| Doomed { database: &one.database, if_empty: one.if_empty, mark: one.mark.as_deref() }).collect();
-    for undropped in drop_databases(bench.around(settings, &no_stop), &doomed)? {
-        if undropped.is_strange {
-            let text = format!(
-                "`{}` is not what a restore that was broken off had loaded: somebody else has made it since, and it stays as it is",
-                undropped.database
-            );
-            ctx.warn(Some(&spec.name), text);
-            continue;
-        }
-        let (database, why) = (undropped.database, chain(&Error::from(undropped.why)));
-        let is_again = undropped.is_seen;
-        let next = if is_again {
-            "it is tried again with the next command on the source: see that nobody holds it and that the account may drop it, or"
-        } else {
-            "it is not tried again: if it is there,"
-        };
-        ctx.warn(
-            Some(&spec.name),
-            format!("`{database}` is needed no more and could not be removed: {why}; {next} remove it by hand (DROP DATABASE)"),
-        );
-        left.extend(own.iter().filter(|one| is_again && one.database == database).cloned());
+    for Undropped { database, stays } in drop_databases(bench.around(settings, &no_stop), &doomed)? {
+        let is_strange = matches!(stays, Stays::Strange);
+        ctx.warn_once_of(Some(&spec.name), told(&database, stays, folder));
+        left.extend(own.iter().filter(|one| !is_strange && one.database == database).cloned());
     }
     Ok(left)
+}
+
+/// What is said of a database that stays.
+fn told(database: &str, stays: Stays, folder: &Path) -> String {
+    let document = folder.join(LEFTOVERS);
+    let document = document.display();
+    match stays {
+        Stays::Strange => {
+            format!(
+                "`{database}` is not what a restore that was broken off had loaded: somebody else has made it since, and it stays as it is"
+            )
+        }
+        Stays::Nameless => format!(
+            "{document} names `{database}` as needed no more, and no restore gives such a name: it stays as it is; take its entry out of that file"
+        ),
+        Stays::Hidden(grant) => format!(
+            "`{database}` is needed no more, and is gone or not to be seen by this account: {grant}; it is tried again with the next command on the \
+             source. Where it is gone for good and the account is to have no right to it, take its entry out of {document}"
+        ),
+        Stays::Refused(why) => format!(
+            "`{database}` is needed no more and could not be removed: {}; it is tried again with the next command on the source: see that nobody \
+             holds it and that the account may drop it, or remove it by hand (DROP DATABASE)",
+            chain(&Error::from(why))
+        ),
+    }
 }

@@ -2,17 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use super::aside::{Aside, Placed};
+use super::aside::{Aside, AsideDatabase, Placed};
 use super::clear::clear;
 use super::exchange::{EXCHANGE, PendingExchange, Stage};
 use super::leftovers::Leftovers;
-use super::memory::UndoRecord;
+use super::memory::{UNDO, UndoRecord};
 use super::settled::{Ending, Work};
 use crate::ops::error::chain;
 use crate::ops::scratch::Scratch;
 use crate::ops::spec::{MysqlSettings, SourceSpec};
 use crate::ops::{Context, Error};
-use crate::source::mysql::{Around, Doomed, Pair, Settled, drop_databases};
+use crate::source::mysql::{Around, BESIDE, Pair, Settled, drop_made};
 use crate::sys::stop::Stop;
 
 /// The folder that dumps are put together in.
@@ -184,17 +184,14 @@ pub(crate) fn abandon(
 
 /// Removes live databases that were made for what does not come. Later they may be somebody's, so it is not tried again.
 fn drop_made_live(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, pairs: &[Pair]) {
-    let made = pairs.iter().filter(|pair| pair.is_live_made);
-    let made: Vec<Doomed<'_>> = made.map(|pair| Doomed { database: &pair.live, if_empty: true, mark: None }).collect();
+    let made: Vec<&str> = pairs.iter().filter(|pair| pair.is_live_made).map(|pair| pair.live.as_str()).collect();
     if made.is_empty() {
         return;
     }
     let no_stop = Stop::new();
-    let dropped = Bench::new(ctx)
-        .and_then(|bench| drop_databases(bench.around(settings, &no_stop), &made).map_err(Error::from))
-        .and_then(|undropped| undropped.into_iter().next().map_or(Ok(()), |undropped| Err(undropped.why.into())));
+    let dropped = Bench::new(ctx).and_then(|bench| Ok(drop_made(bench.around(settings, &no_stop), &made)?));
     if let Err(why) = dropped {
-        let names: Vec<String> = made.iter().map(|one| format!("`{}`", one.database)).collect();
+        let names: Vec<String> = made.iter().map(|name| format!("`{name}`")).collect();
         let (names, why) = (names.join(", "), chain(&why));
         ctx.warn(
             Some(&spec.name),
@@ -225,7 +222,10 @@ pub(crate) fn finish(
         if let (Some(_), false, Some(UndoRecord { placement: Placed::Databases(earlier), is_written, .. })) =
             (&pending.undo, pending.is_undo, remembered)
         {
-            if is_written {
+            if let Some(strange) = earlier.strange() {
+                let text = format!("what an earlier restore had set aside is not removed: {}", told_of_strange(strange, folder));
+                ctx.warn(Some(&spec.name), text);
+            } else if is_written {
                 let text = format!("an undo that was not finished had put it back, and it may have been written to: {}", earlier.told());
                 ctx.warn(
                     Some(&spec.name),
@@ -246,12 +246,28 @@ pub(crate) fn finish(
 
 /// Removes what an undo that has grown old would put back; gives whether all of it is gone, else it was told.
 pub(super) fn expire(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, aside: &Aside, folder: &Path) -> Result<bool, Error> {
+    if let Some(strange) = aside.strange() {
+        ctx.warn_once_of(Some(&spec.name), format!("what is too old is not removed: {}", told_of_strange(strange, folder)));
+        return Ok(false);
+    }
     let mut leftovers = Leftovers::default();
     give_up(aside, &mut leftovers);
     // Written down first: what is half removed must not be offered, and must not be forgotten either.
     leftovers.add(folder)?;
     UndoRecord::forget(folder)?;
     clear(ctx, spec, settings, folder)
+}
+
+/// What is said of a database that an undo names and no restore has.
+pub(crate) fn told_of_strange(strange: &AsideDatabase, folder: &Path) -> String {
+    format!(
+        "{} names `{}` as what was set aside of `{}`, and no restore gives such a name: it was changed or damaged; look at the databases of the \
+         server that begin with `{}{BESIDE}`, and move that file away",
+        folder.join(UNDO).display(),
+        strange.state.database,
+        strange.live,
+        strange.live
+    )
 }
 
 /// All that there is of databases that lie aside.

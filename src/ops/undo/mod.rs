@@ -25,6 +25,7 @@ pub(crate) use recover::{finish_broken_off, recover};
 pub use settled::{Ending, Settled, Undoable, Work};
 pub(crate) use site::Site;
 
+use super::error::chain;
 use super::{Context, Error};
 use crate::format::names::SourceName;
 use crate::format::snapshot_id::SnapshotId;
@@ -54,6 +55,27 @@ pub struct Undo {
 pub fn is_under_way(ctx: &Context, source: &SourceName) -> Result<bool, Error> {
     let folder = ctx.state()?.path(&["restore", source.as_str()]);
     Ok(Pending::read(&folder)?.is_some() || PendingExchange::read(&folder)?.is_some() || folder.join(JOURNAL).exists())
+}
+
+/// What restores of a source have left, is needed no more and could not be removed yet, for a person. Whether it is still there only a server
+/// knows, which is not asked for this.
+///
+/// # Errors
+/// [`Error::File`].
+pub fn left_of(ctx: &Context, source: &SourceName) -> Result<Vec<String>, Error> {
+    let folder = ctx.state()?.path(&["restore", source.as_str()]);
+    let left = match Leftovers::read(&folder) {
+        Err(error @ Error::Unreadable { .. }) => {
+            return Ok(vec![format!("what restores of `{source}` have left is not known: {}", chain(&error))]);
+        }
+        left => left?.unwrap_or_default(),
+    };
+    let databases = left.databases.iter().map(|left| format!("`{}`", left.database));
+    let files = left.files.iter().map(|path| path.display().to_string());
+    let told = |name: String| {
+        format!("{name} is needed no more and could not be removed yet: the next command on `{source}` tries again and says why")
+    };
+    Ok(databases.chain(files).map(told).collect())
 }
 
 /// The undo of a source, if there is one.

@@ -6,12 +6,16 @@ use super::accounts::{self, Account};
 use super::connection::{Connection, Value, is_answer, is_denied, literal};
 use super::definers;
 use super::demands::Demands;
+use super::foreign_keys::Names;
 use super::settings::Settings;
 use super::split::Seen;
 use crate::source::Error;
 
 /// Most tables that are told one by one: more would not help a person, and facts are small.
 const TABLES_MAX: usize = 1000;
+
+/// Most foreign keys into other databases that are told of one: each asks for a right, and facts are small.
+const REFERENCES_MAX: usize = 1000;
 
 /// Facts of a server and of the databases that were taken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +91,21 @@ pub struct DatabaseFacts {
     pub table_count: u64,
     /// The tables by name, over all databases at most 1,000.
     pub tables: Vec<TableFacts>,
+    /// To which tables of other databases foreign keys of its tables point, each table and parent once, at most 1,000. Older facts have none of
+    /// this.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<Reference>,
+}
+
+/// That a table has a foreign key into another database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reference {
+    /// The table that has it.
+    pub table: String,
+    /// The database that it points into.
+    pub database: String,
+    /// The table there.
+    pub parent: String,
 }
 
 /// Facts of one table.
@@ -207,7 +226,25 @@ fn database(connection: &mut Connection, name: &str, left: &mut usize) -> Result
         data_bytes: sum(1),
         table_count: sum(0),
         tables,
+        references: references(connection, name)?,
     })
+}
+
+/// The foreign keys of a database's tables into others.
+fn references(connection: &mut Connection, name: &str) -> Result<Vec<Reference>, Error> {
+    let names = Names::read(connection)?;
+    let sql = format!(
+        "SELECT DISTINCT table_name, referenced_table_schema, referenced_table_name FROM information_schema.KEY_COLUMN_USAGE WHERE table_schema \
+         = {} AND referenced_table_schema IS NOT NULL AND {} <> {} ORDER BY 1, 2, 3 LIMIT {REFERENCES_MAX}",
+        literal(name),
+        names.column("referenced_table_schema"),
+        literal(&names.compared(name)),
+    );
+    let reference = |row: Vec<Value>| match <[Value; 3]>::try_from(row) {
+        Ok([Some(table), Some(database), Some(parent)]) => Some(Reference { table, database, parent }),
+        _ => None,
+    };
+    Ok(connection.rows("list the foreign keys of", &sql)?.into_iter().filter_map(reference).collect())
 }
 
 /// A whole number as the server writes it; sums come with a fraction of nothing from some.

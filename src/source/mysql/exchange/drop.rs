@@ -2,6 +2,8 @@
 
 use super::super::connection::{Connection, is_answer, literal};
 use super::super::object::quoted;
+use super::names::is_beside;
+use super::sight::{self, Sight};
 use super::{Around, exists, mark, tables};
 use crate::source::Error;
 
@@ -19,21 +21,33 @@ pub struct Doomed<'a> {
     pub mark: Option<&'a str>,
 }
 
-/// A database that could not be removed.
+/// A database that stays.
 #[derive(Debug)]
 pub struct Undropped {
     /// Its name.
     pub database: String,
-    /// Whether the account sees it; else nobody knows whether it is there.
-    pub is_seen: bool,
-    /// Whether it lacks the mark that it should bear, so that it is somebody else's.
-    pub is_strange: bool,
-    /// What the server said, or what is wrong with it.
-    pub why: Error,
+    /// Why.
+    pub stays: Stays,
 }
 
-/// Drops databases that nobody needs, as far as each one's condition holds; those that are not there are passed over. Gives those that the
-/// server did not remove, and those that are not ours.
+/// Why a database stays.
+#[derive(Debug)]
+pub enum Stays {
+    /// Its name is none that a restore gives, so it is not ours, whatever was written down.
+    Nameless,
+    /// It lacks the mark that it should bear, so that it is somebody else's.
+    Strange,
+    /// It is gone, or the account has no right to it and cannot see it. The statement that would give one.
+    Hidden(String),
+    /// The server did not remove it.
+    Refused(Error),
+}
+
+/// Drops databases that nobody needs, as far as each one's condition holds; those that are gone are passed over. Gives those that stay, though
+/// they should go, and those that are not ours.
+///
+/// No server drops a database on a condition. So between the look at what it holds, or at its mark, and the statement that drops it,
+/// somebody may put something there: who does so in a database with a name of ours loses it.
 ///
 /// # Errors
 /// [`Error::Server`] when it does not answer.
@@ -42,35 +56,60 @@ pub fn drop_databases(around: Around<'_>, doomed: &[Doomed<'_>]) -> Result<Vec<U
     if doomed.is_empty() {
         return Ok(undropped);
     }
-    let mut connection = around.connect()?;
-    tables::without_checks(&mut connection)?;
-    connection.run("set up a session on", &format!("SET SESSION lock_wait_timeout = {WAIT_SECONDS}"))?;
-    for &Doomed { database, if_empty, mark } in doomed {
-        let is_ours = match mark {
-            Some(mark) => mark::is_there(&mut connection, database, mark)?,
-            None => true,
-        };
-        let dropped = if if_empty || !is_ours {
-            drop_if_empty(&mut connection, database)
-        } else {
-            connection.run("remove a database from", &format!("DROP DATABASE IF EXISTS {}", quoted(database)))
-        };
-        match dropped {
-            Ok(()) if !is_ours && exists(&mut connection, database)? => {
-                let why = Error::Refused { why: format!("{} does not bear the mark of what was loaded", quoted(database)) };
-                undropped.push(Undropped { database: database.to_owned(), is_seen: true, is_strange: true, why });
-            }
-            Err(why) if is_answer(&why) => {
-                let is_seen = exists(&mut connection, database)?;
-                undropped.push(Undropped { database: database.to_owned(), is_seen, is_strange: false, why });
-            }
-            dropped => dropped?,
+    let mut connection = ready(around)?;
+    for doomed in doomed {
+        if let Some(stays) = drop_one(&mut connection, doomed)? {
+            undropped.push(Undropped { database: doomed.database.to_owned(), stays });
         }
     }
     Ok(undropped)
 }
 
-/// Removes a database that holds nothing any more; one that holds something stays.
+/// Drops live databases that were made for what does not come, if they hold nothing.
+///
+/// # Errors
+/// [`Error::Server`].
+pub fn drop_made(around: Around<'_>, databases: &[&str]) -> Result<(), Error> {
+    let mut connection = ready(around)?;
+    databases.iter().try_for_each(|database| drop_if_empty(&mut connection, database))
+}
+
+fn ready(around: Around<'_>) -> Result<Connection, Error> {
+    let mut connection = around.connect()?;
+    tables::without_checks(&mut connection)?;
+    connection.run("set up a session on", &format!("SET SESSION lock_wait_timeout = {WAIT_SECONDS}"))?;
+    Ok(connection)
+}
+
+fn drop_one(connection: &mut Connection, doomed: &Doomed<'_>) -> Result<Option<Stays>, Error> {
+    let Doomed { database, if_empty, mark } = *doomed;
+    if !is_beside(database) {
+        return Ok(Some(Stays::Nameless));
+    }
+    match sight::of(connection, database)? {
+        Sight::There => {}
+        // What was only made ready holds nothing that is worth a word.
+        Sight::Hidden(grant) if !if_empty => return Ok(Some(Stays::Hidden(grant))),
+        Sight::Gone | Sight::Hidden(_) => return Ok(None),
+    }
+    let is_ours = match mark {
+        Some(mark) => mark::is_there(connection, database, mark)?,
+        None => true,
+    };
+    let dropped = if if_empty || !is_ours {
+        drop_if_empty(connection, database)
+    } else {
+        connection.run("remove a database from", &format!("DROP DATABASE IF EXISTS {}", quoted(database)))
+    };
+    match dropped {
+        Ok(()) if !is_ours && exists(connection, database)? => Ok(Some(Stays::Strange)),
+        Err(why) if is_answer(&why) => Ok(Some(Stays::Refused(why))),
+        dropped => dropped.map(|()| None),
+    }
+}
+
+/// Removes a database that holds nothing any more; one that holds something stays. What somebody puts there between the look and the statement
+/// goes with it: no server drops a database only if it is empty.
 pub(super) fn drop_if_empty(connection: &mut Connection, name: &str) -> Result<(), Error> {
     let schema = literal(name);
     let things = [("TABLES", "table_schema"), ("ROUTINES", "routine_schema"), ("EVENTS", "event_schema")];

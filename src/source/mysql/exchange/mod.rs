@@ -16,6 +16,7 @@ mod outer_keys;
 mod put_back;
 mod rehearse;
 mod settle;
+mod sight;
 mod state;
 mod tables;
 mod turn;
@@ -24,13 +25,14 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::drop::{Doomed, Undropped, drop_databases};
+pub use self::drop::{Doomed, Stays, Undropped, drop_databases, drop_made};
 pub use self::grants::RoutineGrant;
 pub use self::length::check_length;
 pub(super) use self::names::beginnings;
-pub use self::names::{NEW, aside_at, beside};
+pub use self::names::{NEW, aside_at, beside, is_beside, is_beside_of};
 pub use self::outer_keys::{OuterKey, check_references};
 pub use self::settle::Settled;
+pub use self::sight::{Sight, sight};
 pub use self::state::{Pair, State};
 
 use self::check::Strangers;
@@ -224,7 +226,11 @@ fn turn_collation(connection: &mut Connection, state: &mut State) -> Result<Opti
     Ok(Some(format!("the server does not know the collation {unknown}: {instead} is the default of the database")))
 }
 
-/// What tells one server from another: its machine, its port and where its data are.
+/// What tells one server from another: its machine, its port, where its data are, and of MySQL the identifier that it keeps among them.
+///
+/// MariaDB has none of that sort: its `server_uid` is made of a network card's address and the port whenever it starts, so an undo would be
+/// refused once the machine has another card. A copy of a MariaDB server with the same host name, port and data directory counts as the same
+/// one.
 ///
 /// # Errors
 /// [`Error::Server`].
@@ -234,9 +240,15 @@ pub fn identity(settings: &Settings, stop: &Stop) -> Result<String, Error> {
 
 fn read_identity(connection: &mut Connection) -> Result<String, Error> {
     let sql = "SELECT CONCAT(@@global.hostname, ':', @@global.port, @@global.datadir)";
-    connection.value("ask for the identity of", sql)?.ok_or_else(|| Error::Refused {
+    const WHAT: &str = "ask for the identity of";
+    let place = connection.value(WHAT, sql)?.ok_or_else(|| Error::Refused {
         why: "the server does not say its host name, port and data directory, which tell it from others".to_owned(),
-    })
+    })?;
+    match connection.value(WHAT, "SELECT @@global.server_uuid") {
+        // MariaDB knows no such variable.
+        Err(error) if is_answer(&error) => Ok(place),
+        uuid => Ok(uuid?.map_or_else(|| place.clone(), |uuid| format!("{place} ({uuid})"))),
+    }
 }
 
 /// Those of these databases that are on the server.

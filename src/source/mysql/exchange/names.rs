@@ -38,6 +38,24 @@ pub fn aside_at(now: Timestamp) -> String {
     format!("{ASIDE}{}", now.strftime("%Y%m%d_%H%M%S%3f"))
 }
 
+/// Whether a restore could have given a database this name. Nothing else is ever removed, or put back by an undo, whatever a document says.
+pub fn is_beside(name: &str) -> bool {
+    let is_time = |text: &str| {
+        let alike = |(one, some): (u8, u8)| if some == b'0' { one.is_ascii_digit() } else { one == some };
+        text.len() == SOME_TIME.len() && text.bytes().zip(SOME_TIME.bytes()).all(alike)
+    };
+    let is_purpose = |purpose: &str| purpose == NEW || purpose.strip_prefix(ASIDE).is_some_and(is_time);
+    // Servers that make names small take one with capitals for the same.
+    let name = name.to_lowercase();
+    name.rsplit_once(BESIDE).is_some_and(|(begin, purpose)| !begin.is_empty() && is_purpose(purpose))
+}
+
+/// Whether a restore could have given this name to a database beside the `live` one.
+pub fn is_beside_of(name: &str, live: &str) -> bool {
+    let purpose = name.rsplit_once(BESIDE).map(|(_, purpose)| purpose);
+    is_beside(name) && purpose.is_some_and(|purpose| beside(live, purpose) == name)
+}
+
 /// How the names of all databases begin that may come to be beside this one: one beginning, or two where a name has to be cut, because
 /// names for different purposes are cut at different places.
 pub(in crate::source::mysql) fn beginnings(database: &str) -> Vec<String> {
@@ -60,6 +78,29 @@ mod tests {
         assert!(one != other && one.ends_with("_windlass_undo1"));
         for name in ["é".repeat(64), "a".repeat(50), one] {
             assert!(beside(&name, "undo1").chars().count() <= NAME_MAX);
+        }
+    }
+
+    #[test]
+    fn only_names_that_a_restore_gives_are_taken_for_its_own() {
+        for length in 1..=NAME_MAX {
+            let name = "é".repeat(length);
+            for made in [beside(&name, NEW), beside(&name, &aside_at(Timestamp::UNIX_EPOCH)), beside(&name, &aside_at(Timestamp::MAX))] {
+                assert!(is_beside(&made) && is_beside_of(&made, &name) && !is_beside_of(&made, "other"), "{made}");
+            }
+        }
+        assert!(is_beside("Ellis_Windlass_New"));
+        for name in [
+            "ellis",
+            "_windlass_new",
+            "ellis_windlass_news",
+            "ellis_windlass_undo_x",
+            "ellis_windlass_undo_20260101_00000000",
+            "ellis_windlass_undo_20260101x000000000",
+            "ellis_windlass_new_",
+            "windlass_new",
+        ] {
+            assert!(!is_beside(name) && !is_beside_of(name, "ellis"), "{name}");
         }
     }
 

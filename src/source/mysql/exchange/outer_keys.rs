@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::super::connection::{Connection, is_answer, is_busy, is_denied, is_no_such, literal};
+use super::super::connection::{Connection, is_answer, is_busy, is_denied, is_no_such, literal, said};
 use super::super::definers::account_literal;
+use super::super::facts::Reference;
 use super::super::foreign_keys::{Body, Key, Names, between, body, hint, name_index_again};
 use super::super::object::quoted;
 use super::super::option_file::Login;
@@ -188,11 +189,6 @@ pub(super) fn take_hold(connection: &mut Connection, live: &str, state: &State) 
     Ok(notes)
 }
 
-/// What the server said.
-pub(super) fn said(error: &Error) -> String {
-    std::error::Error::source(error).map(ToString::to_string).unwrap_or_default()
-}
-
 /// Whether a key is there, maybe under the name that it has while it is made anew.
 fn is_there(connection: &mut Connection, key: &Key) -> Result<bool, Error> {
     let sql = format!(
@@ -206,41 +202,64 @@ fn is_there(connection: &mut Connection, key: &Key) -> Result<bool, Error> {
     Ok(connection.value(LIST, &sql)?.is_some())
 }
 
-/// That the account could make the keys again which what is live has, and what is to come back: servers ask for a right to each parent. They
-/// are asked by a statement that fails in any case, because the column of the key is not there; rights are looked at before that.
+/// That the account could make the keys again which what is live has, and what is to come back; and those of what `comes`, the known ones of each
+/// pair: servers ask for a right to each parent. They are asked by a statement that fails in any case, because the column of the key is not
+/// there; rights are looked at before that.
 ///
 /// # Errors
 /// [`Error::Refused`] with the rights that are lacking; [`Error::Server`].
-pub fn check_references(settings: &Settings, pairs: &[Pair], stop: &Stop) -> Result<(), Error> {
+pub fn check_references(settings: &Settings, pairs: &[Pair], comes: &[Vec<Reference>], stop: &Stop) -> Result<(), Error> {
     let mut connection = Connection::open(&Login::of(settings)?, stop)?;
-    let mut lacking = BTreeMap::new();
-    for pair in pairs {
+    let (mut aside, mut coming) = (BTreeMap::new(), BTreeMap::new());
+    let table = |database: &str, table: &str| format!("{}.{}", quoted(database), quoted(table));
+    for (at, pair) in pairs.iter().enumerate() {
         let keys = list(&mut connection, &pair.live)?;
         let keys = keys.iter().filter(|key| pair.table.as_ref().is_none_or(|table| *table == key.table));
         let known = pair.incoming.keys.iter().map(|key| (&pair.incoming.database, key));
+        let is_exchanged = |database: &str| pairs.iter().any(|pair| pair.live == database);
         let parents: BTreeSet<(&String, String)> = keys
             .map(|key| (&pair.live, key))
             .chain(known)
-            .filter(|(_, key)| !pairs.iter().any(|pair| pair.live == key.into))
-            .map(|(child, key)| (child, format!("{}.{}", quoted(&key.into), quoted(&key.parent))))
+            .filter(|(_, key)| !is_exchanged(&key.into))
+            .map(|(child, key)| (child, table(&key.into, &key.parent)))
             .collect();
-        for (child, parent) in parents {
-            let table = format!("{}.{}", quoted(child), quoted(PROBE));
-            let sql = format!("CREATE TABLE {table} (id INT, KEY (`none`), FOREIGN KEY (`none`) REFERENCES {parent} (`none`))");
-            match connection.run("ask for the right to make a foreign key on", &sql) {
-                Err(error) if is_denied(&error) => drop(lacking.insert(parent, said(&error))),
-                Err(error) if !is_answer(&error) => return Err(error),
-                _ => {}
-            }
+        ask(&mut connection, &parents, &mut aside)?;
+        let comes =
+            comes.get(at).into_iter().flatten().filter(|reference| pair.table.as_ref().is_none_or(|table| *table == reference.table));
+        let parents = comes.filter(|reference| !is_exchanged(&reference.database));
+        let parents = parents.map(|reference| (&pair.incoming.database, table(&reference.database, &reference.parent))).collect();
+        ask(&mut connection, &parents, &mut coming)?;
+    }
+    let mut whys = Vec::new();
+    for (lacking, what) in [
+        (
+            &aside,
+            "what lies aside is without its foreign keys into other databases, and the account may not make them again when it comes back",
+        ),
+        (&coming, "what comes has foreign keys into other databases, and the account may not make them"),
+    ] {
+        whys.extend(lacking.values().next().map(|said| format!("{what} ({said})")));
+    }
+    if whys.is_empty() {
+        return Ok(());
+    }
+    let account = connection.value("ask for the account on", "SELECT CURRENT_USER()")?.unwrap_or_default();
+    let lacking: BTreeSet<&String> = aside.keys().chain(coming.keys()).collect();
+    let grants: Vec<String> =
+        lacking.iter().map(|parent| format!("GRANT REFERENCES ON {parent} TO {}", account_literal(&account))).collect();
+    Err(Error::Refused { why: format!("{}; it needs: {}", whys.join("; and "), grants.join("; ")) })
+}
+
+/// Asks the server whether each of these databases may have a key to the table beside it; which may not, and what the server says, is collected.
+fn ask(connection: &mut Connection, parents: &BTreeSet<(&String, String)>, lacking: &mut BTreeMap<String, String>) -> Result<(), Error> {
+    for (child, parent) in parents {
+        let table = format!("{}.{}", quoted(child), quoted(PROBE));
+        let sql = format!("CREATE TABLE {table} (id INT, KEY (`none`), FOREIGN KEY (`none`) REFERENCES {parent} (`none`))");
+        match connection.run("ask for the right to make a foreign key on", &sql) {
+            Err(error) if is_denied(&error) => drop(lacking.insert(parent.clone(), said(&error))),
+            Err(error) if !is_answer(&error) => return Err(error),
+            _ => {}
         }
     }
-    let Some(said) = lacking.values().next() else { return Ok(()) };
-    let account = connection.value("ask for the account on", "SELECT CURRENT_USER()")?.unwrap_or_default();
-    let grant = |parent: &String| format!("GRANT REFERENCES ON {parent} TO {}", account_literal(&account));
-    let why = format!(
-        "what lies aside is without its foreign keys into other databases, and the account may not make them again when it comes back ({said}); it \
-         needs: {}",
-        lacking.keys().map(grant).collect::<Vec<_>>().join("; ")
-    );
-    Err(Error::Refused { why })
+    Ok(())
 }

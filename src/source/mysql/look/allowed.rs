@@ -1,6 +1,6 @@
 //! What an account must be allowed so that a restore comes to its end.
 
-use super::PresentDatabase;
+use super::{BESIDE, PresentDatabase};
 use crate::source::mysql::definers::account_literal;
 use crate::source::mysql::exchange::beginnings;
 use crate::source::mysql::object::quoted;
@@ -95,6 +95,12 @@ impl Allowed {
     }
 }
 
+/// The statement that gives an account all rights on a database beside a live one, and on all others beside that one.
+pub(in crate::source::mysql) fn grant_beside(database: &str, account: &str) -> String {
+    let begin = database.rfind(BESIDE).map_or(database, |at| &database[..at + BESIDE.len()]);
+    format!("GRANT ALL ON {}.* TO {}", quoted(&any(begin)), account_literal(account))
+}
+
 /// Longest pattern that the server takes, in characters.
 const PATTERN_MAX: usize = 64;
 
@@ -143,6 +149,12 @@ mod tests {
                 assert!(pattern.chars().count() <= PATTERN_MAX, "{pattern}");
             }
         }
+    }
+
+    #[test]
+    fn the_statement_for_what_lies_beside_is_that_of_the_manual() {
+        let grant = grant_beside("a_b_windlass_undo_20260101_000000000", "u@localhost");
+        assert!(grant.starts_with("GRANT ALL ON `a\\_b\\_windlass\\_%`.* TO "), "{grant}");
     }
 
     #[test]

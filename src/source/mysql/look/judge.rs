@@ -125,11 +125,16 @@ impl Present {
                 self.version, facts.version
             ));
         }
-        let bytes = facts.databases.iter().fold(0, |sum: u64, database| sum.saturating_add(database.data_bytes));
-        if let Some(free) = self.free_bytes.filter(|free| *free < bytes) {
-            let (free, bytes) = (free / MIB, bytes.div_ceil(MIB));
-            warnings.push(format!("its data directory has {free} MiB free, and the databases of the dump took about {bytes} MiB"));
-        }
+    }
+
+    /// What a person should know where the server's data directory has less room than what comes takes beside what is there.
+    pub fn tell_room(&self, bytes: u64) -> Option<String> {
+        let free = self.free_bytes.filter(|free| *free < bytes)?;
+        let (free, bytes) = (free / MIB, bytes.div_ceil(MIB));
+        Some(format!(
+            "the data directory of the server has {free} MiB free, and what comes takes about {bytes} MiB there beside what is there now: it may \
+             not fit"
+        ))
     }
 
     fn judge_definers(&self, facts: &Facts, definers: &BTreeMap<String, String>, refused: &mut Vec<String>, warnings: &mut Vec<String>) {

@@ -75,6 +75,21 @@ impl MariaDb {
         })
     }
 
+    /// A server of the test's own whose data lie on a small disk, which nobody else sees; an ordinary user may mount it too.
+    pub fn on_a_disk_of(size: &str, options: &[&str]) -> Self {
+        Self::start_as(&|folder, port| {
+            let server = command(folder, port, options);
+            let data = folder.join("data").display().to_string();
+            let script =
+                "set -e; mv DATA DATA.kept; mkdir DATA; mount -t tmpfs -o size=SIZE none DATA; cp -a DATA.kept/. DATA; exec \"$@\"";
+            let mut small = Command::new("unshare");
+            small.args(["--map-root-user", "--mount", "bash", "-c", &script.replace("DATA", &data).replace("SIZE", size), "small"]);
+            // There it is root in any case.
+            small.arg(server.get_program()).args(server.get_args()).arg("--user=root");
+            small
+        })
+    }
+
     /// Waits until it answers.
     pub fn wait(&self) {
         crate::support::program::until("the server is back", || {

@@ -1,0 +1,191 @@
+//! What an undo of databases says and does when what lies aside cannot be seen, when what was remembered of it was changed, and what is said of
+//! what is left.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::support::program::{Machine, text};
+use crate::support::restored::{beside, count, document, filled, grow_old, prepared, snapshotted, warned};
+use crate::support::servers::mariadb::MariaDb;
+
+const UNDO: [&str; 4] = ["restore", "ellis", "--undo", "--yes"];
+
+/// Changes a document of the machine.
+fn change(machine: &Machine, name: &str, change: impl FnOnce(&mut Value)) {
+    let path = document(machine, name);
+    let mut value: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    change(&mut value);
+    fs::write(&path, value.to_string()).unwrap();
+}
+
+/// The server, as the machine tells it from others.
+fn server_of(machine: &Machine) -> String {
+    let undo: Value = serde_json::from_slice(&fs::read(document(machine, "undo.json")).unwrap()).unwrap();
+    text(&undo["placement"]["server"])
+}
+
+#[test]
+fn an_undo_that_the_account_does_not_see_is_kept_and_put_back_once_it_does() {
+    let server = MariaDb::running();
+    let base = filled(server);
+    let on_beside = format!("ON `{}\\_windlass\\_%`.*", base.replace('_', "\\_"));
+    // By an account that is asked for nothing but what it has there.
+    let rights = format!("GRANT ALL ON {base}.* TO ACCOUNT; GRANT ALL {on_beside} TO ACCOUNT; GRANT SELECT ON mysql.proc TO ACCOUNT");
+    let account = server.account("BY SECRET", &rights);
+    server.sql(&format!("CREATE OR REPLACE DEFINER = {account}@'%' SQL SECURITY INVOKER VIEW {base}.v AS SELECT id FROM {base}.t"));
+    let folder = tempfile::tempdir().unwrap();
+    let machine = snapshotted(&server.over_tcp("ellis", &[&base], &account, folder.path()));
+    server.sql(&format!("INSERT INTO {base}.t VALUES (2)"));
+    machine.run(&["restore", "ellis", "--yes"]).expect(0);
+    let aside = beside(server, &base).remove(0);
+    server.sql(&format!("REVOKE ALL {on_beside} FROM {account}"));
+    let hidden = format!("gone, or not to be seen by this account: GRANT ALL {on_beside} TO '{account}'@'%'");
+    let refused = machine.run(&UNDO);
+    assert!(refused.expect(1).stderr.contains(&hidden), "{hidden}: {refused:#?}");
+    server.sql(&format!("GRANT ALL {on_beside} TO {account}"));
+    machine.run(&UNDO).expect(0);
+    assert_eq!(count(server, &base), "2");
+
+    // It is too old, and stays written down as what is to be removed until it is seen.
+    let other = beside(server, &base).remove(0);
+    assert_ne!(aside, other);
+    server.sql(&format!("REVOKE ALL {on_beside} FROM {account}"));
+    grow_old(&machine);
+    for _ in 0..2 {
+        warned(&machine.run(&["snapshot", "ellis"]), &[&other, "gone or not to be seen by this account: GRANT ALL", "tried again"]);
+    }
+    assert_eq!(beside(server, &base), [other]);
+    server.sql(&format!("GRANT ALL {on_beside} TO {account}"));
+    let last = machine.run(&["snapshot", "ellis"]);
+    assert!(!last.expect(0).stderr.contains("needed no more"), "{last:#?}");
+    assert_eq!(beside(server, &base), Vec::<String>::new());
+
+    // What is gone, and would be seen if it were there, is gone.
+    machine.run(&["restore", "ellis", "--yes"]).expect(0);
+    server.sql(&format!("DROP DATABASE {}", beside(server, &base).remove(0)));
+    let gone = machine.run(&UNDO);
+    assert!(gone.expect(6).stderr.contains("had set it aside, is gone"), "{gone:#?}");
+}
+
+#[test]
+fn nothing_is_removed_or_put_back_that_has_no_name_of_a_restore_whatever_was_written_down() {
+    let server = MariaDb::running();
+    let (base, machine) = prepared(server);
+    let stranger = filled(server);
+    machine.run(&["restore", "ellis", "--yes"]).expect(0);
+    let aside = beside(server, &base);
+    change(&machine, "undo.json", |undo| undo["placement"]["databases"][0]["state"]["database"] = stranger.as_str().into());
+    for arguments in [&UNDO[..3], &UNDO] {
+        let refused = machine.run(arguments);
+        assert!(refused.expect(1).stderr.contains("no restore gives such a name"), "{refused:#?}");
+    }
+    let again = machine.run(&["restore", "ellis", "--dry-run"]);
+    assert!(again.expect(0).stdout.contains("no restore gives such a name"), "{again:#?}");
+    grow_old(&machine);
+    for _ in 0..2 {
+        warned(&machine.run(&["snapshot", "ellis"]), &[&stranger, "no restore gives such a name", "undo.json"]);
+    }
+    assert_eq!((count(server, &stranger).as_str(), beside(server, &base)), ("1", aside));
+
+    // Nor does a restore that takes its place remove it, or one of another database.
+    fs::remove_file(document(&machine, "undo.json")).unwrap();
+    machine.run(&["restore", "ellis", "--yes"]).expect(0);
+    let other = beside(server, &base).pop().unwrap().replace(&base, &stranger);
+    server.sql(&format!("CREATE DATABASE {other}; CREATE TABLE {other}.t (id INT)"));
+    change(&machine, "undo.json", |undo| undo["placement"]["databases"][0]["state"]["database"] = other.as_str().into());
+    warned(&machine.run(&["restore", "ellis", "--yes"]), &[&other, "is not removed"]);
+    assert_eq!(count(server, &other), "0");
+
+    // The same of what is written down as needed no more; files that lie elsewhere too.
+    let precious = machine.path("precious");
+    fs::create_dir_all(precious.join("below")).unwrap();
+    let folder = document(&machine, "");
+    let left = serde_json::json!({
+        "format": 1,
+        "databases": [{"database": stranger, "server": server_of(&machine), "if_empty": false}],
+        "files": [precious, folder.join("../../../../precious"), folder],
+    });
+    fs::write(document(&machine, "leftovers.json"), left.to_string()).unwrap();
+    let settled = machine.run(&["snapshot", "ellis"]);
+    warned(&settled, &["taken for somebody else's", "precious"]);
+    assert!(precious.join("below").exists() && document(&machine, "undo.json").exists());
+    assert_eq!(count(server, &stranger), "1");
+}
+
+#[test]
+fn each_undo_of_a_database_that_was_not_there_says_what_is_there_after_it() {
+    let server = MariaDb::running();
+    let (base, machine) = prepared(server);
+    server.sql(&format!("DROP DATABASE {base}"));
+    machine.run(&["restore", "ellis", "--yes"]).expect(0);
+    for turn in 1..=4 {
+        let undone = machine.run(&UNDO);
+        let is_there = !server.ask(None, &format!("SHOW DATABASES LIKE '{base}'")).is_empty();
+        assert_eq!(is_there, turn % 2 == 0, "undo {turn}: {undone:#?}");
+        let wanted = if is_there { " again" } else { "is as it was before the restore" };
+        assert!(undone.expect(0).said().contains(wanted), "undo {turn}: {undone:#?}");
+    }
+}
+
+#[test]
+fn what_could_not_be_removed_is_told_once_by_each_command_and_by_status_and_list() {
+    let server = MariaDb::running();
+    let (base, machine) = prepared(server);
+    machine.run(&["restore", "ellis", "--yes"]).expect(0);
+    let aside = beside(server, &base).remove(0);
+    let gone = format!("`{aside}` is needed no more");
+    assert!(!machine.run(&["list"]).expect(0).said().contains(&gone));
+    let left = serde_json::json!({
+        "format": 1,
+        "databases": [{"database": aside, "server": format!("elsewhere{}", server_of(&machine)), "if_empty": false}],
+        "files": [],
+    });
+    fs::write(document(&machine, "leftovers.json"), left.to_string()).unwrap();
+    for arguments in [&["snapshot", "ellis"][..], &UNDO, &["restore", "ellis", "--yes"]] {
+        let run = machine.run(arguments);
+        assert_eq!(run.expect(0).stderr.matches(&gone).count(), 1, "{arguments:?}: {run:#?}");
+    }
+    let status = machine.json(&["status"], 7);
+    let told = |list: &Value| list.as_array().unwrap().iter().any(|line| text(line).contains(&gone));
+    assert!(told(&status["wrong"]), "{status:#}");
+    let listed = machine.json(&["list"], 0);
+    assert!(told(&listed["strange"]), "{listed:#}");
+    fs::write(document(&machine, "leftovers.json"), "{").unwrap();
+    assert!(machine.run(&["list"]).expect(0).said().contains("leftovers.json"));
+    machine.run(&["status"]).expect(7);
+}
+
+#[test]
+fn no_empty_folder_stays_of_an_undo_that_is_over() {
+    let server = MariaDb::running();
+    let (_, machine) = prepared(server);
+    let folders = || {
+        let entries = fs::read_dir(document(&machine, "")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        entries.filter(|name| name.starts_with("undo_")).count()
+    };
+    for _ in 0..2 {
+        machine.run(&["restore", "ellis", "--yes"]).expect(0);
+        machine.run(&UNDO).expect(0);
+    }
+    assert_eq!(folders(), 1, "that of the one that can be undone");
+    grow_old(&machine);
+    machine.run(&["snapshot", "ellis"]).expect(0);
+    assert_eq!(folders(), 0);
+}
+
+#[test]
+fn the_last_words_tell_what_was_restored_and_that_what_is_live_was_not_touched() {
+    let server = MariaDb::running();
+    let (base, machine) = prepared(server);
+    let look = server.name();
+    let said = machine.run(&["restore", "ellis", "--as", &look, "--yes"]).expect(0).said();
+    assert!(said.contains(&format!("`{look}` at ")) && said.contains("nothing that is live was touched"), "{said}");
+    assert!(!said.contains("ellis holds") && !said.contains("ellis: holds"), "{said}");
+    let said = machine.run(&["restore", "ellis", "--table", "t", "--yes"]).expect(0).said();
+    assert!(said.contains(&format!("table `t` of `{base}` at ")) && !said.contains("ellis holds"), "{said}");
+    let said = machine.run(&UNDO).expect(0).said();
+    assert!(said.contains(&format!("table `t` of `{base}` at ")) && said.contains("as it was before the restore"), "{said}");
+    let said = machine.run(&["restore", "ellis", "--yes"]).expect(0).said();
+    assert!(said.contains("ellis holds "), "{said}");
+}
