@@ -4,8 +4,8 @@ use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 
 use crate::support::between::Between;
-use crate::support::program::Machine;
-use crate::support::restored::{beside, count, filled, prepared, snapshotted};
+use crate::support::program::{Machine, until};
+use crate::support::restored::{Holder, beside, count, filled, prepared, snapshotted};
 use crate::support::servers::databases::Make;
 use crate::support::servers::mariadb::MariaDb;
 
@@ -178,5 +178,25 @@ fn a_database_that_somebody_makes_between_the_note_and_the_making_is_left_alone(
     let refused = machine.run(&["restore", "ellis", "--yes"]);
     assert!(refused.expect(1).stderr.contains("does not remember"), "{refused:#?}");
     server.sql(&format!("DROP DATABASE {new}"));
+    machine.run(&["restore", "ellis", "--yes"]).expect(0);
+}
+
+#[test]
+fn a_table_that_could_not_be_locked_is_told_with_the_word_that_nothing_live_was_changed() {
+    let server = MariaDb::running();
+    let (base, machine) = prepared(server);
+    let holder = Holder::of(server, &base);
+    let run = std::thread::scope(|scope| {
+        let restore = scope.spawn(|| machine.run(&["restore", "ellis", "--yes"]));
+        let waits = format!("SELECT id FROM information_schema.PROCESSLIST WHERE info LIKE 'LOCK TABLES `{base}`%'");
+        until("it waits for whoever holds the table", || !server.ask(None, &waits).is_empty());
+        // As its patience ends, only sooner.
+        server.sql(&format!("KILL QUERY {}", server.ask(None, &waits)));
+        restore.join().unwrap()
+    });
+    let said = &run.expect(1).stderr;
+    assert!(said.contains("somebody may hold one in a long transaction") && said.contains("nothing that is live was changed"), "{run:#?}");
+    assert_eq!(beside(server, &base), Vec::<String>::new());
+    holder.lets_go();
     machine.run(&["restore", "ellis", "--yes"]).expect(0);
 }

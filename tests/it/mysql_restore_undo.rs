@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::support::program::{Machine, text};
 use crate::support::restored::{beside, count, document, filled, grow_old, prepared, snapshotted, warned};
+use crate::support::servers::databases::Make;
 use crate::support::servers::mariadb::MariaDb;
 
 const UNDO: [&str; 4] = ["restore", "ellis", "--undo", "--yes"];
@@ -188,4 +189,19 @@ fn the_last_words_tell_what_was_restored_and_that_what_is_live_was_not_touched()
     assert!(said.contains(&format!("table `t` of `{base}` at ")) && said.contains("as it was before the restore"), "{said}");
     let said = machine.run(&["restore", "ellis", "--yes"]).expect(0).said();
     assert!(said.contains("ellis holds "), "{said}");
+}
+
+#[test]
+fn a_mysql_server_is_told_from_a_copy_by_the_identifier_that_it_keeps() {
+    let server = Make::Mysql80.running();
+    let (_, machine) = prepared(server);
+    machine.run(&["restore", "ellis", "--yes"]).expect(0);
+    let uuid = server.ask(None, "SELECT @@global.server_uuid");
+    assert!(server_of(&machine).ends_with(&format!(" ({uuid})")), "{}", server_of(&machine));
+    change(&machine, "undo.json", |undo| {
+        let other = text(&undo["placement"]["server"]).replace(&uuid, "00000000-0000-0000-0000-000000000000");
+        undo["placement"]["server"] = other.into();
+    });
+    let refused = machine.run(&UNDO);
+    assert!(refused.expect(1).stderr.contains("was set aside on the server"), "{refused:#?}");
 }

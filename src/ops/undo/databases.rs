@@ -65,8 +65,7 @@ pub(super) fn recover(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings
                 broken_off = Some((work, if is_finished { Ending::Finished } else { Ending::TakenBack }));
             }
             Stage::Exchanged => {
-                finish(ctx, spec, settings, &pending, folder)?;
-                ctx.warn(Some(&spec.name), format!("{work} of `{}` that was broken off was finished", spec.name));
+                finish_and_tell(ctx, spec, settings, &pending, folder)?;
                 broken_off = Some((work, Ending::Finished));
             }
         }
@@ -99,8 +98,7 @@ fn settle(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, mut pendin
     let (why, notes) = match pending.exchange.settle(around)? {
         Settled::Finished(notes) => {
             pending.write(Stage::Exchanged, folder)?;
-            finish(ctx, spec, settings, &pending, folder)?;
-            tell("was finished");
+            finish_and_tell(ctx, spec, settings, &pending, folder)?;
             warn_of(ctx, spec, notes);
             return Ok(true);
         }
@@ -134,6 +132,18 @@ fn settle(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, mut pendin
     }
     warn_of(ctx, spec, notes);
     Ok(false)
+}
+
+fn finish_and_tell(
+    ctx: &Context,
+    spec: &SourceSpec,
+    settings: &MysqlSettings,
+    pending: &PendingExchange,
+    folder: &Path,
+) -> Result<(), Error> {
+    finish(ctx, spec, settings, pending, folder)?;
+    ctx.warn(Some(&spec.name), format!("{} of `{}` that was broken off was finished", pending.work(), spec.name));
+    Ok(())
 }
 
 fn warn_of(ctx: &Context, spec: &SourceSpec, lost: Vec<String>) {
