@@ -12,7 +12,7 @@ use super::human;
 use crate::format::names::SourceName;
 use crate::ops::name::SnapshotName;
 use crate::ops::origin::Origin;
-use crate::ops::restore::{self, Ending, Options, Outcome, Part, Plan, Present, Settled, UndoPlan, Undoable, Work};
+use crate::ops::restore::{self, Ending, Manner, NodePlan, Options, Outcome, Part, Plan, Present, Settled, UndoPlan, Undoable, Way, Work};
 use crate::ops::spec::is_beside;
 use crate::ops::{Context, Error};
 
@@ -27,20 +27,29 @@ pub(super) struct Restore {
     from: Vec<Origin>,
     #[command(flatten)]
     node: Node,
-    /// Only this database of a server.
+    /// Only this database of a server, or this keyspace.
     #[arg(long, value_name = "NAME")]
     database: Option<String>,
-    /// Only this table, with its rows and triggers; DATABASE.TABLE where the source has several databases.
+    /// Only this table, with its rows and triggers; DATABASE.TABLE where the source has several databases, KEYSPACE.TABLE of Cassandra.
     #[arg(long, value_name = "TABLE")]
     table: Option<String>,
-    /// Into a new database of this name, beside the live one, which is not touched.
+    /// Into a new database or table of this name, beside the live one, which is not touched.
     #[arg(long = "as", value_name = "NAME", value_parser = database_name)]
     rename: Option<String>,
     /// Views, triggers, events and routines of the first account run as the second one; can be given several times.
     #[arg(long = "definer", value_name = "USER@HOST=USER@HOST", value_parser = definer)]
     definers: Vec<(String, String)>,
+    /// Let a Cassandra node run, and take the files in, also where it could be stopped.
+    #[arg(long)]
+    running: bool,
+    /// Into tables of a running Cassandra node that keep what they hold: newer cells and newer deletions win.
+    #[arg(long)]
+    merge: bool,
+    /// Also where a Cassandra node is down and cannot be started: what only its commit log holds, of all keyspaces, is set aside.
+    #[arg(long, conflicts_with_all = ["running", "merge"])]
+    undrained: bool,
     /// Put back what the last restore of the source has set aside.
-    #[arg(long, conflicts_with_all = ["from", "node", "database", "table", "rename", "definers"])]
+    #[arg(long, conflicts_with_all = ["from", "node", "database", "table", "rename", "definers", "running", "merge"])]
     undo: bool,
     /// Do not ask.
     #[arg(long)]
@@ -82,7 +91,8 @@ impl Restore {
             rename: self.rename.clone(),
             definers: self.definers.iter().cloned().collect(),
         };
-        let options = Options { from: self.from.clone(), node: self.node.node.clone(), part };
+        let manner = Manner { running: self.running, merge: self.merge, undrained: self.undrained };
+        let options = Options { from: self.from.clone(), node: self.node.node.clone(), part, manner };
         // What was broken off is settled before anything is planned: what it has set aside belongs to what the plan says.
         let named = match &self.what.source {
             Some(source) => source.clone(),
@@ -110,7 +120,8 @@ impl Restore {
             self.tell_settled(program, &settled, told);
             return Ok(exit);
         }
-        let plan = restore::plan_undo(ctx, source)?;
+        let mut plan = restore::plan_undo(ctx, source)?;
+        plan.undrained = self.undrained;
         let question = format!("Put back what was there before into {}?", plan.target);
         let lines = undo_lines(&plan, &ctx.clock.zone());
         self.carry_out(program, &plan, &lines, &question, plan.part(), &|| restore::undo(ctx, &plan, self.wait.wait))
@@ -180,7 +191,7 @@ impl Restore {
         }
         outcome.notes.iter().for_each(|note| output.warning(note));
         // Also where nothing lies aside: then an undo makes that nothing is there again.
-        if self.rename.is_none() {
+        if self.rename.is_none() && !self.merge {
             output.note(way_back(&outcome));
         }
         // What is in place is sound; that something was found damaged on the way must not go unseen.
@@ -272,6 +283,7 @@ pub(super) fn plan_lines(plan: &Plan) -> Vec<String> {
         match &plan.aside {
             Some(aside) if plan.server.is_some() => format!("set aside  what is there now, in {aside}"),
             Some(aside) => format!("set aside  what is there now, at {aside}"),
+            None if plan.options.part.rename.is_some() || plan.options.manner.merge => "set aside  nothing: what is there stays".into(),
             None => "set aside  nothing: nothing is there".into(),
         },
         format!("files      {}, {}", human::number(plan.files), human::bytes(plan.bytes)),
@@ -279,8 +291,35 @@ pub(super) fn plan_lines(plan: &Plan) -> Vec<String> {
         format!("free       {}", human::bytes(plan.free_bytes)),
     ];
     lines.extend(plan.server.iter().flat_map(server_lines));
+    lines.extend(plan.node.iter().flat_map(node_lines));
     lines.extend(plan.estimate.map(|estimate| format!("time       about {}", human::duration(estimate))));
     lines.extend(plan.warnings.iter().map(|warning| format!("warning    {warning}")));
+    lines
+}
+
+/// How a Cassandra node takes the files.
+fn way_line(node: &NodePlan) -> String {
+    match node.way {
+        Way::Stopped => "way        the node is drained and stopped, files change places, the node is started and checked".to_owned(),
+        Way::Running => "way        the node runs and takes the files in (nodetool import)".to_owned(),
+    }
+}
+
+/// What becomes of a Cassandra node.
+fn node_lines(node: &NodePlan) -> Vec<String> {
+    let state = if node.is_up { "up" } else { "down" };
+    let mut lines = vec![format!("node       Cassandra {} of the cluster `{}`, {state}", node.version, node.cluster_name)];
+    lines.push(way_line(node));
+    lines.push(format!(
+        "there now  {} in {}, {}",
+        human::count(node.live_tables, "table"),
+        human::count(node.live_files, "file"),
+        human::bytes(node.live_bytes)
+    ));
+    for (label, tables) in [("makes", &node.makes), ("empties", &node.empties), ("differs", &node.differs)] {
+        lines.extend(tables.iter().map(|table| format!("{label:<10} {table}")));
+    }
+    lines.extend(node.never.iter().map(|never| format!("never      {never}")));
     lines
 }
 
@@ -332,7 +371,7 @@ fn definer(text: &str) -> Result<(String, String), String> {
 
 fn undo_lines(plan: &UndoPlan, zone: &jiff::tz::TimeZone) -> Vec<String> {
     let restored = plan.snapshot.map(|id| format!(" of {id}")).unwrap_or_default();
-    vec![
+    let mut lines = vec![
         format!("{}the restore{restored} at {}", if plan.redo { "redo       " } else { "undo       " }, human::time(plan.time, zone)),
         format!("into       {}", plan.target),
         match &plan.aside {
@@ -340,5 +379,7 @@ fn undo_lines(plan: &UndoPlan, zone: &jiff::tz::TimeZone) -> Vec<String> {
             None => "put back   nothing: nothing was there before".into(),
         },
         "set aside  what is there now: undoing again puts that back".into(),
-    ]
+    ];
+    lines.extend(plan.node.iter().map(way_line));
+    lines
 }

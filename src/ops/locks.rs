@@ -1,4 +1,4 @@
-//! The locks of a node: one per source, one for shipping. Readers need none but that of the copy they read.
+//! The locks of a node: one per source, one for shipping, one for restoring anything of its Cassandra. Readers need none but that of the copy they read.
 
 use std::time::Duration;
 
@@ -26,4 +26,13 @@ pub fn shipping(ctx: &Context, what: &str, wait: Waiting) -> Result<Lock, Error>
     // A name that no source can have, because of the `@`.
     let path = ctx.state()?.folder(&["locks"])?.join("@shipping.lock");
     Ok(Lock::exclusive(&path, what, &*ctx.clock, wait, &ctx.stop)?)
+}
+
+/// The lock of this machine's Cassandra: of all its sources only one is restored at a time, because a node is stopped and started for all.
+///
+/// # Errors
+/// [`crate::sys::Error::Locked`] naming the holder.
+pub fn cassandra(ctx: &Context, source: &SourceName, what: &str, wait: Waiting) -> Result<Lock, Error> {
+    let path = ctx.state()?.folder(&["locks"])?.join("@cassandra.lock");
+    Ok(Lock::exclusive(&path, &format!("{what} {source}"), &*ctx.clock, wait, &ctx.stop)?)
 }

@@ -159,6 +159,12 @@ pub enum Error {
         /// Why, with the path.
         why: String,
     },
+    /// Files have changed places in part, and cannot go on until a person has looked at them.
+    #[error("{why}; the next command goes on where this one has ended")]
+    HalfDone {
+        /// What is in the way, with the paths, and what to do.
+        why: String,
+    },
     /// A journal of a placement cannot be understood.
     #[error("the journal {} cannot be read", path.display())]
     Journal {

@@ -5,15 +5,17 @@
 //! [`spool`] (records that are read several times; [`positioned`] reads one file from several places), [`ordered`] (parallel work whose
 //! results come in order, with a bound on what is in flight), [`buffer`].
 //! What touches files: [`file`] (atomic writes), [`folder`] (an open folder that no symbolic link leads out of), [`tree`],
-//! [`lock`]; [`child`] runs programs of others; and [`space`] says how much room there is. [`terminal`] asks a person for a secret, and [`secret_file`] reads one.
+//! [`lock`]; [`child`] runs programs of others, [`command`] those that start and stop services; [`holders`] says who has files open; and [`space`] says how much room there is. [`terminal`] asks a person for a secret, and [`secret_file`] reads one.
 
 pub mod buffer;
 pub mod child;
 pub mod clock;
+pub mod command;
 pub mod environment;
 mod error;
 pub mod file;
 pub mod folder;
+pub mod holders;
 pub mod lock;
 pub mod machine;
 pub mod meter;

@@ -85,6 +85,7 @@ pub(super) fn plan(
             rate::estimate(ctx, rate::DATABASES, dumps.bytes)?.unwrap_or(std::time::Duration::from_secs(dumps.bytes.div_ceil(RATE_MIN))),
         ),
         server: Some(present),
+        node: None,
         warnings,
         earlier,
         parts: dumps.parts(),
@@ -256,6 +257,8 @@ pub(super) fn plan_undo(
         snapshot: Some(undo.snapshot),
         time: undo.time,
         redo: undo.undone,
+        node: None,
+        undrained: false,
         record: undo.clone(),
     })
 }

@@ -53,6 +53,7 @@ pub(super) fn plan(ctx: &Context, spec: &SourceSpec, found: &Found, options: &Op
         free_bytes: room.free,
         estimate: rate::estimate(ctx, rate::FILES, facts.bytes)?,
         server: None,
+        node: None,
         warnings,
         earlier: UndoRecord::read(&folder)?,
         parts: Vec::new(),
@@ -175,6 +176,8 @@ pub(super) fn plan_undo(undo: &UndoRecord, placement: &Placement, source: &Sourc
         snapshot: Some(undo.snapshot),
         time: undo.time,
         redo: undo.undone,
+        node: None,
+        undrained: false,
         record: undo.clone(),
     })
 }

@@ -1,11 +1,12 @@
 //! `restore`: makes a source hold a snapshot again, so that it can be undone.
 //!
 //! [`staging`] fetches and verifies beside the live thing; then the source lets the two change places, under a journal: [`files`], or the
-//! [`databases`] of a server, from [`dumps`] or from the one in an [`old_copy`].
+//! [`databases`] of a server, from [`dumps`] or from the one in an [`old_copy`]; tables of a node come back by [`cassandra`].
 //! What is remembered of it, and what becomes of one that was killed, is [`super::undo`].
 
 mod about;
 mod allowed;
+mod cassandra;
 mod databases;
 mod dumps;
 mod files;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use self::about::About;
+pub use self::cassandra::NodePlan;
 use super::damage::Damage;
 use super::event::Event;
 use super::locks::{self, Waiting};
@@ -26,7 +28,7 @@ use super::origin::Origin;
 use super::snapshots::Found;
 use super::spec::{SourceKind, SourceSpec};
 use super::standing::Standing;
-pub use super::undo::{Ending, Settled, Undoable, Work, is_under_way};
+pub use super::undo::{Ending, Settled, Undoable, Way, Work, is_under_way};
 use super::undo::{Placed, UndoRecord, finish_broken_off, recover, site};
 use super::{Context, Error};
 use crate::format::names::{NodeName, SourceName};
@@ -43,6 +45,19 @@ pub struct Options {
     pub node: Option<NodeName>,
     /// What of a server's databases, and as what; for other sources nothing is said here.
     pub part: Part,
+    /// How a Cassandra node is to take it; for other sources nothing is said here.
+    pub manner: Manner,
+}
+
+/// How a Cassandra node is to take a snapshot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Manner {
+    /// While it runs, also where it could be stopped.
+    pub running: bool,
+    /// Into tables that keep what they hold: newer cells and newer deletions win.
+    pub merge: bool,
+    /// Also where it is down and cannot be started, so that what only its commit log holds is set aside.
+    pub undrained: bool,
 }
 
 /// What of a snapshot of databases is restored, and as what.
@@ -91,6 +106,9 @@ pub struct Plan {
     /// What is on the server now, and who is connected; of sources that lie in files nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<Present>,
+    /// What becomes of a Cassandra node; of other sources nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node: Option<NodePlan>,
     /// What a person should know before saying yes.
     pub warnings: Vec<String>,
     /// The undo that there was: it goes when this restore is in place.
@@ -105,7 +123,13 @@ impl Plan {
     /// Whether the restore before this one was of the same things and has come through, so that this one would only repeat it.
     pub fn repeats_earlier(&self) -> bool {
         let Some(earlier) = self.earlier.as_ref().filter(|earlier| earlier.snapshot == self.id && !earlier.undone) else { return false };
-        let Placed::Databases(aside) = &earlier.placement else { return true };
+        let aside = match &earlier.placement {
+            Placed::Files(_) => return true,
+            Placed::Cassandra(aside) => {
+                return self.options.part == Part::default() && self.node.as_ref().is_some_and(|node| node.way == aside.cassandra);
+            }
+            Placed::Databases(aside) => aside,
+        };
         let table = self.options.part.table.as_deref().map(|table| table.rsplit('.').next().unwrap_or(table));
         let there = self.server.iter().flat_map(|present| &present.databases).map(|database| (database.name.as_str(), table));
         self.options.part.rename.is_none() && there.eq(aside.databases.iter().map(|one| (one.live.as_str(), one.table.as_deref())))
@@ -127,6 +151,12 @@ pub struct UndoPlan {
     pub time: jiff::Timestamp,
     /// Whether it was undone before, so that this brings the restored state back.
     pub redo: bool,
+    /// What becomes of a Cassandra node; of other sources nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node: Option<NodePlan>,
+    /// Whether a Cassandra node that is down and cannot be started is put back all the same: what only its commit log holds is set aside then.
+    #[serde(skip)]
+    pub undrained: bool,
     /// What is undone, as it was remembered then.
     #[serde(skip)]
     record: UndoRecord,
@@ -182,13 +212,20 @@ pub fn plan(ctx: &Context, name: &SnapshotName, options: &Options) -> Result<Pla
     }
     let found = Found::look_up_in(ctx, options.node.as_ref(), name, &options.from)?;
     let spec = ctx.source(&found.source)?;
+    if options.manner != Manner::default() && !matches!(spec.kind, SourceKind::Cassandra(_)) {
+        return Err(Error::Usage(format!(
+            "`{}` is a {}: --running, --merge and --undrained are for Cassandra nodes",
+            spec.name,
+            spec.kind.word()
+        )));
+    }
     match &spec.kind {
         SourceKind::Mysql(settings) => {
             let name = exactly(&found);
             let coming = dumps::of_snapshot(ctx, spec, settings, found, options, false)?;
             databases::plan(ctx, spec, settings, &name, coming, options)
         }
-        SourceKind::Cassandra(_) => Err(site::not_restored(spec)),
+        SourceKind::Cassandra(settings) => cassandra::plan(ctx, spec, settings, &found, options),
         _ if options.part != Part::default() => Err(Error::Usage(format!(
             "`{}` is a {}: only of the databases of a server can a part be restored, or under another name",
             spec.name,
@@ -216,7 +253,7 @@ pub fn run(ctx: &Context, plan: &Plan, wait: Waiting) -> Result<Outcome, Error> 
     }
     match &spec.kind {
         SourceKind::Mysql(settings) => databases::run(ctx, spec, settings, plan),
-        SourceKind::Cassandra(_) => Err(site::not_restored(spec)),
+        SourceKind::Cassandra(settings) => cassandra::run(ctx, spec, settings, plan, wait),
         _ => files::run(ctx, spec, plan),
     }
 }
@@ -243,6 +280,7 @@ pub fn plan_undo(ctx: &Context, source: &SourceName) -> Result<UndoPlan, Error> 
         .ok_or_else(|| Error::Absent(format!("there is nothing to undo for `{source}`: no restore, or its undo has expired")))?;
     match (&undo.placement, &spec.kind) {
         (Placed::Databases(aside), SourceKind::Mysql(settings)) => databases::plan_undo(ctx, settings, &undo, aside, source),
+        (Placed::Cassandra(aside), SourceKind::Cassandra(settings)) => cassandra::plan_undo(ctx, spec, settings, &undo, aside),
         _ => files::plan_undo(&undo, undo.files(&folder)?, source),
     }
 }
@@ -267,6 +305,7 @@ pub fn undo(ctx: &Context, plan: &UndoPlan, wait: Waiting) -> Result<Outcome, Er
     ctx.phase(&spec.name, Some(undo.snapshot), "undoing");
     let outcome = match (&undo.placement, &spec.kind) {
         (Placed::Databases(aside), SourceKind::Mysql(settings)) => databases::undo(ctx, spec, settings, &undo, aside)?,
+        (Placed::Cassandra(aside), SourceKind::Cassandra(settings)) => cassandra::undo(ctx, spec, settings, plan, (&undo, aside), wait)?,
         _ => {
             let placement = undo.files(&folder)?.clone();
             files::undo(ctx, spec, &undo, &placement)?

@@ -13,6 +13,12 @@ pub(super) const FILES: &str = "restore-rate.json";
 /// The document with the rate of databases, which a server loads far slower than files are written.
 pub(super) const DATABASES: &str = "restore-rate-databases.json";
 
+/// The document with the rate of tables of a Cassandra node, with its stop and start.
+pub(super) const CASSANDRA: &str = "restore-rate-cassandra.json";
+
+/// The document with the rate of tables that a node takes in while it runs.
+pub(super) const TABLES: &str = "restore-rate-tables.json";
+
 /// A restore below this many bytes says nothing about the rate.
 const BYTES_MIN: u64 = 1 << 20;
 

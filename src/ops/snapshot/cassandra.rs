@@ -122,7 +122,9 @@ impl Node<'_> {
         for id in noted {
             let tag = id.to_string();
             source::cassandra::clear(&self.job(&tag, &scratch, &work), &keyspaces)?;
-            tags::forget(ctx, name, id)?;
+            if tags::is_old(ctx, id) {
+                tags::forget(ctx, name, id)?;
+            }
         }
         Ok(())
     }

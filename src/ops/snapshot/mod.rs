@@ -12,7 +12,7 @@ mod mysql;
 mod pieces;
 pub(crate) mod sqlite;
 mod survey;
-mod tags;
+pub(super) mod tags;
 mod taker;
 mod writer;
 

@@ -4,6 +4,8 @@
 use std::fs;
 use std::path::PathBuf;
 
+use jiff::SignedDuration;
+
 use crate::format::names::SourceName;
 use crate::format::snapshot_id::SnapshotId;
 use crate::ops::{Context, Error};
@@ -12,14 +14,23 @@ use crate::sys::file;
 /// The folder of these notes below the state folder; in it one for each source, and in that an empty file for each tag.
 const FOLDER: &str = "tags";
 
+/// How long a snapshot that a killed run has asked for may still come, table by table: its `nodetool` goes on, and one that is about to start takes
+/// seconds. Until then it is cleared and not forgotten.
+const LATE: SignedDuration = SignedDuration::from_mins(10);
+
+/// Whether nothing more of a snapshot with this tag will come.
+pub(in crate::ops) fn is_old(ctx: &Context, tag: SnapshotId) -> bool {
+    ctx.clock.now().duration_since(tag.to_timestamp()).abs() > LATE
+}
+
 /// Writes down that a snapshot with this tag is about to be asked for; the note is on the disk when this returns.
-pub(super) fn note(ctx: &Context, source: &SourceName, tag: SnapshotId) -> Result<(), Error> {
+pub(in crate::ops) fn note(ctx: &Context, source: &SourceName, tag: SnapshotId) -> Result<(), Error> {
     let folder = ctx.state()?.folder(&[FOLDER, source.as_str()])?;
     Ok(file::write_new(&folder.join(tag.to_string()), b"")?)
 }
 
 /// Forgets a tag that Cassandra does not keep any more.
-pub(super) fn forget(ctx: &Context, source: &SourceName, tag: SnapshotId) -> Result<(), Error> {
+pub(in crate::ops) fn forget(ctx: &Context, source: &SourceName, tag: SnapshotId) -> Result<(), Error> {
     let path = path(ctx, source)?.join(tag.to_string());
     match fs::remove_file(&path) {
         Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(Error::file("remove", path)(cause)),
@@ -28,7 +39,7 @@ pub(super) fn forget(ctx: &Context, source: &SourceName, tag: SnapshotId) -> Res
 }
 
 /// The tags that were written down and not forgotten, oldest first.
-pub(super) fn noted(ctx: &Context, source: &SourceName) -> Result<Vec<SnapshotId>, Error> {
+pub(in crate::ops) fn noted(ctx: &Context, source: &SourceName) -> Result<Vec<SnapshotId>, Error> {
     let path = path(ctx, source)?;
     let names = match fs::read_dir(&path) {
         Ok(names) => names,

@@ -4,6 +4,7 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use super::tables::AsideTables;
 use crate::source::mysql::{State, is_beside_of};
 use crate::source::placement::Placement;
 
@@ -15,11 +16,16 @@ pub(crate) enum Placed {
     Files(Placement),
     /// Databases of a server.
     Databases(Aside),
+    /// Tables of a Cassandra node.
+    Cassandra(AsideTables),
 }
 
 impl<'de> Deserialize<'de> for Placed {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(deserializer)?;
+        if value.get("cassandra").is_some() {
+            return AsideTables::deserialize(value).map(Self::Cassandra).map_err(D::Error::custom);
+        }
         let Some(databases) = value.get("databases") else {
             return Placement::deserialize(value).map(Self::Files).map_err(D::Error::custom);
         };
@@ -89,6 +95,7 @@ impl Aside {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tables::{AsideOther, AsideTable, Way};
     use super::*;
 
     fn aside() -> Placed {
@@ -108,6 +115,33 @@ mod tests {
         assert!(
             matches!(serde_json::from_str::<Placed>(&unknown).unwrap(), Placed::Databases(aside) if !aside.is_on("anywhere") && !aside.is_on(""))
         );
+    }
+
+    #[test]
+    fn tables_that_lie_aside_are_read_as_they_were_written() {
+        let table = AsideTable {
+            keyspace: "k".into(),
+            name: "t".into(),
+            id: "0123456789abcdef0123456789abcdef".parse().unwrap(),
+            kind: crate::source::cassandra::Kind::Table,
+            folder: "t-0123456789abcdef0123456789abcdef".into(),
+            has_rows: true,
+        };
+        let other = AsideOther { live: "/commitlog".into(), place: "/commitlog/.windlass-undo/x".into(), is_needed: false };
+        for cassandra in [Way::Stopped, Way::Running] {
+            let aside = AsideTables {
+                cassandra,
+                host_id: "h".into(),
+                places: vec!["/data/.windlass/x/aside-1".into()],
+                tables: vec![table.clone()],
+                others: vec![other.clone()],
+            };
+            let placed = Placed::Cassandra(aside);
+            let text = serde_json::to_string(&placed).unwrap();
+            assert_eq!(serde_json::from_str::<Placed>(&text).unwrap(), placed);
+            let error = serde_json::from_str::<Placed>(&text.replace("\"has_rows\":true", "\"has_rows\":1")).unwrap_err().to_string();
+            assert!(error.contains("expected a boolean"), "{error}");
+        }
     }
 
     #[test]

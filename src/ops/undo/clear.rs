@@ -15,15 +15,7 @@ use crate::sys::tree::remove_tree;
 /// Removes what is written down to be removed; gives whether all of it is gone. What cannot be removed, because somebody holds it or the
 /// account may not, is told and tried again next time: it takes room, and stands in the way of no snapshot.
 pub(super) fn clear(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, folder: &Path) -> Result<bool, Error> {
-    if let Some((path, why)) = Leftovers::set_unreadable_apart(folder, ctx.clock.now())? {
-        let (path, why) = (path.display(), chain(&why));
-        ctx.warn(
-            Some(&spec.name),
-            format!(
-                "what is left of earlier restores cannot be read and is not removed; look at {path}, which names it, and remove both: {why}"
-            ),
-        );
-    }
+    set_unreadable_apart(ctx, spec, folder)?;
     let Some(mut leftovers) = Leftovers::read(folder)? else { return Ok(true) };
     leftovers.files.retain(|path| stays(ctx, spec, folder, path));
     let databases = std::mem::take(&mut leftovers.databases);
@@ -41,6 +33,55 @@ pub(super) fn clear(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, 
     };
     leftovers.keep(folder)?;
     Ok(leftovers.databases.is_empty() && leftovers.files.is_empty())
+}
+
+/// As [`clear`], of a source that is in no server of databases.
+pub(super) fn clear_files(ctx: &Context, spec: &SourceSpec, folder: &Path) -> Result<(), Error> {
+    set_unreadable_apart(ctx, spec, folder)?;
+    let Some(mut leftovers) = Leftovers::read(folder)? else { return Ok(()) };
+    leftovers.files.retain(|path| stays_on_node(ctx, spec, folder, path));
+    leftovers.keep(folder)
+}
+
+fn set_unreadable_apart(ctx: &Context, spec: &SourceSpec, folder: &Path) -> Result<(), Error> {
+    if let Some((path, why)) = Leftovers::set_unreadable_apart(folder, ctx.clock.now())? {
+        let (path, why) = (path.display(), chain(&why));
+        ctx.warn(
+            Some(&spec.name),
+            format!(
+                "what is left of earlier restores cannot be read and is not removed; look at {path}, which names it, and remove both: {why}"
+            ),
+        );
+    }
+    Ok(())
+}
+
+/// As [`stays`], of what lies in folders of ours in those of a Cassandra node.
+fn stays_on_node(ctx: &Context, spec: &SourceSpec, folder: &Path, path: &Path) -> bool {
+    let removed = if is_on_node(spec.name.as_str(), path) {
+        remove_tree(path).map_err(|cause| chain(&Error::from(cause)))
+    } else {
+        let document = folder.join(LEFTOVERS);
+        Err(format!(
+            "it lies in no folder of `{}`, and is taken for somebody else's: look at it, and take it out of {}",
+            spec.name,
+            document.display()
+        ))
+    };
+    let Err(why) = removed else { return false };
+    let path = path.display();
+    ctx.warn_once_of(Some(&spec.name), format!("{path} is needed no more and could not be removed; it is tried again: {why}"));
+    true
+}
+
+/// Whether a path is one that a restore of this source makes on a Cassandra node: `…/.windlass/SOURCE/…` of a data directory, or
+/// `…/.windlass-undo/SOURCE/…` of a folder with commit log, hints or change data.
+fn is_on_node(source: &str, path: &Path) -> bool {
+    let parts: Vec<Component<'_>> = path.components().collect();
+    let is_plain = parts.iter().skip(1).all(|part| matches!(part, Component::Normal(_)));
+    let [_, .., above, owner, _] = &parts[..] else { return false };
+    let ours = [".windlass", ".windlass-undo"].iter().any(|name| above.as_os_str() == *name);
+    path.is_absolute() && is_plain && ours && owner.as_os_str() == source
 }
 
 /// Removes a file or a folder that is needed no more, and the folder that it leaves empty; gives whether it stays. Such things lie in the folder
@@ -139,5 +180,28 @@ fn told(database: &str, stays: Stays, folder: &Path) -> String {
              holds it and that the account may drop it, or remove it by hand (DROP DATABASE)",
             chain(&Error::from(why))
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_folders_of_the_source_are_removed_from_a_node() {
+        let is_ours = |path: &str| is_on_node("homestead", Path::new(path));
+        assert!(is_ours("/data/.windlass/homestead/aside-1") && is_ours("/log/.windlass-undo/homestead/commitlog-1"));
+        for other in [
+            "/data/.windlass/homestead",
+            "/data/.windlass/homer/aside-1",
+            "/data/homestead/t-1",
+            "/data/.windlass/homestead/../../ks",
+            "/log/.windlass-undo/homer/commitlog-1",
+            "/log/.windlass-undo/homestead",
+            "data/.windlass/homestead/aside-1",
+            "/",
+        ] {
+            assert!(!is_ours(other), "{other}");
+        }
     }
 }

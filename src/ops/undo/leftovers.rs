@@ -44,6 +44,11 @@ impl Default for Leftovers {
 }
 
 impl Leftovers {
+    /// Files and folders of this node alone.
+    pub(crate) fn of_files(files: Vec<PathBuf>) -> Self {
+        Self { files, ..Self::default() }
+    }
+
     /// What is to be removed, if anything is.
     pub(crate) fn read(folder: &Path) -> Result<Option<Self>, Error> {
         read(folder, LEFTOVERS)

@@ -58,12 +58,12 @@ impl UndoRecord {
     /// How files change places.
     ///
     /// # Errors
-    /// [`Error::Refused`] when it is of databases, because the source was another one then.
+    /// [`Error::Refused`] when it is of what a server keeps, because the source was another one then.
     pub(crate) fn files(&self, folder: &Path) -> Result<&Placement, Error> {
         match &self.placement {
             Placed::Files(placement) => Ok(placement),
-            Placed::Databases(_) => Err(Error::Refused(format!(
-                "{} tells of an undo of databases, and the source is another one now: look at them, and remove that file; nothing was \
+            Placed::Databases(_) | Placed::Cassandra(_) => Err(Error::Refused(format!(
+                "{} tells of an undo of what a server keeps, and the source is another one now: look at them, and remove that file; nothing was \
                  changed",
                 folder.join(UNDO).display()
             ))),

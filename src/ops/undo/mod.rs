@@ -1,10 +1,12 @@
 //! What a restore has left behind: the undo that can be made, and a restore that was killed.
 //!
-//! [`site`] is where a restore of files happens, [`databases`] what is beside those of a server, [`memory`], [`exchange`] and
+//! [`site`] is where a restore of files happens, [`databases`] what is beside those of a server, [`cassandra`] what is beside the
+//! tables of a node, [`memory`], [`exchange`] and
 //! [`aside`] what is remembered of it, [`leftovers`] what is to be removed (by [`clear`]), [`recover`] what the next command does after a kill and
 //! [`settled`] what became of it.
 
 mod aside;
+pub(crate) mod cassandra;
 mod clear;
 pub(crate) mod databases;
 mod exchange;
@@ -13,6 +15,7 @@ mod memory;
 mod recover;
 mod settled;
 pub(crate) mod site;
+mod tables;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -24,6 +27,8 @@ pub(crate) use memory::{JOURNAL, Pending, Step, UNDO, UndoRecord};
 pub(crate) use recover::{finish_broken_off, recover};
 pub use settled::{Ending, Settled, Undoable, Work};
 pub(crate) use site::Site;
+pub use tables::Way;
+pub(crate) use tables::{AsideOther, AsideTable, AsideTables};
 
 use super::error::chain;
 use super::{Context, Error};
@@ -54,7 +59,10 @@ pub struct Undo {
 /// [`Error::File`].
 pub fn is_under_way(ctx: &Context, source: &SourceName) -> Result<bool, Error> {
     let folder = ctx.state()?.path(&["restore", source.as_str()]);
-    Ok(Pending::read(&folder)?.is_some() || PendingExchange::read(&folder)?.is_some() || folder.join(JOURNAL).exists())
+    Ok(Pending::read(&folder)?.is_some()
+        || PendingExchange::read(&folder)?.is_some()
+        || cassandra::is_under_way(&folder)?
+        || folder.join(JOURNAL).exists())
 }
 
 /// What restores of a source have left, is needed no more and could not be removed yet, for a person. Whether it is still there only a server
@@ -92,6 +100,7 @@ pub fn undo_of(ctx: &Context, source: &SourceName) -> Result<Option<Undo>, Error
         }
         // Whether they are still there only the server knows, which is not asked for a list.
         Placed::Databases(aside) => (aside.told(), false),
+        Placed::Cassandra(aside) => (aside.told(), aside.is_gone()),
     };
     Ok(Some(Undo { source: source.clone(), snapshot: Some(undo.snapshot), time: undo.time, aside, redo: undo.undone, gone }))
 }

@@ -1,10 +1,10 @@
 //! What the next command does about a restore that was killed, and about an undo that has grown old.
 
 use super::aside::Placed;
-use super::databases;
 use super::memory::{JOURNAL, Pending, Step, UNDO, UndoRecord};
 use super::settled::{Ending, Settled, Undoable, Work};
 use super::site::{Site, folder, inode};
+use super::{cassandra, databases};
 use crate::ops::spec::{SourceKind, SourceSpec};
 use crate::ops::{Context, Error};
 use crate::source::placement::{self, Operation};
@@ -50,6 +50,9 @@ pub(crate) fn finish_broken_off(ctx: &Context, spec: &SourceSpec) -> Result<Opti
     if let SourceKind::Mysql(settings) = &spec.kind {
         broken_off = databases::recover(ctx, spec, settings, &folder)?.or(broken_off);
     }
+    if let SourceKind::Cassandra(settings) = &spec.kind {
+        broken_off = cassandra::recover(ctx, spec, settings, &folder)?.or(broken_off);
+    }
     let Some((work, ending)) = broken_off else { return Ok(None) };
     let undo = UndoRecord::read(&folder)?.map(|undo| Undoable { snapshot: undo.snapshot, undone: undo.undone });
     Ok(Some(Settled { work, ending, undo }))
@@ -94,14 +97,19 @@ fn expire(ctx: &Context, spec: &SourceSpec, folder: &std::path::Path) -> Result<
                 return Ok(());
             }
         }
-        (Placed::Databases(aside), _) => {
+        (Placed::Cassandra(aside), SourceKind::Cassandra(_)) => cassandra::expire(ctx, spec, aside, folder)?,
+        (Placed::Databases(_) | Placed::Cassandra(_), _) => {
+            let told = match &undo.placement {
+                Placed::Databases(aside) => aside.told(),
+                Placed::Cassandra(aside) => aside.told(),
+                Placed::Files(_) => String::new(),
+            };
             ctx.warn(
                 Some(&spec.name),
                 format!(
-                    "{} tells of what a restore of databases has set aside ({}), and the source is another one now: look at them, remove them \
-                     if nobody needs them, and then that file",
+                    "{} tells of what a restore has set aside of what a server keeps ({told}), and the source is another one now: look at it, \
+                     remove it if nobody needs it, and then that file",
                     folder.join(UNDO).display(),
-                    aside.told()
                 ),
             );
             return Ok(());

@@ -23,17 +23,10 @@ pub(crate) fn placement(ctx: &Context, spec: &SourceSpec) -> Result<Placement, E
             Placement::Directory(source::directory::plan(spec.name.as_str(), &directory, Some(&ctx.local()?.dir))?)
         }
         SourceKind::Sqlite { path } => Placement::Sqlite(source::sqlite::plan(spec.name.as_str(), path)?),
-        SourceKind::Cassandra(_) => return Err(not_restored(spec)),
-        SourceKind::Mysql(_) => return Err(Error::Refused(format!("`{}` lies in a server, not in files", spec.name))),
+        SourceKind::Mysql(_) | SourceKind::Cassandra(_) => {
+            return Err(Error::Refused(format!("`{}` lies in a server, not in files", spec.name)));
+        }
     })
-}
-
-/// What is said wherever a Cassandra source would be put back.
-pub(crate) fn not_restored(spec: &SourceSpec) -> Error {
-    Error::Refused(format!(
-        "`{}` is a Cassandra source: `fetch` gives its files; restoring them is not built yet; see docs/CASSANDRA.md",
-        spec.name
-    ))
 }
 
 /// The paths of a placement.

@@ -67,10 +67,7 @@ impl Connection {
     /// # Errors
     /// [`Error::Cassandra`] with what to do; [`Error::Stopped`].
     pub(super) fn open(settings: &Settings, config: &NodeConfig, stop: &Stop) -> Result<Self, Error> {
-        let (host, port) = match &settings.cql.address {
-            Some(address) => address.clone(),
-            None => config.cql_address(ca_file(&settings.cql).is_some())?,
-        };
+        let (host, port) = cql_place(settings, config)?;
         let node = format!("the Cassandra at {}", told(&host, port));
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::file("start a runtime for", &node))?;
@@ -120,6 +117,27 @@ impl Connection {
         }
     }
 
+    /// Carries out a statement that gives no rows.
+    ///
+    /// # Errors
+    /// [`Error::Cassandra`] with what the node says; [`Error::Stopped`]. What it says after its time is over may still be done.
+    pub(super) fn run(&self, what: &'static str, cql: &str) -> Result<(), Error> {
+        let work = self.session.query_unpaged(cql, &[]);
+        match within(&self.runtime, &self.stop, STATEMENT_TIME, work)? {
+            Some(Ok(_)) => Ok(()),
+            Some(Err(cause)) => Err(failed(what, &self.node, refused::running(&cause))),
+            None => Err(failed(what, &self.node, slow(STATEMENT_TIME))),
+        }
+    }
+
+    /// Waits.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`].
+    pub(super) fn pause(&self, time: Duration) -> Result<(), Error> {
+        within(&self.runtime, &self.stop, time, std::future::pending::<()>()).map(drop)
+    }
+
     /// The first row of a statement that gives one.
     ///
     /// # Errors
@@ -135,6 +153,14 @@ impl Connection {
 /// An error of this node.
 pub(super) fn failed(what: &'static str, node: &str, why: String) -> Error {
     Error::Cassandra { what, node: node.to_owned(), why }
+}
+
+/// Host and port where the node takes CQL.
+pub(super) fn cql_place(settings: &Settings, config: &NodeConfig) -> Result<(String, u16), Error> {
+    match &settings.cql.address {
+        Some(address) => Ok(address.clone()),
+        None => config.cql_address(ca_file(&settings.cql).is_some()),
+    }
 }
 
 /// What the node's certificate must come from, where the connection is encrypted.

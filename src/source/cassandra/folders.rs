@@ -121,6 +121,66 @@ impl Folders {
     }
 }
 
+/// The data directories that tables of a source lie in, each once: without the one of the system's own tables, unless it is one of them.
+///
+/// # Errors
+/// [`Error::NodeConfig`] when one is not there; [`Error::File`].
+pub fn data_directories(config: &NodeConfig) -> Result<Vec<PathBuf>, Error> {
+    let folders = Folders::of(config)?;
+    Ok(folders.roots.into_iter().filter(|root| config.data_directories.contains(root)).collect())
+}
+
+/// Looks whether every table of a schema has a folder in a data directory: else the node keeps its tables elsewhere.
+///
+/// # Errors
+/// [`Error::Refused`] naming the table; [`Error::NodeConfig`]; [`Error::File`].
+pub fn check_folders(config: &NodeConfig, schema: &Schema) -> Result<(), Error> {
+    match Before::look(&Folders::of(config)?, schema) {
+        Err(Error::NotWhole { why }) => Err(Error::Refused { why }),
+        looked => looked.map(drop),
+    }
+}
+
+/// Whether a table has SSTables in one of its live folders.
+///
+/// # Errors
+/// [`Error::NodeConfig`]; [`Error::File`].
+pub fn has_rows(config: &NodeConfig, keyspace: &str, folder: &str) -> Result<bool, Error> {
+    for root in Folders::of(config)?.roots {
+        let path = root.join(keyspace).join(folder);
+        if path.is_dir() && data_files(&path)?.next().transpose()?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether a node has ever run on these directories: then it has written down what it is (`system.local`), or has a commit log.
+///
+/// # Errors
+/// [`Error::NodeConfig`]; [`Error::File`].
+pub fn has_ever_run(config: &NodeConfig) -> Result<bool, Error> {
+    let mut has = !entries(&config.commitlog_directory)?.is_empty();
+    Folders::of(config)?.each_table("system", |name, path| {
+        has |= name.starts_with("local-") && data_files(path)?.next().transpose()?.is_some();
+        Ok(())
+    })?;
+    Ok(has)
+}
+
+/// The names of the folders of a keyspace's tables, those of dropped ones with them, each once.
+///
+/// # Errors
+/// [`Error::NodeConfig`]; [`Error::File`].
+pub fn table_folders(config: &NodeConfig, keyspace: &str) -> Result<BTreeSet<String>, Error> {
+    let mut names = BTreeSet::new();
+    Folders::of(config)?.each_table(keyspace, |name, _| {
+        names.insert(name.to_owned());
+        Ok(())
+    })?;
+    Ok(names)
+}
+
 /// The tables of a schema as they lie on the disk before a snapshot.
 pub(super) struct Before {
     /// Folders of tables that had SSTables, as `<keyspace>/<table>-<id>`.

@@ -14,10 +14,10 @@ use crate::sys::stop::Stop;
 /// How much of a file is copied at once.
 const COPY: usize = 256 << 10;
 
-/// Brings files into one folder of the copy.
+/// Brings files of a table into the copy.
 pub(super) struct Linker<'a> {
-    /// The folder of a table in the copy.
-    folder: PathBuf,
+    /// The folder of the table in the copy, for each folder of the snapshot; mostly one and the same.
+    folders: Vec<PathBuf>,
     stop: &'a Stop,
     meter: &'a Meter,
     /// Files that it brought.
@@ -29,22 +29,22 @@ pub(super) struct Linker<'a> {
 }
 
 impl<'a> Linker<'a> {
-    /// Makes the folder, for nobody else to enter.
+    /// Makes the folders, for nobody else to enter.
     ///
     /// # Errors
     /// [`Error::File`].
-    pub(super) fn create(folder: PathBuf, stop: &'a Stop, meter: &'a Meter) -> Result<Self, Error> {
-        make_folder(&folder)?;
-        Ok(Self { folder, stop, meter, files: 0, bytes: 0, copied_bytes: 0 })
+    pub(super) fn create(folders: Vec<PathBuf>, stop: &'a Stop, meter: &'a Meter) -> Result<Self, Error> {
+        folders.iter().try_for_each(|folder| make_folder(folder))?;
+        Ok(Self { folders, stop, meter, files: 0, bytes: 0, copied_bytes: 0 })
     }
 
-    /// Brings a file from a folder of the snapshot, under the same path below it.
+    /// Brings a file from a folder of the snapshot, which is the one at this place among them, under the same path below it.
     ///
     /// # Errors
     /// [`Error::NotWhole`] when the name is taken; [`Error::File`]; [`Error::Stopped`].
-    pub(super) fn bring(&mut self, place: &Path, path: &str) -> Result<(), Error> {
+    pub(super) fn bring(&mut self, (at, place): (usize, &Path), path: &str) -> Result<(), Error> {
         self.stop.check()?;
-        let (from, to) = (place.join(path), self.target(path)?);
+        let (from, to) = (place.join(path), self.target(at, path)?);
         let bytes = match fs::hard_link(&from, &to) {
             Ok(()) => {
                 let stat = fs::symlink_metadata(&to).map_err(Error::file("look at", &to))?;
@@ -54,7 +54,7 @@ impl<'a> Linker<'a> {
                 stat.size()
             }
             Err(cause) if cause.kind() == std::io::ErrorKind::AlreadyExists => {
-                let why = format!("{path} of {} is there twice, also in {}", self.folder.display(), place.display());
+                let why = format!("{path} of {} is there twice, also in {}", self.folders[at].display(), place.display());
                 return Err(Error::NotWhole { why });
             }
             Err(cause) if is_no_place_for_links(&cause) => {
@@ -72,9 +72,9 @@ impl<'a> Linker<'a> {
     ///
     /// # Errors
     /// As [`Linker::bring`].
-    pub(super) fn write(&mut self, place: &Path, path: &str, bytes: &[u8]) -> Result<(), Error> {
+    pub(super) fn write(&mut self, (at, place): (usize, &Path), path: &str, bytes: &[u8]) -> Result<(), Error> {
         self.stop.check()?;
-        let (from, to) = (place.join(path), self.target(path)?);
+        let (from, to) = (place.join(path), self.target(at, path)?);
         let stat = fs::symlink_metadata(&from).map_err(Error::file("look at", &from))?;
         let mut file = create(&to, stat.mode())?;
         file.write_all(bytes).map_err(Error::file("write", &to))?;
@@ -91,14 +91,15 @@ impl<'a> Linker<'a> {
     }
 
     /// Where a path lies in the copy; makes the folder of an index.
-    fn target(&self, path: &str) -> Result<PathBuf, Error> {
+    fn target(&self, at: usize, path: &str) -> Result<PathBuf, Error> {
+        let of_table = &self.folders[at];
         if let Some((index, _)) = path.split_once('/') {
-            let folder = self.folder.join(index);
+            let folder = of_table.join(index);
             if !folder.is_dir() {
                 make_folder(&folder)?;
             }
         }
-        Ok(self.folder.join(path))
+        Ok(of_table.join(path))
     }
 
     fn copy(&self, from: &Path, to: &Path) -> Result<u64, Error> {

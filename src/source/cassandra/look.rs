@@ -40,8 +40,31 @@ struct Reading {
 /// [`Error::Cassandra`] when it does not answer, lets us not in, has not all of the keyspaces, or describes them otherwise than it lists
 /// them; [`Error::Stopped`].
 pub fn look(settings: &Settings, config: &NodeConfig, stop: &Stop) -> Result<Looked, Error> {
+    look_for(settings, config, stop, &|there| wanted(&settings.keyspaces, there))
+}
+
+/// The same for those of these keyspaces that are there, which may be none.
+///
+/// # Errors
+/// As [`look`], but for a keyspace that is not there.
+pub fn look_at_some(settings: &Settings, config: &NodeConfig, keyspaces: &[String], stop: &Stop) -> Result<Looked, Error> {
+    look_for(settings, config, stop, &|there| Ok(some_of(keyspaces, there)))
+}
+
+/// Those of the keyspaces that are there, sorted.
+fn some_of(keyspaces: &[String], there: &[String]) -> Vec<String> {
+    let mut found: Vec<String> = keyspaces.iter().filter(|name| there.contains(name)).cloned().collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// Which keyspaces are meant, of those that are there.
+type Choice<'a> = &'a dyn Fn(&[String]) -> Result<Vec<String>, String>;
+
+fn look_for(settings: &Settings, config: &NodeConfig, stop: &Stop, choice: Choice<'_>) -> Result<Looked, Error> {
     let connection = Connection::open(settings, config, stop)?;
-    let reading = settled(&connection, &settings.keyspaces)?;
+    let reading = settled(&connection, choice)?;
     let mut facts = Facts { keyspaces: reading.facts, ..facts::local(&connection)? };
     facts.data_directories = config.data_directories.iter().map(|path| path.display().to_string()).collect();
     roles::read(&connection, &mut facts)?;
@@ -51,11 +74,11 @@ pub fn look(settings: &Settings, config: &NodeConfig, stop: &Stop) -> Result<Loo
 
 /// What two readings in a row have found alike. Each takes several questions, and the schema may change between them; that other
 /// keyspaces change meanwhile does not matter.
-fn settled(connection: &Connection, asked: &[String]) -> Result<Reading, Error> {
+fn settled(connection: &Connection, choice: Choice<'_>) -> Result<Reading, Error> {
     let mut last = None;
     for left in (0..READINGS_MAX).rev() {
         let version = facts::local(connection)?.schema_version;
-        match Reading::of(connection, asked) {
+        match Reading::of(connection, choice) {
             Ok(reading) if last.as_ref() == Some(&reading) => return Ok(reading),
             Ok(reading) => last = Some(reading),
             // What fails while the schema changes may be something that has gone.
@@ -68,10 +91,10 @@ fn settled(connection: &Connection, asked: &[String]) -> Result<Reading, Error> 
 }
 
 impl Reading {
-    fn of(connection: &Connection, asked: &[String]) -> Result<Self, Error> {
+    fn of(connection: &Connection, choice: Choice<'_>) -> Result<Self, Error> {
         let there: Vec<(String,)> = connection.rows("list the keyspaces of", "SELECT keyspace_name FROM system_schema.keyspaces")?;
         let there: Vec<String> = there.into_iter().map(|(name,)| name).collect();
-        let names = wanted(asked, &there).map_err(|why| failed("find the keyspaces of", connection.node(), why))?;
+        let names = choice(&there).map_err(|why| failed("find the keyspaces of", connection.node(), why))?;
         let mut reading = Self { schema: Schema { keyspaces: Vec::new() }, ddl: Vec::new(), facts: Vec::new() };
         for name in names {
             let keyspace = Keyspace { tables: tables(connection, &name)?, name };
@@ -84,7 +107,7 @@ impl Reading {
 }
 
 /// The tables and views of a keyspace, sorted by name.
-fn tables(connection: &Connection, keyspace: &str) -> Result<Vec<Table>, Error> {
+pub(super) fn tables(connection: &Connection, keyspace: &str) -> Result<Vec<Table>, Error> {
     const WHAT: &str = "list the tables of";
     type Row = (String, scylla::value::CqlValue, i32);
     let of = literal(keyspace);

@@ -7,24 +7,31 @@
 //! server says there are. [`look()`] asks it over a connection in CQL (`cql`, encrypted by `tls`; `refused` tells what goes wrong with it) for
 //! the schema, for how each keyspace is made (`describe`, `compact`) and for [`Facts`] (`facts`, `roles`); `names` knows which keyspaces are
 //! Cassandra's own, and [`statements()`] cuts that CQL into statements again. [`take`]: the server makes a snapshot, each table's part is proved
-//! to be whole and linked into a copy, and [`clear`] has the server forget it.
+//! to be whole and linked into a copy, and [`clear`] has the server forget it. The way back begins with [`missing`]: what of a snapshot's schema
+//! a node lacks, and making it.
 
 mod compact;
 mod complete;
 mod component;
 mod cql;
 mod describe;
+mod exchange;
 mod facts;
 mod folders;
 mod foreign;
+pub mod import;
+mod layout;
 mod link;
 mod listing;
 mod live_size;
 mod look;
 mod manifest;
+pub mod missing;
 mod names;
+mod node;
 mod node_config;
 mod nodetool;
+mod peers;
 mod refused;
 mod roles;
 mod schema;
@@ -34,12 +41,17 @@ mod table;
 mod take;
 mod tls;
 
+pub use exchange::{Change, Exchange, Other, Root, Unindexed, make_own_folder};
 pub use facts::{Facts, KeyspaceFacts};
+pub use folders::{check_folders, data_directories, has_ever_run, has_rows, table_folders};
 pub use foreign::{Foreign, Held};
+pub use layout::{Member, table_of};
 pub use live_size::{LiveSize, live_size};
-pub use look::{Looked, look};
+pub use look::{Looked, look, look_at_some};
 pub use names::{ALL, KEYSPACE_NAME_MAX, why_not};
+pub use node::{Control, Expected};
 pub use node_config::{NodeConfig, STORAGE_DIRECTORY};
+pub use peers::peers;
 pub use roles::{Permission, Role};
 pub use schema::{Keyspace, Kind, Schema, Table, TableId};
 pub use settings::{Cql, JMX_PORT, Jmx, Settings};

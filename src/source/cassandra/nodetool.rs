@@ -3,11 +3,13 @@
 //! Its exit code is necessary and never enough: a wrapper may lose it, and a snapshot of nothing ends well too. What it says is kept up to a
 //! bound; what it did is looked for on the disk by whoever asked.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::import::Counts;
 use super::settings::{Jmx, Settings};
 use crate::source::Error;
 use crate::sys;
@@ -22,6 +24,16 @@ const SNAPSHOT_TIME: Duration = Duration::from_secs(2 * 3600);
 
 /// How long the removal of a snapshot may take: one unlink for each file.
 const CLEAR_TIME: Duration = Duration::from_secs(30 * 60);
+
+/// How long an import of one table may say nothing: the index of every SSTable is read, and indexes of the table that have files of their own
+/// are built over all rows before it comes back.
+const IMPORT_TIME: Duration = Duration::from_secs(6 * 3600);
+
+/// How long a question may take, or a switch be turned.
+const SHORT_TIME: Duration = Duration::from_secs(5 * 60);
+
+/// Most names of tables that one command is given, so that its words stay below what the system takes.
+const TABLES_MAX: usize = 200;
 
 /// What is kept of its standard output: its beginning.
 const ANSWER_MAX: usize = 16 << 10;
@@ -62,18 +74,120 @@ impl<'a> Nodetool<'a> {
         self.run("clear a snapshot of", &tagged("clearsnapshot", tag, keyspaces), CLEAR_TIME).map(drop)
     }
 
+    /// Has a snapshot taken of these tables and views, all in one.
+    ///
+    /// # Errors
+    /// As [`Nodetool::snapshot`].
+    pub(super) fn snapshot_tables(&self, tag: &str, tables: &[(&str, &str)]) -> Result<(), Error> {
+        let list = tables.iter().map(|(keyspace, table)| format!("{keyspace}.{table}")).collect::<Vec<_>>().join(",");
+        let words = ["snapshot", "-t", tag, "-kt", &list].map(str::to_owned);
+        self.run("take a snapshot of", &words, SNAPSHOT_TIME).map(drop)
+    }
+
+    /// Has all SSTables in folders taken into a table or view, which keeps what it has. The folders stay as they are, but for what the node
+    /// writes anew of each SSTable's statistics.
+    ///
+    /// That it goes well proves nothing: a folder without SSTables, or with those of a format that the node does not know, is no error to it.
+    ///
+    /// # Errors
+    /// As [`Nodetool::snapshot`].
+    pub(super) fn import(&self, keyspace: &str, table: &str, folders: &[PathBuf]) -> Result<(), Error> {
+        let head = ["import", "--copy-data", "--", keyspace, table].map(str::to_owned);
+        let folders = folders.iter().map(|folder| folder.to_string_lossy().into_owned());
+        let words: Vec<String> = head.into_iter().chain(folders).collect();
+        self.run("import files into a table of", &words, IMPORT_TIME).map(drop)
+    }
+
+    /// Turns the compaction of tables and views on, or off.
+    ///
+    /// # Errors
+    /// As [`Nodetool::snapshot`].
+    pub(super) fn compact_by_itself(&self, on: bool, keyspace: &str, tables: &[&str]) -> Result<(), Error> {
+        let (what, command) = if on {
+            ("turn on the compaction of", "enableautocompaction")
+        } else {
+            ("turn off the compaction of", "disableautocompaction")
+        };
+        for tables in tables.chunks(TABLES_MAX) {
+            self.run(what, &about(command, &["--", keyspace], tables), SHORT_TIME)?;
+        }
+        Ok(())
+    }
+
+    /// Those of these tables and views whose compaction is on.
+    ///
+    /// # Errors
+    /// As [`Nodetool::snapshot`]; also when it does not tell of one of them.
+    pub(super) fn compacting_by_themselves(&self, keyspace: &str, tables: &[&str]) -> Result<Vec<String>, Error> {
+        const WHAT: &str = "ask for the compaction of";
+        let mut found = BTreeMap::new();
+        for tables in tables.chunks(TABLES_MAX) {
+            let words = about("statusautocompaction", &["-a", "--", keyspace], tables);
+            self.lines(WHAT, &words, SHORT_TIME, &mut |line| {
+                // Keyspace, table, and `running` or `not running`.
+                let mut words = line.split_whitespace();
+                if words.next() == Some(keyspace)
+                    && let (Some(table), Some(status)) = (words.next(), words.next())
+                {
+                    found.insert(table.to_owned(), status == "running");
+                }
+            })?;
+        }
+        let on = |table: &&str| match found.get(*table) {
+            Some(on) => Ok(on.then(|| (*table).to_owned())),
+            None => Err(Error::Cassandra { what: WHAT, node: self.node.clone(), why: format!("it tells nothing of {keyspace}.{table}") }),
+        };
+        tables.iter().map(on).filter_map(Result::transpose).collect()
+    }
+
+    /// How many SSTables the node has open of these tables and views.
+    ///
+    /// # Errors
+    /// As [`Nodetool::snapshot`].
+    pub(super) fn counts(&self, tables: &[(&str, &str)]) -> Result<Counts, Error> {
+        let mut counts = Counts::default();
+        for tables in tables.chunks(TABLES_MAX) {
+            let names: Vec<String> = tables.iter().map(|(keyspace, table)| format!("{keyspace}.{table}")).collect();
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let words = about("tablestats", &["--"], &names);
+            self.lines("count the SSTables of", &words, SHORT_TIME, &mut |line| counts.line(line))?;
+        }
+        Ok(counts)
+    }
+
+    /// Runs a command to its end and hands over what it writes, line by line.
+    fn lines(&self, what: &'static str, command: &[String], silence: Duration, each: &mut dyn FnMut(&str)) -> Result<(), Error> {
+        let mut line = Vec::new();
+        self.run_with(what, command, silence, &mut |bytes| {
+            for byte in bytes {
+                if *byte == b'\n' {
+                    each(&String::from_utf8_lossy(&line));
+                    line.clear();
+                } else if line.len() < ANSWER_MAX {
+                    line.push(*byte);
+                }
+            }
+        })?;
+        each(&String::from_utf8_lossy(&line));
+        Ok(())
+    }
+
     /// Runs a command to its end and gives what it wrote, at most its first 16 KiB. `silence` is how long it may say nothing.
     ///
     /// # Errors
     /// As [`Nodetool::snapshot`].
     pub(super) fn run(&self, what: &'static str, command: &[String], silence: Duration) -> Result<String, Error> {
+        self.run_with(what, command, silence, &mut |_| {})
+    }
+
+    fn run_with(&self, what: &'static str, command: &[String], silence: Duration, each: &mut dyn FnMut(&[u8])) -> Result<String, Error> {
         let failed = |why| Error::Cassandra { what, node: self.node.clone(), why };
         let password = PasswordFile::create(self.jmx, self.folder).map_err(|error| match error {
             Unusable::Why(why) => failed(why),
             Unusable::System(cause) => Error::System(cause),
         })?;
         let words = self.words(password.as_ref(), command);
-        let (answer, ended) = match ask(&words, silence, self.stop) {
+        let (answer, ended) = match ask(&words, silence, self.stop, each) {
             Ok(answered) => answered,
             Err(sys::Error::Program { cause, .. }) if cause.kind() == ErrorKind::NotFound => {
                 let why = format!("there is no program `{}`: write where it lies, as `nodetool = [\"/path/to/nodetool\"]`", words[0]);
@@ -111,14 +225,22 @@ fn tagged(command: &str, tag: &str, keyspaces: &[String]) -> Vec<String> {
     head.into_iter().chain(keyspaces.iter().cloned()).collect()
 }
 
+/// A command about tables.
+fn about(command: &str, options: &[&str], tables: &[&str]) -> Vec<String> {
+    std::iter::once(&command).chain(options).chain(tables).map(|word| (*word).to_owned()).collect()
+}
+
 /// Runs a program to its end: its answer, and how it ended.
-fn ask(words: &[String], silence: Duration, stop: &Stop) -> Result<(String, Ended), sys::Error> {
+fn ask(words: &[String], silence: Duration, stop: &Stop, each: &mut dyn FnMut(&[u8])) -> Result<(String, Ended), sys::Error> {
     let mut child = Child::start(words, &environment(), false, silence, stop)?;
     let (mut answer, mut buffer) = (Vec::new(), [0; 4096]);
     loop {
         match child.read(&mut buffer)? {
             0 => break,
-            read => answer.extend_from_slice(&buffer[..read.min(ANSWER_MAX - answer.len())]),
+            read => {
+                each(&buffer[..read]);
+                answer.extend_from_slice(&buffer[..read.min(ANSWER_MAX - answer.len())]);
+            }
         }
     }
     let ended = child.finish()?;
@@ -127,7 +249,7 @@ fn ask(words: &[String], silence: Duration, stop: &Stop) -> Result<(String, Ende
 
 /// All that it is told of its environment: what its start script reads to find Java and Cassandra, and what words before it need, such as
 /// `docker exec`. What would change the meaning of the words (`JMX_PORT`, options for the Java machine) is left out.
-fn environment() -> Vec<(&'static str, String)> {
+pub(super) fn environment() -> Vec<(&'static str, String)> {
     let names = ["PATH", "HOME", "JAVA_HOME", "CASSANDRA_HOME", "CASSANDRA_CONF", "CASSANDRA_INCLUDE", "DOCKER_HOST", "XDG_RUNTIME_DIR"];
     let mut variables: Vec<(&str, String)> = names.into_iter().filter_map(|name| Some((name, SystemEnvironment.var(name)?))).collect();
     // The password file is read in the locale's encoding.

@@ -5,8 +5,9 @@
 use std::io::ErrorKind;
 
 use scylla::errors::{
-    BrokenConnectionErrorKind, ConnectionError, ConnectionPoolError, ConnectionSetupRequestErrorKind, DbError, MetadataError,
-    MetadataFetchErrorKind, NewSessionError, NextPageError, NextRowError, PagerExecutionError, RequestAttemptError, RequestError,
+    BrokenConnectionErrorKind, ConnectionError, ConnectionPoolError, ConnectionSetupRequestErrorKind, DbError, ExecutionError,
+    MetadataError, MetadataFetchErrorKind, NewSessionError, NextPageError, NextRowError, PagerExecutionError, RequestAttemptError,
+    RequestError,
 };
 
 use super::tls;
@@ -28,6 +29,15 @@ pub(super) fn connecting(cause: &NewSessionError) -> String {
 pub(super) fn asking(cause: &PagerExecutionError) -> String {
     match cause {
         PagerExecutionError::NextPageError(page) => of_page(page),
+        other => other.to_string(),
+    }
+}
+
+/// Why a statement that gives no rows has failed.
+pub(super) fn running(cause: &ExecutionError) -> String {
+    match cause {
+        ExecutionError::LastAttemptError(attempt) => of_attempt(attempt),
+        ExecutionError::ConnectionPoolError(pool) => of_pool(pool),
         other => other.to_string(),
     }
 }
@@ -54,6 +64,11 @@ fn of_attempt(cause: &RequestAttemptError) -> String {
         RequestAttemptError::DbError(_, said) => said.clone(),
         other => other.to_string(),
     }
+}
+
+/// Whether it is the role that lacks a right.
+pub(super) fn is_no_right(why: &str) -> bool {
+    why.starts_with(NO_RIGHT)
 }
 
 /// How a role's lack of a right begins.

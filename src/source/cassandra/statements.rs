@@ -29,7 +29,7 @@ pub fn statements(cql: &str) -> Vec<&str> {
 }
 
 /// Bytes of what begins here: a comment, a text, a quoted name, the body of a function; else one character.
-fn token(rest: &str) -> usize {
+pub(super) fn token(rest: &str) -> usize {
     let until = |open: usize, close: &str| rest[open..].find(close).map_or(rest.len(), |at| open + at + close.len());
     match rest {
         _ if rest.starts_with("--") || rest.starts_with("//") => until(2, "\n"),

@@ -48,8 +48,8 @@ pub(super) struct Taking<'a> {
     pub(super) folders: &'a Folders,
     pub(super) before: &'a Before,
     pub(super) tag: &'a str,
-    /// The data folder of the copy.
-    pub(super) data: &'a Path,
+    /// The data folder of the copy that takes what lies in a folder of the snapshot.
+    pub(super) data: &'a dyn Fn(&Path) -> PathBuf,
     /// For nameless temporary files.
     pub(super) work: &'a Path,
     pub(super) stop: &'a Stop,
@@ -68,9 +68,10 @@ impl Taking<'_> {
             let why = format!("the server has the table {name}, and no snapshot of it lies in {told}");
             return Err(Error::NotWhole { why: format!("{why}: see the server's log (system.log) for why it made none") });
         }
+        let folders = places.iter().map(|place| (self.data)(place).join(key(keyspace, table))).collect();
         let mut one = One {
             taking: self,
-            linker: Linker::create(self.data.join(key(keyspace, table)), self.stop, self.meter)?,
+            linker: Linker::create(folders, self.stop, self.meter)?,
             listed: Listed::read(&places, self.work)?,
             taken_at: taken_at(&places)?,
             places,
@@ -160,7 +161,7 @@ impl One<'_> {
             }
             current = Sstable::begin(&found);
             if current.is_none() {
-                self.linker.bring(&self.places[found.place], &found.path)?;
+                self.linker.bring((found.place, &self.places[found.place]), &found.path)?;
                 self.unknown.add(found.path);
             }
         }
@@ -175,12 +176,12 @@ impl One<'_> {
         let (toc, missing) = sstable.check(place)?;
         self.listed.expect(&sstable.data(), place)?;
         missing.into_iter().filter(|path| was_there(place, path, self.taken_at)).for_each(|path| self.missing.add(path));
-        let toc_path = sstable.toc();
+        let (toc_path, from) = (sstable.toc(), (sstable.place, place.as_path()));
         for path in sstable.paths() {
             if path == toc_path {
-                self.linker.write(place, &path, &toc)?;
+                self.linker.write(from, &path, &toc)?;
             } else {
-                self.linker.bring(place, &path)?;
+                self.linker.bring(from, &path)?;
             }
         }
         self.sstables += 1;
@@ -207,7 +208,7 @@ impl One<'_> {
     /// The statements that make the table, as the server wrote them: one text, wherever it lies.
     fn schema(&mut self, keyspace: &Keyspace) -> Result<(), Error> {
         let mut known: Option<(PathBuf, Vec<u8>)> = None;
-        for place in &self.places {
+        for (at, place) in self.places.iter().enumerate() {
             let path = place.join(SCHEMA);
             if !path.is_file() {
                 continue;
@@ -224,7 +225,7 @@ impl One<'_> {
                 }
                 Some(_) => {}
                 None => {
-                    self.linker.bring(place, SCHEMA)?;
+                    self.linker.bring((at, place), SCHEMA)?;
                     known = Some((path, text));
                 }
             }

@@ -76,7 +76,8 @@ pub fn take(
     check_strangers(&folders, schema, job.tag)?;
     job.meter.set_phase("link");
     let Job { tag, work, stop, meter, .. } = *job;
-    let taking = Taking { folders: &folders, before: &before, tag, data, work, stop, meter };
+    let into_data = |_: &Path| data.to_owned();
+    let taking = Taking { folders: &folders, before: &before, tag, data: &into_data, work, stop, meter };
     let (mut taken, mut problems) = (Vec::new(), Vec::new());
     for (keyspace, table) in tables(schema) {
         taken.push(taking.table(keyspace, table, &mut problems)?);
@@ -110,7 +111,7 @@ pub fn clear(job: &Job<'_>, keyspaces: &[String]) -> Result<(), Error> {
 }
 
 /// The schema is after the snapshot what it was before it.
-fn check_unchanged(before: &Schema, after: &Schema) -> Result<(), Error> {
+pub(super) fn check_unchanged(before: &Schema, after: &Schema) -> Result<(), Error> {
     if before == after {
         return Ok(());
     }

@@ -1,0 +1,187 @@
+//! Whether a node can take a snapshot, and what a person should know before it does.
+
+use jiff::Timestamp;
+
+use super::node_plan::bounded;
+use super::survey::Survey;
+use crate::format::snapshot_id::SnapshotId;
+use crate::ops::Error;
+use crate::source::cassandra::{Facts, Looked};
+
+/// Seconds of a day.
+const DAY: i64 = 86_400;
+
+/// What is known of both sides.
+pub(super) struct Sides<'a> {
+    /// The snapshot.
+    pub(super) id: SnapshotId,
+    /// What is known of the node that it is of; nothing where its facts are lost.
+    pub(super) facts: Option<&'a Facts>,
+    /// What comes.
+    pub(super) survey: &'a Survey,
+    /// The node that is to have it.
+    pub(super) looked: &'a Looked,
+    /// How many other nodes that one knows.
+    pub(super) peers: u64,
+}
+
+impl Sides<'_> {
+    /// What a person should know.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for what the node could not read.
+    pub(super) fn judge(&self, now: Timestamp) -> Result<Vec<String>, Error> {
+        let here = &self.looked.facts;
+        if let Some(version) = self.survey.versions.iter().find(|version| !is_read_by(&here.version, version)) {
+            return Err(Error::Refused(format!(
+                "the snapshot has SSTables of the format `{version}`, which Cassandra {} does not read: restore onto a node of a newer release; \
+                 nothing was changed",
+                here.version
+            )));
+        }
+        let mut warnings = Vec::new();
+        if let Some(facts) = self.facts {
+            if facts.partitioner != here.partitioner {
+                return Err(Error::Refused(format!(
+                    "the snapshot is of a node with the partitioner {}, and this one has {}: its files mean nothing here; nothing was changed",
+                    facts.partitioner, here.partitioner
+                )));
+            }
+            if facts.cluster_name != here.cluster_name {
+                warnings.push(format!(
+                    "the snapshot is of the cluster `{}`, and the node is one of `{}`",
+                    facts.cluster_name, here.cluster_name
+                ));
+            }
+            if facts.host_id != here.host_id && facts.tokens != here.tokens {
+                warnings.push(format!(
+                    "the snapshot is of another node ({}) with other tokens: rows of ranges that this node does not have would not be found",
+                    facts.host_id
+                ));
+            }
+        }
+        if self.survey.strangers > 0 {
+            warnings.push(format!("{} files of the snapshot are none of an SSTable and are left out", self.survey.strangers));
+        }
+        warnings.extend(self.age(now));
+        if self.peers > 0 {
+            warnings.push(format!(
+                "the node knows {} others: this restores one replica, and repair or read repair brings newer rows and deletions of the others \
+                 back to it; to go back to this night, restore every node of the cluster from it before any of them is started",
+                self.peers
+            ));
+        }
+        Ok(warnings)
+    }
+
+    /// A warning when tombstones that others may have forgotten since are older than the snapshot. On a lone copy there are none.
+    fn age(&self, now: Timestamp) -> Option<String> {
+        let is_replicated = self
+            .looked
+            .facts
+            .keyspaces
+            .iter()
+            .any(|keyspace| keyspace.replication.values().any(|factor| factor.parse().is_ok_and(|n: u32| n > 1)));
+        if self.peers == 0 && !is_replicated {
+            return None;
+        }
+        let age = now.duration_since(self.id.to_timestamp()).as_secs();
+        let mut names = Vec::new();
+        let mut least = i64::MAX;
+        for keyspace in &self.looked.schema.keyspaces {
+            for table in keyspace.tables.iter().filter(|table| i64::from(table.gc_grace_seconds) < age) {
+                least = least.min(table.gc_grace_seconds.into());
+                names.push(format!("{}.{}", keyspace.name, table.name));
+            }
+        }
+        if names.is_empty() {
+            return None;
+        }
+        Some(format!(
+            "the snapshot is {} days old, and gc_grace_seconds of {} is less (the least is {} days): rows that were deleted since may come back \
+             for good; repair these tables at once, or restore all replicas from the same night",
+            age / DAY,
+            bounded(names).join(", "),
+            least / DAY
+        ))
+    }
+}
+
+/// Whether a release reads SSTables of this version: `ma` and later ones of 3.x and 4.x, and from 5.0 on `oa` and, in BTI, `da`. Of releases
+/// that are not known nothing is refused: the node checks its files itself.
+fn is_read_by(release: &str, version: &str) -> bool {
+    let first = version.chars().next().unwrap_or('?');
+    match release.split('.').next().and_then(|major| major.parse::<u32>().ok()) {
+        Some(3) => first == 'm',
+        Some(4) => matches!(first, 'm' | 'n'),
+        Some(5) => matches!(first, 'm' | 'n') || matches!(version, "oa" | "da"),
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::cassandra::{Keyspace, KeyspaceFacts, Kind, Schema, Table};
+
+    fn table(name: &str, gc_grace_seconds: i32) -> Table {
+        let id = "0123456789abcdef0123456789abcdef".parse().unwrap();
+        Table { name: name.into(), id, kind: Kind::Table, base: None, gc_grace_seconds, indexes: Vec::new() }
+    }
+
+    fn looked(version: &str, factor: &str) -> Looked {
+        let tables = vec![table("old", 864_000), table("young", 864_000 * 100)];
+        let replication = [("class".to_owned(), "SimpleStrategy".to_owned()), ("replication_factor".to_owned(), factor.to_owned())].into();
+        let keyspace = KeyspaceFacts { name: "k".into(), replication, ..KeyspaceFacts::default() };
+        let facts = Facts {
+            version: version.into(),
+            cluster_name: "here".into(),
+            partitioner: "Murmur3Partitioner".into(),
+            host_id: "h".into(),
+            tokens: vec!["1".into()],
+            keyspaces: vec![keyspace],
+            ..Facts::default()
+        };
+        Looked { facts, schema: Schema { keyspaces: vec![Keyspace { name: "k".into(), tables }] }, ddl: Vec::new() }
+    }
+
+    fn judged(looked: &Looked, facts: &Facts, version: &str, peers: u64) -> Result<Vec<String>, Error> {
+        let survey = Survey { versions: [version.to_owned()].into(), ..Survey::default() };
+        let id: SnapshotId = "20261101T000000000Z".parse().unwrap();
+        Sides { id, facts: Some(facts), survey: &survey, looked, peers }.judge("2026-11-26T00:00:00Z".parse().unwrap())
+    }
+
+    #[test]
+    fn formats_that_a_node_cannot_read_are_refused() {
+        let old = looked("4.1.10", "1");
+        for format in ["da", "oa", "zz"] {
+            assert!(matches!(judged(&old, &old.facts, format, 0), Err(Error::Refused(why)) if why.contains(format)));
+        }
+        let new = looked("5.0.9", "1");
+        for format in ["ma", "nb", "oa", "da"] {
+            assert!(judged(&new, &new.facts, format, 0).unwrap().is_empty());
+        }
+        assert!(judged(&new, &new.facts, "oz", 0).is_err());
+    }
+
+    #[test]
+    fn the_age_of_a_snapshot_matters_where_there_are_other_replicas() {
+        let alone = looked("5.0.9", "1");
+        assert!(judged(&alone, &alone.facts, "nb", 0).unwrap().is_empty());
+        let replicated = looked("5.0.9", "3");
+        let warned = judged(&replicated, &replicated.facts, "nb", 0).unwrap();
+        assert!(warned[0].contains("25 days old") && warned[0].contains("k.old is less") && !warned[0].contains("young"), "{warned:?}");
+        assert_eq!(judged(&alone, &alone.facts, "nb", 2).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn another_partitioner_is_refused_and_another_cluster_or_node_is_told() {
+        let here = looked("5.0.9", "1");
+        let mut other = here.facts.clone();
+        other.partitioner = "RandomPartitioner".into();
+        assert!(judged(&here, &other, "nb", 0).is_err());
+        let mut other = here.facts.clone();
+        (other.cluster_name, other.host_id, other.tokens) = ("there".into(), "g".into(), vec!["2".into()]);
+        assert_eq!(judged(&here, &other, "nb", 0).unwrap().len(), 2);
+    }
+}

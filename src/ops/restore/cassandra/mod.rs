@@ -1,0 +1,103 @@
+//! Restoring tables of a Cassandra node: which way, and what is common to both.
+//!
+//! With the node [`stopped`], its files change places with those of the snapshot; while it is [`running`], it takes them in. Both have them put
+//! together by [`staging`] below its data directories: [`survey`] counts what comes, [`shares`] says which directory each SSTable goes to,
+//! [`recorded`] what the snapshot says of its keyspaces, [`seen`] and [`matched`] how that stands to what the node has, [`checks`] whether the node
+//! can take it. [`down`] is for a node that does not answer.
+
+mod checks;
+mod down;
+mod exchange;
+mod matched;
+mod node_plan;
+mod recorded;
+mod running;
+mod seen;
+mod shares;
+mod staging;
+mod stopped;
+mod stopped_undo;
+mod survey;
+
+pub use self::node_plan::NodePlan;
+use super::{Options, Outcome, Part, Plan, UndoPlan};
+use crate::ops::locks::{self, Waiting};
+use crate::ops::snapshots::Found;
+use crate::ops::spec::{CassandraSettings, SourceSpec};
+use crate::ops::undo::{AsideTables, UndoRecord, Way};
+use crate::ops::{Context, Error};
+
+/// Which way a restore takes.
+fn way(settings: &CassandraSettings, options: &Options) -> Result<Way, Error> {
+    let Part { database, table, rename, definers } = &options.part;
+    if !definers.is_empty() {
+        return Err(Error::Usage("nothing of a Cassandra node has a definer: leave --definer out".to_owned()));
+    }
+    let is_part = database.is_some() || table.is_some() || rename.is_some();
+    let can_be_stopped = settings.stop.is_some() && settings.start.is_some();
+    let manner = options.manner;
+    if manner.undrained && (is_part || manner.running || manner.merge) {
+        let why = "--undrained is for a node that is down, and a part is restored while it runs: leave one of them out";
+        return Err(Error::Usage(why.to_owned()));
+    }
+    if manner.undrained && !can_be_stopped {
+        return Err(Error::Usage(
+            "--undrained is for a node that is started when its files are in place: configure `stop` and `start` of the source".to_owned(),
+        ));
+    }
+    let stopped = can_be_stopped && !is_part && !manner.running && !manner.merge;
+    Ok(if stopped { Way::Stopped } else { Way::Running })
+}
+
+/// Plans a restore.
+pub(super) fn plan(
+    ctx: &Context,
+    spec: &SourceSpec,
+    settings: &CassandraSettings,
+    found: &Found,
+    options: &Options,
+) -> Result<Plan, Error> {
+    match way(settings, options)? {
+        Way::Stopped => stopped::plan(ctx, spec, settings, found, options),
+        Way::Running => running::plan(ctx, spec, settings, found, options),
+    }
+}
+
+/// Carries a plan out. The caller holds the source's lock and has settled what an earlier run has left.
+pub(super) fn run(ctx: &Context, spec: &SourceSpec, settings: &CassandraSettings, plan: &Plan, wait: Waiting) -> Result<Outcome, Error> {
+    let _lock = locks::cassandra(ctx, &spec.name, "restore", wait)?;
+    match way(settings, &plan.options)? {
+        Way::Stopped => stopped::run(ctx, spec, settings, plan),
+        Way::Running => running::run(ctx, spec, settings, plan),
+    }
+}
+
+/// Plans to put back what lies aside.
+pub(super) fn plan_undo(
+    ctx: &Context,
+    spec: &SourceSpec,
+    settings: &CassandraSettings,
+    undo: &UndoRecord,
+    aside: &AsideTables,
+) -> Result<UndoPlan, Error> {
+    match aside.cassandra {
+        Way::Stopped => stopped_undo::plan_undo(ctx, spec, settings, undo, aside),
+        Way::Running => running::plan_undo(ctx, spec, settings, undo, aside),
+    }
+}
+
+/// Puts it back; what is replaced by that is set aside in turn. The caller holds the source's lock.
+pub(super) fn undo(
+    ctx: &Context,
+    spec: &SourceSpec,
+    settings: &CassandraSettings,
+    plan: &UndoPlan,
+    (undo, aside): (&UndoRecord, &AsideTables),
+    wait: Waiting,
+) -> Result<Outcome, Error> {
+    let _lock = locks::cassandra(ctx, &spec.name, "undo a restore of", wait)?;
+    match aside.cassandra {
+        Way::Stopped => stopped_undo::undo(ctx, spec, settings, plan, undo, aside),
+        Way::Running => running::undo(ctx, spec, settings, undo, aside),
+    }
+}

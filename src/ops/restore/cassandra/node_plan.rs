@@ -1,0 +1,58 @@
+//! What a restore will do to a Cassandra node, for a person and for a script.
+
+use serde::Serialize;
+
+use crate::ops::undo::Way;
+
+/// Most names that a plan lists of one kind; how many there are more, its last line tells.
+const NAMES_MAX: usize = 20;
+
+/// What becomes of a node.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct NodePlan {
+    /// How it takes the files.
+    pub way: Way,
+    /// Whether it answers now.
+    pub is_up: bool,
+    /// Its release; where it does not answer, the one that it had when the snapshot was taken.
+    pub version: String,
+    /// The cluster that it is a node of.
+    pub cluster_name: String,
+    /// Its id; empty where it does not answer.
+    pub host_id: String,
+    /// Tables whose files are set aside.
+    pub live_tables: u64,
+    /// Their files.
+    pub live_files: u64,
+    /// Their bytes.
+    pub live_bytes: u64,
+    /// Keyspaces and tables of the snapshot that the node does not have: they are made.
+    pub makes: Vec<String>,
+    /// Tables of the node that the snapshot does not have: their rows are set aside, and they stay as empty tables.
+    pub empties: Vec<String>,
+    /// Tables that are defined otherwise than when the snapshot was taken, each with what differs.
+    pub differs: Vec<String>,
+    /// What is never restored, and why.
+    pub never: Vec<String>,
+}
+
+/// A bounded list of names.
+pub(super) fn bounded(mut names: Vec<String>) -> Vec<String> {
+    if names.len() > NAMES_MAX {
+        let more = names.len() - NAMES_MAX;
+        names.truncate(NAMES_MAX);
+        names.push(format!("and {more} more"));
+    }
+    names
+}
+
+/// What no restore brings back to a node.
+pub(super) fn never() -> Vec<String> {
+    [
+        "tables of `system` and `system_schema`: they are what the node knows of itself (tokens, peers, schema)",
+        "commit log, hints, saved caches: they are of another state, and would bring back or repeat writes",
+        "roles and grants, unless `system_auth` is among the keyspaces; triggers: they are code in a folder of the node",
+    ]
+    .map(str::to_owned)
+    .into()
+}

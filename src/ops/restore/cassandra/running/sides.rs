@@ -1,0 +1,210 @@
+//! What a snapshot holds, what the node has, and how the two go together.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::super::checks::Sides;
+use super::super::matched::Matched;
+use super::super::recorded;
+use super::super::shares::{Root, Wanted};
+use super::super::staging::own_folder;
+use super::super::survey::{self, Survey};
+use crate::ops::assemble::lines_of;
+use crate::ops::restore::about::About;
+use crate::ops::restore::{self, Options};
+use crate::ops::snapshots::Found;
+use crate::ops::spec::{CassandraSettings, SourceSpec};
+use crate::ops::undo::cassandra::Ground;
+use crate::ops::{Context, Error};
+use crate::source::cassandra::import::{Aside, Fill};
+use crate::source::cassandra::missing::{Comparison, Definitions, Part};
+use crate::source::cassandra::{Facts, Keyspace, Looked, Schema, check_folders, look_at_some, peers, table_of};
+
+/// How the folders begin in which that lies aside which tables held.
+const ASIDE: &str = "aside-";
+
+/// Both sides of a restore.
+pub(super) struct Both {
+    /// What work on the node needs.
+    pub(super) ground: Ground,
+    /// What is asked for.
+    pub(super) part: Part,
+    /// How the snapshot says that its keyspaces are made.
+    pub(super) recorded: Definitions,
+    /// What the node is and has.
+    pub(super) looked: Looked,
+    /// How many others it knows.
+    pub(super) peers: u64,
+    /// How the two schemas go together.
+    pub(super) comparison: Comparison,
+    /// Which of the snapshot's tables come.
+    pub(super) wanted: Wanted,
+    /// What comes of them.
+    pub(super) survey: Survey,
+    /// The data directories.
+    pub(super) roots: Vec<Root>,
+    facts: Option<Facts>,
+    id: crate::format::snapshot_id::SnapshotId,
+}
+
+impl Both {
+    /// Reads what the snapshot says and asks the node; changes nothing.
+    pub(super) fn look(
+        ctx: &Context,
+        settings: &CassandraSettings,
+        found: &Found,
+        options: &Options,
+        about: &About,
+    ) -> Result<Self, Error> {
+        let ground = Ground::new(ctx, settings)?;
+        let ddl = recorded::of(ctx, found, &mut *lines_of(ctx, found)?)?;
+        let part = part(options, &ddl)?;
+        let recorded = Definitions::read(&ddl)?;
+        let keyspaces: Vec<String> = ddl.into_iter().map(|(name, _)| name).filter(|name| is_meant(&part, name)).collect();
+        let looked = look(ctx, settings, &ground, &keyspaces)?;
+        check_folders(&ground.config, &looked.schema)?;
+        let comparison = compare(&recorded, &looked, &part)?;
+        let wanted = wanted(&part, &comparison);
+        let roots = survey::roots(ctx, &ground.config)?;
+        let survey = Survey::of(&mut *lines_of(ctx, found)?, &wanted, &roots)?;
+        let peers = peers(settings, &ground.config, &ctx.stop)?;
+        let facts = serde_json::from_value(about.facts.clone()).ok();
+        Ok(Self { ground, part, recorded, looked, peers, comparison, wanted, survey, roots, facts, id: found.id })
+    }
+
+    /// The same with the node as it is now: what was missing has been made.
+    pub(super) fn look_again(&mut self, ctx: &Context, settings: &CassandraSettings) -> Result<(), Error> {
+        let names: Vec<String> =
+            self.comparison.compared.iter().map(|one| one.keyspace.clone()).collect::<BTreeSet<_>>().into_iter().collect();
+        self.looked = look(ctx, settings, &self.ground, &names)?;
+        self.comparison = compare(&self.recorded, &self.looked, &self.part)?;
+        match self.comparison.missing().next() {
+            Some(missing) => {
+                Err(Error::Refused(format!("the node does not show the {} that was made: nothing else was changed", missing.told())))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// What a person should know; refused is what the node could not read.
+    pub(super) fn judge(&self, ctx: &Context) -> Result<Vec<String>, Error> {
+        let sides = Sides { id: self.id, facts: self.facts.as_ref(), survey: &self.survey, looked: &self.looked, peers: self.peers };
+        sides.judge(ctx.clock.now())
+    }
+
+    /// What becomes of each table; refused is what could not be read, and what would leave views that say otherwise than their tables.
+    pub(super) fn matched(&self) -> Result<Matched, Error> {
+        let matched = Matched::of(&self.survey, &self.comparison)?;
+        let is_filled = |keyspace: &str, table: &str| {
+            self.comparison.compared.iter().any(|one| one.has_files() && one.keyspace == keyspace && one.name == table && one.id.is_some())
+        };
+        if let Some(view) =
+            self.comparison.only_live().find(|one| one.of.as_ref().is_some_and(|of| one.has_files() && is_filled(&one.keyspace, of)))
+        {
+            return Err(Error::Refused(format!(
+                "the {} was made since the snapshot, and rows that come into its table by an import do not come into it: drop it, restore, and make it \
+                 again; nothing was changed",
+                view.told()
+            )));
+        }
+        Ok(matched)
+    }
+
+    /// The tables and what comes into them.
+    pub(super) fn fills(&self) -> Result<Vec<Fill>, Error> {
+        let matched = self.matched()?;
+        let kind = |keyspace: &str, folder: &str| {
+            let (name, id) = table_of(folder)?;
+            let table = self.table(keyspace, name).filter(|table| table.id == id)?;
+            Some((name.to_owned(), id, table.kind))
+        };
+        let fill = |change: &crate::source::cassandra::Change| {
+            let (name, id, kind) = kind(&change.keyspace, &change.live).ok_or_else(|| {
+                Error::Refused(format!("the node does not have {}/{} any more; nothing was changed", change.keyspace, change.live))
+            })?;
+            let folder = change.incoming.clone().unwrap_or_else(|| change.live.clone());
+            let at_least = self.survey.tables.get(&(change.keyspace.clone(), folder.clone())).map_or(0, |coming| coming.sstables);
+            Ok(Fill { keyspace: change.keyspace.clone(), name, id, kind, folder, at_least })
+        };
+        matched.changes.iter().map(fill).collect()
+    }
+
+    fn table(&self, keyspace: &str, name: &str) -> Option<&crate::source::cassandra::Table> {
+        let keyspace = self.looked.schema.keyspaces.iter().find(|there| there.name == keyspace)?;
+        keyspace.tables.iter().find(|table| table.name == name)
+    }
+
+    /// The live tables that files come into, or that are emptied.
+    pub(super) fn live(&self) -> Schema {
+        let Part::Table(_, table) = &self.part else { return self.looked.schema.clone() };
+        let is_meant = |there: &&crate::source::cassandra::Table| there.name == *table || there.base.as_ref() == Some(table);
+        let of = |keyspace: &Keyspace| Keyspace {
+            name: keyspace.name.clone(),
+            tables: keyspace.tables.iter().filter(is_meant).cloned().collect(),
+        };
+        Schema { keyspaces: self.looked.schema.keyspaces.iter().map(of).collect() }
+    }
+
+    /// Where what tables hold is set aside, from this instant.
+    pub(super) fn asides(&self, ctx: &Context, spec: &SourceSpec) -> Vec<Aside> {
+        asides(ctx, spec, self.roots.iter().map(|root| root.path.clone()))
+    }
+
+    /// Whether whole keyspaces are meant.
+    pub(super) fn is_of_keyspaces(&self) -> bool {
+        !matches!(self.part, Part::Table(..))
+    }
+}
+
+/// Where what tables hold is set aside, from this instant, in each data directory.
+pub(super) fn asides(ctx: &Context, spec: &SourceSpec, roots: impl Iterator<Item = PathBuf>) -> Vec<Aside> {
+    let name = format!("{ASIDE}{}", ctx.clock.now().as_millisecond());
+    roots.map(|root| Aside { place: own_folder(&root, &spec.name).join(&name), root }).collect()
+}
+
+fn look(ctx: &Context, settings: &CassandraSettings, ground: &Ground, keyspaces: &[String]) -> Result<Looked, Error> {
+    look_at_some(settings, &ground.config, keyspaces, &ctx.stop).map_err(|error| match error {
+        crate::source::Error::Cassandra { what: what @ "connect to", node, why } => {
+            let hint = "this way the node must run: start it, or give `stop` and `start` of the source, and leave --running out";
+            crate::source::Error::Cassandra { what, node, why: format!("{why}; {hint}") }.into()
+        }
+        error => error.into(),
+    })
+}
+
+fn compare(recorded: &Definitions, looked: &Looked, part: &Part) -> Result<Comparison, Error> {
+    Ok(Comparison::of(recorded, &Definitions::read(&looked.ddl)?, part)?)
+}
+
+/// What is asked for.
+fn part(options: &Options, ddl: &[(String, String)]) -> Result<Part, Error> {
+    let restore::Part { database, table, .. } = &options.part;
+    let Some(table) = table else { return Ok(database.clone().map_or(Part::All, Part::Keyspace)) };
+    match (table.split_once('.'), database, ddl) {
+        (None, Some(keyspace), _) => Ok(Part::Table(keyspace.clone(), table.clone())),
+        (None, None, [(only, _)]) => Ok(Part::Table(only.clone(), table.clone())),
+        (Some((keyspace, table)), None, _) => Ok(Part::Table(keyspace.to_owned(), table.to_owned())),
+        (Some((keyspace, table)), Some(database), _) if keyspace == database => Ok(Part::Table(keyspace.to_owned(), table.to_owned())),
+        _ => Err(Error::Refused(format!(
+            "the snapshot has several keyspaces: say which one, as --table KEYSPACE.{table}; nothing was changed"
+        ))),
+    }
+}
+
+fn is_meant(part: &Part, keyspace: &str) -> bool {
+    match part {
+        Part::All => true,
+        Part::Keyspace(name) | Part::Table(name, _) => name == keyspace,
+    }
+}
+
+fn wanted(part: &Part, comparison: &Comparison) -> Wanted {
+    if *part == Part::All {
+        return Wanted::All;
+    }
+    let folder =
+        |one: &crate::source::cassandra::missing::Compared| Some((one.keyspace.clone(), format!("{}-{}", one.name, one.id.as_ref()?)));
+    let folders: BTreeSet<_> = comparison.compared.iter().filter(|one| one.has_files()).filter_map(folder).collect();
+    Wanted::Some(Arc::new(folders))
+}

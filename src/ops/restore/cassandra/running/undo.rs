@@ -1,0 +1,129 @@
+//! Putting back what tables held before a restore.
+
+use super::super::node_plan::NodePlan;
+use super::aside::{asides_of, fills, set_aside};
+use super::sides::asides;
+use crate::ops::restore::{Outcome, UndoPlan};
+use crate::ops::spec::{CassandraSettings, SourceSpec};
+use crate::ops::undo::cassandra::running::Filling;
+use crate::ops::undo::cassandra::{Ground, Manner, PendingImport};
+use crate::ops::undo::{AsideTables, Placed, UndoRecord, Way, site};
+use crate::ops::{Context, Error};
+use crate::source::cassandra::{Keyspace, Looked, Schema, data_directories, live_size, look_at_some, peers};
+
+/// Plans to put back what lies aside.
+pub(in super::super) fn plan_undo(
+    ctx: &Context,
+    spec: &SourceSpec,
+    settings: &CassandraSettings,
+    undo: &UndoRecord,
+    aside: &AsideTables,
+) -> Result<UndoPlan, Error> {
+    if aside.is_gone() {
+        return Err(Error::Absent(format!(
+            "nothing can be put back for `{}`: {}, where the restore of {} had set it aside, is gone",
+            spec.name,
+            aside.told(),
+            undo.snapshot
+        )));
+    }
+    let ground = Ground::new(ctx, settings)?;
+    let looked = look(ctx, settings, &ground, aside)?;
+    let live = live(&looked, aside)?;
+    let size = live_size(&ground.config, &live, &ctx.local()?.dir, &ctx.stop)?;
+    Ok(UndoPlan {
+        source: spec.name.clone(),
+        target: settings.place(),
+        aside: Some(aside.told()),
+        snapshot: Some(undo.snapshot),
+        time: undo.time,
+        redo: undo.undone,
+        node: Some(NodePlan {
+            way: Way::Running,
+            is_up: true,
+            version: looked.facts.version,
+            cluster_name: looked.facts.cluster_name,
+            host_id: looked.facts.host_id,
+            live_tables: aside.tables.len() as u64,
+            live_files: size.files,
+            live_bytes: size.bytes,
+            ..NodePlan::default()
+        }),
+        undrained: false,
+        record: undo.clone(),
+    })
+}
+
+/// Puts it back; what the tables hold now lies aside afterwards. The caller holds the source's lock.
+pub(in super::super) fn undo(
+    ctx: &Context,
+    spec: &SourceSpec,
+    settings: &CassandraSettings,
+    undo: &UndoRecord,
+    aside: &AsideTables,
+) -> Result<Outcome, Error> {
+    let (ground, folder, work) = (Ground::new(ctx, settings)?, site::folder(ctx, spec)?, ctx.state()?.work()?);
+    let looked = look(ctx, settings, &ground, aside)?;
+    let others = peers(settings, &ground.config, &ctx.stop)?;
+    if others > 0 {
+        return Err(Error::Refused(format!(
+            "the node knows {others} others of its cluster by now, and tables are emptied on all of them at once; nothing was changed"
+        )));
+    }
+    let live = live(&looked, aside)?;
+    let asides = asides(ctx, spec, data_directories(&ground.config)?.into_iter());
+    let outgoing = asides.iter().map(|aside| aside.place.clone()).collect();
+    let mut pending = PendingImport::new(Manner::PutBack, undo.snapshot, aside.host_id.clone(), aside.places.clone(), outgoing);
+    pending.write(pending.stage, &folder)?;
+    let filling = Filling { ctx, spec, settings, folder: &folder, ground: &ground, work: &work };
+    pending.tables = fills(aside);
+    let replaced = match set_aside(&filling, &live, &asides, false, &aside.host_id) {
+        Ok(replaced) => replaced,
+        Err(error) => {
+            if let Err(later) = filling.give_up(&pending) {
+                let text = format!("the next command has to remove what is left beside it: {}", crate::ops::error::chain(&later));
+                ctx.warn(Some(&spec.name), text);
+            }
+            return Err(error);
+        }
+    };
+    pending.back = fills(&replaced);
+    let undone = undo.turned(Placed::Cassandra(replaced), ctx.clock.now());
+    pending.undo = Some(undone.clone());
+    filling.carry_out(&mut pending)?;
+    Ok(Outcome::of_undo(spec, &undone, asides_of(&pending)))
+}
+
+/// The node, which must be the one that the tables are of.
+fn look(ctx: &Context, settings: &CassandraSettings, ground: &Ground, aside: &AsideTables) -> Result<Looked, Error> {
+    let looked = look_at_some(settings, &ground.config, &aside.keyspaces(), &ctx.stop)?;
+    if looked.facts.host_id == aside.host_id {
+        return Ok(looked);
+    }
+    Err(Error::Refused(format!(
+        "what was replaced is of the node {}, and the source is on {} now: let the source have that node; nothing was changed",
+        aside.host_id, looked.facts.host_id
+    )))
+}
+
+/// The tables that lie aside, as they are on the node now: all of them must be there.
+fn live(looked: &Looked, aside: &AsideTables) -> Result<Schema, Error> {
+    let mut live = Schema { keyspaces: Vec::new() };
+    for name in aside.keyspaces() {
+        let mut keyspace = Keyspace { name: name.clone(), tables: Vec::new() };
+        for table in aside.tables.iter().filter(|table| table.keyspace == name) {
+            let there = looked.schema.keyspaces.iter().filter(|there| there.name == name).flat_map(|there| &there.tables);
+            let Some(found) = there.into_iter().find(|there| there.id == table.id) else {
+                return Err(Error::Refused(format!(
+                    "the table {name}.{} was dropped since, and what it held cannot be put back into another one: it lies in {}; nothing was changed",
+                    table.name,
+                    aside.told()
+                )));
+            };
+            keyspace.tables.push(found.clone());
+        }
+        keyspace.tables.sort_by(|a, b| a.name.cmp(&b.name));
+        live.keyspaces.push(keyspace);
+    }
+    Ok(live)
+}

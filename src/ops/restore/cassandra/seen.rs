@@ -1,0 +1,68 @@
+//! What is seen of a node that is up: its schema beside that of the snapshot.
+
+use super::checks::Sides;
+use super::matched::Matched;
+use super::survey::Survey;
+use crate::format::snapshot_id::SnapshotId;
+use crate::ops::spec::CassandraSettings;
+use crate::ops::{Context, Error};
+use crate::source::cassandra::missing::{Comparison, Definitions, Part};
+use crate::source::cassandra::{Facts, Looked, NodeConfig, check_folders, look_at_some, peers};
+
+/// What a snapshot says of itself.
+pub(super) struct Recorded {
+    /// Its id.
+    pub(super) id: SnapshotId,
+    /// What was known of the node; nothing where that is lost.
+    pub(super) facts: Option<Facts>,
+    /// How its keyspaces are made.
+    pub(super) definitions: Definitions,
+    /// Their names.
+    pub(super) keyspaces: Vec<String>,
+}
+
+impl Recorded {
+    /// Of the statements of each keyspace.
+    ///
+    /// # Errors
+    /// [`Error::Source`] when they cannot be understood.
+    pub(super) fn new(id: SnapshotId, facts: &serde_json::Value, ddl: &[(String, String)]) -> Result<Self, Error> {
+        let facts = serde_json::from_value(facts.clone()).ok();
+        let keyspaces = ddl.iter().map(|(name, _)| name.clone()).collect();
+        Ok(Self { id, facts, definitions: Definitions::read(ddl)?, keyspaces })
+    }
+}
+
+/// A node that is up.
+pub(super) struct Seen {
+    /// What it is and which of the snapshot's keyspaces it has.
+    pub(super) looked: Looked,
+    /// Its definitions beside those of the snapshot.
+    pub(super) comparison: Comparison,
+    /// What becomes of each table.
+    pub(super) matched: Matched,
+    /// What a person should know.
+    pub(super) warnings: Vec<String>,
+}
+
+impl Seen {
+    /// Looks at it.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when it cannot take the snapshot; [`Error::Source`] with what it says.
+    pub(super) fn of(
+        ctx: &Context,
+        settings: &CassandraSettings,
+        config: &NodeConfig,
+        recorded: &Recorded,
+        survey: &Survey,
+    ) -> Result<Self, Error> {
+        let looked = look_at_some(settings, config, &recorded.keyspaces, &ctx.stop)?;
+        check_folders(config, &looked.schema)?;
+        let peers = peers(settings, config, &ctx.stop)?;
+        let warnings = Sides { id: recorded.id, facts: recorded.facts.as_ref(), survey, looked: &looked, peers }.judge(ctx.clock.now())?;
+        let comparison = Comparison::of(&recorded.definitions, &Definitions::read(&looked.ddl)?, &Part::All)?;
+        let matched = Matched::of(survey, &comparison)?;
+        Ok(Self { looked, comparison, matched, warnings })
+    }
+}

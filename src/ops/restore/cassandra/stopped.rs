@@ -1,0 +1,246 @@
+//! With the node stopped: its files and those of the snapshot change places.
+
+use super::down::{be_up, check_has_run, told_down, unasked};
+use super::exchange::{aside_of, of_staged};
+use super::matched::Matched;
+use super::node_plan::{NodePlan, never};
+use super::seen::{Recorded, Seen};
+use super::shares::{Root, Wanted};
+use super::survey::{Survey, roots};
+use super::{recorded, staging};
+use crate::ops::assemble::lines_of;
+use crate::ops::error::chain;
+use crate::ops::event::Event;
+use crate::ops::restore::about::About;
+use crate::ops::restore::staging::download_size;
+use crate::ops::restore::{Options, Outcome, Plan, about_same_kind, exactly, rate};
+use crate::ops::snapshots::Found;
+use crate::ops::spec::{CassandraSettings, SourceSpec};
+use crate::ops::standing::Standing;
+use crate::ops::undo::cassandra::stopped::Site;
+use crate::ops::undo::cassandra::{Ground, PendingStopped, Stage};
+use crate::ops::undo::{Placed, UndoRecord, is_under_way, site};
+use crate::ops::{Context, Error};
+use crate::source::cassandra::missing::make;
+use crate::source::cassandra::{ALL, Control, Keyspace, Kind, LiveSize, Schema, Table, live_size};
+use crate::sys::space::nearest_folder;
+
+/// Plans a restore.
+pub(super) fn plan(
+    ctx: &Context,
+    spec: &SourceSpec,
+    settings: &CassandraSettings,
+    found: &Found,
+    options: &Options,
+) -> Result<Plan, Error> {
+    let standing = Standing::of(found);
+    let about = about_same_kind(ctx, spec, found, &standing)?;
+    let ground = Ground::new(ctx, settings)?;
+    let roots = roots(ctx, &ground.config)?;
+    let survey = standing.judge(survey_of(ctx, found, &roots))?;
+    let recorded = standing.judge(recorded_of(ctx, found, &about))?;
+    let mut warnings = about.warnings(found, spec);
+    let mut own = settings.keyspaces.clone();
+    own.sort();
+    if recorded.keyspaces != own && own != [ALL] {
+        warnings.push(format!(
+            "the snapshot holds the keyspaces {}, and the source is {} now: what the snapshot holds is restored",
+            recorded.keyspaces.join(", "),
+            settings.keyspaces.join(", ")
+        ));
+    }
+    let mut node = NodePlan { is_up: ground.control(ctx, settings, &ctx.stop).is_up()?, never: never(), ..NodePlan::default() };
+    if let Some(facts) = &recorded.facts {
+        (node.version, node.cluster_name) = (facts.version.clone(), facts.cluster_name.clone());
+    }
+    let matched = if node.is_up {
+        let seen = Seen::of(ctx, settings, &ground.config, &recorded, &survey)?;
+        let facts = seen.looked.facts;
+        (node.version, node.cluster_name, node.host_id) = (facts.version, facts.cluster_name, facts.host_id);
+        warnings.extend(seen.warnings);
+        seen.matched
+    } else {
+        check_has_run(&ground, &recorded)?;
+        let matched = if options.manner.undrained { unasked(&ground, &survey)? } else { Matched::unasked(&survey) };
+        warnings.push(told_down(settings, options, &ground)?);
+        matched
+    };
+    let live = live_of(ctx, &ground, &matched)?;
+    (node.live_tables, node.live_files, node.live_bytes) = (matched.changes.len() as u64, live.files, live.bytes);
+    (node.makes, node.empties, node.differs) = (matched.makes, matched.empties, matched.differs);
+    warnings.extend(survey.lack_of_room(&roots).map(|why| format!("it may not fit: {why}")));
+    let folder = site::folder(ctx, spec)?;
+    let earlier = UndoRecord::read(&folder)?;
+    if earlier.is_some() && !is_under_way(ctx, &spec.name)? {
+        warnings.push("what the restore before this one has set aside will be removed when this one is in place".to_owned());
+    }
+    let places = roots.iter().map(|root| staging::own_folder(&root.path, &spec.name).display().to_string()).collect::<Vec<_>>();
+    Ok(Plan {
+        source: spec.name.clone(),
+        kind: about.kind,
+        id: found.id,
+        name: exactly(found),
+        options: options.clone(),
+        target: told_target(settings, &recorded),
+        aside: Some(places.join(", ")),
+        files: survey.files(),
+        bytes: survey.bytes(),
+        download_bytes: standing.judge(download_size(ctx, found, options, &[]))?,
+        free_bytes: roots.iter().map(|root| root.free).sum(),
+        estimate: rate::estimate(ctx, rate::CASSANDRA, survey.bytes())?,
+        server: None,
+        node: Some(node),
+        warnings,
+        earlier,
+        parts: Vec::new(),
+    })
+}
+
+/// Carries a plan out. Until the node is stopped, any failure leaves it as it was.
+pub(super) fn run(ctx: &Context, spec: &SourceSpec, settings: &CassandraSettings, plan: &Plan) -> Result<Outcome, Error> {
+    let started = ctx.clock.monotonic();
+    let options = &plan.options;
+    let found = Found::look_up_in(ctx, options.node.as_ref(), &plan.name, &options.from)?;
+    let standing = Standing::of(&found);
+    let about = standing.judge(About::of(ctx, &found, true))?;
+    let ground = Ground::new(ctx, settings)?;
+    let folder = site::folder(ctx, spec)?;
+    let site = Site { ctx, spec, settings, folder: &folder, ground: &ground };
+    let roots = roots(ctx, &ground.config)?;
+    let recorded = standing.judge(recorded_of(ctx, &found, &about))?;
+    let survey = standing.judge(survey_of(ctx, &found, &roots))?;
+    let control = ground.control(ctx, settings, &ctx.stop);
+    if !control.takes_connections()? {
+        check_has_run(&ground, &recorded)?;
+    }
+    let is_up = be_up(ctx, spec, &control, options)?;
+    // All that could speak against it is known before anything is fetched.
+    let matched = match is_up {
+        true => Seen::of(ctx, settings, &ground.config, &recorded, &survey)?.matched,
+        false => unasked(&ground, &survey)?,
+    };
+    let exchange = of_staged(ctx, &spec.name, &ground.config, &roots, matched.changes);
+    exchange.check()?;
+    let aside = aside_of(&exchange, &matched.expected, None, &ground.config, false)?;
+    let undo = UndoRecord::new(Placed::Cassandra(aside), found.id, ctx.clock.now());
+    let mut pending = PendingStopped::new(exchange, matched.expected, undo, false);
+    pending.write(Stage::Staging, &folder)?;
+
+    ctx.phase(&spec.name, Some(found.id), "fetching");
+    // What has no place is not brought.
+    let wanted = Wanted::Some(std::sync::Arc::new(survey.tables.keys().cloned().collect()));
+    let staged = standing.judge(staging::stage(ctx, spec, found, options, &wanted, &roots));
+    let ready = staged.and_then(|staged| get_ready(&site, &mut pending, &recorded, &survey, is_up).map(|()| staged.0));
+    let staged = match ready.and_then(|staged| ctx.stop.check().map(|()| staged).map_err(Error::from)) {
+        Ok(staged) => staged,
+        Err(error) => {
+            // The node has not been touched; the error is what matters.
+            let _ = site.forget_taken_back(&pending);
+            return Err(error);
+        }
+    };
+    let notes = stop_and_exchange(&site, &mut pending, &control)?;
+    // The restore is in place: that its rate cannot be remembered makes it none the worse.
+    let _ = rate::record(ctx, rate::CASSANDRA, staged.bytes, ctx.clock.monotonic().saturating_sub(started));
+    ctx.tell(Event::Restored { source: spec.name.clone(), snapshot: Some(plan.id) });
+    let Placed::Cassandra(aside) = &pending.undo.placement else { unreachable!("it was made a few lines above") };
+    Ok(Outcome {
+        source: spec.name.clone(),
+        id: Some(plan.id),
+        files: staged.files,
+        bytes: staged.bytes,
+        downloaded_bytes: staged.downloaded,
+        aside: Some(aside.told()),
+        notes: staged.notes.into_iter().chain(notes).collect(),
+        damage: staged.damage,
+    })
+}
+
+/// Makes what the node lacks, and looks once more at what becomes of each table: the schema may have changed meanwhile.
+fn get_ready(site: &Site<'_>, pending: &mut PendingStopped, recorded: &Recorded, survey: &Survey, is_up: bool) -> Result<(), Error> {
+    if !is_up {
+        return Ok(());
+    }
+    let Site { ctx, spec, settings, ground, .. } = site;
+    let seen = Seen::of(ctx, settings, &ground.config, recorded, survey)?;
+    let mut made = false;
+    let notes = make(settings, &ground.config, &seen.comparison, &ctx.stop, &mut |one| {
+        made = true;
+        ctx.warn(Some(&spec.name), format!("{} is made: the node does not have it", one.told()));
+    })?;
+    notes.into_iter().for_each(|note| ctx.warn(Some(&spec.name), note));
+    let seen = if made { Seen::of(ctx, settings, &ground.config, recorded, survey)? } else { seen };
+    pending.exchange.tables = seen.matched.changes;
+    pending.expected = seen.matched.expected;
+    pending.exchange.check()?;
+    let aside = aside_of(&pending.exchange, &pending.expected, Some(&seen.looked), &ground.config, false)?;
+    pending.undo.placement = Placed::Cassandra(aside);
+    Ok(())
+}
+
+/// Stops the node and lets files change places. Gives what a person should know.
+pub(super) fn stop_and_exchange(site: &Site<'_>, pending: &mut PendingStopped, control: &Control<'_>) -> Result<Vec<String>, Error> {
+    pending.write(Stage::Stopping, site.folder)?;
+    if let Err(error) = site.bring_down(pending) {
+        if control.is_up().unwrap_or(false) {
+            site.forget_taken_back(pending)?;
+            return Err(error);
+        }
+        pending.write(Stage::Unstopped, site.folder)?;
+        return Err(Error::Refused(format!(
+            "{}; no file was moved, and the node takes no writes until it is started anew: stop and start it by hand",
+            chain(&error)
+        )));
+    }
+    note_what_goes(site, pending)?;
+    site.change_places(pending).inspect_err(|_| {
+        // What can be put right at once is; otherwise the document stays, and the next command does it.
+        if let Err(later) = site.recover() {
+            site.ctx.warn(Some(&site.spec.name), format!("the next command has to put it right: {}", chain(&later)));
+        }
+    })
+}
+
+/// The node being down, its files are what they are: which of the tables have rows, and whether the commit log is still needed, is known now.
+fn note_what_goes(site: &Site<'_>, pending: &mut PendingStopped) -> Result<(), Error> {
+    let is_drained = pending.is_drained;
+    let mut fresh = aside_of(&pending.exchange, &pending.expected, None, &site.ground.config, is_drained)?;
+    if let Placed::Cassandra(known) = &pending.undo.placement {
+        for (table, known) in fresh.tables.iter_mut().zip(&known.tables) {
+            table.kind = known.kind;
+        }
+        fresh.host_id.clone_from(&known.host_id);
+    }
+    pending.undo.placement = Placed::Cassandra(fresh);
+    Ok(())
+}
+
+fn survey_of(ctx: &Context, found: &Found, roots: &[Root]) -> Result<Survey, Error> {
+    let survey = Survey::of(&mut *lines_of(ctx, found)?, &Wanted::All, roots)?;
+    if survey.tables.is_empty() {
+        return Err(Error::Refused(format!("{} holds no table; nothing was changed", found.name())));
+    }
+    Ok(survey)
+}
+
+fn recorded_of(ctx: &Context, found: &Found, about: &About) -> Result<Recorded, Error> {
+    let ddl = recorded::of(ctx, found, &mut *lines_of(ctx, found)?)?;
+    Recorded::new(found.id, &about.facts, &ddl)
+}
+
+fn live_of(ctx: &Context, ground: &Ground, matched: &Matched) -> Result<LiveSize, Error> {
+    let mut keyspaces: Vec<Keyspace> = Vec::new();
+    for (change, expected) in matched.changes.iter().zip(&matched.expected) {
+        if keyspaces.last().is_none_or(|last| last.name != change.keyspace) {
+            keyspaces.push(Keyspace { name: change.keyspace.clone(), tables: Vec::new() });
+        }
+        let (name, id) = (expected.name.clone(), expected.id.clone());
+        let table = Table { name, id, kind: Kind::Table, base: None, gc_grace_seconds: 0, indexes: Vec::new() };
+        keyspaces.last_mut().expect("one was just pushed").tables.push(table);
+    }
+    Ok(live_size(&ground.config, &Schema { keyspaces }, nearest_folder(&ctx.local()?.dir), &ctx.stop)?)
+}
+
+fn told_target(settings: &CassandraSettings, recorded: &Recorded) -> String {
+    format!("{} of the Cassandra of {}", recorded.keyspaces.join(", "), settings.config_file.display())
+}

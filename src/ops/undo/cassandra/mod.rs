@@ -1,0 +1,55 @@
+//! What a restore of tables of a Cassandra node has left beside them: to be taken back, to be finished, or to be removed.
+//!
+//! [`stopped`] lets files of a node that is down change places, and settles that after a kill; [`document`] is what it remembers, [`ground`] what
+//! it needs. [`running`] has a node that runs take files in, and [`import`] is what that remembers.
+
+mod document;
+mod ground;
+mod import;
+pub(crate) mod running;
+pub(crate) mod stopped;
+
+use std::path::Path;
+
+pub(crate) use document::{PendingStopped, Stage};
+pub(crate) use ground::Ground;
+pub(crate) use import::{Manner, PendingImport};
+
+use super::clear::clear_files;
+use super::leftovers::Leftovers;
+use super::memory::UndoRecord;
+use super::settled::{Ending, Work};
+use super::tables::AsideTables;
+use crate::ops::spec::{CassandraSettings, SourceSpec};
+use crate::ops::{Context, Error};
+
+/// Whether work on tables has begun and not come to its end.
+pub(super) fn is_under_way(folder: &Path) -> Result<bool, Error> {
+    Ok(stopped::is_under_way(folder)? || running::is_under_way(folder)?)
+}
+
+/// Settles what was broken off, and removes what is to be removed. Gives what was broken off and how it ended.
+pub(super) fn recover(
+    ctx: &Context,
+    spec: &SourceSpec,
+    settings: &CassandraSettings,
+    folder: &Path,
+) -> Result<Option<(Work, Ending)>, Error> {
+    let broken_off = stopped::recover(ctx, spec, settings, folder)?.or(running::recover(ctx, spec, settings, folder)?);
+    clear_files(ctx, spec, folder)?;
+    Ok(broken_off)
+}
+
+/// Removes what an undo that has grown old would put back.
+pub(super) fn expire(ctx: &Context, spec: &SourceSpec, aside: &AsideTables, folder: &Path) -> Result<(), Error> {
+    // Written down first: what is half removed must not be offered, and must not be forgotten either.
+    give_up(aside).add(folder)?;
+    UndoRecord::forget(folder)?;
+    clear_files(ctx, spec, folder)
+}
+
+/// All that there is of tables that lie aside.
+pub(crate) fn give_up(aside: &AsideTables) -> Leftovers {
+    let places = aside.places.iter().chain(aside.others.iter().map(|other| &other.place));
+    Leftovers::of_files(places.cloned().collect())
+}

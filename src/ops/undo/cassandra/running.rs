@@ -1,0 +1,225 @@
+//! A node that runs takes files in, each step written down before it is done; and what becomes of it after a kill.
+
+use std::path::Path;
+
+use super::ground::Ground;
+use super::import::{IMPORT, ImportStage, Manner, PendingImport};
+use crate::ops::error::chain;
+use crate::ops::locks;
+use crate::ops::spec::{CassandraSettings, SourceSpec};
+use crate::ops::undo::clear::clear_files;
+use crate::ops::undo::leftovers::Leftovers;
+use crate::ops::undo::memory::UndoRecord;
+use crate::ops::undo::settled::{Ending, Work};
+use crate::ops::undo::{Placed, cassandra::give_up};
+use crate::ops::{Context, Error};
+use crate::source::cassandra::import::{self, Before, Fill};
+use crate::source::cassandra::{Job, look_at_some};
+use crate::sys::stop::Stop;
+
+/// A source whose node takes files in.
+pub(crate) struct Filling<'a> {
+    /// The world around it.
+    pub(crate) ctx: &'a Context,
+    /// The source.
+    pub(crate) spec: &'a SourceSpec,
+    /// How its node is reached.
+    pub(crate) settings: &'a CassandraSettings,
+    /// Where it is remembered.
+    pub(crate) folder: &'a Path,
+    /// What it needs beside the node.
+    pub(crate) ground: &'a Ground,
+    /// For nameless temporary files.
+    pub(crate) work: &'a Path,
+}
+
+impl Filling<'_> {
+    /// Work on the node.
+    pub(crate) fn job<'b>(&'b self, tag: &'b str, stop: &'b Stop) -> Job<'b> {
+        let Ground { config, .. } = self.ground;
+        Job { settings: self.settings, config, tag, folder: self.ground.folder(), work: self.work, stop, meter: &self.ctx.meter }
+    }
+
+    /// Empties the tables, or does not, and has the node take the files in. What does not come through is taken back, as far as it can be.
+    pub(crate) fn carry_out(&self, pending: &mut PendingImport) -> Result<(), Error> {
+        let no_stop = Stop::new();
+        // Half-way there is neither the old nor the new state; where nothing is replaced, there is no such thing.
+        let stop = if pending.replaces() { &no_stop } else { &self.ctx.stop };
+        let job = self.job("", stop);
+        import::check_ready(&job, &pending.incoming, &pending.tables)?;
+        pending.uncompacted = import::compacting(&job, &pending.tables)?;
+        self.phase(pending, "importing");
+        pending.write(ImportStage::Filling, self.folder)?;
+        let before = if pending.replaces() { Before::Truncate } else { Before::Keep };
+        let filled = import::compaction_off(&job, &pending.uncompacted)
+            .and_then(|()| import::fill(&job, &pending.incoming, &pending.tables, before))
+            .map_err(Error::from)
+            .and_then(|()| pending.write(ImportStage::Filled, self.folder));
+        match filled {
+            Ok(()) => self.finish(pending),
+            Err(why) => Err(self.take_back_after(pending, why)),
+        }
+    }
+
+    /// Takes back what did not come through. Gives what to say.
+    fn take_back_after(&self, pending: &PendingImport, why: Error) -> Error {
+        let how = match (self.take_back(pending), pending.replaces()) {
+            (Ok(()), true) => "what was there before was put back".to_owned(),
+            (Ok(()), false) if matches!(pending.manner, Manner::Beside(..)) => "the new table was dropped".to_owned(),
+            (Ok(()), false) => "what had come in by then stays".to_owned(),
+            (Err(later), _) => format!("and it could not be taken back: {}; the next command goes on with that", chain(&later)),
+        };
+        if why.is_stopped() {
+            self.warn(how);
+            return why;
+        }
+        Error::Refused(format!("{}; {how}", chain(&why)))
+    }
+
+    fn take_back(&self, pending: &PendingImport) -> Result<(), Error> {
+        let no_stop = Stop::new();
+        let job = self.job("", &no_stop);
+        if pending.stage != ImportStage::Preparing {
+            if pending.replaces() {
+                self.phase(pending, "putting back");
+                import::set_apart(&pending.incoming)?;
+                let tables = self.still_there(&pending.back)?;
+                if let Some(place) = pending.outgoing.first() {
+                    import::wait_for_others(&job, place, &tables)?;
+                }
+                import::compaction_off(&job, &self.those(&pending.uncompacted, &tables))?;
+                import::fill(&job, &pending.outgoing, &tables, Before::Truncate)?;
+                import::compaction_on(&job, &self.those(&pending.uncompacted, &tables))?;
+                if pending.manner == Manner::PutBack {
+                    import::bring_back(&pending.incoming)?;
+                }
+            } else if pending.manner == Manner::Merge {
+                import::compaction_on(&job, &pending.uncompacted)?;
+            }
+        }
+        self.give_up(pending)
+    }
+
+    /// Work that has not touched a row comes to its end as if it had never begun. What was made of the schema stays.
+    pub(crate) fn give_up(&self, pending: &PendingImport) -> Result<(), Error> {
+        if let Manner::Beside(keyspace, name, id) = &pending.manner {
+            let no_stop = Stop::new();
+            import::drop_beside(&self.job("", &no_stop), keyspace, name, id)?;
+        }
+        let mut files = pending.outgoing.clone();
+        // What an undo would have put back stays where it is.
+        if pending.manner != Manner::PutBack {
+            files.extend(pending.incoming.iter().flat_map(|place| [place.clone(), import::late(place)]));
+        }
+        Leftovers::of_files(files).add(self.folder)?;
+        PendingImport::forget(self.folder)?;
+        clear_files(self.ctx, self.spec, self.folder)
+    }
+
+    /// Has tables compacted again, remembers the undo of what has come through, and removes what nobody needs any more.
+    fn finish(&self, pending: &PendingImport) -> Result<(), Error> {
+        let no_stop = Stop::new();
+        import::compaction_on(&self.job("", &no_stop), &pending.uncompacted)?;
+        let mut leftovers = Leftovers::of_files(pending.incoming.clone());
+        if let Some(undo) = &pending.undo {
+            let remembered = UndoRecord::read(self.folder)?;
+            // A kill may have come after it was remembered: then what is to be removed is written down already.
+            if remembered.as_ref() != Some(undo) {
+                if let Some(UndoRecord { placement: Placed::Cassandra(earlier), .. }) = &remembered {
+                    leftovers.files.extend(give_up(earlier).files);
+                }
+                leftovers.add(self.folder)?;
+                undo.write(self.folder)?;
+            }
+        } else {
+            leftovers.add(self.folder)?;
+        }
+        PendingImport::forget(self.folder)?;
+        clear_files(self.ctx, self.spec, self.folder)
+    }
+
+    /// Settles work that was broken off. Gives whether it was finished.
+    fn settle(&self, pending: &PendingImport) -> Result<bool, Error> {
+        if pending.stage == ImportStage::Preparing && !matches!(pending.manner, Manner::Beside(..)) {
+            return self.give_up(pending).map(|()| false);
+        }
+        let no_stop = Stop::new();
+        let here = look_at_some(self.settings, &self.ground.config, &[], &no_stop)
+            .map_err(|error| Error::Refused(format!("{}; the node must run for that", chain(&Error::from(error)))))?;
+        if here.facts.host_id != pending.host_id {
+            return Err(Error::Refused(format!(
+                "it was begun on the node {}, and the source is on {} now: let the source have that node",
+                pending.host_id, here.facts.host_id
+            )));
+        }
+        match pending.stage {
+            ImportStage::Preparing => self.give_up(pending).map(|()| false),
+            ImportStage::Filling => self.take_back(pending).map(|()| false),
+            ImportStage::Filled => self.finish(pending).map(|()| true),
+        }
+    }
+
+    /// Those of the tables that the node still has; somebody may have dropped others since.
+    fn still_there(&self, tables: &[Fill]) -> Result<Vec<Fill>, Error> {
+        let mut names: Vec<String> = tables.iter().map(|table| table.keyspace.clone()).collect();
+        names.dedup();
+        let looked = look_at_some(self.settings, &self.ground.config, &names, &Stop::new())?;
+        let has = |table: &&Fill| {
+            let keyspace = looked.schema.keyspaces.iter().find(|keyspace| keyspace.name == table.keyspace);
+            let is_there = keyspace.is_some_and(|keyspace| keyspace.tables.iter().any(|there| there.id == table.id));
+            if !is_there {
+                self.warn(format!("{} was dropped meanwhile: what it held is not put back", table.told()));
+            }
+            is_there
+        };
+        Ok(tables.iter().filter(has).cloned().collect())
+    }
+
+    #[expect(clippy::unused_self, reason = "it belongs to those beside it")]
+    fn those(&self, names: &[(String, String)], tables: &[Fill]) -> Vec<(String, String)> {
+        let is_there = |(keyspace, name): &&(String, String)| tables.iter().any(|table| table.keyspace == *keyspace && table.name == *name);
+        names.iter().filter(is_there).cloned().collect()
+    }
+
+    fn phase(&self, pending: &PendingImport, phase: &'static str) {
+        self.ctx.phase(&self.spec.name, Some(pending.snapshot), phase);
+    }
+
+    fn warn(&self, text: String) {
+        self.ctx.warn(Some(&self.spec.name), text);
+    }
+}
+
+/// Settles what was broken off. Gives what it was and how it ended.
+pub(super) fn recover(
+    ctx: &Context,
+    spec: &SourceSpec,
+    settings: &CassandraSettings,
+    folder: &Path,
+) -> Result<Option<(Work, Ending)>, Error> {
+    let Some(pending) = PendingImport::read(folder)? else { return Ok(None) };
+    let work = pending.work();
+    let _lock = locks::cassandra(ctx, &spec.name, "settle a restore of", None)?;
+    let (ground, temporary) = (Ground::new(ctx, settings)?, ctx.state()?.work()?);
+    let filling = Filling { ctx, spec, settings, folder, ground: &ground, work: &temporary };
+    let is_finished = filling.settle(&pending).inspect_err(|_| {
+        filling.warn(format!(
+            "{work} of `{}` that was broken off is not settled, and until it is nothing else is done; {} says how far it has come",
+            spec.name,
+            folder.join(IMPORT).display()
+        ));
+    })?;
+    let how = match (is_finished, &pending.manner) {
+        (true, _) => "was finished",
+        (false, Manner::Merge) => "was ended: what had come in by then stays, and the same command again brings the rest",
+        (false, Manner::Beside(..)) => "was taken back: the new table is gone",
+        (false, _) => "was taken back; the tables hold what they held before it",
+    };
+    filling.warn(format!("{work} of `{}` that was broken off {how}", spec.name));
+    Ok(Some((work, if is_finished { Ending::Finished } else { Ending::TakenBack })))
+}
+
+/// Whether such work has begun and not come to its end.
+pub(super) fn is_under_way(folder: &Path) -> Result<bool, Error> {
+    Ok(PendingImport::read(folder)?.is_some())
+}

@@ -1,0 +1,281 @@
+//! Files of a node that is down change places, step by step, each written down before it is done; and what becomes of it after a kill.
+
+use std::path::Path;
+
+use super::document::{PendingStopped, STOPPED, Stage};
+use super::ground::Ground;
+use crate::ops::error::chain;
+use crate::ops::locks;
+use crate::ops::spec::{CassandraSettings, SourceSpec};
+use crate::ops::undo::clear::clear_files;
+use crate::ops::undo::leftovers::Leftovers;
+use crate::ops::undo::memory::UndoRecord;
+use crate::ops::undo::settled::{Ending, Work};
+use crate::ops::undo::{Placed, cassandra::give_up};
+use crate::ops::{Context, Error};
+use crate::sys::stop::Stop;
+
+/// A source whose node's files change places.
+pub(crate) struct Site<'a> {
+    /// The world around it.
+    pub(crate) ctx: &'a Context,
+    /// The source.
+    pub(crate) spec: &'a SourceSpec,
+    /// How its node is reached.
+    pub(crate) settings: &'a CassandraSettings,
+    /// Where it is remembered.
+    pub(crate) folder: &'a Path,
+    /// What it needs beside the node.
+    pub(crate) ground: &'a Ground,
+}
+
+impl Site<'_> {
+    /// Has the node write out what it has, if it is up, and stops it; what could not be looked at is told. From here on the run is not stopped
+    /// any more: half-way there is neither the old nor the new state.
+    pub(crate) fn bring_down(&self, pending: &mut PendingStopped) -> Result<(), Error> {
+        let no_stop = Stop::new();
+        let control = self.ground.control(self.ctx, self.settings, &no_stop);
+        if control.is_up()? {
+            self.phase(pending, "draining");
+            control.drain()?;
+            pending.is_drained = true;
+        }
+        self.phase(pending, "stopping");
+        control.halt()?.into_iter().for_each(|unseen| self.ctx.warn(Some(&self.spec.name), unseen));
+        Ok(())
+    }
+
+    /// Carries the exchange out, the node being down, and looks whether the node works with it; else the old state is put back.
+    /// Gives what a person should know.
+    pub(crate) fn change_places(&self, pending: &mut PendingStopped) -> Result<Vec<String>, Error> {
+        let no_stop = Stop::new();
+        let control = self.ground.control(self.ctx, self.settings, &no_stop);
+        self.phase(pending, "placing");
+        pending.write(Stage::Out, self.folder)?;
+        pending.exchange.set_aside()?;
+        // Whoever has started it meanwhile has it running on what is half gone.
+        control.prove_down()?;
+        pending.unindexed = pending.exchange.unindexed()?;
+        pending.write(Stage::In, self.folder)?;
+        pending.exchange.place()?;
+        pending.write(Stage::Starting, self.folder)?;
+        if control.signs_of_life()?.is_some() {
+            self.bring_down_as_it_is(pending)?;
+        }
+        self.start_and_check(pending)
+    }
+
+    /// Starts the node on what is in place and looks at it; what does not work is put back.
+    fn start_and_check(&self, pending: &mut PendingStopped) -> Result<Vec<String>, Error> {
+        let no_stop = Stop::new();
+        let control = self.ground.control(self.ctx, self.settings, &no_stop);
+        self.phase(pending, "starting");
+        let started = if control.is_up()? { Ok(()) } else { control.start() };
+        let checked = started.and_then(|()| {
+            self.phase(pending, "checking");
+            pending.unindexed.iter().try_for_each(|index| control.rebuild_index(index))?;
+            control.check(&pending.expected)
+        });
+        match checked {
+            Ok(notes) => {
+                self.finish(pending)?;
+                Ok(notes)
+            }
+            Err(why) => {
+                let why = Error::from(why);
+                let put_back = self.put_back(pending);
+                Err(match put_back {
+                    Ok(()) => Error::Refused(format!("{}; what was there before was put back, and the node runs with it", chain(&why))),
+                    Err(later) => Error::Refused(format!(
+                        "{}; and what was there before is not yet back: {}; the next command goes on with that",
+                        chain(&why),
+                        chain(&later)
+                    )),
+                })
+            }
+        }
+    }
+
+    /// Makes live again what was live before, after the node was started with the other files.
+    fn put_back(&self, pending: &mut PendingStopped) -> Result<(), Error> {
+        self.phase(pending, "putting back");
+        pending.is_drained = false;
+        self.bring_down_as_it_is(pending)?;
+        pending.write(Stage::BackOut, self.folder)?;
+        self.go_back(pending)
+    }
+
+    /// As [`Site::bring_down`]; a node that does not even drain is stopped all the same.
+    fn bring_down_as_it_is(&self, pending: &mut PendingStopped) -> Result<(), Error> {
+        let no_stop = Stop::new();
+        let control = self.ground.control(self.ctx, self.settings, &no_stop);
+        if control.takes_connections()? {
+            match control.drain() {
+                Ok(()) => pending.is_drained = true,
+                Err(error) => self.warn(format!("the node could not be drained before it was stopped: {}", chain(&Error::from(error)))),
+            }
+        }
+        control.halt()?.into_iter().for_each(|unseen| self.warn(unseen));
+        Ok(())
+    }
+
+    /// The way back from wherever it was broken off; the node is down.
+    fn go_back(&self, pending: &mut PendingStopped) -> Result<(), Error> {
+        let back = pending.exchange.reversed(pending.is_drained);
+        if pending.stage == Stage::BackOut {
+            back.set_aside()?;
+            pending.write(Stage::BackIn, self.folder)?;
+        }
+        if pending.stage == Stage::BackIn {
+            back.place()?;
+            pending.write(Stage::BackStarting, self.folder)?;
+        }
+        self.be_up()?;
+        self.forget_taken_back(pending)
+    }
+
+    /// The node runs, whoever has started it.
+    fn be_up(&self) -> Result<(), Error> {
+        let no_stop = Stop::new();
+        let control = self.ground.control(self.ctx, self.settings, &no_stop);
+        if control.is_up()? { Ok(()) } else { Ok(control.start()?) }
+    }
+
+    /// What was under way has come to its end as if it had never begun; what it had put together goes.
+    pub(crate) fn forget_taken_back(&self, pending: &PendingStopped) -> Result<(), Error> {
+        let exchange = &pending.exchange;
+        let places = exchange.roots.iter().map(|root| if pending.is_undo { &root.outgoing } else { &root.incoming });
+        let mut files: Vec<_> = places.cloned().collect();
+        if !pending.is_undo {
+            files.extend(exchange.roots.iter().map(|root| root.outgoing.clone()));
+        }
+        files.extend(exchange.reversed(true).others.into_iter().flat_map(|other| other.outgoing.into_iter().chain(other.incoming)));
+        Leftovers::of_files(files).add(self.folder)?;
+        PendingStopped::forget(self.folder)?;
+        clear_files(self.ctx, self.spec, self.folder)
+    }
+
+    /// Remembers the undo of what has come through, and removes what nobody needs any more.
+    fn finish(&self, pending: &PendingStopped) -> Result<(), Error> {
+        let remembered = UndoRecord::read(self.folder)?;
+        // A kill may have come after it was remembered: then what is to be removed is written down already.
+        if remembered.as_ref() != Some(&pending.undo) {
+            let exchange = &pending.exchange;
+            let incoming = exchange.roots.iter().map(|root| root.incoming.clone());
+            let mut leftovers =
+                Leftovers::of_files(incoming.chain(exchange.others.iter().filter_map(|other| other.incoming.clone())).collect());
+            if let Some(UndoRecord { placement: Placed::Cassandra(earlier), .. }) = &remembered {
+                leftovers.files.extend(give_up(earlier).files);
+            }
+            leftovers.add(self.folder)?;
+            pending.undo.write(self.folder)?;
+        }
+        PendingStopped::forget(self.folder)?;
+        clear_files(self.ctx, self.spec, self.folder)
+    }
+
+    /// Settles work that was broken off. Gives whether it was finished.
+    fn settle(&self, mut pending: PendingStopped) -> Result<bool, Error> {
+        let exchange = pending.exchange.clone();
+        let settled = self.settle_stage(&mut pending);
+        for place in exchange.late() {
+            self.warn(format!(
+                "the node was started while its files were changing places, and what it wrote then to tables that were on their way was set apart: look \
+                 at {}, bring what you need into the node (nodetool import), and remove it",
+                place.display()
+            ));
+        }
+        settled
+    }
+
+    fn settle_stage(&self, pending: &mut PendingStopped) -> Result<bool, Error> {
+        let no_stop = Stop::new();
+        match pending.stage {
+            Stage::Staging => self.forget_taken_back(pending)?,
+            Stage::Stopping | Stage::Unstopped => {
+                let control = self.ground.control(self.ctx, self.settings, &no_stop);
+                // A killed run leaves nodetool behind, which goes on with the drain: the node may be up now, and takes nothing a moment later.
+                // One that is up after the stop has failed was started anew since.
+                if pending.stage == Stage::Stopping || !control.is_up()? {
+                    self.bring_down_as_it_is(pending)?;
+                    control.start()?;
+                }
+                self.forget_taken_back(pending)?;
+            }
+            Stage::Out => {
+                self.bring_down_as_it_is(pending)?;
+                pending.exchange.take_back()?;
+                self.be_up()?;
+                self.forget_taken_back(pending)?;
+            }
+            Stage::In | Stage::Starting => {
+                if pending.stage == Stage::In {
+                    self.bring_down_as_it_is(pending)?;
+                    pending.exchange.place()?;
+                    pending.write(Stage::Starting, self.folder)?;
+                }
+                return match self.start_and_check(pending) {
+                    Ok(notes) => {
+                        notes.into_iter().for_each(|note| self.warn(note));
+                        Ok(true)
+                    }
+                    // It was put back; else its document is still there, and this is an error.
+                    Err(error) if PendingStopped::read(self.folder)?.is_none() => {
+                        self.warn(format!("it could not be finished: {}", chain(&error)));
+                        Ok(false)
+                    }
+                    Err(error) => Err(error),
+                };
+            }
+            Stage::BackOut | Stage::BackIn => {
+                self.bring_down_as_it_is(pending)?;
+                self.go_back(pending)?;
+            }
+            Stage::BackStarting => self.go_back(pending)?,
+        }
+        Ok(false)
+    }
+
+    /// Settles what was broken off, if something was. Gives what it was and how it ended. The caller holds the lock of the node.
+    pub(crate) fn recover(&self) -> Result<Option<(Work, Ending)>, Error> {
+        let Some(pending) = PendingStopped::read(self.folder)? else { return Ok(None) };
+        let (work, name) = (pending.work(), &self.spec.name);
+        let is_finished = self.settle(pending).inspect_err(|_| {
+            self.warn(format!(
+                "{work} of `{name}` that was broken off is not settled, and until it is nothing else is done; {} says how far it has come",
+                self.folder.join(STOPPED).display()
+            ));
+        })?;
+        let how = if is_finished { "was finished: the node runs with it" } else { "was taken back: the node runs with what it had before" };
+        self.warn(format!("{work} of `{name}` that was broken off {how}"));
+        Ok(Some((work, if is_finished { Ending::Finished } else { Ending::TakenBack })))
+    }
+
+    fn phase(&self, pending: &PendingStopped, phase: &'static str) {
+        self.ctx.phase(&self.spec.name, Some(pending.undo.snapshot), phase);
+    }
+
+    fn warn(&self, text: String) {
+        self.ctx.warn(Some(&self.spec.name), text);
+    }
+}
+
+/// Settles what was broken off. Gives what it was and how it ended.
+pub(super) fn recover(
+    ctx: &Context,
+    spec: &SourceSpec,
+    settings: &CassandraSettings,
+    folder: &Path,
+) -> Result<Option<(Work, Ending)>, Error> {
+    if PendingStopped::read(folder)?.is_none() {
+        return Ok(None);
+    }
+    let _lock = locks::cassandra(ctx, &spec.name, "settle a restore of", None)?;
+    let ground = Ground::new(ctx, settings)?;
+    Site { ctx, spec, settings, folder, ground: &ground }.recover()
+}
+
+/// Whether such work has begun and not come to its end.
+pub(super) fn is_under_way(folder: &Path) -> Result<bool, Error> {
+    Ok(PendingStopped::read(folder)?.is_some())
+}

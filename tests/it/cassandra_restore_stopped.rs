@@ -1,0 +1,211 @@
+//! A Cassandra node holds a snapshot again, stopped and started by the program: row by row what it was, and what was there instead comes back
+//! by an undo.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::cassandra::configuration;
+use crate::support::program::{Machine, Run, text};
+use crate::support::servers::cassandra::Cassandra;
+use crate::support::servers::cassandra::cql::quoted;
+use crate::support::servers::cassandra::spec::{Spec, Version};
+
+/// The keyspace that is backed up.
+pub const KEYSPACE: &str = "Everything";
+
+/// Another one of the same node, which is not.
+const OTHER: &str = "other";
+
+/// A server of the test's own that the program may stop and start, and a machine that backs it up.
+pub struct Bench {
+    pub server: Cassandra,
+    pub machine: Machine,
+}
+
+impl Bench {
+    /// With a keyspace that has everything in it, and another one.
+    pub fn filled(spec: &Spec) -> Self {
+        let bench = Self::new(spec, KEYSPACE);
+        bench.server.fill(KEYSPACE);
+        bench.run(&["CREATE TABLE other.t (id int PRIMARY KEY, v text)"]);
+        bench
+    }
+
+    /// With a keyspace of two small tables, one of which has an index.
+    pub fn small(version: Version) -> Self {
+        let bench = Self::new(&Spec { bti: false, ..Spec::new(version) }, "small");
+        bench.run(&[
+            "CREATE KEYSPACE small WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}",
+            "CREATE TABLE small.t (id int PRIMARY KEY, v text)",
+            "CREATE TABLE small.u (id int PRIMARY KEY, v text)",
+            "INSERT INTO small.t (id, v) VALUES (1, 'then')",
+            "INSERT INTO small.t (id, v) VALUES (2, 'deleted since')",
+            "INSERT INTO small.u (id, v) VALUES (1, 'then')",
+        ]);
+        bench
+    }
+
+    fn new(spec: &Spec, keyspace: &str) -> Self {
+        let server = Cassandra::start_new(spec);
+        let machine = Machine::new();
+        let bench = Self { server, machine };
+        bench.configure(keyspace, &bench.server.command("stop"), &bench.server.command("start"));
+        bench.machine.run(&["init"]).expect(0);
+        bench.run(&["CREATE KEYSPACE other WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}"]);
+        bench
+    }
+
+    /// Writes the configuration, with these commands.
+    pub fn configure(&self, keyspace: &str, stop: &[String], start: &[String]) {
+        let words = |words: &[String]| serde_json::to_string(words).unwrap();
+        let more = format!("stop = {}\nstart = {}\n", words(stop), words(start));
+        self.machine.configure_again(&(configuration(&self.server, "homestead", &[keyspace]) + &more));
+    }
+
+    pub fn run(&self, statements: &[&str]) {
+        let cql = self.server.cql();
+        statements.iter().for_each(|statement| cql.run(statement));
+    }
+
+    pub fn backup(&self) {
+        self.machine.run(&["backup", "homestead"]).expect(0);
+    }
+
+    pub fn restore(&self, more: &[&str]) -> Run {
+        self.machine.run(&[&["restore", "homestead", "--yes"], more].concat())
+    }
+
+    pub fn dump(&self, keyspace: &str) -> Vec<String> {
+        self.server.cql().dump(keyspace)
+    }
+
+    /// The folders of ours that hold something.
+    pub fn ours(&self) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        for data in self.server.spec.directories(&self.server.home) {
+            for entry in fs::read_dir(data.join(".windlass/homestead")).into_iter().flatten() {
+                found.push(entry.unwrap().path());
+            }
+        }
+        found.sort();
+        found
+    }
+
+    pub fn plan(&self, more: &[&str]) -> Value {
+        self.machine.json(&[&["restore", "homestead", "--dry-run"], more].concat(), 0)["plan"].clone()
+    }
+}
+
+/// What a test does to a keyspace with everything in it: rows go, rows come, a table is emptied and another made.
+fn change(bench: &Bench) {
+    let name = quoted(KEYSPACE);
+    let statements = [
+        "DELETE FROM KEYSPACE.users WHERE id = 1",
+        "INSERT INTO KEYSPACE.users (id, email, city, score) VALUES (99, 'late@example.com', 'Ely', 1)",
+        "UPDATE KEYSPACE.users SET city = 'Wells' WHERE id = 2",
+        "TRUNCATE KEYSPACE.scalars",
+        "INSERT INTO KEYSPACE.empty (id, v) VALUES (1, 'was empty')",
+        "UPDATE KEYSPACE.counters SET hits = hits + 100 WHERE id = 'a' AND day = '2026-01-01'",
+        "DELETE FROM KEYSPACE.wide WHERE p = 'one'",
+        "CREATE TABLE KEYSPACE.later (id int PRIMARY KEY, v text)",
+        "INSERT INTO KEYSPACE.later (id, v) VALUES (1, 'of a table that came later')",
+    ];
+    let statements: Vec<String> = statements.iter().map(|statement| statement.replace("KEYSPACE", &name)).collect();
+    bench.run(&statements.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+/// The rows of a keyspace and what it answers, without the table that came later.
+fn picture(bench: &Bench) -> (Vec<String>, Vec<String>) {
+    let mut rows = bench.dump(KEYSPACE);
+    rows.retain(|line| line != "table later");
+    (rows, bench.server.answers_of(KEYSPACE))
+}
+
+fn comes_back(spec: &Spec) {
+    let bench = Bench::filled(spec);
+    let then = picture(&bench);
+    bench.backup();
+    change(&bench);
+    let now = picture(&bench);
+    assert_ne!(then, now);
+    // In the commit log of the node alone.
+    bench.run(&["INSERT INTO other.t (id, v) VALUES (1, 'not flushed')"]);
+    let other = bench.dump(OTHER);
+
+    let plan = bench.plan(&[]);
+    assert_eq!(plan["node"]["way"], "stopped", "{plan:#}");
+    assert_eq!(plan["node"]["version"], spec.version.number(), "{plan:#}");
+    assert_eq!(plan["node"]["empties"], serde_json::json!(["Everything.later"]), "{plan:#}");
+    assert!(plan["node"]["live_bytes"].as_u64().unwrap() > 0 && plan["download_bytes"] == 0, "{plan:#}");
+
+    let run = bench.restore(&[]);
+    run.expect(0);
+    assert_eq!(picture(&bench), then, "{run:#?}");
+    assert_eq!(bench.dump(OTHER), other, "another keyspace keeps what it had not written out yet");
+    assert_eq!(bench.ours().len(), spec.data_directories, "{:?}", bench.ours());
+    bench.server.nodetool(&["listsnapshots"]);
+    let listed = bench.machine.json(&["list"], 0);
+    assert_eq!(listed["undo"].as_array().map(Vec::len), Some(1), "{listed:#}");
+
+    bench.restore(&["--undo"]).expect(0);
+    assert_eq!(picture(&bench), now, "the undo brings the newer state back");
+    assert!(bench.dump(KEYSPACE).iter().any(|line| line.contains("came later")));
+    bench.restore(&["--undo"]).expect(0);
+    assert_eq!(picture(&bench), then, "undoing an undo is a redo");
+    assert_eq!(bench.dump(OTHER), other);
+    bench.backup();
+
+    // As a power cut: what is in the commit log alone comes up again with the node, and goes with the restore.
+    change_again(&bench);
+    bench.server.kill();
+    let run = bench.restore(&[]);
+    run.expect(0);
+    assert!(run.stderr.contains("the node is down and is started first"), "{run:#?}");
+    assert_eq!(picture(&bench), then);
+    assert!(bench.dump(OTHER).iter().any(|line| line.contains("after the kill")), "{:?}", bench.dump(OTHER));
+    assert_eq!(bench.ours().len(), spec.data_directories, "the undo before it is gone: {:?}", bench.ours());
+}
+
+fn change_again(bench: &Bench) {
+    let name = quoted(KEYSPACE);
+    bench.run(&[
+        &format!("DELETE FROM {name}.users WHERE id = 3"),
+        &format!("INSERT INTO {name}.users (id, email, city, score) VALUES (77, 'killed@example.com', 'Ely', 1)"),
+        "INSERT INTO other.t (id, v) VALUES (2, 'after the kill')",
+    ]);
+}
+
+#[test]
+fn a_node_of_4_1_with_two_data_directories_holds_a_snapshot_again() {
+    comes_back(&Spec { data_directories: 2, system_apart: true, num_tokens: 16, ..Spec::new(Version::V41) });
+}
+
+#[test]
+fn a_node_of_5_0_holds_a_snapshot_again() {
+    comes_back(&Spec::new(Version::V50));
+}
+
+#[test]
+fn a_node_of_5_0_in_the_older_format_holds_a_snapshot_again() {
+    comes_back(&Spec { bti: false, ..Spec::new(Version::V50) });
+}
+
+#[test]
+fn what_lies_aside_goes_after_its_time_and_is_told_until_then() {
+    let bench = Bench::small(Version::V50);
+    bench.backup();
+    bench.run(&["DELETE FROM small.t WHERE id = 2"]);
+    bench.restore(&[]).expect(0);
+    let listed = bench.machine.json(&["list"], 0);
+    assert!(text(&listed["undo"][0]["aside"]).contains(".windlass/homestead/aside-"), "{listed:#}");
+    let text = fs::read_to_string(bench.machine.path("windlass.toml")).unwrap();
+    fs::write(bench.machine.path("windlass.toml"), text.replace("[local]\n", "[local]\nundo_for = \"1s\"\n")).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let run = bench.machine.run(&["snapshot", "homestead"]);
+    run.expect(0);
+    assert!(run.stderr.contains("was kept long enough and is gone"), "{run:#?}");
+    assert_eq!(bench.ours(), [""; 0].map(PathBuf::from));
+    bench.restore(&["--undo"]).expect(6);
+}

@@ -1,0 +1,264 @@
+//! What goes wrong while a Cassandra node is restored with the node stopped: the old rows are there, or the new ones, and it is said.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::cassandra_restore_stopped::Bench;
+use crate::support::program::Run;
+use crate::support::servers::cassandra::Cassandra;
+use crate::support::servers::cassandra::spec::{Spec, Version};
+
+/// What the keyspace held when it was backed up, and what it holds since.
+struct Changed {
+    bench: Bench,
+    then: Vec<String>,
+    now: Vec<String>,
+}
+
+impl Changed {
+    fn new(version: Version) -> Self {
+        Self::of(Bench::small(version), &["DELETE FROM small.t WHERE id = 2", "INSERT INTO small.t (id, v) VALUES (3, 'since')"])
+    }
+
+    fn of(bench: Bench, statements: &[&str]) -> Self {
+        let then = bench.dump("small");
+        bench.backup();
+        bench.run(statements);
+        let now = bench.dump("small");
+        assert_ne!(then, now);
+        Self { bench, then, now }
+    }
+
+    fn is_as_now(&self) {
+        assert_eq!(self.bench.dump("small"), self.now);
+    }
+
+    fn is_as_then(&self) {
+        assert_eq!(self.bench.dump("small"), self.then);
+    }
+
+    /// A restore that is refused or fails before the node is touched: it goes on running, with its rows, and nothing is left beside them.
+    fn is_left_alone(&self, run: &Run, code: i32, because: &str) {
+        run.expect(code);
+        assert!(run.stderr.contains(because), "{because}: {run:#?}");
+        self.is_as_now();
+        assert_eq!(self.bench.ours(), Vec::<PathBuf>::new());
+    }
+
+    fn folders(&self, table: &str) -> Vec<PathBuf> {
+        self.bench.server.folders_of("small", table)
+    }
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+#[test]
+fn a_stop_command_that_stops_nothing_is_noticed_and_no_file_moves() {
+    let changed = Changed::new(Version::V41);
+    let bench = &changed.bench;
+    let before = files_below(&bench.server.home.join("data/small"));
+    bench.configure("small", &words(&["true"]), &bench.server.command("start"));
+    let run = bench.restore(&[]);
+    run.expect(1);
+    assert!(run.stderr.contains("the `stop` command ended well, and"), "{run:#?}");
+    assert!(run.stderr.contains("no file was moved") && run.stderr.contains("stop and start it by hand"), "{run:#?}");
+    let after = files_below(&bench.server.home.join("data/small"));
+    assert!(before.iter().all(|file| after.contains(file)), "what the drain has written has come, and nothing has gone");
+    // Until somebody has started it anew, the next command says what is the matter.
+    let run = bench.machine.run(&["snapshot", "homestead"]);
+    run.expect(1);
+    assert!(run.stderr.contains("is not settled"), "{run:#?}");
+    bench.server.restart();
+    let run = bench.machine.run(&["snapshot", "homestead"]);
+    run.expect(0);
+    assert!(run.stderr.contains("was taken back"), "{run:#?}");
+    changed.is_as_now();
+    assert_eq!(bench.ours(), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn a_node_that_does_not_start_with_the_new_files_gets_the_old_ones_back() {
+    let changed = Changed::new(Version::V50);
+    let bench = &changed.bench;
+    // It fails once: with the files of the snapshot.
+    let mark = bench.machine.path("failed");
+    let start = bench.server.command("start").remove(0);
+    let script = format!("[ -e {0} ] && exec {start}; touch {0}; echo 'no memory for the heap' >&2; exit 7", mark.display());
+    let script = bench.machine.script("start.sh", &script);
+    bench.configure("small", &bench.server.command("stop"), &words(&[script.to_str().unwrap()]));
+    let run = bench.restore(&[]);
+    run.expect(1);
+    assert!(run.stderr.contains("exit code 7; it said: no memory for the heap"), "{run:#?}");
+    assert!(run.stderr.contains("was put back, and the node runs with it"), "{run:#?}");
+    changed.is_as_now();
+    assert_eq!(bench.ours(), Vec::<PathBuf>::new());
+    bench.restore(&[]).expect(0);
+    changed.is_as_then();
+    // The same with an undo: what was restored stays.
+    fs::remove_file(&mark).unwrap();
+    let run = bench.restore(&["--undo"]);
+    run.expect(1);
+    assert!(run.stderr.contains("was put back, and the node runs with it"), "{run:#?}");
+    changed.is_as_then();
+    bench.restore(&["--undo"]).expect(0);
+    changed.is_as_now();
+}
+
+#[test]
+fn files_that_the_node_cannot_read_are_found_by_the_check_and_the_old_ones_come_back() {
+    let bench = Bench::small(Version::V50);
+    bench.server.nodetool(&["flush", "small"]);
+    let live = &bench.server.folders_of("small", "t")[0];
+    let data = fs::read_dir(live).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.to_str().unwrap().ends_with("-Data.db"));
+    let data = data.unwrap();
+    let mut bytes = fs::read(&data).unwrap();
+    bytes.iter_mut().for_each(|byte| *byte ^= 0x55);
+    fs::write(&data, bytes).unwrap();
+    // A backup of a damaged file is one with a problem.
+    bench.machine.run(&["backup", "homestead"]).expect(3);
+    bench.run(&["TRUNCATE small.t", "INSERT INTO small.t (id, v) VALUES (5, 'now')"]);
+    let now = bench.dump("small");
+    let run = bench.restore(&[]);
+    run.expect(1);
+    assert!(run.stderr.contains("small.t") && run.stderr.contains("was put back"), "{run:#?}");
+    assert_eq!(bench.dump("small"), now);
+    assert_eq!(bench.ours(), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn a_copy_that_is_damaged_everywhere_touches_nothing() {
+    let changed = Changed::new(Version::V50);
+    let (bench, pid) = (&changed.bench, changed.bench.server.pid());
+    for file in files_below(&bench.machine.path("bucket")).into_iter().filter(|path| path.to_str().unwrap().ends_with(".tar.zst")) {
+        let bytes = fs::read(&file).unwrap();
+        fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
+    }
+    for file in files_below(&bench.machine.path("local/homestead")).into_iter().filter(|path| path.to_str().unwrap().contains("-Index.db"))
+    {
+        fs::remove_file(&file).unwrap();
+        fs::write(&file, "no index").unwrap();
+    }
+    for folder in ["t", "u"].into_iter().flat_map(|table| changed.folders(table)) {
+        for path in files_below(&folder).into_iter().filter(|path| path.to_str().unwrap().contains("-Index.db")) {
+            assert!(fs::metadata(path).unwrap().len() > 0, "the node's own are other files now");
+        }
+    }
+    bench.run(&["TRUNCATE small.t"]);
+    bench.server.nodetool(&["clearsnapshot", "--all"]);
+    let run = bench.restore(&[]);
+    run.expect(4);
+    assert!(run.stderr.contains("damaged"), "{run:#?}");
+    assert_eq!(bench.server.pid(), pid, "the node was not even stopped");
+    assert_eq!(bench.ours(), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn a_node_that_is_down_and_cannot_be_started_is_refused_or_restored_undrained() {
+    let changed = Changed::new(Version::V50);
+    let bench = &changed.bench;
+    bench.run(&["CREATE TABLE other.t (id int PRIMARY KEY, v text)", "INSERT INTO other.t (id, v) VALUES (1, 'only in the commit log')"]);
+    let other = bench.dump("other");
+    // The commit log is written out every ten seconds; what is to be lost or kept is to be on the disk.
+    bench.server.nodetool(&["flush", "system_schema"]);
+    std::thread::sleep(std::time::Duration::from_secs(11));
+    bench.server.kill();
+    bench.configure("small", &bench.server.command("stop"), &words(&["false"]));
+    let run = bench.restore(&[]);
+    run.expect(1);
+    assert!(run.stderr.contains("--undrained") && run.stderr.contains("exit code 1"), "{run:#?}");
+    assert!(bench.server.pid().is_none());
+    bench.configure("small", &bench.server.command("stop"), &bench.server.command("start"));
+    let plan = bench.plan(&["--undrained"]);
+    let warned = plan["warnings"].to_string();
+    assert!(warned.contains("of every other keyspace of the node"), "{plan:#}");
+    bench.restore(&["--undrained"]).expect(0);
+    changed.is_as_then();
+    assert_eq!(bench.dump("other"), ["table t"], "as the plan said");
+    bench.restore(&["--undo"]).expect(0);
+    changed.is_as_now();
+    assert_eq!(bench.dump("other"), other, "the commit log came back with the rest");
+}
+
+#[test]
+fn a_data_directory_that_is_not_the_node_s_is_refused() {
+    let changed = Changed::new(Version::V50);
+    let bench = &changed.bench;
+    let pid = bench.server.pid();
+    let yaml = fs::read_to_string(bench.server.config_file()).unwrap();
+    let data = bench.server.home.join("data").display().to_string();
+    let elsewhere = bench.machine.path("cassandra.yaml");
+    let config = fs::read_to_string(bench.machine.path("windlass.toml")).unwrap();
+    let wrong = config.replace(&bench.server.config_file().display().to_string(), &elsewhere.display().to_string());
+    for (folder, because) in [("empty", "no folder"), ("absent", "is not there")] {
+        let place = bench.machine.path(folder);
+        if folder == "empty" {
+            fs::create_dir(&place).unwrap();
+        }
+        fs::write(&elsewhere, yaml.replace(&data, &place.display().to_string())).unwrap();
+        fs::write(bench.machine.path("windlass.toml"), &wrong).unwrap();
+        let run = bench.restore(&[]);
+        run.expect(1);
+        assert!(run.stderr.contains(because) && run.stderr.contains(place.to_str().unwrap()), "{run:#?}");
+        assert!(folder == "absent" || fs::read_dir(&place).unwrap().count() == 0);
+    }
+    fs::write(bench.machine.path("windlass.toml"), config).unwrap();
+    assert_eq!(bench.server.pid(), pid);
+    changed.is_as_now();
+}
+
+#[test]
+fn a_node_that_was_never_started_is_told_what_it_is_to_be() {
+    let bench = Bench::small(Version::V50);
+    bench.backup();
+    let tokens = bench.server.cql().lines("SELECT tokens FROM system.local")[0].clone();
+    let fresh = Cassandra::prepare(&Spec::new(Version::V50));
+    let config = fs::read_to_string(bench.machine.path("windlass.toml")).unwrap();
+    let (old, new) = (bench.server.home.display().to_string(), fresh.home.display().to_string());
+    let config = config.replace(&old, &new).replace(&bench.server.cql_address().to_string(), &fresh.cql_address().to_string());
+    fs::write(bench.machine.path("windlass.toml"), config).unwrap();
+    for data in fresh.spec.directories(&fresh.home) {
+        fs::create_dir_all(data).unwrap();
+    }
+    let run = bench.restore(&[]);
+    run.expect(1);
+    assert!(run.stderr.contains("has never been started") && run.stderr.contains("num_tokens: 4"), "{run:#?}");
+    let one = tokens.split('\'').nth(1).unwrap_or_else(|| panic!("{tokens}"));
+    assert!(run.stderr.contains(one), "{tokens}: {run:#?}");
+    assert!(fresh.pid().is_none(), "it was not started");
+}
+
+#[test]
+fn two_restores_of_one_node_wait_for_each_other() {
+    let bench = Bench::small(Version::V41);
+    bench.backup();
+    let lock = fs::File::create(bench.machine.path("local/.windlass/locks/@cassandra.lock")).unwrap();
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    bench.restore(&[]).expect(5);
+    drop(lock);
+    bench.restore(&[]).expect(0);
+}
+
+#[test]
+fn names_that_are_no_snapshot_of_the_source_are_refused() {
+    let changed = Changed::new(Version::V50);
+    let pid = changed.bench.server.pid();
+    for (name, code) in
+        [("homestead/..", 2), ("homestead/../../etc", 2), ("homestead/20990101T000000000Z", 6), ("nobodys", 6), ("../homestead", 2)]
+    {
+        let run = changed.bench.machine.run(&["restore", name, "--yes"]);
+        assert!(run.code == Some(code) || run.code == Some(6), "{name}: {run:#?}");
+    }
+    assert_eq!(changed.bench.server.pid(), pid);
+    let run = changed.bench.restore(&["--undo"]);
+    changed.is_left_alone(&run, 6, "nothing to undo");
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if path.is_dir() { files.extend(files_below(&path)) } else { files.push(path) }
+    }
+    files
+}

@@ -1,0 +1,87 @@
+//! A Cassandra node whose tables are not those of the snapshot any more is restored all the same, or refused, as the plan says.
+
+use std::fs;
+
+use crate::cassandra_restore_stopped::Bench;
+use crate::support::servers::cassandra::spec::Version;
+
+fn names(plan: &serde_json::Value, key: &str) -> Vec<String> {
+    plan["node"][key].as_array().unwrap().iter().map(crate::support::program::text).collect()
+}
+
+#[test]
+fn a_table_that_was_made_anew_takes_the_files_of_the_one_before_it() {
+    let bench = Bench::small(Version::V50);
+    let then = bench.dump("small");
+    bench.backup();
+    bench.run(&[
+        "DROP TABLE small.t",
+        "CREATE TABLE small.t (id int PRIMARY KEY, v text)",
+        "INSERT INTO small.t (id, v) VALUES (9, 'of the new table')",
+    ]);
+    bench.server.nodetool(&["flush", "small"]);
+    let now = bench.dump("small");
+    let folders = bench.server.folders_of("small", "t");
+    assert_eq!(folders.len(), 2, "the folder of the dropped table stays");
+    let held =
+        |path: &std::path::PathBuf| fs::read_dir(path).unwrap().any(|entry| entry.unwrap().path().to_str().unwrap().ends_with("-Data.db"));
+    let old = folders.iter().find(|path| !held(path)).unwrap();
+    let plan = bench.plan(&[]);
+    assert!(names(&plan, "differs")[0].contains("table small.t: it was made anew since then"), "{plan:#}");
+    bench.restore(&[]).expect(0);
+    assert_eq!(bench.dump("small"), then);
+    assert!(!held(old), "a folder that the schema does not know is left as it is");
+    bench.restore(&["--undo"]).expect(0);
+    assert_eq!(bench.dump("small"), now);
+}
+
+#[test]
+fn what_the_node_lacks_is_made() {
+    let bench = Bench::small(Version::V41);
+    let then = bench.dump("small");
+    bench.backup();
+    bench.run(&["DROP TABLE small.u", "CREATE TABLE small.w (id int PRIMARY KEY, v text)", "INSERT INTO small.w (id, v) VALUES (1, 'w')"]);
+    let plan = bench.plan(&[]);
+    assert_eq!(
+        (names(&plan, "makes"), names(&plan, "empties")),
+        (vec!["table small.u".to_owned()], vec!["small.w".to_owned()]),
+        "{plan:#}"
+    );
+    bench.restore(&[]).expect(0);
+    let mut after = bench.dump("small");
+    assert_eq!(after.pop().as_deref(), Some("table w"), "it is there, and empty");
+    assert_eq!(after, then);
+
+    bench.run(&["DROP KEYSPACE small"]);
+    let run = bench.restore(&[]);
+    run.expect(0);
+    assert_eq!(bench.dump("small"), then, "{run:#?}");
+}
+
+#[test]
+fn a_table_whose_files_could_not_be_read_is_refused() {
+    let bench = Bench::small(Version::V50);
+    bench.backup();
+    bench.run(&["DROP TABLE small.t", "CREATE TABLE small.t (id int PRIMARY KEY, v int)", "INSERT INTO small.t (id, v) VALUES (1, 1)"]);
+    let (now, pid) = (bench.dump("small"), bench.server.pid());
+    let run = bench.restore(&[]);
+    run.expect(1);
+    assert!(run.stderr.contains("the column `v` has the type int and had text") && run.stderr.contains("nothing was changed"), "{run:#?}");
+    assert_eq!((bench.dump("small"), bench.server.pid()), (now, pid));
+}
+
+#[test]
+fn an_index_that_came_after_the_snapshot_answers_for_the_rows_of_the_snapshot() {
+    let bench = Bench::small(Version::V41);
+    let then = bench.dump("small");
+    bench.backup();
+    bench.run(&["CREATE INDEX by_v ON small.t (v)", "INSERT INTO small.t (id, v) VALUES (3, 'since')"]);
+    bench.server.nodetool(&["flush", "small"]);
+    let asked = |v: &str| bench.server.cql().lines(&format!("SELECT id FROM small.t WHERE v = '{v}'"));
+    assert_eq!(asked("since"), ["3"]);
+    bench.restore(&[]).expect(0);
+    assert_eq!(bench.dump("small"), then);
+    assert_eq!((asked("then"), asked("deleted since"), asked("since")), (vec!["1".into()], vec!["2".into()], Vec::<String>::new()));
+    bench.restore(&["--undo"]).expect(0);
+    assert_eq!((asked("since"), asked("then")), (vec!["3".to_owned()], vec!["1".to_owned()]));
+}
