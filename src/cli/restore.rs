@@ -28,7 +28,7 @@ pub(super) struct Restore {
     #[command(flatten)]
     node: Node,
     /// Only this database of a server, or this keyspace.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = database_name)]
     database: Option<String>,
     /// Only this table, with its rows and triggers; DATABASE.TABLE where the source has several databases, KEYSPACE.TABLE of Cassandra.
     #[arg(long, value_name = "TABLE")]
@@ -194,8 +194,12 @@ impl Restore {
         if self.rename.is_none() && !self.merge {
             output.note(way_back(&outcome));
         }
-        // What is in place is sound; that something was found damaged on the way must not go unseen.
-        Ok(if outcome.damage.is_empty() { Exit::Done } else { Exit::Damage })
+        // What is in place is sound; that something was found damaged on the way, or is still to be done, must not go unseen.
+        Ok(match (outcome.damage.is_empty(), outcome.owed.is_empty()) {
+            (false, _) => Exit::Damage,
+            (true, false) => Exit::Partly,
+            (true, true) => Exit::Done,
+        })
     }
 }
 

@@ -8,7 +8,7 @@ use super::file::Source;
 use super::mistake::Gatherer;
 use super::secret::WrittenSecret;
 use super::section::{Section, Written};
-use crate::ops::spec::{Address, DATABASES_MAX, MysqlSettings, PORT, SourceKind, SourceSpec};
+use crate::ops::spec::{Address, DATABASES_MAX, MysqlSettings, PORT, SourceKind, SourceSpec, is_beside};
 use crate::sys::environment::Environment;
 
 /// Longest name of a database, in characters.
@@ -109,6 +109,8 @@ impl Mysql {
                 ));
             } else if name.is_empty() || name.chars().count() > NAME_MAX || name.ends_with(' ') || name.contains('\0') {
                 mistake(format!("{name:?} is no name of a database"));
+            } else if is_beside(name) {
+                mistake(format!("`{name}`: names like that are those which restores give to what they load and set aside"));
             } else if names[..at].contains(name) {
                 mistake(format!("`{name}` is named twice"));
             }

@@ -60,6 +60,7 @@ fn each_mistake_is_told_with_its_key() {
         ("databases = [\"a\", \"a\"]", "`a` is named twice"),
         ("databases = [\"mysql\"]", "`accounts = true` keeps its accounts"),
         ("databases = [\"\"]", "is no name of a database"),
+        ("databases = [\"a_windlass_new\"]", "`a_windlass_new`: names like that are those which restores give"),
         ("databases = [\"a\"]\nport = 0", "mysql.ellis.port: this must be a number from 1 to 65535"),
         ("databases = [\"a\"]\npath = \"/a\"", "mysql.ellis.path: there is no such key"),
         ("databases = [\"a\"]\ndump = []", "mysql.ellis.dump: this must be a program"),

@@ -57,6 +57,7 @@ mod mysql_load;
 mod mysql_login;
 mod mysql_look;
 mod mysql_makes;
+mod mysql_modes;
 mod mysql_old_copies;
 mod mysql_password;
 mod mysql_restore;

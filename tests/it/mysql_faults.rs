@@ -193,12 +193,18 @@ fn a_server_that_is_killed_in_the_middle_of_a_dump_leaves_no_copy() {
     let case = case.with_dump("[[ $1 = --version ]] && exec mariadb-dump --version\nset -o pipefail\nmariadb-dump \"$@\" | { head -c 20000000; touch $0.middle; sleep 1; cat; }");
     let child = case.machine.start(&["backup", "ellis"]);
     let middle = case.machine.path("dump.sh.middle");
+    let stored = || {
+        let mut files = files_below(&case.machine.path("bucket"));
+        files.sort();
+        files
+    };
+    let before = stored();
     until("the middle of the dump", || middle.exists());
     server.kill();
     let run = finish(child);
     assert!(run.expect(1).stderr.contains("the dump program has failed"), "{run:#?}");
-    let copies = fs::read_dir(case.machine.path("local/ellis")).unwrap().count();
-    assert_eq!(copies, 1, "{run:#?}");
+    assert_eq!(stored(), before, "nothing is shipped: {run:#?}");
+    case.check_untouched();
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::fs;
 
 use crate::support::between::Between;
 use crate::support::program::{Machine, Run, until};
+use crate::support::restored::sent;
 use crate::support::servers::mariadb::MariaDb;
 
 /// A database with everything that an exchange has to do with, small enough to be exchanged often.
@@ -151,17 +152,9 @@ fn a_broken_dump_is_told_with_its_line_and_the_head_of_the_statement() {
 
 /// The numbers of the statements that change something, among all that the program sends in a restore.
 fn changing(case: &Case<'_>) -> Vec<usize> {
-    let log = case.machine.path("sent.log");
-    let mut child = case.machine.traced(&["-e", "trace=sendto", "-s", "40"], &log, &["restore", "ellis", "--yes"]);
-    assert!(child.wait().unwrap().success());
-    let log = fs::read_to_string(log).unwrap();
-    let of = |line: &str| line.split(' ').next().unwrap().to_owned();
-    // Those of the first thread, which sends first; others, and the vendor's programs, are not traced when it is killed.
-    let own = of(log.lines().next().unwrap());
-    let sent = log.lines().filter(|line| of(line) == own && line.contains("sendto("));
     let changes = ["GET_LOCK", "CREATE DATABASE", "DROP ", "LOCK TABLES", "RENAME", "ALTER "];
-    let numbered = sent.enumerate().filter(|(_, line)| changes.iter().any(|change| line.contains(change)));
-    numbered.map(|(at, _)| at + 1).collect()
+    let sent = sent(&case.machine, &["restore", "ellis", "--yes"]).into_iter();
+    sent.filter(|(_, line)| changes.iter().any(|change| line.contains(change))).map(|(at, _)| at).collect()
 }
 
 #[test]
@@ -296,17 +289,4 @@ fn a_broken_off_restore_is_settled_on_the_server_where_it_was_begun_and_on_no_ot
     case.machine.configure_again(&server.configuration("ellis", &[&case.base]));
     case.machine.run(&["restore", "ellis", "--undo", "--yes"]).expect(0);
     assert_eq!(server.everything(&case.base), case.new);
-}
-
-#[test]
-fn a_full_disk_of_the_server_changes_nothing() {
-    // All tables share a space that does not grow: the server answers as on a disk that is full.
-    let server = MariaDb::start(&[
-        "--innodb-file-per-table=0",
-        "--innodb-data-file-path=ibdata1:12M:autoextend:max:48M",
-        "--innodb-undo-tablespaces=0",
-    ]);
-    let rows = "CREATE TABLE big (id INT PRIMARY KEY, pad TEXT); INSERT INTO big SELECT seq, REPEAT(MD5(seq), 64) FROM seq_1_to_8000;";
-    let case = Case::new(&server, &format!("{SMALL}{rows}"));
-    case.fails(&[], 1, "is full");
 }

@@ -1,9 +1,9 @@
 //! What a restore of databases sets aside is tied to nothing that is live: rows of other databases change and go, and it stays as it was; and
 //! its foreign keys are there again when it is, whatever was killed in between.
 
-use std::fs;
-
+use crate::support::between::Between;
 use crate::support::program::Machine;
+use crate::support::restored::{Holder, sent};
 use crate::support::servers::databases::Make;
 use crate::support::servers::mariadb::MariaDb;
 
@@ -159,16 +159,9 @@ fn rows_of_other_databases_change_and_go_and_what_lies_aside_stays_on_mysql_5_7(
 
 /// The numbers of the statements from the exchange on that change tables, among all that the program sends.
 fn exchanging(case: &Case<'_>, arguments: &[&str]) -> Vec<usize> {
-    let log = case.machine.path("sent.log");
-    let mut child = case.machine.traced(&["-e", "trace=sendto", "-s", "40"], &log, arguments);
-    assert!(child.wait().unwrap().success());
-    let log = fs::read_to_string(log).unwrap();
-    let of = |line: &str| line.split(' ').next().unwrap().to_owned();
-    let own = of(log.lines().next().unwrap());
-    let sent = log.lines().filter(|line| of(line) == own && line.contains("sendto("));
-    let numbered: Vec<(usize, &str)> = sent.enumerate().map(|(at, line)| (at + 1, line)).collect();
-    let first = numbered.iter().position(|(_, line)| line.contains("RENAME TABLE")).expect("tables are moved");
-    numbered[first..].iter().filter(|(_, line)| ["RENAME", "ALTER "].iter().any(|word| line.contains(word))).map(|(at, _)| *at).collect()
+    let sent = sent(&case.machine, arguments);
+    let first = sent.iter().position(|(_, line)| line.contains("RENAME TABLE")).expect("tables are moved");
+    sent[first..].iter().filter(|(_, line)| ["RENAME", "ALTER "].iter().any(|word| line.contains(word))).map(|(at, _)| *at).collect()
 }
 
 const RESTORE: [&str; 3] = ["restore", "ellis", "--yes"];
@@ -249,12 +242,112 @@ fn a_key_that_can_be_made_no_more_is_told_with_the_statement_that_makes_it() {
     case.machine.run(&RESTORE).expect(0);
     server
         .sql(&format!("DROP TABLE {base}.r; SET foreign_key_checks = 0; DROP TABLE {other}.`q ``.`; CREATE TABLE {other}.`q ``.` (a INT)"));
-    let undone = case.machine.json(&UNDO, 0);
+    let undone = case.machine.json(&UNDO, 3);
     let notes = undone["outcome"]["notes"].to_string();
-    assert!(notes.contains(&format!("ALTER TABLE `{base}`.`r` ADD CONSTRAINT `r_ibfk_1` FOREIGN KEY (`a`, `b`)")), "{notes}");
+    let makes = format!("ALTER TABLE `{base}`.`r` ADD CONSTRAINT `r_ibfk_1` FOREIGN KEY (`a`, `b`)");
+    assert!(notes.contains(&makes) && undone["outcome"]["owed"][0].as_str().unwrap().contains(&makes), "{undone:#}");
     case.is_refused(&format!("INSERT INTO {base}.c VALUES (90, 4711)"));
     case.is_refused(&format!("INSERT INTO {base}.r VALUES (90, 4711, 1, 1)"));
     server.sql(&format!("INSERT INTO {base}.r VALUES (91, 1, 4711, 4711)"));
+    // It is not forgotten, and said until it is there.
+    for _ in 0..2 {
+        assert!(case.machine.run(&["snapshot", "ellis"]).expect(0).stderr.contains(&makes));
+        assert!(case.machine.run(&["status"]).expect(7).said().contains(&makes));
+    }
+    // What takes its place owes nothing, and what goes aside with the key owed has it when it is back.
+    case.machine.run(&["restore", "ellis", "--table", "r", "--yes"]).expect(0);
+    assert!(!case.machine.run(&["snapshot", "ellis"]).expect(0).stderr.contains(&makes));
+    server.sql(&format!("DROP TABLE {other}.`q ``.`; CREATE TABLE {other}.`q ``.` (a INT, b INT, PRIMARY KEY (a, b)); INSERT INTO {other}.`q ``.` VALUES (1, 1)"));
+    case.undo();
+    case.is_refused(&format!("INSERT INTO {base}.r VALUES (92, 1, 4712, 4712)"));
+    assert!(!case.machine.run(&["status"]).said().contains(&makes));
+}
+
+/// Somebody changes a parent in a long transaction from when the tables have moved: the exchange stands with all that is written to it since, and
+/// keys that could not be made or dropped are once the parent is free.
+fn a_parent_that_is_held_takes_nothing_back(server: &MariaDb) {
+    for is_undo in [false, true] {
+        let case = Case::new(server);
+        if is_undo {
+            case.machine.run(&RESTORE).expect(0);
+        }
+        let what: &[&str] = if is_undo { &UNDO } else { &RESTORE };
+        let (base, other) = (&case.base, &case.other);
+        let configuration = server.configuration("ellis", &[base]);
+        let holder = std::sync::Mutex::new(None);
+        let hold = || {
+            *holder.lock().unwrap() = Some(Holder::by(server, other, &format!("INSERT INTO {other}.p VALUES (77, 77)")));
+            server.sql(&format!("SET foreign_key_checks = 0; INSERT INTO {base}.c VALUES (50, 2)"));
+        };
+        let between = Between::start(&server.socket, &case.machine.path("between"), "RENAME TABLE", &hold);
+        case.machine.configure_again(&configuration.replace(server.socket.to_str().unwrap(), between.socket.to_str().unwrap()));
+        let run = std::thread::scope(|scope| between.serve(scope, || case.machine.run(what)));
+        assert!(matches!(run.code, Some(0 | 3)), "{run:#?}");
+        println!("{} is_undo {is_undo}: {:?}", server.ask(None, "SELECT VERSION()"), run.code);
+        assert!(case.children().contains("50"), "what was written since is there: {run:#?}");
+        assert_eq!(run.code == Some(3), run.stderr.contains("the next command on the source tries again"), "{run:#?}");
+        case.machine.configure_again(&configuration);
+        if run.code == Some(3) {
+            let next = case.machine.run(&["snapshot", "ellis"]);
+            assert!(next.expect(0).stderr.contains("the next command on the source tries again"), "{next:#?}");
+            assert!(case.machine.run(&["status"]).expect(7).said().contains("ALTER TABLE"));
+        }
+        holder.into_inner().unwrap().unwrap().lets_go();
+        let next = case.machine.run(&["snapshot", "ellis"]);
+        assert!(!next.expect(0).stderr.contains("tries again"), "{next:#?}");
+        case.nothing_aside_is_tied();
+        case.keys_hold();
+        server.sql(&format!("DELETE FROM {base}.c WHERE id = 50"));
+        assert_eq!(all(server, base), *if is_undo { &case.new } else { &case.old });
+        case.undo();
+        assert_eq!(all(server, base), *if is_undo { &case.old } else { &case.new });
+        case.keys_hold();
+    }
+}
+
+#[test]
+fn a_parent_that_is_held_once_tables_have_moved_takes_nothing_back_on_mariadb() {
+    a_parent_that_is_held_takes_nothing_back(MariaDb::running());
+}
+
+#[test]
+fn a_parent_that_is_held_once_tables_have_moved_takes_nothing_back_on_mysql_8() {
+    a_parent_that_is_held_takes_nothing_back(Make::Mysql80.running());
+}
+
+#[test]
+fn a_copy_under_another_name_keeps_no_row_of_another_database_and_says_which_keys_it_is_without() {
+    for server in [MariaDb::running(), Make::Mysql80.running()] {
+        let case = Case::new(server);
+        let (base, other, look) = (&case.base, &case.other, server.name());
+        let plan = case.machine.run(&["restore", "ellis", "--as", &look, "--dry-run"]);
+        assert!(plan.expect(0).stdout.contains("error 1451") && plan.stdout.contains(&format!("`{other}`.`p`")), "{plan:#?}");
+        let made = case.machine.run(&["restore", "ellis", "--as", &look, "--yes"]);
+        assert!(made.expect(0).stderr.contains(&format!("tables of `{look}` are without their foreign keys")), "{made:#?}");
+        server.sql(&format!("DROP TABLE {base}.r; DELETE FROM {other}.p"));
+        assert_eq!(server.ask(Some(&look), "SELECT GROUP_CONCAT(id ORDER BY id) FROM c"), "1,2");
+        let own = server.client().args(["-e", &format!("INSERT INTO {look}.r VALUES (9, 4711, 1, 1)")]).output().unwrap();
+        assert!(!own.status.success(), "keys within it are there");
+    }
+}
+
+#[test]
+fn an_undo_that_could_not_make_a_key_again_is_refused_by_its_plan() {
+    let server = MariaDb::running();
+    let case = Case::new(server);
+    let (base, other) = (&case.base, &case.other);
+    case.machine.run(&RESTORE).expect(0);
+    let rights = format!(
+        "GRANT SUPER ON *.* TO ACCOUNT; GRANT SELECT ON mysql.proc TO ACCOUNT; GRANT ALL ON {base}.* TO ACCOUNT; \
+         GRANT ALL ON `{base}\\_windlass\\_%`.* TO ACCOUNT"
+    );
+    let account = server.account("BY SECRET", &rights);
+    let folder = tempfile::tempdir().unwrap();
+    case.machine.configure_again(&server.over_tcp("ellis", &[base], &account, folder.path()));
+    for how in ["--dry-run", "--yes"] {
+        let refused = case.machine.run(&["restore", "ellis", "--undo", how]);
+        assert!(refused.expect(1).stderr.contains(&format!("GRANT REFERENCES ON `{other}`.`p`")), "{how}: {refused:#?}");
+    }
 }
 
 #[test]

@@ -4,7 +4,8 @@
 use std::fs;
 
 use crate::support::between::Between;
-use crate::support::restored::{Holder, beside, count, document, grow_old, killed_by, killed_late, prepared, warned};
+use crate::support::program::until;
+use crate::support::restored::{Holder, beside, count, document, filled, grow_old, killed_by, killed_late, prepared, snapshotted, warned};
 use crate::support::servers::mariadb::MariaDb;
 
 #[test]
@@ -215,4 +216,53 @@ fn what_was_loaded_and_cannot_be_removed_is_told_to_be_in_the_way() {
     assert!(refused.stderr.contains("is tried again"), "{refused:#?}");
     holder.lets_go();
     machine.run(&["restore", "ellis", "--yes"]).expect(0);
+}
+
+#[test]
+fn a_table_that_is_held_when_what_was_broken_off_is_settled_takes_nothing_back() {
+    let server = MariaDb::running();
+    let base = filled(server);
+    server.load(Some(&base), b"CREATE TRIGGER noted BEFORE INSERT ON t FOR EACH ROW SET @noted = 1;");
+    let configuration = server.configuration("ellis", &[&base]);
+    let machine = snapshotted(&configuration);
+    killed_late(&machine, &configuration);
+    server.sql(&format!("INSERT INTO {base}.t VALUES (99)"));
+    let holder = Holder::of(server, &base);
+    let run = std::thread::scope(|scope| {
+        let next = scope.spawn(|| machine.run(&["snapshot", "ellis"]));
+        let waits = "SELECT id FROM information_schema.PROCESSLIST WHERE info LIKE 'CREATE%TRIGGER%noted%' AND state LIKE 'Waiting%'";
+        until("it waits for whoever holds the table", || !server.ask(None, waits).is_empty());
+        // As its patience ends, only sooner.
+        server.sql(&format!("KILL QUERY {}", server.ask(None, waits)));
+        holder.lets_go();
+        next.join().unwrap()
+    });
+    assert!(run.expect(1).stderr.contains("is not settled"), "{run:#?}");
+    assert_eq!(count(server, &base), "2", "{run:#?}");
+    warned(&machine.run(&["snapshot", "ellis"]), &["was finished"]);
+    assert_eq!(count(server, &base), "2");
+}
+
+#[test]
+fn each_database_that_was_made_for_what_does_not_come_is_removed_though_another_one_cannot() {
+    let server = MariaDb::running();
+    let (one, other) = (filled(server), filled(server));
+    let rights =
+        [&one, &other].map(|base| format!("GRANT ALL ON {base}.* TO ACCOUNT; GRANT ALL ON `{base}\\_windlass\\_%`.* TO ACCOUNT; "));
+    let account =
+        server.account("BY SECRET", &format!("{}GRANT SELECT ON mysql.proc TO ACCOUNT; GRANT SUPER ON *.* TO ACCOUNT", rights.concat()));
+    let folder = tempfile::tempdir().unwrap();
+    let configuration = server.over_tcp("ellis", &[&one, &other], &account, folder.path());
+    let machine = snapshotted(&configuration);
+    server.sql(&format!("DROP DATABASE {one}; DROP DATABASE {other}"));
+    // The definitions fail, and meanwhile the account may not drop the first one any more.
+    let revoke = format!("mariadb --no-defaults -uroot -S {} -e 'REVOKE DROP ON {one}.* FROM {account}'", server.socket.display());
+    let count = machine.path("count").display().to_string();
+    let text = format!("echo >>{count}; [ \"$(wc -l <{count})\" = 3 ] && {{ {revoke}; exit 9; }}; exec mariadb \"$@\"");
+    machine.configure_again(&format!("{configuration}{}", machine.client(&text)));
+    let failed = machine.run(&["restore", "ellis", "--yes"]);
+    assert!(failed.expect(1).stderr.contains("exit code 9"), "{failed:#?}");
+    let there = |base: &str| !server.ask(None, &format!("SHOW DATABASES LIKE '{base}'")).is_empty();
+    assert!(failed.stderr.contains(&format!("`{one}` was made for what did not come")), "{failed:#?}");
+    assert!(there(&one) && !there(&other), "{failed:#?}");
 }

@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::io::{Seek, SeekFrom, Write};
+use std::process::{Command, Stdio};
 
 use crate::support::between::Between;
-use crate::support::program::{Machine, until};
+use crate::support::program::{Machine, finish, until};
 use crate::support::restored::{Holder, beside, count, filled, prepared, snapshotted};
 use crate::support::servers::databases::Make;
 use crate::support::servers::mariadb::MariaDb;
@@ -42,6 +43,7 @@ fn mistakes_of_the_command_line_are_told_as_such() {
         (&["ellis", "--as", "look"], "say which with --database"),
         (&["ellis", "--as", &format!("{one}_windlass_new")], "choose another"),
         (&["ellis", "--as", "x_windlass_undo_20260101_000000000"], "choose another"),
+        (&["ellis", "--database", &format!("{one}_windlass_new")], "choose another"),
         (&["ellis", "--from", copy.to_str().unwrap()], "say with --database which one"),
         (&["tree", "--database", "x"], "only of the databases of a server"),
     ] {
@@ -76,15 +78,14 @@ fn one_database_of_several_is_planned_with_its_own_size() {
 }
 
 /// An account that may not refer to tables of another database is told so by the plan, though no live table does.
-fn keys_of_what_comes_are_asked_for_in_the_plan(server: &MariaDb, more: &str, speaks_tls: bool, routines: &str) {
+fn keys_of_what_comes_are_asked_for_in_the_plan(server: &MariaDb, speaks_tls: bool, routines: &str) {
     let (base, other) = (server.database(), server.database());
     server.sql(&format!(
         "CREATE TABLE {other}.p (id INT PRIMARY KEY); INSERT INTO {other}.p VALUES (1);
          CREATE TABLE {base}.c (id INT PRIMARY KEY, FOREIGN KEY (id) REFERENCES {other}.p (id)); INSERT INTO {base}.c VALUES (1);
          CREATE TABLE {base}.t (id INT PRIMARY KEY);"
     ));
-    let rights =
-        format!("GRANT ALL ON {base}.* TO ACCOUNT; GRANT ALL ON `{base}\\_windlass\\_%`.* TO ACCOUNT; {more} {routines} TO ACCOUNT");
+    let rights = format!("GRANT ALL ON {base}.* TO ACCOUNT; GRANT ALL ON `{base}\\_windlass\\_%`.* TO ACCOUNT; {routines} TO ACCOUNT");
     let account = server.account("BY SECRET", &rights);
     let folder = tempfile::tempdir().unwrap();
     let mut configuration = server.over_tcp("ellis", &[&base], &account, folder.path());
@@ -112,19 +113,19 @@ fn keys_of_what_comes_are_asked_for_in_the_plan(server: &MariaDb, more: &str, sp
 
 #[test]
 fn keys_of_what_comes_are_asked_for_in_the_plan_on_mariadb() {
-    keys_of_what_comes_are_asked_for_in_the_plan(MariaDb::running(), "", true, "GRANT SELECT ON mysql.proc");
+    keys_of_what_comes_are_asked_for_in_the_plan(MariaDb::running(), true, "GRANT SELECT ON mysql.proc");
 }
 
 #[test]
 fn keys_of_what_comes_are_asked_for_in_the_plan_on_mysql_8() {
     let make = Make::Mysql80;
-    keys_of_what_comes_are_asked_for_in_the_plan(make.running(), "", true, make.right_to_see_routines());
+    keys_of_what_comes_are_asked_for_in_the_plan(make.running(), true, make.right_to_see_routines());
 }
 
 #[test]
 fn keys_of_what_comes_are_asked_for_in_the_plan_on_mysql_5_7() {
     let make = Make::Mysql57;
-    keys_of_what_comes_are_asked_for_in_the_plan(make.running(), "", false, make.right_to_see_routines());
+    keys_of_what_comes_are_asked_for_in_the_plan(make.running(), false, make.right_to_see_routines());
 }
 
 #[test]
@@ -199,4 +200,52 @@ fn a_table_that_could_not_be_locked_is_told_with_the_word_that_nothing_live_was_
     assert_eq!(beside(server, &base), Vec::<String>::new());
     holder.lets_go();
     machine.run(&["restore", "ellis", "--yes"]).expect(0);
+}
+
+#[test]
+fn a_dump_of_the_old_script_goes_into_a_database_of_the_source_alone() {
+    let server = MariaDb::running();
+    let (base, machine) = prepared(server);
+    let stranger = filled(server);
+    let copy = machine.path("1388534400");
+    fs::create_dir(&copy).unwrap();
+    fs::write(copy.join("db_backup.sql"), "CREATE TABLE other (id INT);\n-- Dump completed\n").unwrap();
+    for how in ["--dry-run", "--yes"] {
+        let refused = machine.run(&["restore", "ellis", "--from", copy.to_str().unwrap(), "--database", &stranger, how]);
+        assert!(refused.expect(6).stderr.contains(&format!("has no database `{stranger}`: it has {base}")), "{refused:#?}");
+    }
+    assert_eq!(count(server, &stranger), "1");
+}
+
+#[test]
+fn a_person_at_a_terminal_is_asked_before_databases_are_restored_or_put_back() {
+    let server = MariaDb::running();
+    let (base, machine) = prepared(server);
+    server.sql(&format!("INSERT INTO {base}.t VALUES (2)"));
+    let asked = |answer: &str, more: &str| {
+        // The program `script` gives what it starts a terminal of its own.
+        let line =
+            format!("'{}' --config '{}' restore ellis {more}", env!("CARGO_BIN_EXE_windlass"), machine.path("windlass.toml").display());
+        let mut command = Command::new("script");
+        command.args(["-q", "-e", "-c", &line, "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the tests need the program script");
+        child.stdin.as_ref().unwrap().write_all(answer.as_bytes()).unwrap();
+        // It stays open until the end: without it the terminal is hung up.
+        let stdin = child.stdin.take();
+        let run = finish(child);
+        drop(stdin);
+        run
+    };
+    for answer in ["n\n", "\n", "yep\n"] {
+        let run = asked(answer, "");
+        assert!(run.expect(1).stdout.contains(&format!("Make `{base}` at ")) && run.stdout.contains("[y/N]"), "{run:#?}");
+        assert_eq!((count(server, &base), beside(server, &base)), ("2".into(), Vec::new()), "{answer:?}");
+    }
+    asked("y\n", "").expect(0);
+    assert_eq!(count(server, &base), "1");
+    let run = asked("n\n", "--undo");
+    assert!(run.expect(1).stdout.contains("Put back what was there before"), "{run:#?}");
+    assert_eq!(count(server, &base), "1");
+    asked("y\n", "--undo").expect(0);
+    assert_eq!(count(server, &base), "2");
 }

@@ -95,7 +95,23 @@ fn nothing_is_removed_or_put_back_that_has_no_name_of_a_restore_whatever_was_wri
     let other = beside(server, &base).pop().unwrap().replace(&base, &stranger);
     server.sql(&format!("CREATE DATABASE {other}; CREATE TABLE {other}.t (id INT)"));
     change(&machine, "undo.json", |undo| undo["placement"]["databases"][0]["state"]["database"] = other.as_str().into());
-    warned(&machine.run(&["restore", "ellis", "--yes"]), &[&other, "is not removed"]);
+    // Whoever does as he is told, and removes the strange document, removes no undo that is good.
+    let kept = || {
+        let entries = fs::read_dir(document(&machine, "")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        entries.filter(|name| name.starts_with("undo.strange.")).collect::<Vec<_>>()
+    };
+    change(&machine, "undo.json", |undo| {
+        let more = undo["placement"]["databases"][0].clone();
+        undo["placement"]["databases"].as_array_mut().unwrap().push(more);
+        undo["placement"]["databases"][1]["state"]["database"] = "second_of_it".into();
+    });
+    let restored = machine.run(&["restore", "ellis", "--yes"]);
+    let strange = kept();
+    warned(&restored, &[&other, "second_of_it", "is not removed", strange.first().expect("it was set apart")]);
+    assert!(!restored.stderr.contains("undo.json") && strange.len() == 1, "{restored:#?} {strange:?}");
+    assert!(fs::read_to_string(document(&machine, &strange[0])).unwrap().contains(&other));
+    fs::remove_file(document(&machine, &strange[0])).unwrap();
+    machine.run(&UNDO).expect(0);
     assert_eq!(count(server, &other), "0");
 
     // The same of what is written down as needed no more; files that lie elsewhere too.

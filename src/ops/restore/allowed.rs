@@ -10,6 +10,9 @@ use crate::ops::{Context, Error};
 use crate::source;
 use crate::source::mysql::{Demands, Pair, Present, Reference, check_references, which_exist};
 
+/// Most tables that are named in a text.
+const NAMED: usize = 10;
+
 /// What a person should know before the dumps come; refused is what cannot go well, and a new name that is taken.
 pub(super) fn judge(present: &Present, dumps: &Dumps, options: &Options) -> Result<Vec<String>, Error> {
     let mut facts = dumps.facts.clone();
@@ -80,6 +83,7 @@ pub(super) fn warnings_of_part(dumps: &Dumps, present: &Present, options: &Optio
     {
         warnings.push(format!("rows of other tables that refer to rows of `{table}` stay as they are, and are not checked"));
     }
+    warnings.extend(tied_while_loading(dumps, options));
     for database in present.databases.iter().filter(|_| dumps.facts.is_none() && options.part.table.is_none()) {
         if database.routines + database.events > 0 {
             warnings.push(format!(
@@ -98,6 +102,28 @@ pub(super) fn warnings_of_part(dumps: &Dumps, present: &Present, options: &Optio
             .map(|definer| format!("--definer {definer}: nothing in the snapshot is of that account")),
     );
     warnings
+}
+
+/// Tables that are loaded have their foreign keys into other databases at once: only the vendor's dump knows how else to make them.
+fn tied_while_loading(dumps: &Dumps, options: &Options) -> Option<String> {
+    let mut into: Vec<String> = Vec::new();
+    for (dump, known) in dumps.databases.iter().zip(dumps.known_references()) {
+        let comes = known.into_iter().filter(|reference| dump.table.as_ref().is_none_or(|table| *table == reference.table));
+        into.extend(comes.map(|reference| format!("`{}`.`{}`", reference.database, reference.parent)));
+    }
+    into.sort();
+    into.dedup();
+    let more = into.len().saturating_sub(NAMED);
+    into.truncate(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let until = if options.part.rename.is_some() { "the copy is there, which is without these keys" } else { "the exchange" };
+    (!into.is_empty()).then(|| {
+        format!(
+            "from when its tables are loaded until {until}, what comes has foreign keys to {}{more}: rows there that it refers to may be kept from \
+             being changed (error 1451)",
+            into.join(", ")
+        )
+    })
 }
 
 /// Databases beside that this node does not remember may be somebody's only copy; those that are `known` to go before are passed over.

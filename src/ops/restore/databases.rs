@@ -11,12 +11,14 @@ use crate::ops::event::Event;
 use crate::ops::name::SnapshotName;
 use crate::ops::snapshots::Found;
 use crate::ops::spec::{MysqlSettings, SourceSpec};
-use crate::ops::undo::databases::{Bench, abandon, finish, staging as staging_folder, take_back, told_of_strange};
+use crate::ops::undo::databases::{
+    Bench, MOVE_AWAY, abandon, finish, staging as staging_folder, take_back, take_over_owed, told_of_strange,
+};
 use crate::ops::undo::{Aside, AsideDatabase, Leftovers, PendingExchange, Placed, Stage, UNDO, UndoRecord, is_under_way, site};
 use crate::ops::{Context, Error, size};
 use crate::source::mysql::{
-    Demands, Exchange, NEW, Pair, Present, Sight, State, Words, aside_at, beside, check_length, folder_of, identity, load_tables, look,
-    sight,
+    Demands, Done, Exchange, NEW, OwedKey, Pair, Present, Sight, State, Words, aside_at, beside, check_length, folder_of, identity,
+    load_tables, look, sight,
 };
 use crate::sys::random::hex;
 use crate::sys::space::nearest_folder;
@@ -133,8 +135,7 @@ pub(super) fn run(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, pl
         pending.undo = Some(UndoRecord::new(Placed::Databases(aside_of(&pending.exchange)), dumps.id, ctx.clock.now()));
     }
     ctx.phase(&spec.name, Some(dumps.id), "placing");
-    let notes = change_places(ctx, spec, settings, &mut pending, &folder)?;
-    prepared.notes.extend(notes);
+    prepared.notes.extend(change_places(ctx, spec, settings, &mut pending, &folder)?);
     prepared.notes.sort();
     prepared.notes.dedup();
     if options.part.table.is_none() && options.part.database.is_none() {
@@ -153,8 +154,14 @@ pub(super) fn run(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, pl
         downloaded_bytes: prepared.downloaded,
         aside: aside.map(|aside| aside.told()),
         notes: prepared.notes,
+        owed: statements(&pending),
         damage: prepared.damage,
     })
+}
+
+/// The statements for foreign keys that are still to be made or dropped.
+fn statements(pending: &PendingExchange) -> Vec<String> {
+    pending.owed.iter().map(OwedKey::statement).collect()
 }
 
 /// Brings the dumps here, loads their tables beside the live ones and notes what is live.
@@ -202,6 +209,7 @@ fn prepare(
     staged.notes.extend(present.tell_missing(&demands.definers));
     pending.exchange.rehearse(&demands, around)?;
     pending.exchange.capture(around)?;
+    take_over_owed(&mut pending.exchange, &folder)?;
     Ok(staged)
 }
 
@@ -221,8 +229,8 @@ fn change_places(
     pending.write(Stage::Exchanging, folder)?;
     // From here on a stop waits: half-way there is neither the old nor the new state, and it is soon over.
     let no_stop = Stop::new();
-    let notes = match pending.exchange.carry_out(bench.around(settings, &no_stop)) {
-        Ok(notes) => notes,
+    let Done { mut notes, owed } = match pending.exchange.carry_out(bench.around(settings, &no_stop)) {
+        Ok(done) => done,
         Err(error) => {
             if let Err(later) = take_back(ctx, spec, settings, pending, folder) {
                 ctx.warn(Some(&spec.name), format!("the next command has to settle what is half done: {}", chain(&later)));
@@ -230,6 +238,8 @@ fn change_places(
             return Err(error.into());
         }
     };
+    notes.extend(owed.iter().map(OwedKey::told));
+    pending.owed = owed;
     pending.write(Stage::Exchanged, folder)?;
     if let Err(later) = finish(ctx, spec, settings, pending, folder) {
         ctx.warn(Some(&spec.name), format!("the next command has to remove what is left beside it: {}", chain(&later)));
@@ -249,6 +259,10 @@ pub(super) fn plan_undo(
     let folder = site::folder(ctx, spec)?;
     check_server(aside, &identity(settings, &ctx.stop)?, undo, &folder)?;
     check_there(ctx, settings, undo, aside, source)?;
+    if !is_under_way(ctx, source)? {
+        // What was broken off may have left the tables anywhere.
+        check_undo(ctx, settings, &pairs_of_undo(aside, &aside_at(ctx.clock.now()), &folder))?;
+    }
     let live = aside.databases.iter().map(|one| told_one(&one.live, one.table.as_deref())).collect::<Vec<_>>().join(", ");
     Ok(UndoPlan {
         source: source.clone(),
@@ -266,33 +280,43 @@ pub(super) fn plan_undo(
 /// Puts back what lies aside; what it replaces lies aside afterwards. The caller holds the source's lock.
 pub(super) fn undo(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, undo: &UndoRecord, aside: &Aside) -> Result<Outcome, Error> {
     let folder = site::folder(ctx, spec)?;
-    let place = aside_at(ctx.clock.now());
-    let pairs = aside.databases.iter().map(|one| Pair {
-        live: one.live.clone(),
-        original: one.live.clone(),
-        table: one.table.clone(),
-        incoming: one.state.clone(),
-        outgoing: outgoing(&one.live, &place, &folder),
-        ..Pair::default()
-    });
     let server = identity(settings, &ctx.stop)?;
     check_server(aside, &server, undo, &folder)?;
-    let exchange = Exchange { server, pairs: pairs.collect(), ..Exchange::default() };
-    let live: Vec<String> = exchange.pairs.iter().map(|pair| pair.live.clone()).collect();
-    check_live(ctx, settings, &look(settings, &live, &ctx.stop)?, &exchange.pairs, &[])?;
+    let exchange = Exchange { server, pairs: pairs_of_undo(aside, &aside_at(ctx.clock.now()), &folder), ..Exchange::default() };
+    check_undo(ctx, settings, &exchange.pairs)?;
     let mut pending = PendingExchange::new(exchange, true);
     pending.write(Stage::Loading, &folder)?;
     let bench = Bench::new(ctx)?;
     let around = bench.around(settings, &ctx.stop);
-    if let Err(error) = pending.exchange.rehearse(&Demands::default(), around).and_then(|()| pending.exchange.capture(around)) {
+    let captured = pending.exchange.rehearse(&Demands::default(), around).and_then(|()| pending.exchange.capture(around));
+    if let Err(error) = captured.map_err(Error::from).and_then(|()| take_over_owed(&mut pending.exchange, &folder)) {
         give_up(ctx, spec, settings, &pending, &folder);
-        return Err(untouched(error.into()));
+        return Err(untouched(error));
     }
     let undone = undo.turned(Placed::Databases(aside_of(&pending.exchange)), ctx.clock.now());
     pending.undo = Some(undone.clone());
     let notes = change_places(ctx, spec, settings, &mut pending, &folder)?;
     let lies_aside = aside_of(&pending.exchange);
-    Ok(Outcome { notes, ..Outcome::of_undo(spec, &undone, lies_aside.exists().then(|| lies_aside.told())) })
+    Ok(Outcome { notes, owed: statements(&pending), ..Outcome::of_undo(spec, &undone, lies_aside.exists().then(|| lies_aside.told())) })
+}
+
+/// What lies aside, and where that goes which is live now.
+fn pairs_of_undo(aside: &Aside, place: &str, folder: &Path) -> Vec<Pair> {
+    let pair = |one: &AsideDatabase| Pair {
+        live: one.live.clone(),
+        original: one.live.clone(),
+        table: one.table.clone(),
+        incoming: one.state.clone(),
+        outgoing: outgoing(&one.live, place, folder),
+        ..Pair::default()
+    };
+    aside.databases.iter().map(pair).collect()
+}
+
+/// That the account can put back what lies aside, and what is live should that fail.
+fn check_undo(ctx: &Context, settings: &MysqlSettings, pairs: &[Pair]) -> Result<(), Error> {
+    let live: Vec<String> = pairs.iter().map(|pair| pair.live.clone()).collect();
+    check_live(ctx, settings, &look(settings, &live, &ctx.stop)?, pairs, &[]).map(drop)
 }
 
 /// What is on the server where the dumps are to go, whose databases have their names as the server keeps them from then on.
@@ -363,8 +387,8 @@ fn check_there(ctx: &Context, settings: &MysqlSettings, undo: &UndoRecord, aside
 
 /// That what lies aside has names that a restore has given, and is on this server: one of the same name elsewhere is another.
 fn check_server(aside: &Aside, here: &str, undo: &UndoRecord, folder: &Path) -> Result<(), Error> {
-    if let Some(strange) = aside.strange() {
-        return Err(Error::Refused(format!("{}; nothing was changed", told_of_strange(strange, folder))));
+    if aside.strange().is_some() {
+        return Err(Error::Refused(format!("{}; nothing was changed", told_of_strange(aside, &folder.join(UNDO), MOVE_AWAY))));
     }
     if aside.is_on(here) {
         return Ok(());
@@ -398,7 +422,7 @@ fn give_up(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, pending: 
 fn told_of_earlier(earlier: &UndoRecord, folder: &Path) -> String {
     match &earlier.placement {
         Placed::Databases(aside) if aside.strange().is_some() => {
-            let strange = aside.strange().map(|strange| told_of_strange(strange, folder)).unwrap_or_default();
+            let strange = told_of_strange(aside, &folder.join(UNDO), MOVE_AWAY);
             format!("what the restore before this one has set aside stays, and no undo puts it back any more: {strange}")
         }
         _ if earlier.is_written => {

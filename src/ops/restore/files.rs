@@ -116,6 +116,7 @@ pub(super) fn run(ctx: &Context, spec: &SourceSpec, plan: &Plan) -> Result<Outco
         downloaded_bytes: staged.downloaded,
         aside: site.has_aside().then(|| site.aside.display().to_string()),
         notes: staged.notes,
+        owed: Vec::new(),
         damage: staged.damage,
     })
 }

@@ -186,6 +186,9 @@ pub struct Outcome {
     pub aside: Option<String>,
     /// What could not be given back (owners, attributes).
     pub notes: Vec<String>,
+    /// Statements for foreign keys into other databases that are still to be made or dropped; the next command on the source tries again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub owed: Vec<String>,
     /// What was found to be damaged on the way. All bytes that were put in place are sound: they came from another place.
     pub damage: Vec<Damage>,
 }
@@ -193,7 +196,17 @@ pub struct Outcome {
 impl Outcome {
     fn of_undo(spec: &SourceSpec, undo: &UndoRecord, aside: Option<String>) -> Self {
         let id = (!undo.undone).then_some(undo.snapshot);
-        Self { source: spec.name.clone(), id, files: 0, bytes: 0, downloaded_bytes: 0, aside, notes: Vec::new(), damage: Vec::new() }
+        Self {
+            source: spec.name.clone(),
+            id,
+            files: 0,
+            bytes: 0,
+            downloaded_bytes: 0,
+            aside,
+            notes: Vec::new(),
+            owed: Vec::new(),
+            damage: Vec::new(),
+        }
     }
 }
 

@@ -38,6 +38,9 @@ pub(super) fn of(settings: &MysqlSettings, name: &SnapshotName, options: &Option
     let file = copy.join(DUMP_FILE);
     let size = check_whole(&file)?;
     let database = match (&options.part.database, &settings.databases[..]) {
+        (Some(database), of_source) if !of_source.contains(database) => {
+            return Err(Error::Absent(format!("the source has no database `{database}`: it has {}", of_source.join(", "))));
+        }
         (Some(database), _) => database.clone(),
         (None, [database]) => database.clone(),
         _ => return Err(Error::Usage("the source has several databases: say with --database which one the dump is of".into())),
@@ -171,6 +174,21 @@ mod tests {
         assert!(matches!(asked(folder.path().to_owned(), "ellis/1388534401"), Err(Error::Absent(_))));
         assert!(asked(tempfile::tempdir().unwrap().path().to_owned(), "ellis/latest").unwrap().is_none());
         assert!(asked("/nowhere/at/all".into(), "ellis/latest").unwrap().is_none());
+    }
+
+    #[test]
+    fn a_copy_goes_into_a_database_of_the_source_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        copy(folder.path(), "1388534400", "-- Dump completed\n");
+        let into = |database: &str| {
+            let part = super::super::Part { database: Some(database.into()), ..Default::default() };
+            let options = Options { from: vec![Origin::Folder(folder.path().join("1388534400"))], part, ..Options::default() };
+            of(&MysqlSettings::new(vec!["ellis".into(), "homer".into()]), &"ellis/latest".parse().unwrap(), &options)
+        };
+        assert_eq!(into("homer").unwrap().unwrap().databases[0].live, "homer");
+        for other in ["mysql", "other", ""] {
+            assert!(matches!(into(other), Err(Error::Absent(why)) if why.contains("it has ellis, homer")));
+        }
     }
 
     #[test]

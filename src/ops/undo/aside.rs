@@ -87,6 +87,11 @@ impl Aside {
         self.databases.iter().find(|one| !is_beside_of(&one.state.database, &one.live))
     }
 
+    /// The names of all of them, whatever they are.
+    pub(crate) fn names(&self) -> String {
+        self.databases.iter().map(|one| format!("`{}`", one.state.database)).collect::<Vec<_>>().join(", ")
+    }
+
     /// Whether there is anything.
     pub(crate) fn exists(&self) -> bool {
         self.databases.iter().any(|one| one.state.exists)

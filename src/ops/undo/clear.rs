@@ -4,13 +4,48 @@ use std::fs;
 use std::path::{Component, Path};
 
 use super::databases::Bench;
-use super::leftovers::{LEFTOVERS, Leftover, Leftovers};
+use super::leftovers::{LEFTOVERS, LeftKey, Leftover, Leftovers};
 use crate::ops::error::chain;
 use crate::ops::spec::{MysqlSettings, SourceSpec};
 use crate::ops::{Context, Error};
-use crate::source::mysql::{Doomed, Stays, Undropped, drop_databases, identity};
+use crate::source::mysql::{Doomed, OwedKey, Stays, Undropped, drop_databases, identity, settle_keys};
 use crate::sys::stop::Stop;
 use crate::sys::tree::remove_tree;
+
+/// Removes what is written down to be removed, as [`clear`] does, and makes and drops foreign keys that an exchange has left.
+pub(super) fn clear_and_mend(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, folder: &Path) -> Result<bool, Error> {
+    let is_clear = clear(ctx, spec, settings, folder)?;
+    let Some(mut leftovers) = Leftovers::read(folder)?.filter(|left| !left.keys.is_empty()) else { return Ok(is_clear) };
+    let keys = std::mem::take(&mut leftovers.keys);
+    leftovers.keys = match mend(ctx, settings, &keys) {
+        Ok(left) => left,
+        Err(cause) => {
+            let cause = chain(&cause);
+            ctx.warn_once_of(Some(&spec.name), format!("foreign keys that a restore has left could not be looked at: {cause}"));
+            keys.clone()
+        }
+    };
+    let document = folder.join(LEFTOVERS);
+    for left in &leftovers.keys {
+        let text = format!("{}; where it is not wanted, take its entry out of {}", left.owed.told(), document.display());
+        ctx.warn_once_of(Some(&spec.name), text);
+    }
+    if leftovers.keys != keys {
+        leftovers.keep(folder)?;
+    }
+    Ok(is_clear)
+}
+
+/// Makes or drops these keys, those of this server alone; gives those that are left.
+fn mend(ctx: &Context, settings: &MysqlSettings, keys: &[LeftKey]) -> Result<Vec<LeftKey>, Error> {
+    let no_stop = Stop::new();
+    let here = identity(settings, &no_stop)?;
+    let (own, mut left): (Vec<LeftKey>, Vec<LeftKey>) = keys.iter().cloned().partition(|left| left.server == here);
+    let owed: Vec<OwedKey> = own.into_iter().map(|left| left.owed).collect();
+    let bench = Bench::new(ctx)?;
+    left.extend(settle_keys(bench.around(settings, &no_stop), &owed)?.into_iter().map(|owed| LeftKey::new(&here, owed)));
+    Ok(left)
+}
 
 /// Removes what is written down to be removed; gives whether all of it is gone. What cannot be removed, because somebody holds it or the
 /// account may not, is told and tried again next time: it takes room, and stands in the way of no snapshot.

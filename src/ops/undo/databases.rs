@@ -2,17 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use super::aside::{Aside, AsideDatabase, Placed};
-use super::clear::clear;
+use super::aside::{Aside, Placed};
+use super::clear::{clear, clear_and_mend};
 use super::exchange::{EXCHANGE, PendingExchange, Stage};
-use super::leftovers::Leftovers;
+use super::leftovers::{LeftKey, Leftovers};
 use super::memory::{UNDO, UndoRecord};
 use super::settled::{Ending, Work};
 use crate::ops::error::chain;
 use crate::ops::scratch::Scratch;
 use crate::ops::spec::{MysqlSettings, SourceSpec};
 use crate::ops::{Context, Error};
-use crate::source::mysql::{Around, BESIDE, Pair, Settled, drop_made};
+use crate::source::mysql::{Around, BESIDE, Done, Exchange, OuterKey, OwedKey, Pair, Settled, drop_made};
 use crate::sys::stop::Stop;
 
 /// The folder that dumps are put together in.
@@ -70,7 +70,7 @@ pub(super) fn recover(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings
             }
         }
     } else {
-        clear(ctx, spec, settings, folder)?;
+        clear_and_mend(ctx, spec, settings, folder)?;
     }
     Ok(broken_off)
 }
@@ -95,15 +95,16 @@ fn settle(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, mut pendin
         pending.keep = true;
         pending.write(Stage::Exchanging, folder)?;
     }
-    let (why, notes) = match pending.exchange.settle(around)? {
-        Settled::Finished(notes) => {
+    let (why, Done { notes, owed }) = match pending.exchange.settle(around)? {
+        Settled::Finished(Done { notes, owed }) => {
+            pending.owed = owed;
             pending.write(Stage::Exchanged, folder)?;
             finish_and_tell(ctx, spec, settings, &pending, folder)?;
-            warn_of(ctx, spec, notes);
+            warn_of(ctx, spec, notes, &pending.owed);
             return Ok(true);
         }
-        Settled::TakenBack(notes) => (None, notes),
-        Settled::Kept(error, notes) => (Some(chain(&Error::from(error))), notes),
+        Settled::TakenBack(done) => (None, done),
+        Settled::Kept(error, done) => (Some(chain(&Error::from(error))), done),
         Settled::Stuck(why, error) => {
             tell(&format!("could not be finished: {}", chain(&Error::from(why))));
             return Err(error.into());
@@ -116,6 +117,7 @@ fn settle(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, mut pendin
         // It is what the undo still names, which would go with it.
         undo.written().write(folder)?;
     }
+    keep_owed(&pending.exchange.server, &owed, folder)?;
     abandon(ctx, spec, settings, &pending, folder)?;
     if pending.keep {
         let names: Vec<String> = pending.exchange.pairs.iter().map(|pair| format!("`{}`", pair.incoming.database)).collect();
@@ -126,12 +128,39 @@ fn settle(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, mut pendin
             names.join(", ")
         ));
     } else {
-        let all = if notes.is_empty() { "; all is as before it" } else { ", but not all of it" };
+        let all = if notes.is_empty() && owed.is_empty() { "; all is as before it" } else { ", but not all of it" };
         let why = why.map(|why| format!("could not be finished ({why}) and ")).unwrap_or_default();
         tell(&format!("{why}was taken back{all}"));
     }
-    warn_of(ctx, spec, notes);
+    warn_of(ctx, spec, notes, &owed);
     Ok(false)
+}
+
+/// Writes down which foreign keys are still to be made or dropped.
+fn keep_owed(server: &str, owed: &[OwedKey], folder: &Path) -> Result<(), Error> {
+    if owed.is_empty() {
+        return Ok(());
+    }
+    let mut leftovers = Leftovers::default();
+    leftovers.keys.extend(owed.iter().map(|owed| LeftKey::new(server, owed.clone())));
+    leftovers.add(folder)
+}
+
+/// Has what goes remember the keys that its tables were still to have.
+pub(crate) fn take_over_owed(exchange: &mut Exchange, folder: &Path) -> Result<(), Error> {
+    // A document that cannot be read has been set apart before this.
+    let Some(left) = Leftovers::read(folder)? else { return Ok(()) };
+    for pair in &mut exchange.pairs {
+        let own: Vec<&LeftKey> = left.keys.iter().filter(|left| left.is_of(&exchange.server, pair)).collect();
+        for left in own {
+            let key = &left.owed.key;
+            let is_same = |one: &OuterKey| (&one.table, &one.name) == (&key.table, &key.name);
+            if !pair.outgoing.keys.iter().any(is_same) {
+                pair.outgoing.keys.push(key.clone());
+            }
+        }
+    }
+    Ok(())
 }
 
 fn finish_and_tell(
@@ -146,8 +175,8 @@ fn finish_and_tell(
     Ok(())
 }
 
-fn warn_of(ctx: &Context, spec: &SourceSpec, lost: Vec<String>) {
-    lost.into_iter().for_each(|text| ctx.warn(Some(&spec.name), text));
+fn warn_of(ctx: &Context, spec: &SourceSpec, lost: Vec<String>, owed: &[OwedKey]) {
+    lost.into_iter().chain(owed.iter().map(OwedKey::told)).for_each(|text| ctx.warn(Some(&spec.name), text));
 }
 
 /// Makes the old state live again.
@@ -160,7 +189,9 @@ pub(crate) fn take_back(
 ) -> Result<(), Error> {
     let bench = Bench::new(ctx)?;
     // Not to be stopped half-way: it is short, and what it leaves would be neither the old nor the new state.
-    warn_of(ctx, spec, pending.exchange.put_back(bench.around(settings, &Stop::new()))?);
+    let Done { notes, owed } = pending.exchange.put_back(bench.around(settings, &Stop::new()))?;
+    keep_owed(&pending.exchange.server, &owed, folder)?;
+    warn_of(ctx, spec, notes, &owed);
     abandon(ctx, spec, settings, pending, folder).map(drop)
 }
 
@@ -200,12 +231,14 @@ fn drop_made_live(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, pa
     }
     let no_stop = Stop::new();
     let dropped = Bench::new(ctx).and_then(|bench| Ok(drop_made(bench.around(settings, &no_stop), &made)?));
-    if let Err(why) = dropped {
-        let names: Vec<String> = made.iter().map(|name| format!("`{name}`")).collect();
-        let (names, why) = (names.join(", "), chain(&why));
+    let undropped: Vec<(String, String)> = match dropped {
+        Ok(undropped) => undropped.into_iter().map(|(name, why)| (name, chain(&Error::from(why)))).collect(),
+        Err(why) => made.iter().map(|name| ((*name).to_owned(), chain(&why))).collect(),
+    };
+    for (name, why) in undropped {
         ctx.warn(
             Some(&spec.name),
-            format!("{names} was made for what did not come and could not be removed; it is not tried again: {why}"),
+            format!("`{name}` was made for what did not come and could not be removed; it is not tried again: {why}"),
         );
     }
 }
@@ -232,9 +265,10 @@ pub(crate) fn finish(
         if let (Some(_), false, Some(UndoRecord { placement: Placed::Databases(earlier), is_written, .. })) =
             (&pending.undo, pending.is_undo, remembered)
         {
-            if let Some(strange) = earlier.strange() {
-                let text = format!("what an earlier restore had set aside is not removed: {}", told_of_strange(strange, folder));
-                ctx.warn(Some(&spec.name), text);
+            if earlier.strange().is_some() {
+                let apart = UndoRecord::set_strange_apart(folder, ctx.clock.now())?;
+                let text = told_of_strange(&earlier, &apart, "remove that file afterwards");
+                ctx.warn(Some(&spec.name), format!("what an earlier restore had set aside is not removed: {text}"));
             } else if is_written {
                 let text = format!("an undo that was not finished had put it back, and it may have been written to: {}", earlier.told());
                 ctx.warn(
@@ -245,6 +279,8 @@ pub(crate) fn finish(
                 give_up(&earlier, &mut leftovers);
             }
         }
+        Leftovers::strike_keys(folder, server, pairs)?;
+        leftovers.keys.extend(pending.owed.iter().map(|owed| LeftKey::new(server, owed.clone())));
         leftovers.add(folder)?;
         if let Some(undo) = &pending.undo {
             undo.write(folder)?;
@@ -256,8 +292,9 @@ pub(crate) fn finish(
 
 /// Removes what an undo that has grown old would put back; gives whether all of it is gone, else it was told.
 pub(super) fn expire(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, aside: &Aside, folder: &Path) -> Result<bool, Error> {
-    if let Some(strange) = aside.strange() {
-        ctx.warn_once_of(Some(&spec.name), format!("what is too old is not removed: {}", told_of_strange(strange, folder)));
+    if aside.strange().is_some() {
+        let text = told_of_strange(aside, &folder.join(UNDO), MOVE_AWAY);
+        ctx.warn_once_of(Some(&spec.name), format!("what is too old is not removed: {text}"));
         return Ok(false);
     }
     let mut leftovers = Leftovers::default();
@@ -268,14 +305,19 @@ pub(super) fn expire(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings,
     clear(ctx, spec, settings, folder)
 }
 
-/// What is said of a database that an undo names and no restore has.
-pub(crate) fn told_of_strange(strange: &AsideDatabase, folder: &Path) -> String {
+/// What is to be done about an undo that names what no restore has.
+pub(crate) const MOVE_AWAY: &str = "move that file away";
+
+/// What is said of an undo that names a database which no restore has: all that its document names, and what is to become of that.
+pub(crate) fn told_of_strange(aside: &Aside, document: &Path, do_so: &str) -> String {
+    let Some(strange) = aside.strange() else { return String::new() };
     format!(
-        "{} names `{}` as what was set aside of `{}`, and no restore gives such a name: it was changed or damaged; look at the databases of the \
-         server that begin with `{}{BESIDE}`, and move that file away",
-        folder.join(UNDO).display(),
+        "{} names `{}` as what was set aside of `{}`, and no restore gives such a name: it was changed or damaged; look at all that it names ({}) \
+         and at the databases of the server that begin with `{}{BESIDE}`, and {do_so}",
+        document.display(),
         strange.state.database,
         strange.live,
+        aside.names(),
         strange.live
     )
 }

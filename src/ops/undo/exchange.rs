@@ -9,7 +9,7 @@ use super::memory::{UndoRecord, read, remove, write};
 use super::settled::Work;
 use crate::format::limits::FORMAT_VERSION;
 use crate::ops::Error;
-use crate::source::mysql::Exchange;
+use crate::source::mysql::{Exchange, OwedKey};
 
 /// The document of an exchange of databases that is under way.
 pub(super) const EXCHANGE: &str = "exchange.json";
@@ -42,6 +42,9 @@ pub(crate) struct PendingExchange {
     pub(crate) keep: bool,
     /// The databases.
     pub(crate) exchange: Exchange,
+    /// Foreign keys that the exchange has left to be made or dropped.
+    #[serde(default)]
+    pub(crate) owed: Vec<OwedKey>,
     /// What will be remembered for an undo; nothing where a database of another name is made.
     pub(crate) undo: Option<UndoRecord>,
 }
@@ -49,7 +52,7 @@ pub(crate) struct PendingExchange {
 impl PendingExchange {
     /// An exchange that begins.
     pub(crate) fn new(exchange: Exchange, is_undo: bool) -> Self {
-        Self { format: FORMAT_VERSION, stage: Stage::Loading, is_undo, is_look: false, keep: false, exchange, undo: None }
+        Self { format: FORMAT_VERSION, stage: Stage::Loading, is_undo, is_look: false, keep: false, exchange, owed: Vec::new(), undo: None }
     }
 
     /// What it does.

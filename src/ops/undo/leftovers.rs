@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::memory::{read, remove, write};
 use crate::format::limits::FORMAT_VERSION;
 use crate::ops::Error;
+use crate::source::mysql::{OwedKey, Pair};
 
 /// The document of it.
 pub(crate) const LEFTOVERS: &str = "leftovers.json";
@@ -21,6 +22,33 @@ pub(crate) struct Leftovers {
     pub(crate) databases: Vec<Leftover>,
     /// Files of this node, and folders.
     pub(crate) files: Vec<PathBuf>,
+    /// Foreign keys that are still to be made or dropped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) keys: Vec<LeftKey>,
+}
+
+/// A foreign key that is still to be made or dropped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LeftKey {
+    /// The server that it is on.
+    pub(crate) server: String,
+    /// Which, and what is to become of it.
+    #[serde(flatten)]
+    pub(crate) owed: OwedKey,
+    /// The statement for it, so that a person finds it here.
+    pub(crate) statement: String,
+}
+
+impl LeftKey {
+    /// One of this server.
+    pub(crate) fn new(server: &str, owed: OwedKey) -> Self {
+        Self { server: server.to_owned(), statement: owed.statement(), owed }
+    }
+
+    /// Whether it is to be made for a table that goes with an exchange.
+    pub(crate) fn is_of(&self, server: &str, pair: &Pair) -> bool {
+        self.server == server && !self.owed.is_to_go && self.owed.database == pair.live && pair.going.contains(&self.owed.key.table)
+    }
 }
 
 /// A database that is to be removed.
@@ -39,7 +67,7 @@ pub(crate) struct Leftover {
 
 impl Default for Leftovers {
     fn default() -> Self {
-        Self { format: FORMAT_VERSION, databases: Vec::new(), files: Vec::new() }
+        Self { format: FORMAT_VERSION, databases: Vec::new(), files: Vec::new(), keys: Vec::new() }
     }
 }
 
@@ -85,6 +113,13 @@ impl Leftovers {
         all.keep(folder)
     }
 
+    /// Keys of tables that have gone with an exchange are owed to what lies aside, which remembers them itself.
+    pub(crate) fn strike_keys(folder: &Path, server: &str, pairs: &[Pair]) -> Result<(), Error> {
+        let Some(mut all) = Self::read(folder)?.filter(|all| !all.keys.is_empty()) else { return Ok(()) };
+        all.keys.retain(|left| !pairs.iter().any(|pair| left.is_of(server, pair)));
+        all.keep(folder)
+    }
+
     /// Moves a document that cannot be read out of the way, so that nothing is removed by it and nothing is stopped by it. Gives where it lies
     /// then, and why it cannot be read.
     pub(crate) fn set_unreadable_apart(folder: &Path, now: Timestamp) -> Result<Option<(PathBuf, Error)>, Error> {
@@ -111,12 +146,20 @@ impl Leftovers {
                 all.files.push(file);
             }
         }
+        for key in self.keys {
+            all.keys.retain(|left| left.server != key.server || !left.owed.is_same(&key.owed));
+            all.keys.push(key);
+        }
         all.keep(folder)
     }
 
     /// Remembers this alone, or nothing where there is nothing.
     pub(crate) fn keep(&self, folder: &Path) -> Result<(), Error> {
-        if self.databases.is_empty() && self.files.is_empty() { remove(folder, LEFTOVERS) } else { write(folder, LEFTOVERS, self) }
+        if self.databases.is_empty() && self.files.is_empty() && self.keys.is_empty() {
+            remove(folder, LEFTOVERS)
+        } else {
+            write(folder, LEFTOVERS, self)
+        }
     }
 }
 

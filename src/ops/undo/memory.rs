@@ -1,7 +1,7 @@
 //! What is remembered of restores: the undo that can be made, and a restore that is under way.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -83,6 +83,14 @@ impl UndoRecord {
     /// Forgets it.
     pub(crate) fn forget(folder: &Path) -> Result<(), Error> {
         remove(folder, UNDO)
+    }
+
+    /// Moves the document out of the way of the next one, so that a person finds what it names. Gives where it lies then.
+    pub(crate) fn set_strange_apart(folder: &Path, now: Timestamp) -> Result<PathBuf, Error> {
+        let (from, to) = (folder.join(UNDO), folder.join(format!("undo.strange.{}.json", now.as_millisecond())));
+        fs::rename(&from, &to).map_err(Error::file("move", from))?;
+        crate::sys::file::sync_folder(folder)?;
+        Ok(to)
     }
 }
 

@@ -83,7 +83,8 @@ pub fn left_of(ctx: &Context, source: &SourceName) -> Result<Vec<String>, Error>
     let told = |name: String| {
         format!("{name} is needed no more and could not be removed yet: the next command on `{source}` tries again and says why")
     };
-    Ok(databases.chain(files).map(told).collect())
+    let keys = left.keys.iter().map(|left| left.owed.told());
+    Ok(databases.chain(files).map(told).chain(keys).collect())
 }
 
 /// The undo of a source, if there is one.

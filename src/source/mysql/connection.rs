@@ -35,10 +35,14 @@ const DENIED: [u16; 5] = [DENIED_DATABASE, 1142, 1143, 1227, 1370];
 const NEEDS_TLS: u16 = 3159;
 /// Somebody held a lock for too long, or two held what the other one wanted.
 const BUSY: [u16; 2] = [1205, 1213];
+/// A statement that somebody has ended, or that took too long (MariaDB, MySQL).
+const ENDED: [u16; 3] = [1317, 1969, 3024];
 /// What a server says when there is no room.
 const DISK_FULL: u16 = 1021;
 const TABLE_FULL: u16 = 1114;
 const COMMIT_FAILED: u16 = 1180;
+/// What a client says of a server that is not there any more.
+const GONE: [u16; 4] = [2002, 2006, 2013, 2055];
 const NO_SPACE: &str = "No space left on device";
 const FULL: &str =
     "a disk of the server's machine is full, where it keeps its data, its binary log or its temporary files: make room there";
@@ -239,6 +243,20 @@ pub(super) fn is_denied(error: &Error) -> bool {
 /// Whether the server says that somebody else holds what is needed: later it may go.
 pub(super) fn is_busy(error: &Error) -> bool {
     matches!(error, Error::Server { cause, .. } if code(cause).is_some_and(|code| BUSY.contains(&code)))
+}
+
+/// Whether the same may go well when it is tried again: somebody holds what is needed, the statement was ended, a disk is full, or the server does
+/// not answer. What its client says counts as well.
+pub(super) fn is_passing(error: &Error) -> bool {
+    let passes = |code| BUSY.contains(&code) || ENDED.contains(&code) || [DISK_FULL, TABLE_FULL, COMMIT_FAILED].contains(&code);
+    match error {
+        Error::Server { cause, .. } => code(cause).map_or(!is_answer(error), passes),
+        Error::Load { why, .. } => {
+            let code = why.strip_prefix("ERROR ").map(|rest| rest.chars().take_while(char::is_ascii_digit).collect::<String>());
+            code.and_then(|code| code.parse().ok()).is_some_and(|code| passes(code) || GONE.contains(&code))
+        }
+        _ => false,
+    }
 }
 
 /// Whether the server answered, with an error: the connection goes on.

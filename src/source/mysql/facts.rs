@@ -235,10 +235,11 @@ fn references(connection: &mut Connection, name: &str) -> Result<Vec<Reference>,
     let names = Names::read(connection)?;
     let sql = format!(
         "SELECT DISTINCT table_name, referenced_table_schema, referenced_table_name FROM information_schema.KEY_COLUMN_USAGE WHERE table_schema \
-         = {} AND referenced_table_schema IS NOT NULL AND {} <> {} ORDER BY 1, 2, 3 LIMIT {REFERENCES_MAX}",
-        literal(name),
-        names.column("referenced_table_schema"),
-        literal(&names.compared(name)),
+         = {schema} AND {of} = {compared} AND referenced_table_schema IS NOT NULL AND {into} <> {compared} ORDER BY 1, 2, 3 LIMIT {REFERENCES_MAX}",
+        schema = literal(name),
+        compared = literal(&names.compared(name)),
+        of = names.column("table_schema"),
+        into = names.column("referenced_table_schema"),
     );
     let reference = |row: Vec<Value>| match <[Value; 3]>::try_from(row) {
         Ok([Some(table), Some(database), Some(parent)]) => Some(Reference { table, database, parent }),

@@ -79,6 +79,19 @@ pub fn killed_late(machine: &Machine, configuration: &str) {
     machine.configure_again(configuration);
 }
 
+/// The statements that the program sends itself while it does this, each with its number among all that it sends and its beginning.
+pub fn sent(machine: &Machine, arguments: &[&str]) -> Vec<(usize, String)> {
+    let log = machine.path("sent.log");
+    let mut child = machine.traced(&["-e", "trace=sendto", "-s", "40"], &log, arguments);
+    assert!(child.wait().unwrap().success());
+    let log = fs::read_to_string(log).unwrap();
+    let of = |line: &str| line.split(' ').next().unwrap().to_owned();
+    // Those of the first thread, which sends first; others, and the vendor's programs, are not traced when it is killed.
+    let own = of(log.lines().next().unwrap());
+    let sent = log.lines().filter(|line| of(line) == own && line.contains("sendto("));
+    sent.enumerate().map(|(at, line)| (at + 1, line.to_owned())).collect()
+}
+
 /// Somebody who holds the table of a database in a transaction.
 pub struct Holder<'a> {
     server: &'a MariaDb,
@@ -89,8 +102,13 @@ pub struct Holder<'a> {
 
 impl<'a> Holder<'a> {
     pub fn of(server: &'a MariaDb, database: &str) -> Self {
+        Self::by(server, database, &format!("SELECT * FROM {database}.t"))
+    }
+
+    /// By this statement.
+    pub fn by(server: &'a MariaDb, database: &str, statement: &str) -> Self {
         let mut client = server.client();
-        client.args(["-e", &format!("START TRANSACTION; SELECT * FROM {database}.t; SELECT SLEEP(100) AS held_{database}")]);
+        client.args(["-e", &format!("START TRANSACTION; {statement}; SELECT SLEEP(100) AS held_{database}")]);
         let client = client.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let question = format!("SELECT id FROM information_schema.PROCESSLIST WHERE info LIKE 'SELECT SLEEP(100) AS held_{database}%'");
         until("somebody holds a table", || !server.ask(None, &question).is_empty());

@@ -153,6 +153,7 @@ pub(super) fn run(ctx: &Context, spec: &SourceSpec, settings: &CassandraSettings
         aside: Some(aside.told()),
         notes: staged.notes.into_iter().chain(notes).collect(),
         damage: staged.damage,
+        owed: Vec::new(),
     })
 }
 

@@ -65,13 +65,20 @@ pub fn drop_databases(around: Around<'_>, doomed: &[Doomed<'_>]) -> Result<Vec<U
     Ok(undropped)
 }
 
-/// Drops live databases that were made for what does not come, if they hold nothing.
+/// Drops live databases that were made for what does not come, if they hold nothing. Gives those that the server did not remove.
 ///
 /// # Errors
-/// [`Error::Server`].
-pub fn drop_made(around: Around<'_>, databases: &[&str]) -> Result<(), Error> {
+/// [`Error::Server`] when it does not answer.
+pub fn drop_made(around: Around<'_>, databases: &[&str]) -> Result<Vec<(String, Error)>, Error> {
     let mut connection = ready(around)?;
-    databases.iter().try_for_each(|database| drop_if_empty(&mut connection, database))
+    let mut undropped = Vec::new();
+    for database in databases {
+        match drop_if_empty(&mut connection, database) {
+            Err(why) if is_answer(&why) => undropped.push(((*database).to_owned(), why)),
+            dropped => dropped?,
+        }
+    }
+    Ok(undropped)
 }
 
 fn ready(around: Around<'_>) -> Result<Connection, Error> {

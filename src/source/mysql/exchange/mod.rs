@@ -13,6 +13,7 @@ mod length;
 mod mark;
 mod names;
 mod outer_keys;
+mod owed;
 mod put_back;
 mod rehearse;
 mod settle;
@@ -31,6 +32,7 @@ pub use self::length::check_length;
 pub(super) use self::names::beginnings;
 pub use self::names::{NEW, aside_at, beside, is_beside, is_beside_of};
 pub use self::outer_keys::{OuterKey, check_references};
+pub use self::owed::{OwedKey, settle_keys};
 pub use self::settle::Settled;
 pub use self::sight::{Sight, sight};
 pub use self::state::{Pair, State};
@@ -70,9 +72,18 @@ pub struct Words {
     pub sql_mode: Option<String>,
     /// Which account takes the place of which.
     pub definers: Definers,
-    /// Whether events stay behind, because the original may be live beside what comes.
+    /// Whether events stay behind, and foreign keys into other databases, because the original may be live beside what comes.
     #[serde(default)]
     pub without_events: bool,
+}
+
+/// What came of an exchange, or of putting the old state back.
+#[derive(Debug, Default)]
+pub struct Done {
+    /// What a person should know, as sentences without their end.
+    pub notes: Vec<String>,
+    /// Foreign keys that are still to be made or dropped.
+    pub owed: Vec<OwedKey>,
 }
 
 /// What both directions need of the world around them.
@@ -122,12 +133,11 @@ impl Exchange {
         tables::wait_for_holders(&mut connection, &self.pairs)
     }
 
-    /// Lets all of them change places, once all is ready. After a failure [`Exchange::put_back`] is due. Gives what a person should know,
-    /// as sentences without their end.
+    /// Lets all of them change places, once all is ready. After a failure [`Exchange::put_back`] is due.
     ///
     /// # Errors
     /// [`Error::Server`], also when somebody keeps a table locked; [`Error::Load`]; [`Error::Dump`] when something is missing afterwards.
-    pub fn carry_out(&self, around: Around<'_>) -> Result<Vec<String>, Error> {
+    pub fn carry_out(&self, around: Around<'_>) -> Result<Done, Error> {
         let mut connection = around.connect()?;
         turn::take(&mut connection, self)?;
         for pair in self.pairs.iter().filter(|pair| pair.is_made) {
@@ -138,11 +148,14 @@ impl Exchange {
     }
 
     /// What remains to be done once the tables have moved. It can be repeated.
-    fn make_the_rest(&self, connection: &mut Connection, around: Around<'_>, strangers: Strangers) -> Result<Vec<String>, Error> {
-        let mut notes = Vec::new();
+    fn make_the_rest(&self, connection: &mut Connection, around: Around<'_>, strangers: Strangers) -> Result<Done, Error> {
+        let (mut notes, mut owed) = (Vec::new(), Vec::new());
+        // Those of what went aside first: they reach what applications change now.
         for pair in &self.pairs {
-            outer_keys::let_go(connection, &pair.outgoing)?;
-            notes.extend(outer_keys::take_hold(connection, &pair.live, &pair.incoming)?);
+            owed.extend(outer_keys::let_go(connection, &pair.outgoing)?);
+        }
+        for pair in &self.pairs {
+            owed.extend(outer_keys::take_hold(connection, &pair.live, &pair.incoming)?);
         }
         for pair in &self.pairs {
             definitions::drop_triggers(connection, pair, &pair.coming)?;
@@ -161,7 +174,7 @@ impl Exchange {
                 drop_if_empty(connection, &pair.live)?;
             }
         }
-        Ok(notes)
+        Ok(Done { notes, owed: owed::insist(connection, owed) })
     }
 
     /// Makes foreign keys that have moved along with a table point to the live one again, and those of what is `aside` now point to nothing
@@ -207,6 +220,9 @@ pub fn load_tables(
     pair.incoming.definitions = rest.to_owned();
     pair.coming = check::tables_came(&mut connection, pair, &mut loaded, around.work)?;
     loaded.notes.extend(note);
+    if words.without_events {
+        loaded.notes.extend(outer_keys::leave_out(&mut connection, &pair.incoming.database, &pair.live)?);
+    }
     Ok(loaded)
 }
 

@@ -11,10 +11,11 @@ use serde::{Deserialize, Serialize};
 use super::super::connection::{Connection, is_answer, is_busy, is_denied, is_no_such, literal, said};
 use super::super::definers::account_literal;
 use super::super::facts::Reference;
-use super::super::foreign_keys::{Body, Key, Names, between, body, hint, name_index_again};
+use super::super::foreign_keys::{Body, Key, Names, between, body, name_index_again};
 use super::super::object::quoted;
 use super::super::option_file::Login;
 use super::super::settings::Settings;
+use super::owed::{OwedKey, in_short};
 use super::state::{Pair, State};
 use crate::source::Error;
 use crate::sys::stop::Stop;
@@ -22,6 +23,9 @@ use crate::sys::stop::Stop;
 /// Most of these that one database may have: they are kept in memory and written to the journal, some 300 bytes each, and those aside are
 /// dropped while views are missing.
 const KEYS_MAX: usize = 20_000;
+
+/// Most keys that are named in a text.
+const NAMED: usize = 10;
 
 /// The table that is never made, to learn whether the account could make a key.
 const PROBE: &str = "windlass~probe";
@@ -108,85 +112,144 @@ fn list(connection: &mut Connection, database: &str) -> Result<Vec<OuterKey>, Er
 }
 
 impl OuterKey {
-    fn of(&self, database: &str) -> Key {
+    pub(super) fn of(&self, database: &str) -> Key {
         Key { schema: database.to_owned(), table: self.table.clone(), name: self.name.clone(), into: self.into.clone() }
     }
 
     /// What tells it from others, and where it points.
-    fn identity(&self) -> [&str; 4] {
+    pub(super) fn identity(&self) -> [&str; 4] {
         [&self.table, &self.name, &self.into, &self.parent]
     }
+
+    /// Its parent.
+    fn parent(&self) -> (String, String) {
+        (self.into.clone(), self.parent.clone())
+    }
+
+    /// The statement that makes it.
+    pub(super) fn add_statement(&self, database: &str) -> String {
+        let table = format!("{}.{}", quoted(database), quoted(&self.table));
+        format!("ALTER TABLE {table} ADD CONSTRAINT {} {}", quoted(&self.name), self.body.text)
+    }
+
+    fn owed(&self, database: &str, is_to_go: bool, why: String) -> OwedKey {
+        OwedKey { database: database.to_owned(), key: self.clone(), is_to_go, why }
+    }
 }
 
-/// Drops the keys that were noted from tables that lie aside now. Checks are off in this session.
-///
-/// # Errors
-/// [`Error::Server`], also when somebody holds a parent for long.
-pub(super) fn let_go(connection: &mut Connection, aside: &State) -> Result<(), Error> {
-    if aside.keys.is_empty() {
-        return Ok(());
-    }
-    let noted: BTreeSet<[&str; 4]> = aside.keys.iter().map(OuterKey::identity).collect();
-    let mut there = list(connection, &aside.database)?;
-    there.retain(|key| noted.contains(&key.identity()));
-    // A table at a time: the sooner the better, a parent may change meanwhile.
-    for keys in there.chunk_by(|one, next| one.table == next.table) {
-        let drops = keys.iter().map(|key| format!("DROP FOREIGN KEY {}", quoted(&key.name))).collect::<Vec<_>>();
-        let table = format!("{}.{}", quoted(&aside.database), quoted(&keys[0].table));
-        connection.run(DROP, &format!("ALTER TABLE {table} {}", drops.join(", ")))?;
-    }
-    Ok(())
+/// The statement that drops keys of one table.
+pub(super) fn drop_statement(database: &str, keys: &[&OuterKey]) -> String {
+    let drops = keys.iter().map(|key| format!("DROP FOREIGN KEY {}", quoted(&key.name))).collect::<Vec<_>>().join(", ");
+    let table = keys.first().map(|key| quoted(&key.table)).unwrap_or_default();
+    format!("ALTER TABLE {}.{table} {drops}", quoted(database))
 }
 
-/// The same of what is likely to be removed soon: that somebody holds a parent stands in the way of nothing, and is told.
+/// Drops the keys that were noted from tables that lie aside now. Gives those that stay: nobody is waited for long, and a parent that is held is
+/// tried once. Checks are off in this session.
 ///
 /// # Errors
 /// [`Error::Server`] when it does not answer.
-pub(super) fn let_go_or_tell(connection: &mut Connection, aside: &State) -> Result<Option<String>, Error> {
-    match let_go(connection, aside) {
-        Err(error) if is_answer(&error) => {
-            let database = quoted(&aside.database);
-            Ok(Some(format!("tables of {database} still have foreign keys into databases that are live ({})", said(&error))))
+pub(super) fn let_go(connection: &mut Connection, aside: &State) -> Result<Vec<OwedKey>, Error> {
+    if aside.keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let noted: BTreeMap<[&str; 4], &OuterKey> = aside.keys.iter().map(|key| (key.identity(), key)).collect();
+    let there = list(connection, &aside.database)?;
+    let there: Vec<&OuterKey> = there.iter().filter_map(|key| noted.get(&key.identity()).copied()).collect();
+    in_short(connection, |connection| {
+        let (mut held, mut owed) = (Held::default(), Vec::new());
+        // A table at a time: the sooner the better, a parent may change meanwhile.
+        for keys in there.chunk_by(|one, next| one.table == next.table) {
+            let sql = drop_statement(&aside.database, keys);
+            if let Some(why) = held.run(connection, DROP, &sql, keys)? {
+                owed.extend(keys.iter().map(|key| key.owed(&aside.database, true, why.clone())));
+            }
         }
-        done => done.map(|()| None),
+        Ok(owed)
+    })
+}
+
+/// Parents that somebody holds: to wait for each of their keys would take as long again.
+#[derive(Default)]
+struct Held(BTreeMap<(String, String), String>);
+
+impl Held {
+    /// Runs a statement on these keys of one table; gives what the server says against it. A table that is gone has none.
+    fn run(&mut self, connection: &mut Connection, what: &'static str, sql: &str, keys: &[&OuterKey]) -> Result<Option<String>, Error> {
+        if let Some(why) = keys.iter().find_map(|key| self.0.get(&key.parent())) {
+            return Ok(Some(why.clone()));
+        }
+        match connection.run(what, sql) {
+            Err(error) if is_no_such(&error) => Ok(None),
+            Err(error) if is_answer(&error) => {
+                if is_busy(&error) {
+                    self.0.extend(keys.iter().map(|key| (key.parent(), said(&error))));
+                }
+                Ok(Some(said(&error)))
+            }
+            run => run.map(|()| None),
+        }
     }
 }
 
-/// Makes the keys that were noted of a state whose tables are live now, where they are not there; rows are not checked, as when a dump is
-/// loaded. Gives those that the server does not make, as sentences without their end. Checks are off in this session.
+/// Leaves the keys out of a copy that nobody is to be held by: rows of other databases would have to stay as long as it is there. Gives what a
+/// person should know, as a sentence without its end.
 ///
 /// # Errors
-/// [`Error::Server`], also when somebody holds a parent for long: then it is to be tried again.
-pub(super) fn take_hold(connection: &mut Connection, live: &str, state: &State) -> Result<Vec<String>, Error> {
-    let mut notes = Vec::new();
+/// [`Error::Server`], also when somebody holds a parent for long.
+pub(super) fn leave_out(connection: &mut Connection, database: &str, name: &str) -> Result<Option<String>, Error> {
+    let keys = list(connection, database)?;
+    if keys.is_empty() {
+        return Ok(None);
+    }
+    for keys in keys.chunk_by(|one, next| one.table == next.table) {
+        connection.run(DROP, &drop_statement(database, &keys.iter().collect::<Vec<_>>()))?;
+    }
+    let mut told: Vec<String> = keys
+        .iter()
+        .take(NAMED)
+        .map(|key| format!("{} of {} to {}.{}", quoted(&key.name), quoted(&key.table), quoted(&key.into), quoted(&key.parent)))
+        .collect();
+    if keys.len() > NAMED {
+        told.push(format!("{} more", keys.len() - NAMED));
+    }
+    Ok(Some(format!(
+        "tables of {} are without their foreign keys into other databases, which would keep rows there from being changed: {}",
+        quoted(name),
+        told.join(", ")
+    )))
+}
+
+/// Makes the keys that were noted of a state whose tables are live now, where they are not there; rows are not checked, as when a dump is
+/// loaded. Gives those that the server does not make now, for whatever reason: nobody is waited for long, and a parent that is held is tried once.
+/// Checks are off in this session.
+///
+/// # Errors
+/// [`Error::Server`] when it does not answer.
+pub(super) fn take_hold(connection: &mut Connection, live: &str, state: &State) -> Result<Vec<OwedKey>, Error> {
     if state.keys.is_empty() {
-        return Ok(notes);
+        return Ok(Vec::new());
     }
     let there = list(connection, live)?;
     let there: BTreeSet<[&str; 4]> = there.iter().map(OuterKey::identity).collect();
-    for key in &state.keys {
-        let known = key.of(live);
-        if !there.contains(&key.identity()) && !is_there(connection, &known)? {
-            let table = format!("{}.{}", quoted(live), quoted(&key.table));
-            let sql = format!("ALTER TABLE {table} ADD CONSTRAINT {} {}", quoted(&key.name), key.body.text);
-            match connection.run(ADD, &sql) {
-                Ok(()) => {}
-                // The table has not come, or somebody has removed it.
-                Err(error) if is_no_such(&error) => continue,
-                Err(error) if is_answer(&error) && !is_busy(&error) => {
-                    notes.push(format!("a foreign key could not be made again{} ({}); this makes it: {sql}", hint(&known), said(&error)));
+    in_short(connection, |connection| {
+        let (mut held, mut owed) = (Held::default(), Vec::new());
+        for key in &state.keys {
+            let known = key.of(live);
+            if !there.contains(&key.identity()) && !is_there(connection, &known)? {
+                if let Some(why) = held.run(connection, ADD, &key.add_statement(live), &[key])? {
+                    owed.push(key.owed(live, false, why));
                     continue;
                 }
-                Err(error) => return Err(error),
+            } else if state.tables.is_none() {
+                // It came with the table that was loaded, and its index too.
+                continue;
             }
-        } else if state.tables.is_none() {
-            // It came with the table that was loaded, and its index too.
-            continue;
+            // Also of one that is there: a kill may have come before it.
+            name_index_again(connection, &known, &key.body)?;
         }
-        // Also of one that is there: a kill may have come before it.
-        name_index_again(connection, &known, &key.body)?;
-    }
-    Ok(notes)
+        Ok(owed)
+    })
 }
 
 /// Whether a key is there, maybe under the name that it has while it is made anew.

@@ -6,20 +6,22 @@ use super::super::connection::Connection;
 use super::super::object::quoted;
 use super::drop::drop_if_empty;
 use super::state::{Pair, State};
-use super::{Around, Exchange, Words, create_database, definitions, exists, grants, outer_keys, set_character_set, tables, turn};
+use super::{
+    Around, Done, Exchange, Words, create_database, definitions, exists, grants, outer_keys, owed, set_character_set, tables, turn,
+};
 use crate::source::Error;
 
 impl Exchange {
-    /// Moves back what has moved, and makes the definitions that were live. What came is beside again afterwards. It can be repeated. Gives
-    /// what could not be put back, as sentences without their end.
+    /// Moves back what has moved, and makes the definitions that were live. What came is beside again afterwards. It can be repeated. The
+    /// notes tell what could not be put back.
     ///
     /// # Errors
     /// [`Error::Server`], [`Error::Load`]; then it is to be tried again.
-    pub fn put_back(&self, around: Around<'_>) -> Result<Vec<String>, Error> {
+    pub fn put_back(&self, around: Around<'_>) -> Result<Done, Error> {
         let mut connection = around.connect()?;
         turn::take(&mut connection, self)?;
         tables::without_checks(&mut connection)?;
-        let mut notes = Vec::new();
+        let (mut notes, mut owed) = (Vec::new(), Vec::new());
         let mut pairs = Vec::new();
         for pair in &self.pairs {
             if has_place(&mut connection, pair)? {
@@ -34,8 +36,8 @@ impl Exchange {
         }
         tables::run(&mut connection, &[moves.0, moves.1].concat())?;
         for pair in &pairs {
-            notes.extend(outer_keys::take_hold(&mut connection, &pair.live, &pair.outgoing)?);
-            notes.extend(outer_keys::let_go_or_tell(&mut connection, &pair.incoming)?);
+            owed.extend(outer_keys::take_hold(&mut connection, &pair.live, &pair.outgoing)?);
+            owed.extend(outer_keys::let_go(&mut connection, &pair.incoming)?);
             definitions::drop_rest(&mut connection, pair, &pair.outgoing.invalid)?;
             definitions::drop_triggers(&mut connection, pair, &pair.going)?;
             set_character_set(&mut connection, &pair.live, &pair.outgoing)?;
@@ -51,7 +53,7 @@ impl Exchange {
                 drop_if_empty(&mut connection, &pair.live)?;
             }
         }
-        Ok(notes)
+        Ok(Done { notes, owed: owed::insist(&mut connection, owed) })
     }
 }
 

@@ -1,19 +1,20 @@
 //! What becomes of an exchange that was broken off by a kill.
 
+use super::super::connection::is_passing;
 use super::check::Strangers;
 use super::put_back::Moved;
-use super::{Around, Exchange, exists, tables, turn};
+use super::{Around, Done, Exchange, exists, tables, turn};
 use crate::source::Error;
 
-/// What became of it, each with what a person should know of it, as sentences without their end.
+/// What became of it.
 #[derive(Debug)]
 pub enum Settled {
     /// All tables had moved, so it was finished: whoever uses the database may have written to what came.
-    Finished(Vec<String>),
+    Finished(Done),
     /// They had not, and all is as before.
-    TakenBack(Vec<String>),
+    TakenBack(Done),
     /// They had, and it could not be finished: the old state is live, and what came is beside it with what was written to it since.
-    Kept(Error, Vec<String>),
+    Kept(Error, Done),
     /// They had, and it could neither be finished, for the first reason, nor taken back, for the second one: it is to be tried again.
     Stuck(Error, Error),
 }
@@ -22,7 +23,7 @@ impl Exchange {
     /// Finishes it where the tables have changed places, and takes it back where they have not.
     ///
     /// # Errors
-    /// Those of [`Exchange::put_back`]; then it is to be tried again.
+    /// Those of [`Exchange::put_back`], and what passes, such as a table that somebody holds; then it is to be tried again.
     pub fn settle(&self, around: Around<'_>) -> Result<Settled, Error> {
         if !self.has_moved(around)? {
             return Ok(Settled::TakenBack(self.put_back(around)?));
@@ -32,9 +33,11 @@ impl Exchange {
         let made = tables::without_checks(&mut connection).and_then(|()| self.make_the_rest(&mut connection, around, Strangers::Stay));
         drop(connection);
         match made {
-            Ok(notes) => Ok(Settled::Finished(notes)),
+            Ok(done) => Ok(Settled::Finished(done)),
+            // What came is live, and may have been written to: it is not taken back for what the next command may find otherwise.
+            Err(error) if is_passing(&error) => Err(error),
             Err(error) => Ok(match self.put_back(around) {
-                Ok(notes) => Settled::Kept(error, notes),
+                Ok(done) => Settled::Kept(error, done),
                 Err(later) => Settled::Stuck(error, later),
             }),
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::connection::{Connection, literal};
+use super::super::connection::{Connection, is_answer, literal};
 use super::super::object::quoted;
 use super::definitions;
 use super::state::Pair;
@@ -10,6 +10,9 @@ use crate::source::Error;
 
 /// Most tables that move at once: the statement that moves them locks them all, and names each twice, up to 300 bytes a name.
 const TABLES_MAX: usize = 20_000;
+
+/// How long is waited for whoever holds a table that foreign keys point to: who uses it next waits as long.
+const PARENTS_SECONDS: u32 = 5;
 
 /// What holds rows, as `information_schema` calls it.
 const HOLDS_ROWS: &str = "table_type IN ('BASE TABLE', 'SYSTEM VERSIONED', 'SEQUENCE')";
@@ -70,7 +73,32 @@ pub(super) fn exchange(connection: &mut Connection, pairs: &[Pair]) -> Result<()
 
 /// Waits for whoever holds a table that goes, and lets it go again: what takes too long is known before anything is changed.
 pub(super) fn wait_for_holders(connection: &mut Connection, pairs: &[Pair]) -> Result<(), Error> {
+    wait_for_parents(connection, pairs)?;
     if lock(connection, pairs)? { connection.run(UNLOCK, "UNLOCK TABLES") } else { Ok(()) }
+}
+
+/// Waits a little for whoever holds a table of another database that foreign keys point to, where the account may lock it. One that is held longer
+/// stands in the way of nothing: its keys come later.
+fn wait_for_parents(connection: &mut Connection, pairs: &[Pair]) -> Result<(), Error> {
+    let keys = pairs.iter().flat_map(|pair| pair.outgoing.keys.iter().chain(&pair.incoming.keys));
+    let stays = |into: &str| !pairs.iter().any(|pair| pair.live == into || pair.incoming.database == into);
+    let parents: BTreeSet<String> =
+        keys.filter(|key| stays(&key.into)).map(|key| format!("{}.{} WRITE", quoted(&key.into), quoted(&key.parent))).collect();
+    if parents.is_empty() {
+        return Ok(());
+    }
+    const SET_UP: &str = "set up a session on";
+    let before = connection.value(SET_UP, "SELECT @@session.lock_wait_timeout")?.unwrap_or_else(|| "60".into());
+    connection.run(SET_UP, &format!("SET SESSION lock_wait_timeout = {PARENTS_SECONDS}"))?;
+    let parents = parents.into_iter().collect::<Vec<_>>().join(", ");
+    match connection.run(LOCK, &format!("LOCK TABLES {parents}")) {
+        Err(error) if is_answer(&error) => {}
+        locked => {
+            locked?;
+            connection.run(UNLOCK, "UNLOCK TABLES")?;
+        }
+    }
+    connection.run(SET_UP, &format!("SET SESSION lock_wait_timeout = {before}"))
 }
 
 /// Locks the tables that go; false where none go.

@@ -206,6 +206,7 @@ pub(super) fn run(ctx: &Context, spec: &SourceSpec, settings: &CassandraSettings
         aside: asides_of(&pending),
         notes: staged.notes,
         damage: staged.damage,
+        owed: Vec::new(),
     })
 }
 

@@ -1,0 +1,111 @@
+//! Foreign keys into other databases that could not be dropped or made when tables changed places: somebody holds their parents, or the server
+//! does not make them. The exchange stands all the same, because taking it back would lose what was written since; they are tried again.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::super::connection::Connection;
+use super::super::foreign_keys::hint;
+use super::super::object::quoted;
+use super::outer_keys::{self, OuterKey};
+use super::state::State;
+use super::{Around, tables};
+use crate::source::Error;
+
+/// How long one statement waits for whoever holds a parent, in seconds, the least that servers take: tables of other databases queue behind it.
+const WAIT_SECONDS: u32 = 1;
+
+/// How often all of them are tried once the exchange is done; a parent that is held longer waits for the next command.
+const ROUNDS: usize = 5;
+
+const SET_UP: &str = "set up a session on";
+
+/// A foreign key that a table is to have and lacks, or has and is not to have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwedKey {
+    /// The database of the table.
+    pub database: String,
+    /// The key.
+    pub key: OuterKey,
+    /// Whether it is to be dropped, because its table lies aside; else it is to be made.
+    pub is_to_go: bool,
+    /// What the server said when it was tried last.
+    pub why: String,
+}
+
+impl OwedKey {
+    /// Whether it is the same one, whatever the server said.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.database == other.database && self.key.identity() == other.key.identity() && self.is_to_go == other.is_to_go
+    }
+
+    /// The statement that a person can run.
+    pub fn statement(&self) -> String {
+        if self.is_to_go { outer_keys::drop_statement(&self.database, &[&self.key]) } else { self.key.add_statement(&self.database) }
+    }
+
+    /// It as a sentence without its end.
+    pub fn told(&self) -> String {
+        let (key, why, sql) = (hint(&self.key.of(&self.database)), &self.why, self.statement());
+        if self.is_to_go {
+            let (into, parent) = (quoted(&self.key.into), quoted(&self.key.parent));
+            format!(
+                "what lies aside still has a foreign key to {into}.{parent}{key}, so rows change and go along with those there, or keep them from it \
+                 ({why}); the next command on the source tries again; this drops it: {sql}"
+            )
+        } else {
+            format!("a foreign key could not be made again{key} ({why}); the next command on the source tries again; this makes it: {sql}")
+        }
+    }
+}
+
+/// Tries all of these once more; gives those that are still owed. Those whose table is gone are owed no more.
+///
+/// # Errors
+/// [`Error::Server`] when it does not answer; then all are still owed.
+pub fn settle_keys(around: Around<'_>, owed: &[OwedKey]) -> Result<Vec<OwedKey>, Error> {
+    let mut connection = around.connect()?;
+    tables::without_checks(&mut connection)?;
+    round(&mut connection, owed)
+}
+
+/// The same a few times, for holders who are soon gone. That the server does not answer any more leaves them owed.
+pub(super) fn insist(connection: &mut Connection, mut owed: Vec<OwedKey>) -> Vec<OwedKey> {
+    for _ in 0..ROUNDS {
+        if owed.is_empty() {
+            break;
+        }
+        match round(connection, &owed) {
+            Ok(left) => owed = left,
+            Err(_) => break,
+        }
+    }
+    owed
+}
+
+fn round(connection: &mut Connection, owed: &[OwedKey]) -> Result<Vec<OwedKey>, Error> {
+    let mut states: BTreeMap<(bool, &str), State> = BTreeMap::new();
+    for one in owed {
+        let state = states.entry((one.is_to_go, &one.database)).or_default();
+        state.database.clone_from(&one.database);
+        state.keys.push(one.key.clone());
+        // What is there of them was made by somebody, and its index is to have its name.
+        state.tables = Some(Vec::new());
+    }
+    let mut left = Vec::new();
+    for ((is_to_go, database), state) in &states {
+        left.extend(if *is_to_go { outer_keys::let_go(connection, state)? } else { outer_keys::take_hold(connection, database, state)? });
+    }
+    Ok(left)
+}
+
+/// Does something with foreign keys that waits for nobody for long.
+pub(super) fn in_short<T>(connection: &mut Connection, work: impl FnOnce(&mut Connection) -> Result<T, Error>) -> Result<T, Error> {
+    let before = connection.value(SET_UP, "SELECT @@session.lock_wait_timeout")?.unwrap_or_else(|| "60".into());
+    connection.run(SET_UP, &format!("SET SESSION lock_wait_timeout = {WAIT_SECONDS}, innodb_lock_wait_timeout = {WAIT_SECONDS}"))?;
+    let done = work(connection);
+    let restored = connection.run(SET_UP, &format!("SET SESSION lock_wait_timeout = {before}, innodb_lock_wait_timeout = DEFAULT"));
+    let done = done?;
+    restored.map(|()| done)
+}
