@@ -306,7 +306,8 @@ pub(super) fn expire(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings,
 }
 
 /// What is to be done about an undo that names what no restore has.
-pub(crate) const MOVE_AWAY: &str = "move that file away";
+pub(crate) const MOVE_AWAY: &str =
+    "move that file away as long as it names them (the next restore sets it apart itself, as `undo.strange.TIME.json`)";
 
 /// What is said of an undo that names a database which no restore has: all that its document names, and what is to become of that.
 pub(crate) fn told_of_strange(aside: &Aside, document: &Path, do_so: &str) -> String {

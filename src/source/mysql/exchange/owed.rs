@@ -17,7 +17,7 @@ use crate::source::Error;
 const WAIT_SECONDS: u32 = 1;
 
 /// How often all of them are tried once the exchange is done; a parent that is held longer waits for the next command.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 3;
 
 const SET_UP: &str = "set up a session on";
 
