@@ -18,7 +18,7 @@ use crate::ops::undo::{Aside, AsideDatabase, Leftovers, PendingExchange, Placed,
 use crate::ops::{Context, Error, size};
 use crate::source::mysql::{
     Demands, Done, Exchange, NEW, OwedKey, Pair, Present, Sight, State, Words, aside_at, beside, check_length, folder_of, identity,
-    load_tables, look, sight,
+    load_tables, look, sight, tell_owed,
 };
 use crate::sys::random::hex;
 use crate::sys::space::nearest_folder;
@@ -238,7 +238,7 @@ fn change_places(
             return Err(error.into());
         }
     };
-    notes.extend(owed.iter().map(OwedKey::told));
+    notes.extend(tell_owed(owed.iter()));
     pending.owed = owed;
     pending.write(Stage::Exchanged, folder)?;
     if let Err(later) = finish(ctx, spec, settings, pending, folder) {

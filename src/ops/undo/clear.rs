@@ -8,7 +8,7 @@ use super::leftovers::{LEFTOVERS, LeftKey, Leftover, Leftovers};
 use crate::ops::error::chain;
 use crate::ops::spec::{MysqlSettings, SourceSpec};
 use crate::ops::{Context, Error};
-use crate::source::mysql::{Doomed, OwedKey, Stays, Undropped, drop_databases, identity, settle_keys};
+use crate::source::mysql::{Doomed, OwedKey, Stays, Undropped, drop_databases, identity, settle_keys, tell_owed};
 use crate::sys::stop::Stop;
 use crate::sys::tree::remove_tree;
 
@@ -26,8 +26,8 @@ pub(super) fn clear_and_mend(ctx: &Context, spec: &SourceSpec, settings: &MysqlS
         }
     };
     let document = folder.join(LEFTOVERS);
-    for left in &leftovers.keys {
-        let text = format!("{}; where it is not wanted, take its entry out of {}", left.owed.told(), document.display());
+    for told in tell_owed(leftovers.keys.iter().map(|left| &left.owed)) {
+        let text = format!("{told}; where it is not wanted, take its entry out of {}", document.display());
         ctx.warn_once_of(Some(&spec.name), text);
     }
     if leftovers.keys != keys {

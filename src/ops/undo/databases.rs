@@ -12,7 +12,7 @@ use crate::ops::error::chain;
 use crate::ops::scratch::Scratch;
 use crate::ops::spec::{MysqlSettings, SourceSpec};
 use crate::ops::{Context, Error};
-use crate::source::mysql::{Around, BESIDE, Done, Exchange, OuterKey, OwedKey, Pair, Settled, drop_made};
+use crate::source::mysql::{Around, BESIDE, Done, Exchange, OuterKey, OwedKey, Pair, Settled, drop_made, tell_owed};
 use crate::sys::stop::Stop;
 
 /// The folder that dumps are put together in.
@@ -176,7 +176,7 @@ fn finish_and_tell(
 }
 
 fn warn_of(ctx: &Context, spec: &SourceSpec, lost: Vec<String>, owed: &[OwedKey]) {
-    lost.into_iter().chain(owed.iter().map(OwedKey::told)).for_each(|text| ctx.warn(Some(&spec.name), text));
+    lost.into_iter().chain(tell_owed(owed.iter())).for_each(|text| ctx.warn(Some(&spec.name), text));
 }
 
 /// Makes the old state live again.

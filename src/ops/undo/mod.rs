@@ -34,6 +34,7 @@ use super::error::chain;
 use super::{Context, Error};
 use crate::format::names::SourceName;
 use crate::format::snapshot_id::SnapshotId;
+use crate::source::mysql::tell_owed;
 
 /// What a restore has set aside and `restore --undo` puts back.
 #[derive(Clone, Debug, Serialize)]
@@ -83,7 +84,7 @@ pub fn left_of(ctx: &Context, source: &SourceName) -> Result<Vec<String>, Error>
     let told = |name: String| {
         format!("{name} is needed no more and could not be removed yet: the next command on `{source}` tries again and says why")
     };
-    let keys = left.keys.iter().map(|left| left.owed.told());
+    let keys = tell_owed(left.keys.iter().map(|left| &left.owed));
     Ok(databases.chain(files).map(told).chain(keys).collect())
 }
 

@@ -53,7 +53,7 @@ pub use demands::Demands;
 pub use exchange::{
     Around, Definers, Done, Doomed, Exchange, NEW, OuterKey, OwedKey, Pair, RoutineGrant, Settled, Sight, State, Stays, Undropped, Words,
     aside_at, beside, check_length, check_references, drop_databases, drop_made, identity, is_beside, is_beside_of, load_tables,
-    settle_keys, sight, which_exist,
+    settle_keys, sight, tell_owed, which_exist,
 };
 pub use facts::{DatabaseFacts, Facts, Position, Reference, TableFacts};
 pub use foreign_keys::{Body, hold_aside, point_back};

@@ -32,7 +32,7 @@ pub use self::length::check_length;
 pub(super) use self::names::beginnings;
 pub use self::names::{NEW, aside_at, beside, is_beside, is_beside_of};
 pub use self::outer_keys::{OuterKey, check_references};
-pub use self::owed::{OwedKey, settle_keys};
+pub use self::owed::{OwedKey, settle_keys, tell_owed};
 pub use self::settle::Settled;
 pub use self::sight::{Sight, sight};
 pub use self::state::{Pair, State};

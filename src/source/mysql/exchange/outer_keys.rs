@@ -24,6 +24,9 @@ use crate::sys::stop::Stop;
 /// dropped while views are missing.
 const KEYS_MAX: usize = 20_000;
 
+/// After so many parents that somebody holds no more are waited for in one round, a second each: all of them may be locked for good.
+const HELD_MAX: usize = 10;
+
 /// Most keys that are named in a text.
 const NAMED: usize = 10;
 
@@ -176,7 +179,8 @@ struct Held(BTreeMap<(String, String), String>);
 impl Held {
     /// Runs a statement on these keys of one table; gives what the server says against it. A table that is gone has none.
     fn run(&mut self, connection: &mut Connection, what: &'static str, sql: &str, keys: &[&OuterKey]) -> Result<Option<String>, Error> {
-        if let Some(why) = keys.iter().find_map(|key| self.0.get(&key.parent())) {
+        let is_enough = self.0.len() >= HELD_MAX;
+        if let Some(why) = keys.iter().find_map(|key| self.0.get(&key.parent())).or_else(|| self.0.values().next().filter(|_| is_enough)) {
             return Ok(Some(why.clone()));
         }
         match connection.run(what, sql) {
@@ -326,7 +330,8 @@ fn ask(connection: &mut Connection, parents: &BTreeSet<(&String, String)>, lacki
             Err(error) if is_denied(&error) && !said(&error).contains("REFERENCES") => {
                 let account = connection.value("ask for the account on", "SELECT CURRENT_USER()")?.unwrap_or_default();
                 let (child, to) = (quoted(child), account_literal(&account));
-                let why = format!("the account may not make tables in {child} ({}); it needs: GRANT CREATE ON {child}.* TO {to}", said(&error));
+                let why =
+                    format!("the account may not make tables in {child} ({}); it needs: GRANT CREATE ON {child}.* TO {to}", said(&error));
                 return Err(Error::Refused { why });
             }
             Err(error) if is_denied(&error) => drop(lacking.insert(parent.clone(), said(&error))),

@@ -19,6 +19,9 @@ const WAIT_SECONDS: u32 = 1;
 /// How often all of them are tried once the exchange is done; a parent that is held longer waits for the next command.
 const ROUNDS: usize = 3;
 
+/// Most of them that are told one by one: a right that is lacking may concern thousands.
+const TOLD_MAX: usize = 20;
+
 const SET_UP: &str = "set up a session on";
 
 /// A foreign key that a table is to have and lacks, or has and is not to have.
@@ -46,7 +49,7 @@ impl OwedKey {
     }
 
     /// It as a sentence without its end.
-    pub fn told(&self) -> String {
+    fn told(&self) -> String {
         let (key, why, sql) = (hint(&self.key.of(&self.database)), &self.why, self.statement());
         if self.is_to_go {
             let (into, parent) = (quoted(&self.key.into), quoted(&self.key.parent));
@@ -58,6 +61,16 @@ impl OwedKey {
             format!("a foreign key could not be made again{key} ({why}); the next command on the source tries again; this makes it: {sql}")
         }
     }
+}
+
+/// What a person should know of them, as sentences without their end.
+pub fn tell_owed<'a>(owed: impl ExactSizeIterator<Item = &'a OwedKey>) -> Vec<String> {
+    let more = owed.len().saturating_sub(TOLD_MAX);
+    let mut told: Vec<String> = owed.take(TOLD_MAX).map(OwedKey::told).collect();
+    if more > 0 {
+        told.push(format!("{more} more foreign keys are still to be made or dropped: leftovers.json has the statements"));
+    }
+    told
 }
 
 /// Tries all of these once more; gives those that are still owed. Those whose table is gone are owed no more.
