@@ -274,6 +274,7 @@ fn done_with(plan: &Plan, settled: &Settled) -> Option<(String, Exit)> {
 fn way_back(outcome: &Outcome) -> String {
     let does = match outcome.id {
         Some(_) => "puts back what was there before",
+        None if outcome.aside.is_none() => return format!("what was restored of {} was gone, so nothing of it lies aside", outcome.source),
         None => "once more brings back what was restored",
     };
     format!("`windlass restore {} --undo` {does}", outcome.source)

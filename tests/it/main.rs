@@ -68,6 +68,7 @@ mod mysql_restore_left;
 mod mysql_restore_limits;
 mod mysql_restore_makes;
 mod mysql_restore_plan;
+mod mysql_restore_seen;
 mod mysql_restore_settled;
 mod mysql_restore_told;
 mod mysql_restore_undo;

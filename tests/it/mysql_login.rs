@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
 
 use crate::support::program::{Machine, Run};
+use crate::support::servers::databases::Make;
 use crate::support::servers::mariadb::{MariaDb, PASSWORD};
 
 /// What a person is told to do.
@@ -105,4 +106,28 @@ fn an_account_whose_password_is_the_systems_is_told_what_to_do_and_its_password_
         machine.run(&["init"]).expect(0);
         refused(&machine);
     }
+}
+
+#[test]
+fn a_password_that_mysql_8_has_not_cached_is_taken_over_the_socket() {
+    let server = Make::Mysql80.running();
+    let base = server.database();
+    let account = server.account("WITH caching_sha2_password BY SECRET", &format!("GRANT ALL ON {base}.* TO ACCOUNT"));
+    server.sql(&format!("{} TO {account}@'%'", Make::Mysql80.right_to_see_routines()));
+    let machine = Machine::new();
+    let file = machine.path("password");
+    std::fs::write(&file, PASSWORD).unwrap();
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let machine = machine.configured(&format!(
+        "[mysql.ellis]\ndatabases = [\"{base}\"]\nsocket = \"{}\"\nuser = \"{account}\"\npassword_file = \"{}\"\n",
+        server.socket.display(),
+        file.display()
+    ));
+    machine.run(&["init"]).expect(0);
+    server.sql("FLUSH PRIVILEGES");
+    machine.run(&["snapshot", "ellis", "--dry-run"]).expect(0);
+    std::fs::write(&file, "another").unwrap();
+    server.sql("FLUSH PRIVILEGES");
+    let wrong = machine.run(&["snapshot", "ellis", "--dry-run"]);
+    assert!(wrong.expect(1).stderr.contains("the password is wrong"), "{wrong:#?}");
 }

@@ -8,7 +8,7 @@ use crate::ops::spec::MysqlSettings;
 use crate::ops::undo::Leftovers;
 use crate::ops::{Context, Error};
 use crate::source;
-use crate::source::mysql::{Demands, Pair, Present, Reference, check_references, which_exist};
+use crate::source::mysql::{Demands, Pair, Present, Reference, check_references, check_views, which_exist};
 
 /// Most tables that are named in a text.
 const NAMED: usize = 10;
@@ -53,6 +53,7 @@ pub(super) fn check_live(
     comes: &[Vec<Reference>],
 ) -> Result<Vec<String>, Error> {
     check_references(settings, pairs, comes, &ctx.stop)?;
+    check_views(settings, pairs, &ctx.stop)?;
     let mut warnings = Vec::new();
     for pair in pairs {
         let demands = Demands::of_live(settings, &pair.live, pair.table.as_deref(), &ctx.stop)?;

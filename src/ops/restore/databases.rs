@@ -17,8 +17,8 @@ use crate::ops::undo::databases::{
 use crate::ops::undo::{Aside, AsideDatabase, Leftovers, PendingExchange, Placed, Stage, UNDO, UndoRecord, is_under_way, site};
 use crate::ops::{Context, Error, size};
 use crate::source::mysql::{
-    Demands, Done, Exchange, NEW, OwedKey, Pair, Present, Sight, State, Words, aside_at, beside, check_length, folder_of, identity,
-    load_tables, look, sight, tell_owed,
+    Demands, Done, Exchange, MARK, NEW, OwedKey, Pair, Present, Sight, State, Words, aside_at, beside, check_length, folder_of, identity,
+    load_tables, look, sight, tell_owed, tell_unread,
 };
 use crate::sys::random::hex;
 use crate::sys::space::nearest_folder;
@@ -29,7 +29,7 @@ use crate::sys::stop::Stop;
 const RATE_MIN: u64 = 20 << 20;
 
 /// Random bytes of the mark of what a restore loads: no two have the same.
-const MARK: usize = 8;
+const MARK_BYTES: usize = 8;
 
 /// Plans to restore these dumps.
 pub(super) fn plan(
@@ -58,7 +58,8 @@ pub(super) fn plan(
     let exists = present.databases.iter().any(|database| database.exists);
     let earlier = UndoRecord::read(&folder)?;
     warnings.extend(earlier.as_ref().filter(|_| options.part.rename.is_none()).map(|earlier| told_of_earlier(earlier, &folder)));
-    let mut aside = pairs(&dumps, &folder, &aside_at(ctx.clock.now()));
+    let place = aside_at(ctx.clock.now());
+    let mut aside = pairs(&dumps, &folder, &place);
     if !is_under_way(ctx, &spec.name)? {
         // What a broken-off restore has left is settled before this one begins, and what is known to be left is removed then.
         // One that cannot be read is told then, and set apart.
@@ -71,6 +72,11 @@ pub(super) fn plan(
         pair.outgoing.exists = database.exists;
     }
     warnings.extend(check_live(ctx, settings, &present, &aside, &dumps.known_references())?);
+    if options.part.rename.is_none() {
+        warnings.extend(tell_unread(settings, &aside, &ctx.stop)?);
+    }
+    // What it is named by is the time of the restore, which is not that of the plan.
+    let told_aside = aside_of_pairs("", &aside).told().replace(&place, "undo_…");
     Ok(Plan {
         source: spec.name.clone(),
         kind: spec.kind.word().to_owned(),
@@ -78,7 +84,7 @@ pub(super) fn plan(
         name: name.clone(),
         options: options.clone(),
         target: told(&dumps, settings),
-        aside: (exists && options.part.rename.is_none()).then(|| aside_of_pairs("", &aside).told()),
+        aside: (exists && options.part.rename.is_none()).then_some(told_aside),
         files: dumps.files,
         bytes: dumps.bytes,
         download_bytes: dumps.download_bytes,
@@ -115,7 +121,7 @@ pub(super) fn run(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, pl
         without_events: options.part.rename.is_some(),
     };
     let server = identity(settings, &ctx.stop)?;
-    let mark = format!("windlass_restore_{}", hex(&*ctx.random, MARK));
+    let mark = format!("{MARK}{}", hex(&*ctx.random, MARK_BYTES));
     let exchange = Exchange { server, pairs: pairs(&dumps, &folder, &aside_at(ctx.clock.now())), words, mark };
     refuse_strangers(ctx, settings, &exchange.pairs, &|_| false, &exchange.server, &folder)?;
     check_length(settings, &exchange.pairs, &dumps.known_tables(), &ctx.stop)?;
@@ -282,7 +288,8 @@ pub(super) fn undo(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, u
     let folder = site::folder(ctx, spec)?;
     let server = identity(settings, &ctx.stop)?;
     check_server(aside, &server, undo, &folder)?;
-    let exchange = Exchange { server, pairs: pairs_of_undo(aside, &aside_at(ctx.clock.now()), &folder), ..Exchange::default() };
+    let mark = format!("{MARK}{}", hex(&*ctx.random, MARK_BYTES));
+    let exchange = Exchange { server, pairs: pairs_of_undo(aside, &aside_at(ctx.clock.now()), &folder), mark, ..Exchange::default() };
     check_undo(ctx, settings, &exchange.pairs)?;
     let mut pending = PendingExchange::new(exchange, true);
     pending.write(Stage::Loading, &folder)?;
@@ -366,6 +373,13 @@ fn aside_of_pairs(server: &str, pairs: &[Pair]) -> Aside {
 
 /// That what lies aside is there, and this account sees it.
 fn check_there(ctx: &Context, settings: &MysqlSettings, undo: &UndoRecord, aside: &Aside, source: &SourceName) -> Result<(), Error> {
+    // A restore may have found no database, and its undo then removes one; an undo that found none has set nothing aside.
+    if let Some(one) = aside.databases.iter().find(|one| undo.undone && !one.state.exists) {
+        return Err(Error::Absent(format!(
+            "what the restore of {} had put into `{}` cannot come back: the database was gone when that restore was undone; nothing was changed",
+            undo.snapshot, one.live
+        )));
+    }
     for one in aside.databases.iter().filter(|one| one.state.exists) {
         let name = &one.state.database;
         let begin = format!(

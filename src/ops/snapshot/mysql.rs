@@ -16,10 +16,11 @@ use crate::format::path::RelPath;
 use crate::ops::copies::{DATA, LINES};
 use crate::ops::scratch::Scratch;
 use crate::ops::spec::{MysqlSettings, SourceSpec};
+use crate::ops::undo::{Leftovers, site};
 use crate::ops::{Context, Error};
 use crate::source;
 use crate::source::directory::Content;
-use crate::source::mysql::{DUMP_FILE, Sink, folder_of};
+use crate::source::mysql::{DUMP_FILE, Sink, folder_of, identity, under_way};
 use crate::sys::tree::remove_tree;
 
 /// How often a dump is made anew because a definition changed while it was made. Whoever changes them all the while must hear of it.
@@ -32,6 +33,7 @@ const BUFFER: usize = 64 << 10;
 pub(super) fn take_mysql(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, partial: &Path) -> Result<Taken, Error> {
     let data = partial.join(DATA);
     let work = ctx.state()?.work()?;
+    refuse_half_states(ctx, spec, settings)?;
     let mut tries = 1;
     let (files, taken) = loop {
         let mut files = Files::new(ctx, settings, &data, &work);
@@ -46,6 +48,8 @@ pub(super) fn take_mysql(ctx: &Context, spec: &SourceSpec, settings: &MysqlSetti
             taken => break (files, taken?),
         }
     };
+    // One that has begun meanwhile has exchanged some tables, maybe, before the program came to them.
+    refuse_half_states(ctx, spec, settings)?;
     let mut writer = Writer::create(&partial.join(LINES))?;
     let read_bytes = files.write(&mut writer)?;
     let said = taken.said.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ");
@@ -59,6 +63,24 @@ pub(super) fn take_mysql(ctx: &Context, spec: &SourceSpec, settings: &MysqlSetti
     }
     let of_kind = serde_json::to_value(&taken.facts).expect("facts are plain JSON");
     Ok((writer, read_bytes, facts(ctx, spec, of_kind)))
+}
+
+/// That no restore is under way beside these databases, or was broken off there, by whatever source or node: what is live may be half the old
+/// state and half the new one. What restores of this source have left over was settled before, and stands in the way of nothing.
+fn refuse_half_states(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings) -> Result<(), Error> {
+    let marked = under_way(settings, &ctx.stop)?;
+    if marked.is_empty() {
+        return Ok(());
+    }
+    let (left, server) = (Leftovers::read(&site::folder(ctx, spec)?)?.unwrap_or_default(), identity(settings, &ctx.stop)?);
+    match marked.iter().find(|name| !left.has(&server, name)) {
+        None => Ok(()),
+        Some(name) => Err(Error::Refused(format!(
+            "there is a database `{name}` that this node does not remember (a restore into this server is running, or was broken off on another \
+             node, by another source or with another `local.dir`), so that what is live may be half restored: let that be settled by a command \
+             there, or remove it if nobody needs it; no snapshot was taken"
+        ))),
+    }
 }
 
 /// The files of all databases, which grow side by side.

@@ -7,6 +7,7 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow, MySqlSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Row as _};
 use tokio::runtime::Runtime;
 
+use super::denied;
 use super::option_file::Login;
 use super::settings::Address;
 use crate::source::Error;
@@ -43,6 +44,9 @@ const TABLE_FULL: u16 = 1114;
 const COMMIT_FAILED: u16 = 1180;
 /// What a client says of a server that is not there any more.
 const GONE: [u16; 4] = [2002, 2006, 2013, 2055];
+const ENGINE_FAILED: u16 = 1030;
+/// What an engine says that knows no word for what has failed: InnoDB does so where it cannot make a table's file.
+const GENERIC: &str = "rror 168";
 const NO_SPACE: &str = "No space left on device";
 const FULL: &str =
     "a disk of the server's machine is full, where it keeps its data, its binary log or its temporary files: make room there";
@@ -72,8 +76,18 @@ impl Connection {
         let server = login.told();
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::file("start a runtime for", &server))?;
-        let opened = within(&runtime, stop, CONNECT_TIME, options(login).connect())?;
-        let inner = opened.map_err(|cause| of_connecting(&server, cause))?;
+        let mut opened = within(&runtime, stop, CONNECT_TIME, options(login).connect())?;
+        if let Err(cause) = &opened
+            && code(cause) == Some(DENIED_ACCOUNT)
+            && may_lack_cache(login)
+        {
+            // What a socket is not asked for is who answers there, so its certificate is no matter.
+            let encrypted = options(login).ssl_mode(MySqlSslMode::Required);
+            if let Ok(connection) = within(&runtime, stop, CONNECT_TIME, encrypted.connect())? {
+                opened = Ok(connection);
+            }
+        }
+        let inner = opened.map_err(|cause| of_connecting(login, &server, cause))?;
         let mut connection = Self { inner, runtime, server, stop: stop.clone() };
         connection.run("set up a session on", SET_UP)?;
         Ok(connection)
@@ -189,9 +203,21 @@ fn options(login: &Login) -> MySqlConnectOptions {
     options.disable_statement_logging()
 }
 
-fn of_connecting(server: &str, cause: sqlx::Error) -> Error {
+/// Whether a password may have been refused that is right: MySQL's `caching_sha2_password`, whose cache is empty after a start and after `FLUSH
+/// PRIVILEGES`, then asks for the password itself. The library sends it through TLS alone; elsewhere it asks for a key, which a server does not
+/// expect over its socket and takes for the password (sqlx 0.9).
+fn may_lack_cache(login: &Login) -> bool {
+    matches!(login.address, Address::Socket(_)) && login.password.is_some() && login.tls().is_none()
+}
+
+fn of_connecting(login: &Login, server: &str, cause: sqlx::Error) -> Error {
     let text = cause.to_string();
     let hint = match (code(&cause), &cause) {
+        (Some(DENIED_ACCOUNT), _) if may_lack_cache(login) => {
+            ": the password is wrong, or there is no such account for this way of connecting; or the account proves itself by \
+             caching_sha2_password and the server speaks no TLS: then log in with the server's own client once after each of its starts, or let the \
+             account be IDENTIFIED WITH auth_socket or mysql_native_password"
+        }
         (Some(DENIED_ACCOUNT), _) => ": the password is wrong, or there is no such account for this way of connecting",
         (Some(NEEDS_TLS), _) => ": it takes encrypted connections only; give `ca_file`, the certificate that its own comes from",
         _ if text.contains("certificate") => TLS_HINT,
@@ -276,8 +302,17 @@ pub(super) fn full(code: u16, text: &str) -> Option<&'static str> {
             Some("the server has no room for the table: a disk of its machine is full, or a limit that it is set up with is reached")
         }
         COMMIT_FAILED => Some("mostly a disk of the server's machine is full, that of its binary log for example"),
+        ENGINE_FAILED if text.contains(GENERIC) => {
+            Some("mostly a disk of the server's machine is full, where it keeps its data; its error log has more")
+        }
         _ => None,
     }
+}
+
+/// The statement, without its `TO`, that gives the right which the server misses in a `statement`, where that is what it says.
+pub(super) fn grant_for(error: &Error, statement: &str) -> Option<String> {
+    let Error::Server { cause, .. } = error else { return None };
+    denied::grant(code(cause)?, &cause.to_string(), statement)
 }
 
 /// What the server said.
@@ -308,6 +343,9 @@ mod tests {
         assert!(full(1114, "The table 't' is full").unwrap().contains("no room for the table"));
         assert!(full(1180, "Got error 5 during COMMIT").unwrap().contains("binary log"));
         assert_eq!((full(1146, "Table 'a.t' doesn't exist"), full(1062, "Duplicate entry '28' for key 'PRIMARY'")), (None, None));
+        assert!(
+            full(1030, "Got error 168 \"Unknown (generic) error from engine\" from storage engine InnoDB").unwrap().contains("is full")
+        );
         assert_eq!(full(1030, "Got error 281 from storage engine"), None);
     }
 }

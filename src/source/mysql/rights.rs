@@ -126,7 +126,12 @@ impl Rights {
     /// Whether a database of this name would be shown to the account if there were one. That it would be by a right on one of its tables alone
     /// is not counted.
     pub(super) fn sees(&self, database: &str) -> bool {
-        self.has_global("SHOW DATABASES") || SHOWING.iter().any(|right| self.has(right, database, "*"))
+        self.has_global("SHOW DATABASES") || self.sees_tables(database)
+    }
+
+    /// Whether all tables of such a database would be shown as well.
+    pub(super) fn sees_tables(&self, database: &str) -> bool {
+        self.all || SHOWING.iter().any(|right| self.has(right, database, "*"))
     }
 
     /// What the account lacks so that it can lock tables of this database for a dump, as statements without their `TO`.

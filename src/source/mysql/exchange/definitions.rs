@@ -226,7 +226,7 @@ pub(super) fn lost(connection: &mut Connection, pair: &Pair) -> Result<Vec<Strin
     Ok(invalid::notes(&pair.live, lost.into_iter()))
 }
 
-fn views_of(database: &str) -> String {
+pub(super) fn views_of(database: &str) -> String {
     format!("SELECT table_name FROM information_schema.VIEWS WHERE table_schema = {}", literal(database))
 }
 

@@ -4,8 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use super::super::connection::{Connection, is_answer, is_no_such, literal};
 use super::super::object::quoted;
+use super::super::option_file::Login;
+use super::super::settings::Settings;
 use super::state::Pair;
 use crate::source::Error;
+use crate::sys::stop::Stop;
 
 /// Most rights that are noted of one database: they stand in the journal of a restore, some 200 bytes each.
 const GRANTS_MAX: usize = 10_000;
@@ -51,12 +54,42 @@ pub(super) fn read(connection: &mut Connection, live: &str) -> Result<(Vec<Routi
     Ok((grants, note))
 }
 
+/// What a person should know before databases are replaced whose routines others have rights on that this account does not see.
+///
+/// # Errors
+/// [`Error::Server`]; [`Error::Refused`], [`Error::File`] when the settings cannot be used; [`Error::Stopped`].
+pub fn tell_unread(settings: &Settings, pairs: &[Pair], stop: &Stop) -> Result<Vec<String>, Error> {
+    let mut connection = Connection::open(&Login::of(settings)?, stop)?;
+    let mut told = Vec::new();
+    for pair in pairs.iter().filter(|pair| pair.table.is_none()) {
+        match connection.value(READ, "SELECT 1 FROM mysql.procs_priv LIMIT 1") {
+            Err(error) if is_answer(&error) => {}
+            readable => {
+                readable?;
+                continue;
+            }
+        }
+        if has_routines(&mut connection, &pair.live)? {
+            told.push(format!(
+                "rights on single routines of {} are not to be seen by this account (SHOW GRANTS FOR each account has them): where there are any, \
+                 they will be lost, and are to be given again; GRANT SELECT ON mysql.procs_priv TO this account, and they are kept or told",
+                quoted(&pair.live)
+            ));
+        }
+    }
+    Ok(told)
+}
+
+fn has_routines(connection: &mut Connection, live: &str) -> Result<bool, Error> {
+    let sql = format!("SELECT routine_name FROM information_schema.ROUTINES WHERE routine_schema = {} LIMIT 1", literal(live));
+    Ok(connection.value(READ, &sql)?.is_some())
+}
+
 /// What is said where rights may be lost because they cannot be read; nothing where there are no routines.
 fn unread(connection: &mut Connection, live: &str) -> Result<Option<String>, Error> {
-    let sql = format!("SELECT routine_name FROM information_schema.ROUTINES WHERE routine_schema = {} LIMIT 1", literal(live));
-    Ok(connection.value(READ, &sql)?.map(|_| {
+    Ok(has_routines(connection, live)?.then(|| {
         format!(
-            "rights on single routines of {} could not be read, so those that there were are lost: give them again; GRANT SELECT ON \
+            "rights on single routines of {} could not be read, so those that there were are lost: give them again (SHOW GRANTS of an earlier day has them); GRANT SELECT ON \
              mysql.procs_priv TO this account, and a restore keeps them",
             quoted(live)
         )

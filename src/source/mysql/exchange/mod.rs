@@ -21,14 +21,16 @@ mod sight;
 mod state;
 mod tables;
 mod turn;
+mod views;
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::drop::{Doomed, Stays, Undropped, drop_databases, drop_made};
-pub use self::grants::RoutineGrant;
+pub use self::grants::{RoutineGrant, tell_unread};
 pub use self::length::check_length;
+pub use self::mark::{MARK, under_way};
 pub(super) use self::names::beginnings;
 pub use self::names::{NEW, aside_at, beside, is_beside, is_beside_of};
 pub use self::outer_keys::{OuterKey, check_references};
@@ -36,6 +38,7 @@ pub use self::owed::{OwedKey, settle_keys, tell_owed};
 pub use self::settle::Settled;
 pub use self::sight::{Sight, sight};
 pub use self::state::{Pair, State};
+pub use self::views::check_views;
 
 use self::check::Strangers;
 use self::drop::drop_if_empty;
@@ -140,8 +143,8 @@ impl Exchange {
     pub fn carry_out(&self, around: Around<'_>) -> Result<Done, Error> {
         let mut connection = around.connect()?;
         turn::take(&mut connection, self)?;
-        for pair in self.pairs.iter().filter(|pair| pair.is_made) {
-            mark::remove(&mut connection, &pair.incoming.database, &self.mark)?;
+        for pair in &self.pairs {
+            mark::make_aside(&mut connection, pair, &self.mark)?;
         }
         tables::exchange(&mut connection, &self.pairs)?;
         self.make_the_rest(&mut connection, around, Strangers::Refuse)
@@ -174,7 +177,9 @@ impl Exchange {
                 drop_if_empty(connection, &pair.live)?;
             }
         }
-        Ok(Done { notes, owed: owed::insist(connection, owed) })
+        let owed = owed::insist(connection, owed);
+        mark::remove(connection, self)?;
+        Ok(Done { notes, owed })
     }
 
     /// Makes foreign keys that have moved along with a table point to the live one again, and those of what is `aside` now point to nothing
@@ -218,6 +223,7 @@ pub fn load_tables(
     let mut connection = around.connect()?;
     definitions::extract(around, &pair.incoming.definitions, rest)?;
     pair.incoming.definitions = rest.to_owned();
+    views::check_coming(&mut connection, pair, &std::mem::take(&mut loaded.selects))?;
     pair.coming = check::tables_came(&mut connection, pair, &mut loaded, around.work)?;
     loaded.notes.extend(note);
     if words.without_events {

@@ -7,7 +7,8 @@ use super::super::object::quoted;
 use super::drop::drop_if_empty;
 use super::state::{Pair, State};
 use super::{
-    Around, Done, Exchange, Words, create_database, definitions, exists, grants, outer_keys, owed, set_character_set, tables, turn,
+    Around, Done, Exchange, Words, create_database, definitions, exists, grants, mark, outer_keys, owed, set_character_set, sight, tables,
+    turn,
 };
 use crate::source::Error;
 
@@ -16,10 +17,11 @@ impl Exchange {
     /// notes tell what could not be put back.
     ///
     /// # Errors
-    /// [`Error::Server`], [`Error::Load`]; then it is to be tried again.
+    /// [`Error::Server`], [`Error::Load`]; [`Error::Refused`] when the account does not see what has moved; then it is to be tried again.
     pub fn put_back(&self, around: Around<'_>) -> Result<Done, Error> {
         let mut connection = around.connect()?;
         turn::take(&mut connection, self)?;
+        sight::check(&mut connection, &self.pairs)?;
         tables::without_checks(&mut connection)?;
         let (mut notes, mut owed) = (Vec::new(), Vec::new());
         let mut pairs = Vec::new();
@@ -44,6 +46,7 @@ impl Exchange {
         }
         self.point_back(&mut connection, |pair| &pair.incoming)?;
         definitions::load(around, &pairs, |pair| &pair.outgoing, &Words::default())?;
+        mark::remove(&mut connection, self)?;
         for pair in &pairs {
             notes.extend(grants::give(&mut connection, pair)?);
             notes.extend(definitions::lost(&mut connection, pair)?);

@@ -3,7 +3,7 @@
 use super::super::connection::is_passing;
 use super::check::Strangers;
 use super::put_back::Moved;
-use super::{Around, Done, Exchange, exists, tables, turn};
+use super::{Around, Done, Exchange, exists, sight, tables, turn};
 use crate::source::Error;
 
 /// What became of it.
@@ -50,6 +50,7 @@ impl Exchange {
     pub fn has_come(&self, around: Around<'_>) -> Result<bool, Error> {
         let mut connection = around.connect()?;
         turn::take(&mut connection, self)?;
+        sight::check(&mut connection, &self.pairs)?;
         for pair in &self.pairs {
             if !Moved::of(&mut connection, pair)?.came.is_empty() {
                 return Ok(true);
@@ -62,6 +63,7 @@ impl Exchange {
     fn has_moved(&self, around: Around<'_>) -> Result<bool, Error> {
         let mut connection = around.connect()?;
         turn::take(&mut connection, self)?;
+        sight::check(&mut connection, &self.pairs)?;
         for pair in &self.pairs {
             let away = tables::listed(&mut connection, &pair.outgoing.database, None)?;
             let live = tables::listed(&mut connection, &pair.live, None)?;

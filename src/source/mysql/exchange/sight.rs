@@ -6,7 +6,7 @@ use super::super::option_file::Login;
 use super::super::release::Release;
 use super::super::rights::Rights;
 use super::super::settings::Settings;
-use super::exists;
+use super::{Pair, exists};
 use crate::source::Error;
 use crate::sys::stop::Stop;
 
@@ -40,4 +40,28 @@ pub(super) fn of(connection: &mut Connection, database: &str) -> Result<Sight, E
     }
     let account = connection.value("ask for the account on", "SELECT CURRENT_USER()")?.unwrap_or_default();
     Ok(Sight::Hidden(grant_beside(database, &account)))
+}
+
+/// That the account sees everything that an exchange has to do with: of what it does not, nobody can tell whether it has moved.
+///
+/// # Errors
+/// [`Error::Refused`] with the statement that gives the right; [`Error::Server`].
+pub(super) fn check(connection: &mut Connection, pairs: &[Pair]) -> Result<(), Error> {
+    let version = connection.value("ask for the version of", "SELECT VERSION()")?.unwrap_or_default();
+    let rights = Rights::read(connection, Release::of(&version))?;
+    for pair in pairs {
+        let aside = [&pair.outgoing, &pair.incoming].into_iter().filter(|state| state.exists).map(|state| &state.database);
+        for database in std::iter::once(&pair.live).chain(aside) {
+            if !rights.sees_tables(database) {
+                let account = connection.value("ask for the account on", "SELECT CURRENT_USER()")?.unwrap_or_default();
+                let why = format!(
+                    "the database `{database}` is gone, or its tables are not to be seen by this account, so that nobody can tell what of it has \
+                     moved: {}, and run it again",
+                    grant_beside(database, &account)
+                );
+                return Err(Error::Refused { why });
+            }
+        }
+    }
+    Ok(())
 }

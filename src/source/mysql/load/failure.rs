@@ -3,6 +3,7 @@
 use super::trail::Trail;
 use crate::source::Error;
 use crate::source::mysql::connection::full;
+use crate::source::mysql::denied;
 use crate::sys::child::Ended;
 
 /// How the client begins what went wrong.
@@ -41,9 +42,11 @@ pub(super) fn failure(ended: &Ended, trail: &Trail, bytes: u64) -> Error {
     } else {
         String::new()
     };
-    let number = code.trim_start().split(|c: char| !c.is_ascii_digit()).next().and_then(|number| number.parse().ok());
+    let number: Option<u16> = code.trim_start().split(|c: char| !c.is_ascii_digit()).next().and_then(|number| number.parse().ok());
+    let denied = number.and_then(|number| denied::grant(number, &text, &head));
+    let denied = denied.map(|grant| format!("; {grant} TO this account, and run it again")).unwrap_or_default();
     let full = number.and_then(|number| full(number, &text)).map(|full| format!("; {full}")).unwrap_or_default();
-    Error::Load { line, head, why: format!("{ERROR}{code}: {text}{gone}{full}") }
+    Error::Load { line, head, why: format!("{ERROR}{code}: {text}{gone}{full}{denied}") }
 }
 
 #[cfg(test)]

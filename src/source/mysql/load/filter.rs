@@ -7,6 +7,7 @@
 use std::mem::take;
 
 use super::act::{Act, Name, declares_use};
+use super::bodies::Bodies;
 use super::known::Known;
 use super::trail::{Trail, newlines};
 use super::turns::{Edits, Notes, Turns};
@@ -67,6 +68,7 @@ pub(super) struct Filter<'a> {
     is_complete: bool,
     has_views: bool,
     has_checks: bool,
+    bodies: Bodies,
 }
 
 /// What was seen.
@@ -79,6 +81,7 @@ pub(super) struct Seen {
     pub(super) is_complete: bool,
     pub(super) has_views: bool,
     pub(super) has_checks: bool,
+    pub(super) selects: Vec<String>,
 }
 
 impl<'a> Filter<'a> {
@@ -111,6 +114,7 @@ impl<'a> Filter<'a> {
             is_complete: false,
             has_views: false,
             has_checks: false,
+            bodies: Bodies::default(),
         };
         if let Some(first) = loading.first {
             filter.own(first.as_bytes());
@@ -292,6 +296,11 @@ impl<'a> Filter<'a> {
             // What is to be made after the tables is known before them.
             self.turns.definer(&statement, lexer.mode, &mut Edits::default());
             self.count(kind, &statement, lexer.mode);
+            if kind == ObjectKind::View {
+                let mut edits = Edits::default();
+                self.turns.view(&statement, lexer.mode, name.database.as_ref().map_or(0, |(_, place)| place.end), &mut edits);
+                self.bodies.add(&edits.of(&statement), lexer.mode, lexer.delimiter());
+            }
             return Ok(());
         }
         let statement =
@@ -448,13 +457,23 @@ impl<'a> Filter<'a> {
     }
 
     pub(super) fn seen(self) -> Seen {
-        let Self { found, mut turns, creations, undeclared, is_complete, has_views, has_checks, .. } = self;
+        let Self { found, mut turns, creations, undeclared, is_complete, has_views, has_checks, bodies, .. } = self;
         if let Some(left) = self.events_left.filter(|left| *left > 0) {
             let were = if left == 1 { "event was" } else { "events were" };
             let (database, original) = (quoted(turns.database), quoted(turns.original));
             turns.notes.add(format!("{left} {were} left out of {database}: in a copy they would do once more what those of {original} do"));
         }
-        Seen { found, definers: turns.found, creations, undeclared, notes: turns.notes.told(), is_complete, has_views, has_checks }
+        Seen {
+            found,
+            definers: turns.found,
+            creations,
+            undeclared,
+            notes: turns.notes.told(),
+            is_complete,
+            has_views,
+            has_checks,
+            selects: bodies.found,
+        }
     }
 }
 

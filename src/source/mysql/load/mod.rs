@@ -6,6 +6,7 @@
 //! it.
 
 mod act;
+mod bodies;
 mod collation;
 mod extract;
 mod failure;
@@ -116,6 +117,8 @@ pub struct Loaded {
     pub has_views: bool,
     /// Whether some of them have `WITH CHECK OPTION`.
     pub has_checks: bool,
+    /// What they select, where the tables were loaded; at most some megabytes of them.
+    pub selects: Vec<String>,
 }
 
 impl Loaded {
@@ -171,8 +174,8 @@ pub fn load(loading: &Loading<'_>, dump: &mut dyn Read, meter: &mut dyn FnMut(u6
         return Err(failure(&ended, &filter.trail, read));
     }
     let statements = filter.statements;
-    let Seen { found, definers, creations, undeclared, notes, is_complete, has_views, has_checks } = filter.seen();
-    Ok(Loaded { bytes: read, statements, found, definers, creations, undeclared, notes, is_complete, has_views, has_checks })
+    let Seen { found, definers, creations, undeclared, notes, is_complete, has_views, has_checks, selects } = filter.seen();
+    Ok(Loaded { bytes: read, statements, found, definers, creations, undeclared, notes, is_complete, has_views, has_checks, selects })
 }
 
 /// The collation that stands for this one on a server; none where it knows nothing near it.

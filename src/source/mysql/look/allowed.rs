@@ -95,10 +95,10 @@ impl Allowed {
     }
 }
 
-/// The statement that gives an account all rights on a database beside a live one, and on all others beside that one.
+/// The statement that gives an account all rights on a database beside a live one, and on all others beside that one; of a live one, on that.
 pub(in crate::source::mysql) fn grant_beside(database: &str, account: &str) -> String {
-    let begin = database.rfind(BESIDE).map_or(database, |at| &database[..at + BESIDE.len()]);
-    format!("GRANT ALL ON {}.* TO {}", quoted(&any(begin)), account_literal(account))
+    let scope = database.rfind(BESIDE).map_or_else(|| pattern(database), |at| any(&database[..at + BESIDE.len()]));
+    format!("GRANT ALL ON {}.* TO {}", quoted(&scope), account_literal(account))
 }
 
 /// Longest pattern that the server takes, in characters.
