@@ -1,5 +1,6 @@
-//! The locks of a node: one per source, one for shipping, one for restoring anything of its Cassandra. Readers need none but that of the copy they read.
+//! The locks of a node: one per source, one for shipping, one for work on its Cassandra. Readers need none but that of the copy they read.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Context, Error};
@@ -28,11 +29,23 @@ pub fn shipping(ctx: &Context, what: &str, wait: Waiting) -> Result<Lock, Error>
     Ok(Lock::exclusive(&path, what, &*ctx.clock, wait, &ctx.stop)?)
 }
 
-/// The lock of this machine's Cassandra: of all its sources only one is restored at a time, because a node is stopped and started for all.
+/// The lock of this machine's Cassandra, for one run alone: of all its sources only one is restored at a time, because a node is stopped and
+/// started for all, and none is snapshotted meanwhile, because sources may have tables in common.
 ///
 /// # Errors
 /// [`crate::sys::Error::Locked`] naming the holder.
 pub fn cassandra(ctx: &Context, source: &SourceName, what: &str, wait: Waiting) -> Result<Lock, Error> {
-    let path = ctx.state()?.folder(&["locks"])?.join("@cassandra.lock");
-    Ok(Lock::exclusive(&path, &format!("{what} {source}"), &*ctx.clock, wait, &ctx.stop)?)
+    Ok(Lock::exclusive(&of_cassandra(ctx)?, &format!("{what} {source}"), &*ctx.clock, wait, &ctx.stop)?)
+}
+
+/// The same for a snapshot, beside which others may be taken.
+///
+/// # Errors
+/// As [`cassandra`].
+pub fn cassandra_shared(ctx: &Context, source: &SourceName, what: &str, wait: Waiting) -> Result<Lock, Error> {
+    Ok(Lock::shared_within(&of_cassandra(ctx)?, &format!("{what} {source}"), &*ctx.clock, wait, &ctx.stop)?)
+}
+
+fn of_cassandra(ctx: &Context) -> Result<PathBuf, Error> {
+    Ok(ctx.state()?.folder(&["locks"])?.join("@cassandra.lock"))
 }

@@ -15,6 +15,9 @@ use super::stop::Stop;
 /// How often a waiting run looks whether the lock has become free: soon enough for a person, cheap enough for hours.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
+/// Tries to take the lock of an open file that lies at this path; gives whether it did.
+type Take<'a> = &'a dyn Fn(&File, &Path) -> Result<bool, Error>;
+
 /// A lock that is held until this value is dropped.
 #[derive(Debug)]
 pub struct Lock {
@@ -27,9 +30,21 @@ impl Lock {
     /// # Errors
     /// [`Error::Locked`] naming the holder; [`Error::Stopped`] while waiting; [`Error::Io`].
     pub fn exclusive(path: &Path, what: &str, clock: &dyn Clock, wait: Option<Duration>, stop: &Stop) -> Result<Self, Error> {
+        Self::named(path, what, clock, wait, stop, &try_exclusive)
+    }
+
+    /// As [`Lock::exclusive`], but that others who take it this way may hold it too. Of several holders, the last one is named.
+    ///
+    /// # Errors
+    /// As [`Lock::exclusive`].
+    pub fn shared_within(path: &Path, what: &str, clock: &dyn Clock, wait: Option<Duration>, stop: &Stop) -> Result<Self, Error> {
+        Self::named(path, what, clock, wait, stop, &try_shared)
+    }
+
+    fn named(path: &Path, what: &str, clock: &dyn Clock, wait: Option<Duration>, stop: &Stop, take: Take<'_>) -> Result<Self, Error> {
         let mut file = open(path)?;
         let started = clock.monotonic();
-        while !try_exclusive(&file, path)? {
+        while !take(&file, path)? {
             if wait.is_none_or(|wait| clock.monotonic() - started >= wait) {
                 let holder = fs::read_to_string(path).unwrap_or_default();
                 let holder = if holder.is_empty() { "a run that has not said its name".into() } else { holder };
@@ -117,7 +132,15 @@ fn is_at(file: &File, path: &Path) -> Result<bool, Error> {
 }
 
 fn try_exclusive(file: &File, path: &Path) -> Result<bool, Error> {
-    match file.try_lock() {
+    taken(file.try_lock(), path)
+}
+
+fn try_shared(file: &File, path: &Path) -> Result<bool, Error> {
+    taken(file.try_lock_shared(), path)
+}
+
+fn taken(tried: Result<(), TryLockError>, path: &Path) -> Result<bool, Error> {
+    match tried {
         Ok(()) => Ok(true),
         Err(TryLockError::WouldBlock) => Ok(false),
         Err(TryLockError::Error(cause)) => Err(Error::io("lock", path)(cause)),
@@ -140,6 +163,23 @@ mod tests {
         assert!(Lock::try_exclusive_quiet(&path).unwrap().is_none());
         drop(held);
         Lock::exclusive(&path, "ship x", &clock, Some(Duration::from_secs(1)), &stop).unwrap();
+    }
+
+    #[test]
+    fn those_who_share_a_lock_keep_out_who_would_have_it_alone_and_are_named_to_him() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.lock");
+        let (clock, stop) = (SystemClock::new(), Stop::new());
+        let shared = |what: &str| Lock::shared_within(&path, what, &clock, None, &stop);
+        let held = [shared("snapshot a").unwrap(), shared("snapshot b").unwrap()];
+        let error = Lock::exclusive(&path, "restore c", &clock, None, &stop).unwrap_err().to_string();
+        assert!(error.contains("`snapshot b`, process "), "{error}");
+        drop(held);
+        let alone = Lock::exclusive(&path, "restore c", &clock, None, &stop).unwrap();
+        let error = shared("snapshot a").unwrap_err().to_string();
+        assert!(error.contains("`restore c`, process "), "{error}");
+        drop(alone);
+        shared("snapshot a").unwrap();
     }
 
     /// A program that is just being started holds copies of all descriptors until it closes them.

@@ -167,3 +167,18 @@ fn a_flipped_byte_is_told_by_the_node() {
     let why = case.why(Before::Keep);
     assert!(why.contains(&format!("{}.t: ", case.keyspace)) && why.contains("of nodetool"), "{why}");
 }
+
+#[test]
+fn what_a_table_had_open_before_is_no_proof_that_what_came_is_open() {
+    let mut case = Case::new(Version::V41);
+    case.server.cql().run(&format!("INSERT INTO {}.t (id, v) VALUES (8, 'live')", case.keyspace));
+    case.server.nodetool(&["flush", &case.keyspace]);
+    // A node that says the same of its open SSTables before and after: as many as come.
+    let real = case.server.command("nodetool");
+    let said = format!("Keyspace : {}\n\t\tTable: t\n\t\tSSTable count: 2\n", case.keyspace);
+    let script = case.folder.path().join("nodetool");
+    fs::write(&script, format!("case \" $* \" in\n*' tablestats '*) printf '{said}'; exit 0 ;;\nesac\nexec {} \"$@\"\n", real[0])).unwrap();
+    case.settings.jmx.nodetool = ["bash".to_owned(), script.display().to_string()].into_iter().chain(real[1..].iter().cloned()).collect();
+    let why = case.why(Before::Keep);
+    assert!(why.contains("2 SSTables have come into its folders beside the 2 that it had open") && why.contains("it has 2 open"), "{why}");
+}

@@ -119,7 +119,7 @@ impl Case {
     pub fn ours(&self) -> Vec<String> {
         let mut found = Vec::new();
         for data in self.server.spec.directories(&self.server.home) {
-            for entry in fs::read_dir(data.join(".windlass").join(&self.source)).into_iter().flatten() {
+            for entry in fs::read_dir(data.join(".windlass/backups").join(&self.source)).into_iter().flatten() {
                 found.push(entry.unwrap().file_name().into_string().unwrap());
             }
         }
@@ -372,7 +372,7 @@ fn tables_in_two_data_directories_come_back_and_are_set_aside_in_both() {
     let ours = case.ours();
     assert!(ours.len() == 2 && ours[0] == ours[1], "{ours:?}");
     for data in server.spec.directories(&server.home) {
-        let of_t = fs::read_dir(data.join(".windlass").join(&case.source).join(&ours[0]).join(&case.keyspaces[0])).unwrap();
+        let of_t = fs::read_dir(data.join(".windlass/backups").join(&case.source).join(&ours[0]).join(&case.keyspaces[0])).unwrap();
         assert!(of_t.map(|entry| fs::read_dir(entry.unwrap().path()).unwrap().count()).sum::<usize>() > 0, "{}", data.display());
     }
     case.undo().expect(0);

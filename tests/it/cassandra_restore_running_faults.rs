@@ -2,6 +2,8 @@
 //! step. The tables hold what they held, or the snapshot, and the next command says so and settles it.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cassandra::configuration;
@@ -22,8 +24,13 @@ const SINCE: [&str; 3] = [
 impl Case {
     /// Has the program use a `nodetool` that does nothing, and says that all went well, when its words match.
     fn lie(&self, pattern: &str) {
+        self.act(pattern, "exit 0");
+    }
+
+    /// Has the program use a `nodetool` that does something else when its words match.
+    fn act(&self, pattern: &str, act: &str) {
         let real = self.server.command("nodetool");
-        let text = format!("#!/bin/bash\ncase \" $* \" in\n{pattern}) exit 0 ;;\nesac\nexec {} \"$@\"\n", real[0]);
+        let text = format!("#!/bin/bash\ncase \" $* \" in\n{pattern}) {act} ;;\nesac\nexec {} \"$@\"\n", real[0]);
         let script = self.machine.script("nodetool", &text);
         let names: Vec<&str> = self.keyspaces.iter().map(String::as_str).collect();
         let honest = configuration(self.server, &self.source, &names);
@@ -40,6 +47,11 @@ impl Case {
     fn compacts(&self) {
         let said = self.server.nodetool(&["statusautocompaction", &self.keyspaces[0]]);
         assert_eq!(said.trim(), "running");
+    }
+
+    /// Where is remembered what is under way.
+    fn document(&self) -> PathBuf {
+        self.machine.path("local/.windlass/restore").join(&self.source).join("import.json")
     }
 
     fn id(&self) -> String {
@@ -112,7 +124,7 @@ fn killed(case: &Case, arguments: &[&str], phase: &str, delays: &[u64], states: 
         case.compacts();
         let ours = case.ours();
         assert!(
-            ours.len() <= 1 && ours.iter().all(|name| name.starts_with("aside-") && !name.ends_with(".late")),
+            ours.len() <= 1 && ours.iter().all(|name| name.starts_with("aside-") && !name.ends_with(".apart")),
             "{phase} {delay}: {ours:?}"
         );
         // Whatever came of it, the state of before is there for the next round.
@@ -177,4 +189,94 @@ fn a_restore_that_is_killed_while_it_makes_the_schema_goes_on_with_the_rest() {
     run.expect(0);
     assert!(run.said().contains("that was broken off was taken back"), "{}", run.said());
     assert_eq!((case.dump(0), case.server.cql().described(&case.keyspaces[0])), then);
+}
+
+#[test]
+fn what_fails_before_the_first_row_is_touched_leaves_nothing_behind() {
+    let case = Case::small(Version::V41, 1);
+    case.run(&SINCE);
+    let now = case.dump(0);
+    case.act("*' statusautocompaction '*", "echo 'error: no answer' >&2; exit 2");
+    case.restore(&["--table", "t", "--as", "beside"]).expect(1);
+    assert_eq!(case.server.cql().tables(&case.keyspaces[0]), ["t", "u"]);
+    case.restore(&["--running"]).expect(1);
+    assert_eq!((case.ours(), case.document().exists()), (Vec::new(), false));
+    // JMX leads to another node than CQL.
+    case.act("*' info '*", "echo 'ID : 00000000-0000-4000-8000-000000000000'; exit 0");
+    let run = case.restore(&["--running"]);
+    run.expect(1);
+    assert!(run.said().contains("(`jmx`) to 00000000-0000-4000") && run.said().contains("no row was touched"), "{}", run.said());
+    assert_eq!((case.ours(), case.dump(0)), (Vec::new(), now));
+    case.be_honest();
+    case.undo().expect(6);
+}
+
+#[test]
+fn what_lies_aside_and_lacks_a_file_is_not_put_back() {
+    let case = Case::small(Version::V41, 1);
+    case.server.nodetool(&["flush", &case.keyspaces[0]]);
+    case.run(&SINCE);
+    case.restore(&["--running"]).expect(0);
+    let then = case.dump(0);
+    let data = &case.server.spec.directories(&case.server.home)[0];
+    let aside = data.join(".windlass/backups").join(&case.source).join(&case.ours()[0]).join(&case.keyspaces[0]);
+    let of_t = fs::read_dir(&aside).unwrap().map(|entry| entry.unwrap().path());
+    let of_t = of_t.into_iter().find(|path| path.file_name().unwrap().to_str().unwrap().starts_with("t-")).unwrap();
+    let names = || fs::read_dir(&of_t).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let first = names().filter_map(|name| Some(name.strip_suffix("-Data.db")?.to_owned())).min().unwrap();
+    for name in names().filter(|name| name.starts_with(&format!("{first}-"))) {
+        fs::remove_file(of_t.join(name)).unwrap();
+    }
+    let run = case.undo();
+    run.expect(1);
+    assert!(run.said().contains("of 2 SSTables of") && run.said().contains("1 lie ready"), "{}", run.said());
+    assert_eq!(case.dump(0), then);
+}
+
+#[test]
+fn a_table_that_was_dropped_since_does_not_keep_a_restore_from_being_settled() {
+    let case = Case::small(Version::V41, 1);
+    let id = case.id();
+    case.run(&SINCE);
+    let killed = kill(&case.machine, &["restore", &id, "--running", "--yes"], "importing", Duration::from_millis(1500), &mut || true);
+    assert!(matches!(&killed, Killed::In(phase) if phase == "importing"), "{killed:?}");
+    // As if it had been killed when all had come in.
+    let text = fs::read_to_string(case.document()).unwrap();
+    assert!(text.contains("\"filling\""), "{text}");
+    fs::write(case.document(), text.replace("\"filling\"", "\"filled\"")).unwrap();
+    std::thread::sleep(NODETOOL);
+    case.run(&["DROP TABLE KEYSPACE.u"]);
+    let next = case.machine.run(&["snapshot", &case.source]);
+    next.expect(0);
+    assert!(next.said().contains("was finished") && next.said().contains(".u was dropped meanwhile"), "{}", next.said());
+    case.compacts();
+}
+
+#[test]
+fn what_is_half_done_for_one_source_stops_the_others_of_the_machine() {
+    let case = Case::small(Version::V41, 1);
+    let names: Vec<&str> = case.keyspaces.iter().map(String::as_str).collect();
+    let other = format!("{}-too", case.source);
+    let both = [configuration(case.server, &case.source, &names), configuration(case.server, &other, &names)].concat();
+    case.machine.configure_again(&both);
+    case.restore(&["--running"]).expect(0);
+    let killed =
+        kill(&case.machine, &["restore", &case.source, "--running", "--yes"], "importing", Duration::from_millis(300), &mut || true);
+    assert!(matches!(&killed, Killed::In(phase) if phase == "importing"), "{killed:?}");
+    // The other source, and what each of its commands says.
+    let why = format!("run `windlass snapshot {}`", case.source);
+    let run = case.machine.run(&["snapshot", &other]);
+    run.expect(1);
+    assert!(run.said().contains(&why), "{}", run.said());
+    case.machine.run(&["snapshot", &case.source]).expect(0);
+    case.machine.run(&["backup", &other]).expect(0);
+    // Now with a restore of the other one, too.
+    let killed =
+        kill(&case.machine, &["restore", &case.source, "--running", "--yes"], "importing", Duration::from_millis(300), &mut || true);
+    assert!(matches!(&killed, Killed::In(phase) if phase == "importing"), "{killed:?}");
+    let run = case.machine.run(&["restore", &other, "--running", "--yes"]);
+    run.expect(1);
+    assert!(run.said().contains(&why), "{}", run.said());
+    case.machine.run(&["snapshot", &case.source]).expect(0);
+    case.machine.run(&["restore", &other, "--running", "--yes"]).expect(0);
 }

@@ -85,7 +85,7 @@ impl Bench {
     pub fn ours(&self) -> Vec<PathBuf> {
         let mut found = Vec::new();
         for data in self.server.spec.directories(&self.server.home) {
-            for entry in fs::read_dir(data.join(".windlass/homestead")).into_iter().flatten() {
+            for entry in fs::read_dir(data.join(".windlass/backups/homestead")).into_iter().flatten() {
                 found.push(entry.unwrap().path());
             }
         }
@@ -199,7 +199,7 @@ fn what_lies_aside_goes_after_its_time_and_is_told_until_then() {
     bench.run(&["DELETE FROM small.t WHERE id = 2"]);
     bench.restore(&[]).expect(0);
     let listed = bench.machine.json(&["list"], 0);
-    assert!(text(&listed["undo"][0]["aside"]).contains(".windlass/homestead/aside-"), "{listed:#}");
+    assert!(text(&listed["undo"][0]["aside"]).contains(".windlass/backups/homestead/aside-"), "{listed:#}");
     let text = fs::read_to_string(bench.machine.path("windlass.toml")).unwrap();
     fs::write(bench.machine.path("windlass.toml"), text.replace("[local]\n", "[local]\nundo_for = \"1s\"\n")).unwrap();
     std::thread::sleep(std::time::Duration::from_millis(1100));

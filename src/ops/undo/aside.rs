@@ -131,6 +131,7 @@ mod tests {
             kind: crate::source::cassandra::Kind::Table,
             folder: "t-0123456789abcdef0123456789abcdef".into(),
             has_rows: true,
+            sstables: 2,
         };
         let other = AsideOther { live: "/commitlog".into(), place: "/commitlog/.windlass-undo/x".into(), is_needed: false };
         for cassandra in [Way::Stopped, Way::Running] {

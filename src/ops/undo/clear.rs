@@ -109,13 +109,13 @@ fn stays_on_node(ctx: &Context, spec: &SourceSpec, folder: &Path, path: &Path) -
     true
 }
 
-/// Whether a path is one that a restore of this source makes on a Cassandra node: `…/.windlass/SOURCE/…` of a data directory, or
+/// Whether a path is one that a restore of this source makes on a Cassandra node: `…/.windlass/backups/SOURCE/…` of a data directory, or
 /// `…/.windlass-undo/SOURCE/…` of a folder with commit log, hints or change data.
 fn is_on_node(source: &str, path: &Path) -> bool {
     let parts: Vec<Component<'_>> = path.components().collect();
     let is_plain = parts.iter().skip(1).all(|part| matches!(part, Component::Normal(_)));
-    let [_, .., above, owner, _] = &parts[..] else { return false };
-    let ours = [".windlass", ".windlass-undo"].iter().any(|name| above.as_os_str() == *name);
+    let [_, .., top, above, owner, _] = &parts[..] else { return false };
+    let ours = above.as_os_str() == ".windlass-undo" || (above.as_os_str() == "backups" && top.as_os_str() == ".windlass");
     path.is_absolute() && is_plain && ours && owner.as_os_str() == source
 }
 
@@ -225,15 +225,17 @@ mod tests {
     #[test]
     fn only_folders_of_the_source_are_removed_from_a_node() {
         let is_ours = |path: &str| is_on_node("homestead", Path::new(path));
-        assert!(is_ours("/data/.windlass/homestead/aside-1") && is_ours("/log/.windlass-undo/homestead/commitlog-1"));
+        assert!(is_ours("/data/.windlass/backups/homestead/aside-1") && is_ours("/log/.windlass-undo/homestead/commitlog-1"));
         for other in [
-            "/data/.windlass/homestead",
-            "/data/.windlass/homer/aside-1",
+            "/data/.windlass/backups/homestead",
+            "/data/.windlass/homestead/aside-1",
+            "/data/ks/t-1/backups/homestead/nb-1-big-Data.db",
+            "/data/.windlass/backups/homer/aside-1",
             "/data/homestead/t-1",
-            "/data/.windlass/homestead/../../ks",
+            "/data/.windlass/backups/homestead/../../../ks",
             "/log/.windlass-undo/homer/commitlog-1",
             "/log/.windlass-undo/homestead",
-            "data/.windlass/homestead/aside-1",
+            "data/.windlass/backups/homestead/aside-1",
             "/",
         ] {
             assert!(!is_ours(other), "{other}");

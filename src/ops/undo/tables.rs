@@ -48,6 +48,9 @@ pub(crate) struct AsideTable {
     pub(crate) folder: String,
     /// Whether it has SSTables, in any of the places.
     pub(crate) has_rows: bool,
+    /// How many SSTables it has, without those of indexes, where they were counted; else 0.
+    #[serde(default)]
+    pub(crate) sstables: u64,
 }
 
 /// A folder of the node that holds no tables, and whose files lie aside: commit log, hints, change data.

@@ -228,7 +228,7 @@ impl HostFilter for OneHost {
 }
 
 fn slow(time: Duration) -> String {
-    format!("no answer within {} seconds", time.as_secs())
+    format!("{} within {} seconds", refused::NO_ANSWER, time.as_secs())
 }
 
 /// Waits for the node, for the stop flag, or for the time to be over (`None`).

@@ -10,6 +10,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::component::{Component, DATA, is_plain};
+use super::layout::table_of;
 use super::node_config::NodeConfig;
 use super::schema::{Keyspace, Schema, Table};
 use crate::source::Error;
@@ -155,17 +156,21 @@ pub fn has_rows(config: &NodeConfig, keyspace: &str, folder: &str) -> Result<boo
     Ok(false)
 }
 
-/// Whether a node has ever run on these directories: then it has written down what it is (`system.local`), or has a commit log.
+/// Whether a node has ever run on these directories: then it has written down what it is (`system.local`), or that is in its commit log still,
+/// and there are folders of its own tables.
 ///
 /// # Errors
 /// [`Error::NodeConfig`]; [`Error::File`].
 pub fn has_ever_run(config: &NodeConfig) -> Result<bool, Error> {
-    let mut has = !entries(&config.commitlog_directory)?.is_empty();
+    let (mut is_saved, mut has_tables) = (false, false);
     Folders::of(config)?.each_table("system", |name, path| {
-        has |= name.starts_with("local-") && data_files(path)?.next().transpose()?.is_some();
+        has_tables |= table_of(name).is_some();
+        is_saved |= name.starts_with("local-") && data_files(path)?.next().transpose()?.is_some();
         Ok(())
     })?;
-    Ok(has)
+    let is_segment =
+        |entry: &DirEntry| entry.file_name().to_str().is_some_and(|name| name.starts_with("CommitLog-") && name.ends_with(".log"));
+    Ok(is_saved || (has_tables && entries(&config.commitlog_directory)?.iter().any(is_segment)))
 }
 
 /// The names of the folders of a keyspace's tables, those of dropped ones with them, each once.
@@ -246,3 +251,7 @@ pub(super) fn entries(folder: &Path) -> Result<Vec<DirEntry>, Error> {
         listing => listing.and_then(Iterator::collect).map_err(Error::file("list", folder)),
     }
 }
+
+#[cfg(test)]
+#[path = "folders_tests.rs"]
+mod tests;

@@ -3,7 +3,7 @@
 //! Its exit code is necessary and never enough: a wrapper may lose it, and a snapshot of nothing ends well too. What it says is kept up to a
 //! bound; what it did is looked for on the disk by whoever asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -34,6 +34,9 @@ const SHORT_TIME: Duration = Duration::from_secs(5 * 60);
 
 /// Most names of tables that one command is given, so that its words stay below what the system takes.
 const TABLES_MAX: usize = 200;
+
+/// Longest that one word of a command becomes: the system takes 128 KiB (`MAX_ARG_STRLEN` of Linux).
+const WORD_MAX: usize = 100 << 10;
 
 /// What is kept of its standard output: its beginning.
 const ANSWER_MAX: usize = 16 << 10;
@@ -74,14 +77,37 @@ impl<'a> Nodetool<'a> {
         self.run("clear a snapshot of", &tagged("clearsnapshot", tag, keyspaces), CLEAR_TIME).map(drop)
     }
 
-    /// Has a snapshot taken of these tables and views, all in one.
+    /// Has a snapshot taken of these tables and views: all in one, or, where their names are more than one word of a command can hold, of whole
+    /// keyspaces, in which case others of them are in it too.
     ///
     /// # Errors
     /// As [`Nodetool::snapshot`].
     pub(super) fn snapshot_tables(&self, tag: &str, tables: &[(&str, &str)]) -> Result<(), Error> {
         let list = tables.iter().map(|(keyspace, table)| format!("{keyspace}.{table}")).collect::<Vec<_>>().join(",");
+        if list.len() > WORD_MAX {
+            let keyspaces: BTreeSet<&str> = tables.iter().map(|(keyspace, _)| *keyspace).collect();
+            return self.snapshot(tag, &keyspaces.into_iter().map(str::to_owned).collect::<Vec<_>>());
+        }
         let words = ["snapshot", "-t", tag, "-kt", &list].map(str::to_owned);
         self.run("take a snapshot of", &words, SNAPSHOT_TIME).map(drop)
+    }
+
+    /// The id of the node that it speaks to.
+    ///
+    /// # Errors
+    /// As [`Nodetool::snapshot`]; also when it does not tell.
+    pub(super) fn host_id(&self) -> Result<String, Error> {
+        const WHAT: &str = "ask over JMX for the id of";
+        let mut found = None;
+        self.lines(WHAT, &["info".to_owned()], SHORT_TIME, &mut |line| {
+            // `ID                     : 5d7a…` (`Info`, the same in 4.1 and 5.0).
+            if let Some((label, id)) = line.split_once(':')
+                && label.trim() == "ID"
+            {
+                found = Some(id.trim().to_owned());
+            }
+        })?;
+        found.ok_or_else(|| Error::Cassandra { what: WHAT, node: self.node.clone(), why: "`nodetool info` does not tell it".to_owned() })
     }
 
     /// Has all SSTables in folders taken into a table or view, which keeps what it has. The folders stay as they are, but for what the node

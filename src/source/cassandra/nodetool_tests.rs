@@ -153,3 +153,29 @@ fn the_password_is_not_world_readable_for_an_instant() {
     let Ok(Some(file)) = PasswordFile::create(&jmx, folder.path()) else { panic!("it can be written") };
     assert_eq!(fs::metadata(&file.path).unwrap().permissions().mode() & 0o777, 0o600);
 }
+
+#[test]
+fn tables_whose_names_no_command_can_hold_are_in_a_snapshot_of_their_keyspaces() {
+    let tool = StandIn::new("echo \"$@\" >\"$0.words\"\n");
+    let stop = Stop::default();
+    let nodetool = Nodetool::new(&tool.settings, tool.folder.path(), &stop);
+    let words = || fs::read_to_string(tool.folder.path().join("nodetool.words")).unwrap();
+    nodetool.snapshot_tables("T", &[("ks", "a"), ("ks", "b")]).unwrap();
+    assert!(words().ends_with("snapshot -t T -kt ks.a,ks.b\n"), "{}", words());
+    let names: Vec<String> = (0..3000).map(|at| format!("table_{at:042}")).collect();
+    let mut tables: Vec<(&str, &str)> = names.iter().map(|name| ("ks", name.as_str())).collect();
+    tables.push(("other", "t"));
+    nodetool.snapshot_tables("T", &tables).unwrap();
+    assert!(words().ends_with("snapshot -t T -- ks other\n"), "{}", words());
+}
+
+#[test]
+fn the_id_of_the_node_is_asked_for_over_jmx() {
+    let id = |script: &str| {
+        let tool = StandIn::new(script);
+        Nodetool::new(&tool.settings, tool.folder.path(), &Stop::default()).host_id()
+    };
+    let said = "ID                     : 5d7a11f0-0000-4000-8000-000000000001\nGossip active          : true\nRack                   : ID";
+    assert_eq!(id(&format!("cat <<'END'\n{said}\nEND\n")).unwrap(), "5d7a11f0-0000-4000-8000-000000000001");
+    assert!(id("echo 'Gossip active : true'\n").unwrap_err().to_string().contains("does not tell it"));
+}

@@ -11,7 +11,11 @@ use crate::sys::stop::Stop;
 /// # Errors
 /// [`Error::Cassandra`]; [`Error::Stopped`].
 pub fn peers(settings: &Settings, config: &NodeConfig, stop: &Stop) -> Result<u64, Error> {
-    let connection = Connection::open(settings, config, stop)?;
+    peers_of(&Connection::open(settings, config, stop)?)
+}
+
+/// The same by a connection that there is.
+pub(super) fn peers_of(connection: &Connection) -> Result<u64, Error> {
     let rows = connection.rows::<(scylla::value::CqlValue,)>("ask for the peers of", "SELECT peer FROM system.peers_v2")?;
     Ok(rows.len() as u64)
 }

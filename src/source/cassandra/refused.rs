@@ -61,10 +61,22 @@ fn of_page(cause: &NextPageError) -> String {
 fn of_attempt(cause: &RequestAttemptError) -> String {
     match cause {
         RequestAttemptError::DbError(DbError::Unauthorized, said) => format!("{NO_RIGHT} ({said})"),
+        RequestAttemptError::DbError(
+            DbError::Unavailable { .. } | DbError::ReadTimeout { .. } | DbError::Overloaded | DbError::IsBootstrapping,
+            said,
+        ) => format!("{NO_ANSWER} from those who have the row ({said})"),
         RequestAttemptError::DbError(_, said) => said.clone(),
         other => other.to_string(),
     }
 }
+
+/// Whether nobody has answered in time, or nobody is there to answer: what was asked for may be well.
+pub(super) fn is_no_answer(why: &str) -> bool {
+    why.starts_with(NO_ANSWER)
+}
+
+/// How that begins, also where this side has not waited any longer.
+pub(super) const NO_ANSWER: &str = "no answer";
 
 /// Whether it is the role that lacks a right.
 pub(super) fn is_no_right(why: &str) -> bool {
@@ -154,5 +166,7 @@ mod tests {
             "User w has no SELECT permission".into(),
         )));
         assert_eq!(asking(&PagerExecutionError::NextPageError(page)), "the role has no right to it (User w has no SELECT permission)");
+        let busy = RequestAttemptError::DbError(DbError::Overloaded, "too many requests".into());
+        assert!(is_no_answer(&of_attempt(&busy)));
     }
 }

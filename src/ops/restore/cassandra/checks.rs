@@ -67,7 +67,7 @@ impl Sides<'_> {
         if self.peers > 0 {
             warnings.push(format!(
                 "the node knows {} others: this restores one replica, and repair or read repair brings newer rows and deletions of the others \
-                 back to it; to go back to this night, restore every node of the cluster from it before any of them is started",
+                 back to it; to go back to this night, keep clients away and restore every node of the cluster from it, one after the other",
                 self.peers
             ));
         }

@@ -1,5 +1,6 @@
 //! A node that is down: whether it can be started, and what can be known of it while it is not.
 
+use super::exchange::bytes_of;
 use super::matched::Matched;
 use super::seen::Recorded;
 use super::survey::Survey;
@@ -87,10 +88,7 @@ pub(super) fn told_down(settings: &CassandraSettings, options: &Options, ground:
                    snapshot's is known then"
             .to_owned());
     }
-    let mut bytes = 0;
-    for entry in std::fs::read_dir(&ground.config.commitlog_directory).into_iter().flatten().flatten() {
-        bytes += entry.metadata().map_or(0, |meta| if meta.is_file() { meta.len() } else { 0 });
-    }
+    let bytes = bytes_of(&ground.config.commitlog_directory);
     Ok(format!(
         "the node is down and is not started before: what only its commit log holds ({} at most) is set aside, of {} and of every other keyspace of \
          the node, and comes back only by --undo",

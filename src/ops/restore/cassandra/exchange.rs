@@ -8,7 +8,7 @@ use super::staging::{own_folder, staged_folder};
 use crate::format::names::SourceName;
 use crate::format::snapshot_id::SnapshotId;
 use crate::ops::undo::{AsideOther, AsideTable, AsideTables, Way};
-use crate::ops::{Context, Error};
+use crate::ops::{Context, Error, size};
 use crate::source::cassandra::{self, Change, Exchange, Expected, Kind, Looked, NodeConfig, Other, has_rows};
 
 /// The folder of ours in those that the node keeps commit log, hints and change data in.
@@ -61,6 +61,7 @@ pub(super) fn of_aside(
         incoming: staged_folder(&root.path, source),
         outgoing: aside(&root.path, source, &stamp),
     }));
+    check_configured(config, &from.others)?;
     Ok(Exchange {
         roots: found,
         tables: changes,
@@ -92,6 +93,42 @@ fn others(config: &NodeConfig, source: &SourceName, stamp: &str, from: &[AsideOt
     others
 }
 
+/// That what is needed of commit log, hints and change data comes into folders that the node still has: what does not come in is removed.
+fn check_configured(config: &NodeConfig, from: &[AsideOther]) -> Result<(), Error> {
+    let folders = [&config.commitlog_directory, &config.hints_directory, &config.cdc_raw_directory];
+    for other in from.iter().filter(|other| other.is_needed && bytes_of(&other.place) > 0) {
+        if !folders.contains(&&other.live) || !other.live.is_dir() {
+            return Err(Error::Refused(format!(
+                "{} holds what belongs into {}, and {} does not name that folder any more, or it is gone: name it again, or move those files by hand \
+                 into the folder that is named now, while the node is down; nothing was changed",
+                other.place.display(),
+                other.live.display(),
+                config.path.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// What is said of hints and change data that go aside, which are of all keyspaces of the node.
+pub(super) fn told_others(config: &NodeConfig) -> Option<String> {
+    let (hints, changes) = (bytes_of(&config.hints_directory), bytes_of(&config.cdc_raw_directory));
+    (hints + changes > 0).then(|| {
+        format!(
+            "{} of hints for other nodes and {} of change data, of every keyspace of the node, are set aside with the rest: they come back by --undo \
+             alone, and are removed when its time is over",
+            size::in_words(hints),
+            size::in_words(changes)
+        )
+    })
+}
+
+/// Bytes of the files in a folder; none where it cannot be read.
+pub(super) fn bytes_of(folder: &Path) -> u64 {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    files.map(|entry| entry.metadata().map_or(0, |meta| if meta.is_file() { meta.len() } else { 0 })).sum()
+}
+
 fn is_same_device(one: &Path, other: &Path) -> bool {
     let device = |path: &Path| std::fs::metadata(path).map(|stat| stat.dev()).ok();
     device(one).is_some() && device(one) == device(other)
@@ -117,6 +154,7 @@ pub(super) fn aside_of(
             kind,
             folder: change.live.clone(),
             has_rows: has_rows(config, &change.keyspace, &change.live)?,
+            sstables: 0,
         });
     }
     let other = |other: &Other| {
@@ -130,4 +168,40 @@ pub(super) fn aside_of(
         tables,
         others: exchange.others.iter().filter_map(other).collect(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_still_needed_and_has_no_place_any_more_is_refused() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = |below: &str| temp.path().join(below);
+        let folders = ["data", "commitlog", "elsewhere", "hints", "cdc_raw"];
+        folders.iter().for_each(|folder| std::fs::create_dir_all(path(folder)).unwrap());
+        let text = format!(
+            "partitioner: Murmur3Partitioner\ndata_file_directories: [{}]\ncommitlog_directory: {}\nhints_directory: {}\ncdc_raw_directory: {}\n",
+            path("data").display(),
+            path("commitlog").display(),
+            path("hints").display(),
+            path("cdc_raw").display()
+        );
+        std::fs::write(path("cassandra.yaml"), text).unwrap();
+        let config = NodeConfig::read(&path("cassandra.yaml")).unwrap();
+        let place = path("elsewhere/.windlass-undo/homestead/commitlog-1");
+        std::fs::create_dir_all(&place).unwrap();
+        let other = |live: &str, is_needed| [AsideOther { live: path(live), place: place.clone(), is_needed }];
+        check_configured(&config, &other("elsewhere", true)).unwrap();
+        std::fs::write(place.join("CommitLog-7-1.log"), "writes of other keyspaces").unwrap();
+        check_configured(&config, &other("commitlog", true)).unwrap();
+        check_configured(&config, &other("elsewhere", false)).unwrap();
+        let refused = check_configured(&config, &other("elsewhere", true)).unwrap_err().to_string();
+        assert!(refused.contains("commitlog-1") && refused.contains("nothing was changed"), "{refused}");
+        std::fs::remove_dir(path("commitlog")).unwrap();
+        assert!(check_configured(&config, &other("commitlog", true)).is_err());
+        assert_eq!(told_others(&config), None);
+        std::fs::write(path("hints/1.hints"), "four").unwrap();
+        assert!(told_others(&config).unwrap().starts_with("4 B of hints for other nodes and 0 B of change data"));
+    }
 }

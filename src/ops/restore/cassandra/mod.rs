@@ -21,9 +21,10 @@ mod survey;
 
 pub use self::node_plan::NodePlan;
 use super::{Options, Outcome, Part, Plan, UndoPlan};
-use crate::ops::locks::{self, Waiting};
+use crate::ops::locks::Waiting;
 use crate::ops::snapshots::Found;
 use crate::ops::spec::{CassandraSettings, SourceSpec};
+use crate::ops::undo::cassandra::alone;
 use crate::ops::undo::{AsideTables, UndoRecord, Way};
 use crate::ops::{Context, Error};
 
@@ -65,7 +66,7 @@ pub(super) fn plan(
 
 /// Carries a plan out. The caller holds the source's lock and has settled what an earlier run has left.
 pub(super) fn run(ctx: &Context, spec: &SourceSpec, settings: &CassandraSettings, plan: &Plan, wait: Waiting) -> Result<Outcome, Error> {
-    let _lock = locks::cassandra(ctx, &spec.name, "restore", wait)?;
+    let _lock = alone(ctx, &spec.name, "restore", wait)?;
     match way(settings, &plan.options)? {
         Way::Stopped => stopped::run(ctx, spec, settings, plan),
         Way::Running => running::run(ctx, spec, settings, plan),
@@ -95,7 +96,7 @@ pub(super) fn undo(
     (undo, aside): (&UndoRecord, &AsideTables),
     wait: Waiting,
 ) -> Result<Outcome, Error> {
-    let _lock = locks::cassandra(ctx, &spec.name, "undo a restore of", wait)?;
+    let _lock = alone(ctx, &spec.name, "undo a restore of", wait)?;
     match aside.cassandra {
         Way::Stopped => stopped_undo::undo(ctx, spec, settings, plan, undo, aside),
         Way::Running => running::undo(ctx, spec, settings, undo, aside),

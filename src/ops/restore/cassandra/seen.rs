@@ -46,6 +46,22 @@ pub(super) struct Seen {
 }
 
 impl Seen {
+    /// All that a person should know, for one who has seen no plan of it, because the node was down then.
+    pub(super) fn told(&self) -> Vec<String> {
+        let Matched { makes, empties, differs, .. } = &self.matched;
+        let mut told = self.warnings.clone();
+        for (what, names) in [
+            ("the node does not have, and they are made", makes),
+            ("only the node has: their rows are set aside, and they stay as empty tables", empties),
+            ("is defined otherwise than when the snapshot was taken", differs),
+        ] {
+            if !names.is_empty() {
+                told.push(format!("{what}: {}", names.join("; ")));
+            }
+        }
+        told
+    }
+
     /// Looks at it.
     ///
     /// # Errors

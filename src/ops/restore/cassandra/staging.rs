@@ -20,8 +20,10 @@ use crate::ops::{Context, Error};
 use crate::source::cassandra::make_own_folder;
 use crate::sys::tree::remove_tree;
 
-/// The folder of ours in a data directory: Cassandra looks for `<keyspace>/<table>-<id>` by name, and no keyspace has a dot in its name.
-const OURS: &str = ".windlass";
+/// The folder of ours in a data directory: Cassandra looks for `<keyspace>/<table>-<id>` by name, and no keyspace has a dot in its name. At its
+/// start it looks at all files and folders below its data directories, and does not come up where it may not read one; it leaves out folders
+/// named `backups` (`StartupChecks`, `checkSSTablesFormat`), and while files come they are ours.
+const OURS: &str = ".windlass/backups";
 
 /// What is put together.
 const STAGED: &str = "staged";
@@ -54,6 +56,8 @@ pub(super) fn stage(
     let name = found.name();
     for root in roots {
         remove_tree(&staged_folder(&root.path, &spec.name))?;
+        // Also where nothing comes: whatever else is put there later must not make it for us alone.
+        make_own_folder(&root.path, &own_folder(&root.path, &spec.name))?;
     }
     let opened = assemble::open(ctx, found, &origins(options, roots), &[], &work)?;
     let survey = Survey::of(&mut *(opened.lines)()?, wanted, roots)?;

@@ -1,7 +1,7 @@
 //! With the node stopped: its files and those of the snapshot change places.
 
 use super::down::{be_up, check_has_run, told_down, unasked};
-use super::exchange::{aside_of, of_staged};
+use super::exchange::{aside_of, of_staged, told_others};
 use super::matched::Matched;
 use super::node_plan::{NodePlan, never};
 use super::seen::{Recorded, Seen};
@@ -68,10 +68,11 @@ pub(super) fn plan(
     let live = live_of(ctx, &ground, &matched)?;
     (node.live_tables, node.live_files, node.live_bytes) = (matched.changes.len() as u64, live.files, live.bytes);
     (node.makes, node.empties, node.differs) = (matched.makes, matched.empties, matched.differs);
+    warnings.extend(told_others(&ground.config));
     warnings.extend(survey.lack_of_room(&roots).map(|why| format!("it may not fit: {why}")));
     let folder = site::folder(ctx, spec)?;
     let earlier = UndoRecord::read(&folder)?;
-    if earlier.is_some() && !is_under_way(ctx, &spec.name)? {
+    if earlier.as_ref().is_some_and(|earlier| !earlier.is_written) && !is_under_way(ctx, &spec.name)? {
         warnings.push("what the restore before this one has set aside will be removed when this one is in place".to_owned());
     }
     let places = roots.iter().map(|root| staging::own_folder(&root.path, &spec.name).display().to_string()).collect::<Vec<_>>();
@@ -116,7 +117,13 @@ pub(super) fn run(ctx: &Context, spec: &SourceSpec, settings: &CassandraSettings
     let is_up = be_up(ctx, spec, &control, options)?;
     // All that could speak against it is known before anything is fetched.
     let matched = match is_up {
-        true => Seen::of(ctx, settings, &ground.config, &recorded, &survey)?.matched,
+        true => {
+            let seen = Seen::of(ctx, settings, &ground.config, &recorded, &survey)?;
+            if !plan.node.as_ref().is_some_and(|node| node.is_up) {
+                seen.told().into_iter().for_each(|text| ctx.warn(Some(&spec.name), text));
+            }
+            seen.matched
+        }
         false => unasked(&ground, &survey)?,
     };
     let exchange = of_staged(ctx, &spec.name, &ground.config, &roots, matched.changes);
@@ -139,7 +146,7 @@ pub(super) fn run(ctx: &Context, spec: &SourceSpec, settings: &CassandraSettings
             return Err(error);
         }
     };
-    let notes = stop_and_exchange(&site, &mut pending, &control)?;
+    let notes = stop_and_exchange(&site, &mut pending, &control, options.manner.undrained)?;
     // The restore is in place: that its rate cannot be remembered makes it none the worse.
     let _ = rate::record(ctx, rate::CASSANDRA, staged.bytes, ctx.clock.monotonic().saturating_sub(started));
     ctx.tell(Event::Restored { source: spec.name.clone(), snapshot: Some(plan.id) });
@@ -179,10 +186,29 @@ fn get_ready(site: &Site<'_>, pending: &mut PendingStopped, recorded: &Recorded,
     Ok(())
 }
 
-/// Stops the node and lets files change places. Gives what a person should know.
-pub(super) fn stop_and_exchange(site: &Site<'_>, pending: &mut PendingStopped, control: &Control<'_>) -> Result<Vec<String>, Error> {
+/// Stops the node and lets files change places. Gives what a person should know. One that has ended since it was looked at is left alone unless it
+/// may be `undrained`: the commit log of all its keyspaces would go.
+pub(super) fn stop_and_exchange(
+    site: &Site<'_>,
+    pending: &mut PendingStopped,
+    control: &Control<'_>,
+    undrained: bool,
+) -> Result<Vec<String>, Error> {
+    let may = match control.is_up() {
+        Ok(is_up) if is_up || undrained => Ok(()),
+        Ok(_) => Err(Error::Refused(
+            "the node has ended meanwhile, and what only its commit log holds, of all its keyspaces, would be lost: start it and begin again, or say \
+             --undrained; no file was moved"
+                .to_owned(),
+        )),
+        Err(error) => Err(error.into()),
+    };
+    if let Err(error) = may {
+        site.forget_taken_back(pending)?;
+        return Err(error);
+    }
     pending.write(Stage::Stopping, site.folder)?;
-    if let Err(error) = site.bring_down(pending) {
+    if let Err(error) = site.bring_down(pending, undrained) {
         if control.is_up().unwrap_or(false) {
             site.forget_taken_back(pending)?;
             return Err(error);
@@ -193,8 +219,7 @@ pub(super) fn stop_and_exchange(site: &Site<'_>, pending: &mut PendingStopped, c
             chain(&error)
         )));
     }
-    note_what_goes(site, pending)?;
-    site.change_places(pending).inspect_err(|_| {
+    note_what_goes(site, pending).and_then(|()| site.change_places(pending)).inspect_err(|_| {
         // What can be put right at once is; otherwise the document stays, and the next command does it.
         if let Err(later) = site.recover() {
             site.ctx.warn(Some(&site.spec.name), format!("the next command has to put it right: {}", chain(&later)));
@@ -245,3 +270,7 @@ fn live_of(ctx: &Context, ground: &Ground, matched: &Matched) -> Result<LiveSize
 fn told_target(settings: &CassandraSettings, recorded: &Recorded) -> String {
     format!("{} of the Cassandra of {}", recorded.keyspaces.join(", "), settings.config_file.display())
 }
+
+#[cfg(test)]
+#[path = "stopped_tests.rs"]
+mod tests;

@@ -69,7 +69,7 @@ pub(super) fn undo(
     let undone = undo.turned(Placed::Cassandra(now_aside), ctx.clock.now());
     let mut pending = PendingStopped::new(exchange, expected, undone, true);
     pending.write(Stage::Staging, &folder)?;
-    let notes = stop_and_exchange(&site, &mut pending, &control)?;
+    let notes = stop_and_exchange(&site, &mut pending, &control, plan.undrained)?;
     let Placed::Cassandra(lies_aside) = &pending.undo.placement else { unreachable!("it was made a few lines above") };
     Ok(Outcome { notes, ..Outcome::of_undo(spec, &pending.undo, Some(lies_aside.told())) })
 }

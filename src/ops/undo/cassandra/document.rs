@@ -1,6 +1,6 @@
 //! What is remembered while files of a node change places.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,8 @@ pub(crate) enum Stage {
     In,
     /// The others are in place; the node is started and looked at.
     Starting,
+    /// The node runs with them: what is left is to remember the undo, and to remove what is spent.
+    Ending,
     /// It is not as it should be: what is live now is set apart again.
     BackOut,
     /// What was live before comes in again.
@@ -51,8 +53,12 @@ pub(crate) struct PendingStopped {
     pub(crate) exchange: Exchange,
     /// What the node must have afterwards.
     pub(crate) expected: Vec<Expected>,
+    /// Whether somebody may have written to what came in, before it is taken away again.
+    pub(crate) is_written: bool,
     /// Indexes that are to be built when the node runs.
     pub(crate) unindexed: Vec<Unindexed>,
+    /// What is to be removed once the undo is remembered.
+    pub(crate) spent: Vec<PathBuf>,
     /// What will be remembered for an undo.
     pub(crate) undo: UndoRecord,
 }
@@ -60,7 +66,18 @@ pub(crate) struct PendingStopped {
 impl PendingStopped {
     /// Work that begins.
     pub(crate) fn new(exchange: Exchange, expected: Vec<Expected>, undo: UndoRecord, is_undo: bool) -> Self {
-        Self { format: FORMAT_VERSION, stage: Stage::Staging, is_undo, is_drained: false, exchange, expected, unindexed: Vec::new(), undo }
+        Self {
+            format: FORMAT_VERSION,
+            stage: Stage::Staging,
+            is_undo,
+            is_drained: false,
+            exchange,
+            expected,
+            is_written: false,
+            unindexed: Vec::new(),
+            spent: Vec::new(),
+            undo,
+        }
     }
 
     /// What it does.

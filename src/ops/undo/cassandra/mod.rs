@@ -1,11 +1,14 @@
 //! What a restore of tables of a Cassandra node has left beside them: to be taken back, to be finished, or to be removed.
 //!
-//! [`stopped`] lets files of a node that is down change places, and settles that after a kill; [`document`] is what it remembers, [`ground`] what
-//! it needs. [`running`] has a node that runs take files in, and [`import`] is what that remembers.
+//! [`stopped`] lets files of a node that is down change places, and settles that after a kill; [`ending`] says what becomes of them, [`document`] is
+//! what it remembers, [`ground`] what it needs. [`running`] has a node that runs take files in, and [`import`] is what that remembers. [`others`]
+//! keeps the sources of one machine apart.
 
 mod document;
+mod ending;
 mod ground;
 mod import;
+mod others;
 pub(crate) mod running;
 pub(crate) mod stopped;
 
@@ -14,6 +17,7 @@ use std::path::Path;
 pub(crate) use document::{PendingStopped, Stage};
 pub(crate) use ground::Ground;
 pub(crate) use import::{Manner, PendingImport};
+pub(crate) use others::{alone, beside_snapshots};
 
 use super::clear::clear_files;
 use super::leftovers::Leftovers;

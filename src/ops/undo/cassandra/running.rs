@@ -46,10 +46,9 @@ impl Filling<'_> {
         // Half-way there is neither the old nor the new state; where nothing is replaced, there is no such thing.
         let stop = if pending.replaces() { &no_stop } else { &self.ctx.stop };
         let job = self.job("", stop);
-        import::check_ready(&job, &pending.incoming, &pending.tables)?;
-        pending.uncompacted = import::compacting(&job, &pending.tables)?;
-        self.phase(pending, "importing");
-        pending.write(ImportStage::Filling, self.folder)?;
+        if let Err(why) = self.begin(&job, pending) {
+            return Err(self.give_up_after(pending, why));
+        }
         let before = if pending.replaces() { Before::Truncate } else { Before::Keep };
         let filled = import::compaction_off(&job, &pending.uncompacted)
             .and_then(|()| import::fill(&job, &pending.incoming, &pending.tables, before))
@@ -59,6 +58,23 @@ impl Filling<'_> {
             Ok(()) => self.finish(pending),
             Err(why) => Err(self.take_back_after(pending, why)),
         }
+    }
+
+    /// The last look before a row is touched.
+    fn begin(&self, job: &Job<'_>, pending: &mut PendingImport) -> Result<(), Error> {
+        import::check_ready(job, &pending.incoming, &pending.tables)?;
+        pending.uncompacted = import::compacting(job, &pending.tables)?;
+        import::check_target(job, &pending.host_id, pending.replaces()).map_err(|error| worded(error, "no row was touched"))?;
+        self.phase(pending, "importing");
+        pending.write(ImportStage::Filling, self.folder)
+    }
+
+    /// Gives up work that has not touched a row. Gives what to say: why.
+    pub(crate) fn give_up_after(&self, pending: &PendingImport, why: Error) -> Error {
+        if let Err(later) = self.give_up(pending) {
+            self.warn(format!("the next command has to remove what is left beside it: {}", chain(&later)));
+        }
+        why
     }
 
     /// Takes back what did not come through. Gives what to say.
@@ -82,8 +98,15 @@ impl Filling<'_> {
         if pending.stage != ImportStage::Preparing {
             if pending.replaces() {
                 self.phase(pending, "putting back");
+                import::check_target(&job, &pending.host_id, true).map_err(|error| {
+                    let places = pending.outgoing.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(", ");
+                    let document = self.folder.join(IMPORT);
+                    let by_hand =
+                        format!("or bring what lies in {places} into the node (nodetool import), and then remove {}", document.display());
+                    worded(error, &by_hand)
+                })?;
                 import::set_apart(&pending.incoming)?;
-                let tables = self.still_there(&pending.back)?;
+                let tables = self.still_there(&pending.back, ": what it held is not put back")?;
                 if let Some(place) = pending.outgoing.first() {
                     import::wait_for_others(&job, place, &tables)?;
                 }
@@ -94,7 +117,7 @@ impl Filling<'_> {
                     import::bring_back(&pending.incoming)?;
                 }
             } else if pending.manner == Manner::Merge {
-                import::compaction_on(&job, &pending.uncompacted)?;
+                self.compact_again(&job, pending)?;
             }
         }
         self.give_up(pending)
@@ -109,7 +132,7 @@ impl Filling<'_> {
         let mut files = pending.outgoing.clone();
         // What an undo would have put back stays where it is.
         if pending.manner != Manner::PutBack {
-            files.extend(pending.incoming.iter().flat_map(|place| [place.clone(), import::late(place)]));
+            files.extend(pending.incoming.iter().flat_map(|place| [place.clone(), import::apart(place)]));
         }
         Leftovers::of_files(files).add(self.folder)?;
         PendingImport::forget(self.folder)?;
@@ -119,7 +142,7 @@ impl Filling<'_> {
     /// Has tables compacted again, remembers the undo of what has come through, and removes what nobody needs any more.
     fn finish(&self, pending: &PendingImport) -> Result<(), Error> {
         let no_stop = Stop::new();
-        import::compaction_on(&self.job("", &no_stop), &pending.uncompacted)?;
+        self.compact_again(&self.job("", &no_stop), pending)?;
         let mut leftovers = Leftovers::of_files(pending.incoming.clone());
         if let Some(undo) = &pending.undo {
             let remembered = UndoRecord::read(self.folder)?;
@@ -159,8 +182,14 @@ impl Filling<'_> {
         }
     }
 
-    /// Those of the tables that the node still has; somebody may have dropped others since.
-    fn still_there(&self, tables: &[Fill]) -> Result<Vec<Fill>, Error> {
+    /// Has those of the tables compacted again that were, and are still there.
+    fn compact_again(&self, job: &Job<'_>, pending: &PendingImport) -> Result<(), Error> {
+        let tables = self.still_there(&pending.tables, "")?;
+        Ok(import::compaction_on(job, &self.those(&pending.uncompacted, &tables))?)
+    }
+
+    /// Those of the tables that the node still has; somebody may have dropped others since, which is told with what comes of it.
+    fn still_there(&self, tables: &[Fill], lost: &str) -> Result<Vec<Fill>, Error> {
         let mut names: Vec<String> = tables.iter().map(|table| table.keyspace.clone()).collect();
         names.dedup();
         let looked = look_at_some(self.settings, &self.ground.config, &names, &Stop::new())?;
@@ -168,7 +197,7 @@ impl Filling<'_> {
             let keyspace = looked.schema.keyspaces.iter().find(|keyspace| keyspace.name == table.keyspace);
             let is_there = keyspace.is_some_and(|keyspace| keyspace.tables.iter().any(|there| there.id == table.id));
             if !is_there {
-                self.warn(format!("{} was dropped meanwhile: what it held is not put back", table.told()));
+                self.warn(format!("{} was dropped meanwhile{lost}", table.told()));
             }
             is_there
         };
@@ -187,6 +216,14 @@ impl Filling<'_> {
 
     fn warn(&self, text: String) {
         self.ctx.warn(Some(&self.spec.name), text);
+    }
+}
+
+/// A refusal of a source, with what is to be said of it here.
+fn worded(error: crate::source::Error, told: &str) -> Error {
+    match error {
+        crate::source::Error::Refused { why } => Error::Refused(format!("{why}; {told}")),
+        error => error.into(),
     }
 }
 

@@ -7,12 +7,9 @@ use super::ground::Ground;
 use crate::ops::error::chain;
 use crate::ops::locks;
 use crate::ops::spec::{CassandraSettings, SourceSpec};
-use crate::ops::undo::clear::clear_files;
-use crate::ops::undo::leftovers::Leftovers;
-use crate::ops::undo::memory::UndoRecord;
 use crate::ops::undo::settled::{Ending, Work};
-use crate::ops::undo::{Placed, cassandra::give_up};
 use crate::ops::{Context, Error};
+use crate::source::cassandra::Control;
 use crate::sys::stop::Stop;
 
 /// A source whose node's files change places.
@@ -30,12 +27,13 @@ pub(crate) struct Site<'a> {
 }
 
 impl Site<'_> {
-    /// Has the node write out what it has, if it is up, and stops it; what could not be looked at is told. From here on the run is not stopped
-    /// any more: half-way there is neither the old nor the new state.
-    pub(crate) fn bring_down(&self, pending: &mut PendingStopped) -> Result<(), Error> {
+    /// Has the node write out what it has and stops it; what could not be looked at is told. One that is down and cannot be told to write out
+    /// anything is an error, unless it may be `undrained`. From here on the run is not stopped any more: half-way there is neither the old nor
+    /// the new state.
+    pub(crate) fn bring_down(&self, pending: &mut PendingStopped, undrained: bool) -> Result<(), Error> {
         let no_stop = Stop::new();
         let control = self.ground.control(self.ctx, self.settings, &no_stop);
-        if control.is_up()? {
+        if !undrained || control.is_up()? {
             self.phase(pending, "draining");
             control.drain()?;
             pending.is_drained = true;
@@ -70,36 +68,69 @@ impl Site<'_> {
         let no_stop = Stop::new();
         let control = self.ground.control(self.ctx, self.settings, &no_stop);
         self.phase(pending, "starting");
-        let started = if control.is_up()? { Ok(()) } else { control.start() };
-        let checked = started.and_then(|()| {
-            self.phase(pending, "checking");
-            pending.unindexed.iter().try_for_each(|index| control.rebuild_index(index))?;
-            control.check(&pending.expected)
-        });
-        match checked {
+        if !control.is_up()?
+            && let Err(why) = control.start()
+        {
+            pending.is_written |= control.takes_connections().unwrap_or(true);
+            return Err(self.back_because(pending, &why.into()));
+        }
+        match self.look(pending, &control) {
             Ok(notes) => {
                 self.finish(pending)?;
                 Ok(notes)
             }
             Err(why) => {
-                let why = Error::from(why);
-                let put_back = self.put_back(pending);
-                Err(match put_back {
-                    Ok(()) => Error::Refused(format!("{}; what was there before was put back, and the node runs with it", chain(&why))),
-                    Err(later) => Error::Refused(format!(
-                        "{}; and what was there before is not yet back: {}; the next command goes on with that",
-                        chain(&why),
-                        chain(&later)
-                    )),
-                })
+                pending.is_written = true;
+                Err(self.back_because(pending, &why))
             }
+        }
+    }
+
+    /// As [`Site::start_and_check`], in a later run: the node may have run with what is in place, and have been written to, so a check that fails
+    /// puts nothing back. It is told, and there is the undo.
+    fn start_and_keep(&self, pending: &mut PendingStopped) -> Result<Vec<String>, Error> {
+        let no_stop = Stop::new();
+        let control = self.ground.control(self.ctx, self.settings, &no_stop);
+        self.phase(pending, "starting");
+        if !control.is_up()?
+            && let Err(why) = control.start()
+        {
+            pending.is_written = true;
+            return Err(self.back_because(pending, &why.into()));
+        }
+        let notes = self.look(pending, &control).unwrap_or_else(|why| {
+            vec![format!(
+                "not all is as it should be: {}; what was put in place stays, because the node may have been written to since: look at that table, and \
+                 put back what was there before with --undo, if that is what you want",
+                chain(&why)
+            )]
+        });
+        self.finish(pending)?;
+        Ok(notes)
+    }
+
+    /// Looks whether the node has taken up what was put in place.
+    fn look(&self, pending: &PendingStopped, control: &Control<'_>) -> Result<Vec<String>, Error> {
+        self.phase(pending, "checking");
+        pending.unindexed.iter().try_for_each(|index| control.rebuild_index(index))?;
+        Ok(control.check(&pending.expected)?)
+    }
+
+    /// Puts back what was there before; gives what is said then.
+    fn back_because(&self, pending: &mut PendingStopped, why: &Error) -> Error {
+        match self.put_back(pending) {
+            Ok(()) => Error::Refused(format!("{}; what was there before was put back, and the node runs with it", chain(why))),
+            Err(later) => Error::Refused(format!(
+                "{}; and what was there before is not yet back: {}; the next command settles it",
+                chain(why),
+                chain(&later)
+            )),
         }
     }
 
     /// Makes live again what was live before, after the node was started with the other files.
     fn put_back(&self, pending: &mut PendingStopped) -> Result<(), Error> {
         self.phase(pending, "putting back");
-        pending.is_drained = false;
         self.bring_down_as_it_is(pending)?;
         pending.write(Stage::BackOut, self.folder)?;
         self.go_back(pending)
@@ -109,6 +140,8 @@ impl Site<'_> {
     fn bring_down_as_it_is(&self, pending: &mut PendingStopped) -> Result<(), Error> {
         let no_stop = Stop::new();
         let control = self.ground.control(self.ctx, self.settings, &no_stop);
+        // Whatever was known of it, it may have been started since.
+        pending.is_drained = false;
         if control.takes_connections()? {
             match control.drain() {
                 Ok(()) => pending.is_drained = true,
@@ -141,44 +174,11 @@ impl Site<'_> {
         if control.is_up()? { Ok(()) } else { Ok(control.start()?) }
     }
 
-    /// What was under way has come to its end as if it had never begun; what it had put together goes.
-    pub(crate) fn forget_taken_back(&self, pending: &PendingStopped) -> Result<(), Error> {
-        let exchange = &pending.exchange;
-        let places = exchange.roots.iter().map(|root| if pending.is_undo { &root.outgoing } else { &root.incoming });
-        let mut files: Vec<_> = places.cloned().collect();
-        if !pending.is_undo {
-            files.extend(exchange.roots.iter().map(|root| root.outgoing.clone()));
-        }
-        files.extend(exchange.reversed(true).others.into_iter().flat_map(|other| other.outgoing.into_iter().chain(other.incoming)));
-        Leftovers::of_files(files).add(self.folder)?;
-        PendingStopped::forget(self.folder)?;
-        clear_files(self.ctx, self.spec, self.folder)
-    }
-
-    /// Remembers the undo of what has come through, and removes what nobody needs any more.
-    fn finish(&self, pending: &PendingStopped) -> Result<(), Error> {
-        let remembered = UndoRecord::read(self.folder)?;
-        // A kill may have come after it was remembered: then what is to be removed is written down already.
-        if remembered.as_ref() != Some(&pending.undo) {
-            let exchange = &pending.exchange;
-            let incoming = exchange.roots.iter().map(|root| root.incoming.clone());
-            let mut leftovers =
-                Leftovers::of_files(incoming.chain(exchange.others.iter().filter_map(|other| other.incoming.clone())).collect());
-            if let Some(UndoRecord { placement: Placed::Cassandra(earlier), .. }) = &remembered {
-                leftovers.files.extend(give_up(earlier).files);
-            }
-            leftovers.add(self.folder)?;
-            pending.undo.write(self.folder)?;
-        }
-        PendingStopped::forget(self.folder)?;
-        clear_files(self.ctx, self.spec, self.folder)
-    }
-
     /// Settles work that was broken off. Gives whether it was finished.
     fn settle(&self, mut pending: PendingStopped) -> Result<bool, Error> {
         let exchange = pending.exchange.clone();
         let settled = self.settle_stage(&mut pending);
-        for place in exchange.late() {
+        for place in exchange.late().into_iter().chain(exchange.reversed(true).late()) {
             self.warn(format!(
                 "the node was started while its files were changing places, and what it wrote then to tables that were on their way was set apart: look \
                  at {}, bring what you need into the node (nodetool import), and remove it",
@@ -214,7 +214,7 @@ impl Site<'_> {
                     pending.exchange.place()?;
                     pending.write(Stage::Starting, self.folder)?;
                 }
-                return match self.start_and_check(pending) {
+                return match self.start_and_keep(pending) {
                     Ok(notes) => {
                         notes.into_iter().for_each(|note| self.warn(note));
                         Ok(true)
@@ -227,7 +227,13 @@ impl Site<'_> {
                     Err(error) => Err(error),
                 };
             }
+            Stage::Ending => {
+                self.finish(pending)?;
+                return Ok(true);
+            }
             Stage::BackOut | Stage::BackIn => {
+                // What has not been taken away yet was live when somebody has started the node.
+                pending.is_written |= pending.stage == Stage::BackOut;
                 self.bring_down_as_it_is(pending)?;
                 self.go_back(pending)?;
             }
@@ -255,7 +261,7 @@ impl Site<'_> {
         self.ctx.phase(&self.spec.name, Some(pending.undo.snapshot), phase);
     }
 
-    fn warn(&self, text: String) {
+    pub(super) fn warn(&self, text: String) {
         self.ctx.warn(Some(&self.spec.name), text);
     }
 }

@@ -62,7 +62,7 @@ impl Bench {
         for root in 0..=number(2) {
             let data = path(&format!("data{root}"));
             fs::create_dir(&data).unwrap();
-            let ours = data.join(".windlass/homestead");
+            let ours = data.join(".windlass/backups/homestead");
             for table in &exchange.tables {
                 let below = |folder: &str| format!("/{}/{folder}", table.keyspace);
                 let folder = format!("/data{root}{}", below(&table.live));
@@ -127,7 +127,7 @@ impl Bench {
         let mut found = Picture::new();
         for root in &self.exchange.roots {
             let at = root.data.file_name().unwrap().to_str().unwrap();
-            let place = root.data.join(".windlass/homestead").join(name);
+            let place = root.data.join(".windlass/backups/homestead").join(name);
             found.extend(picture(&place).into_iter().map(|(path, text)| (format!("/{at}{path}"), text)));
         }
         found
@@ -263,7 +263,7 @@ fn at_no_moment_a_live_folder_holds_a_part_of_an_sstable() {
     for after in 0.. {
         let bench = Bench::new(&SeededRandom::new(11));
         let mut whole = Vec::new();
-        for (root, place) in [("data0", ""), ("data0", ".windlass/homestead/staged/")] {
+        for (root, place) in [("data0", ""), ("data0", ".windlass/backups/homestead/staged/")] {
             let table = &bench.exchange.tables[0];
             let folder = bench.temp.path().join(root).join(format!("{place}{}/{}", table.keyspace, table.live));
             whole = ["Data.db", "Index.db", "Statistics.db"].map(|name| format!("nb-50-big-{name}")).to_vec();

@@ -25,7 +25,7 @@ use crate::source::placement::{crash, escaped};
 use crate::sys::tree::remove_tree;
 
 pub use folders::make_own_folder;
-use moving::{holds_something, pour, put_in, take_out};
+use moving::{holds_something, move_whole, pour, put_in, take_out};
 
 /// What of a table's folder stays where it is: what the node keeps for others.
 const STAYS: [&str; 2] = [super::folders::SNAPSHOTS, "backups"];
@@ -238,6 +238,25 @@ impl Exchange {
         self.roots.iter().map(|root| beside(&root.outgoing)).filter(|place| place.exists()).collect()
     }
 
+    /// Once it was carried out and reversed: keeps what was live in between, to which somebody may have written, where no later restore puts
+    /// its files together. Gives where it lies. What came from one of `but` stays there. Doing it again goes on where it ended.
+    ///
+    /// # Errors
+    /// [`Error::File`]; [`Error::System`].
+    pub fn keep_written(&self, but: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
+        let mut kept = Vec::new();
+        for root in self.roots.iter().filter(|root| !but.contains(&root.incoming)) {
+            let place = with_suffix(&root.outgoing, ".written");
+            if !place.exists() && holds_something(&root.incoming, &[])? {
+                move_whole(&root.incoming, &place)?;
+            }
+            if place.exists() {
+                kept.push(place);
+            }
+        }
+        Ok(kept)
+    }
+
     /// The exchange that makes live again what this one has set aside, and puts what is live then where this one's files had lain ready.
     /// What the node has written to its commit log since then stays, unless the node has been `drained` since.
     pub fn reversed(&self, drained: bool) -> Self {
@@ -281,8 +300,12 @@ fn remove_all<'a>(places: impl Iterator<Item = &'a PathBuf>) -> Result<(), Error
 
 /// Where what is of no state that is kept goes.
 fn beside(place: &Path) -> PathBuf {
+    with_suffix(place, ".late")
+}
+
+fn with_suffix(place: &Path, suffix: &str) -> PathBuf {
     let mut name = place.file_name().unwrap_or_default().to_owned();
-    name.push(".late");
+    name.push(suffix);
     place.with_file_name(name)
 }
 

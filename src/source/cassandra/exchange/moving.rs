@@ -76,6 +76,12 @@ pub(super) fn put_in(base: &Path, ready: &Path, live: &Path, late: &Path) -> Res
     sync(&[ready, live])
 }
 
+/// Moves a folder to a name that must be free.
+pub(super) fn move_whole(from: &Path, to: &Path) -> Result<(), Error> {
+    rename(from, to)?;
+    sync(&[from, to])
+}
+
 /// What stays goes along with the live folder: as a whole, or what is in it where the other one has begun to keep such things too.
 fn stays_move(from: &Path, to: &Path) -> Result<(), Error> {
     for name in STAYS {

@@ -11,6 +11,7 @@ use super::super::schema::{Kind, Table, TableId};
 use super::super::statements::quoted;
 use super::super::take::Job;
 use super::evidence::{Marks, Names};
+use super::open::{Came, are_open};
 use super::prove;
 use super::staged;
 use crate::source::Error;
@@ -39,7 +40,7 @@ impl Fill {
         format!("{}.{}", self.keyspace, self.name)
     }
 
-    fn as_table(&self) -> Table {
+    pub(super) fn as_table(&self) -> Table {
         Table { name: self.name.clone(), id: self.id.clone(), kind: self.kind, base: None, gc_grace_seconds: 0, indexes: Vec::new() }
     }
 }
@@ -95,13 +96,14 @@ pub fn fill(job: &Job<'_>, places: &[PathBuf], tables: &[Fill], before: Before) 
             connection.run("empty a table of", &statement).map_err(|error| about(error, table))?;
         }
     }
+    let came = Came::of(&nodetool, tables, &ready, before == Before::Keep)?;
     // Views come last: a row that comes into a table by an import does not come into its views.
     let order = |kind: Kind| tables.iter().zip(&ready).filter(move |(table, _)| table.kind == kind);
     for (table, ready) in order(Kind::Table).chain(order(Kind::View)) {
         crash::point();
         import(job, &folders, &nodetool, table, ready)?;
     }
-    are_open(job, &nodetool, tables, &ready)?;
+    are_open(&connection, &nodetool, &folders, &came)?;
     prove::answers(&connection, tables)?;
     prove::indexes_are_built(&connection, tables)?;
     prove::views_are_built(&connection, tables)
@@ -128,28 +130,6 @@ fn import(job: &Job<'_>, folders: &Folders, nodetool: &Nodetool<'_>, table: &Fil
         )));
     }
     job.meter.add_bytes(staged::bytes(ready)?);
-    Ok(())
-}
-
-/// The node has at least as many SSTables open of each table as have come: what lies in its folders and is not open is of no use.
-fn are_open(job: &Job<'_>, nodetool: &Nodetool<'_>, tables: &[Fill], ready: &[Vec<PathBuf>]) -> Result<(), Error> {
-    let mut came = Vec::new();
-    for (table, ready) in tables.iter().zip(ready) {
-        match staged::count(ready)? {
-            0 => {}
-            count => came.push((table, count)),
-        }
-    }
-    let names: Vec<(&str, &str)> = came.iter().map(|(table, _)| (table.keyspace.as_str(), table.name.as_str())).collect();
-    let counts = nodetool.counts(&names)?;
-    for (table, count) in came {
-        let open = counts.of(&table.keyspace, &table.name);
-        if open.is_none_or(|open| open < count) {
-            let open = open.map_or_else(|| "none".to_owned(), |open| open.to_string());
-            let why = format!("{}: {count} SSTables have come into its folders, and the node says that it has {open} open", table.told());
-            return Err(failed("import files into a table of", &job.settings.place(), why));
-        }
-    }
     Ok(())
 }
 

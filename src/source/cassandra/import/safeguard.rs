@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 
+use super::super::exchange::make_own_folder;
 use super::super::folders::{Before, Folders, tables};
 use super::super::nodetool::Nodetool;
 use super::super::schema::Schema;
@@ -46,6 +47,10 @@ pub fn safeguard(
         nodetool.snapshot_tables(job.tag, &names)?;
     }
     check_unchanged(schema, &look_again()?)?;
+    for Aside { root, place } in asides {
+        // A node that starts meanwhile looks at all that lies below its data directories, and ends where it may not.
+        make_own_folder(root, place.parent().unwrap_or(root))?;
+    }
     let into = |place: &Path| place_of(asides, place);
     let taking = Taking { folders: &folders, before: &before, tag: job.tag, data: &into, work: job.work, stop: job.stop, meter: job.meter };
     let (mut taken, mut problems) = (Vec::new(), Vec::new());

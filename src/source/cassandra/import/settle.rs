@@ -13,16 +13,17 @@ use super::fill::Fill;
 use crate::source::Error;
 use crate::sys::file::sync_folder;
 
-/// What a folder of files that must not come in any more is called besides.
-const LATE: &str = ".late";
+/// What a folder of files that must not come in any more is called besides. It is ours to remove, other than what a node that was started too soon
+/// has written (`….late`).
+const APART: &str = ".apart";
 
 /// A folder without files.
 const EMPTY: &str = "empty";
 
 /// Where a place lies while it is set apart.
-pub fn late(place: &Path) -> PathBuf {
+pub fn apart(place: &Path) -> PathBuf {
     let mut name = OsString::from(place);
-    name.push(LATE);
+    name.push(APART);
     name.into()
 }
 
@@ -31,7 +32,7 @@ pub fn late(place: &Path) -> PathBuf {
 /// # Errors
 /// [`Error::File`]; [`Error::System`].
 pub fn set_apart(places: &[PathBuf]) -> Result<(), Error> {
-    places.iter().try_for_each(|place| rename(place, &late(place)))
+    places.iter().try_for_each(|place| rename(place, &apart(place)))
 }
 
 /// Moves them back.
@@ -39,7 +40,7 @@ pub fn set_apart(places: &[PathBuf]) -> Result<(), Error> {
 /// # Errors
 /// As [`set_apart`].
 pub fn bring_back(places: &[PathBuf]) -> Result<(), Error> {
-    places.iter().try_for_each(|place| rename(&late(place), place))
+    places.iter().try_for_each(|place| rename(&apart(place), place))
 }
 
 fn rename(from: &Path, to: &Path) -> Result<(), Error> {
@@ -75,11 +76,11 @@ mod tests {
         let places = [place.clone(), temp.path().join("nothing")];
         for _ in 0..2 {
             set_apart(&places).unwrap();
-            assert!(!place.exists() && temp.path().join("aside-1.late/file").is_file());
+            assert!(!place.exists() && temp.path().join("aside-1.apart/file").is_file());
         }
         for _ in 0..2 {
             bring_back(&places).unwrap();
-            assert!(place.join("file").is_file() && !late(&place).exists());
+            assert!(place.join("file").is_file() && !apart(&place).exists());
         }
     }
 }

@@ -11,13 +11,9 @@ use crate::source::cassandra::cql::Connection;
 use crate::source::cassandra::folders::{Folders, data_files};
 use crate::source::cassandra::look::tables;
 use crate::source::cassandra::nodetool::Nodetool;
+use crate::source::cassandra::refused;
 use crate::source::cassandra::schema::{Kind, Table, TableId};
 use crate::source::cassandra::statements::quoted;
-
-use std::time::Duration;
-
-/// How long the figures of one table may take.
-const FIGURES_TIME: Duration = Duration::from_secs(120);
 
 /// Most tables whose rows nobody may read that are named.
 const NAMED_MAX: usize = 5;
@@ -49,20 +45,19 @@ impl<'frame, 'metadata> DeserializeRow<'frame, 'metadata> for AnyRow {
 }
 
 impl Control<'_> {
-    /// Looks whether each of these tables is there, with its id, and can be read. Gives what a person should know.
+    /// Looks whether each of these tables is there, with its id, has been taken up, and can be read. Gives what a person should know.
     ///
     /// # Errors
     /// [`Error::Cassandra`] naming the table that is not as expected; [`Error::Stopped`].
     pub fn check(&self, expected: &[Expected]) -> Result<Vec<String>, Error> {
         let connection = Connection::open(self.settings, self.config, self.stop)?;
         let (mut keyspace, mut known) = (None, Vec::new());
-        let mut unread = Vec::new();
         for table in expected {
             if keyspace != Some(&table.keyspace) {
                 known = tables(&connection, &table.keyspace)?;
                 keyspace = Some(&table.keyspace);
             }
-            let name = format!("{}.{}", table.keyspace, table.name);
+            let name = table.told();
             match known.iter().find(|known| known.name == table.name) {
                 Some(found) if found.id == table.id => {}
                 Some(found) => {
@@ -70,67 +65,102 @@ impl Control<'_> {
                 }
                 None => return Err(self.failed("check", format!("it has no table {name}"))),
             }
-            if !table.has_rows {
-                continue;
-            }
+        }
+        let filled: Vec<&Expected> = expected.iter().filter(|table| table.has_rows).collect();
+        self.check_taken_up(&filled)?;
+        let (mut unread, mut silent) = (Vec::new(), Vec::new());
+        for table in filled {
             let cql = format!("SELECT * FROM {}.{} LIMIT 1", quoted(&table.keyspace), quoted(&table.name));
             match connection.rows::<AnyRow>("read a row of", &cql) {
-                Ok(rows) if !rows.is_empty() => {}
-                // All that it holds may have been deleted or have expired.
-                Ok(_) => self.check_taken_up(table, &name)?,
-                Err(Error::Cassandra { why, .. }) if super::super::refused::is_no_right(&why) => {
-                    self.check_taken_up(table, &name)?;
-                    unread.push(name);
-                }
-                Err(Error::Cassandra { what, node, why }) => {
-                    return Err(Error::Cassandra { what, node, why: format!("{name}: {why}") });
-                }
+                // That there is none proves nothing: all that it holds may have been deleted or have expired.
+                Ok(_) => {}
+                Err(Error::Cassandra { what, node, why }) => match Answer::of(&why) {
+                    Answer::NoRight => unread.push(table.told()),
+                    Answer::Readable => {}
+                    Answer::None => silent.push(table.told()),
+                    Answer::Failure => return Err(Error::Cassandra { what, node, why: format!("{}: {why}", table.told()) }),
+                },
                 Err(error) => return Err(error),
             }
         }
-        Ok(told(&unread))
+        let right = "that their rows can be read could not be tried, for the role has no right to SELECT";
+        let answer = "that their rows can be read could not be seen, for no answer came, from this node or the others that have the rows";
+        Ok(told(right, &unread).into_iter().chain(told(answer, &silent)).collect())
     }
 
-    /// Looks whether the node has SSTables of a table, of which files lie in its folders.
-    fn check_taken_up(&self, table: &Expected, name: &str) -> Result<(), Error> {
-        let nodetool = Nodetool::new(self.settings, self.folder, self.stop);
-        let answer = nodetool.run("look at the tables of", &["tablestats".into(), "--".into(), name.into()], FIGURES_TIME)?;
-        let count = sstables_of(&answer);
-        if count.is_none_or(|count| count > 0) {
-            return count.map(|_| ()).ok_or_else(|| self.failed("check", format!("nodetool does not say how many SSTables {name} has")));
+    /// Looks whether the node has SSTables of each of these tables of which files lie in its folders: a row may come from another node.
+    fn check_taken_up(&self, tables: &[&Expected]) -> Result<(), Error> {
+        if tables.is_empty() {
+            return Ok(());
         }
-        let of = Table {
-            name: table.name.clone(),
-            id: table.id.clone(),
-            kind: Kind::Table,
-            base: None,
-            gc_grace_seconds: 0,
-            indexes: Vec::new(),
-        };
-        for folder in Folders::of(self.config)?.of_table(&table.keyspace, &of)? {
-            if let Some(file) = data_files(&folder)?.next().transpose()? {
-                let why = format!("it has no SSTable of {name}, and {} is there: it has not taken it up", file.path().display());
-                return Err(self.failed("check", why));
+        let names: Vec<(&str, &str)> = tables.iter().map(|table| (table.keyspace.as_str(), table.name.as_str())).collect();
+        let counts = Nodetool::new(self.settings, self.folder, self.stop).counts(&names)?;
+        for table in tables {
+            let name = table.told();
+            let count = counts.of(&table.keyspace, &table.name);
+            if count.is_none_or(|count| count > 0) {
+                count.ok_or_else(|| self.failed("check", format!("nodetool does not say how many SSTables {name} has")))?;
+                continue;
+            }
+            let of = Table {
+                name: table.name.clone(),
+                id: table.id.clone(),
+                kind: Kind::Table,
+                base: None,
+                gc_grace_seconds: 0,
+                indexes: Vec::new(),
+            };
+            for folder in Folders::of(self.config)?.of_table(&table.keyspace, &of)? {
+                if let Some(file) = data_files(&folder)?.next().transpose()? {
+                    let why = format!("it has no SSTable of {name}, and {} is there: it has not taken it up", file.path().display());
+                    return Err(self.failed("check", why));
+                }
             }
         }
         Ok(())
     }
 }
 
-fn told(unread: &[String]) -> Vec<String> {
-    if unread.is_empty() {
-        return Vec::new();
+impl Expected {
+    fn told(&self) -> String {
+        format!("{}.{}", self.keyspace, self.name)
     }
-    let names = unread[..unread.len().min(NAMED_MAX)].join(", ");
-    let more = if unread.len() > NAMED_MAX { format!(" and {} more", unread.len() - NAMED_MAX) } else { String::new() };
-    vec![format!(
-        "that their rows can be read could not be tried, for the role has no right to SELECT: {names}{more}; the node has their files"
-    )]
 }
 
-/// What `nodetool tablestats` says of one table, under whichever name of its heading.
-fn sstables_of(answer: &str) -> Option<u64> {
-    answer.lines().find_map(|line| line.trim().strip_prefix("SSTable count:")?.trim().parse().ok())
+/// What it means that no row was given.
+#[derive(Debug, PartialEq, Eq)]
+enum Answer {
+    /// The role may not read the table.
+    NoRight,
+    /// The files were read.
+    Readable,
+    /// Nobody has answered, which says nothing of the files.
+    None,
+    /// The table cannot be read.
+    Failure,
+}
+
+impl Answer {
+    fn of(why: &str) -> Self {
+        match why {
+            _ if refused::is_no_right(why) => Self::NoRight,
+            _ if why.contains(TOO_MANY_TOMBSTONES) => Self::Readable,
+            _ if refused::is_no_answer(why) => Self::None,
+            _ => Self::Failure,
+        }
+    }
+}
+
+/// What a node says of a table that has more deletions than it reads at once (`tombstone_failure_threshold`): the files can be read.
+const TOO_MANY_TOMBSTONES: &str = "TOO_MANY_TOMBSTONES";
+
+fn told(why: &str, tables: &[String]) -> Option<String> {
+    if tables.is_empty() {
+        return None;
+    }
+    let names = tables[..tables.len().min(NAMED_MAX)].join(", ");
+    let more = if tables.len() > NAMED_MAX { format!(" and {} more", tables.len() - NAMED_MAX) } else { String::new() };
+    Some(format!("{why}: {names}{more}; the node has their files"))
 }
 
 #[cfg(test)]
@@ -138,16 +168,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_number_of_sstables_is_read() {
-        let answer =
-            "Total number of tables: 47\n----------------\nKeyspace: k\n\tTable: t\n\t\tSSTable count: 3\n\t\tOld SSTable count: 0\n";
-        assert_eq!(sstables_of(answer), Some(3));
-        assert_eq!(sstables_of("Keyspace: k"), None);
+    fn only_what_speaks_of_the_files_speaks_against_them() {
+        for (why, is) in [
+            ("the role has no right to it (User w has no SELECT permission)", Answer::NoRight),
+            ("Operation failed - received 0 responses and 1 failures: READ_TOO_MANY_TOMBSTONES from /127.0.0.1:7000", Answer::Readable),
+            ("no answer from those who have the row (Cannot achieve consistency level LOCAL_ONE)", Answer::None),
+            ("no answer within 120 seconds", Answer::None),
+            ("Operation failed - received 0 responses and 1 failures: UNKNOWN from /127.0.0.1:7000", Answer::Failure),
+        ] {
+            assert_eq!(Answer::of(why), is, "{why}");
+        }
     }
 
     #[test]
     fn what_nobody_may_read_is_told_up_to_a_bound() {
         let names: Vec<String> = (0..7).map(|n| format!("k.t{n}")).collect();
-        assert!(told(&names)[0].contains("k.t4 and 2 more") && told(&[]).is_empty());
+        assert!(told("why", &names).unwrap().contains("why: k.t0") && told("why", &names).unwrap().contains("k.t4 and 2 more"));
+        assert_eq!(told("why", &[]), None);
     }
 }

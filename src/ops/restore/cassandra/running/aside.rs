@@ -50,13 +50,15 @@ pub(super) fn set_aside(
     let places: Vec<PathBuf> = asides.iter().map(|aside| aside.place.clone()).collect();
     let table = |taken: &crate::source::cassandra::TakenTable| -> Result<AsideTable, Error> {
         let folder = format!("{}-{}", taken.name, taken.id);
+        // An index may have files where the table has none any more.
+        let sstables = count_ready(&places, &taken.keyspace, &folder)?;
         Ok(AsideTable {
             keyspace: taken.keyspace.clone(),
             name: taken.name.clone(),
             id: taken.id.clone(),
             kind: taken.kind,
-            // An index may have files where the table has none any more.
-            has_rows: count_ready(&places, &taken.keyspace, &folder)? > 0,
+            has_rows: sstables > 0,
+            sstables,
             folder,
         })
     };
@@ -72,7 +74,7 @@ pub(super) fn fills(aside: &AsideTables) -> Vec<Fill> {
         id: table.id.clone(),
         kind: table.kind,
         folder: table.folder.clone(),
-        at_least: u64::from(table.has_rows),
+        at_least: table.sstables.max(u64::from(table.has_rows)),
     };
     aside.tables.iter().map(fill).collect()
 }

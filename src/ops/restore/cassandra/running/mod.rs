@@ -1,10 +1,11 @@
 //! While the node runs: it takes the files in.
 //!
 //! [`sides`] looks at the snapshot and at the node; [`aside`] sets aside what tables hold, [`beside`] makes a table under another name,
-//! [`undo`] puts back. What happens to tables, and what after a kill, is [`crate::ops::undo::cassandra::running`].
+//! [`room`] is what it takes, [`undo`] puts back. What happens to tables, and what after a kill, is [`crate::ops::undo::cassandra::running`].
 
 mod aside;
 mod beside;
+mod room;
 mod sides;
 mod undo;
 
@@ -13,6 +14,7 @@ use self::sides::Both;
 pub(super) use self::undo::{plan_undo, undo};
 use super::node_plan::{NodePlan, bounded, never};
 use super::staging::{self, staged_folder};
+use super::survey;
 use crate::ops::event::Event;
 use crate::ops::restore::about::About;
 use crate::ops::restore::staging::download_size;
@@ -61,7 +63,7 @@ pub(super) fn plan(
             (both.matched()?, (!options.manner.merge).then_some(places))
         }
     };
-    if let Some(why) = both.survey.lack_of_room(&both.roots) {
+    if let Some(why) = room::lack(&both.roots, &both.survey.shares) {
         warnings.push(format!("{why}: it may not fit"));
     }
     let live = live_size(&both.ground.config, &both.live(), &ctx.local()?.dir, &ctx.stop)?;
@@ -167,6 +169,9 @@ pub(super) fn run(ctx: &Context, spec: &SourceSpec, settings: &CassandraSettings
             if options.manner.merge { Manner::Merge } else { Manner::Replace }
         }
     };
+    if let Some(why) = room::lack(&both.roots, &both.survey.shares) {
+        return Err(Error::Refused(format!("{} does not fit: {why}; nothing was changed", found.name())));
+    }
     let (folder, work) = (site::folder(ctx, spec)?, ctx.state()?.work()?);
     let incoming = both.roots.iter().map(|root| staged_folder(&root.path, &spec.name)).collect();
     let outgoing = both.asides(ctx, spec).into_iter().map(|aside| aside.place).filter(|_| manner == Manner::Replace).collect();
@@ -178,17 +183,12 @@ pub(super) fn run(ctx: &Context, spec: &SourceSpec, settings: &CassandraSettings
     let prepared = standing
         .judge(staging::stage(ctx, spec, found, options, &both.wanted, &both.roots))
         .and_then(|(staged, _)| ctx.stop.check().map(|()| staged).map_err(Error::from))
-        .and_then(|staged| prepare(&filling, &mut both, &mut pending, options).map(|notes| (staged, notes)));
+        .and_then(|staged| prepare(&filling, &mut both, &mut pending, options).map(|notes| (staged, notes)))
+        .and_then(|prepared| check_room(ctx, &own, &both.survey.shares).map(|()| prepared));
     let (mut staged, notes) = match prepared {
         Ok(prepared) => prepared,
-        Err(error) => {
-            // No row has been touched, and what was fetched is of no use; the error is what matters.
-            if let Err(later) = filling.give_up(&pending) {
-                let text = format!("the next command has to remove what is left beside it: {}", crate::ops::error::chain(&later));
-                ctx.warn(Some(&spec.name), text);
-            }
-            return Err(error);
-        }
+        // No row has been touched, and what was fetched is of no use.
+        Err(error) => return Err(filling.give_up_after(&pending, error)),
     };
     filling.carry_out(&mut pending)?;
     staged.notes.extend(notes);
@@ -208,6 +208,14 @@ pub(super) fn run(ctx: &Context, spec: &SourceSpec, settings: &CassandraSettings
         damage: staged.damage,
         owed: Vec::new(),
     })
+}
+
+/// Looks, before the first row is touched, whether the room is still there: hours may have gone by since it was asked for.
+fn check_room(ctx: &Context, ground: &Ground, shares: &[u64]) -> Result<(), Error> {
+    match room::lack_beside(&survey::roots(ctx, &ground.config)?, shares) {
+        Some(why) => Err(Error::Refused(format!("{why}: make room and try again; no row was touched"))),
+        None => Ok(()),
+    }
 }
 
 /// Makes what is missing of the schema and sets aside what tables hold. Gives what a person should know.

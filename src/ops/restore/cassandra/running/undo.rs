@@ -2,6 +2,7 @@
 
 use super::super::node_plan::NodePlan;
 use super::aside::{asides_of, fills, set_aside};
+use super::check_room;
 use super::sides::asides;
 use crate::ops::restore::{Outcome, UndoPlan};
 use crate::ops::spec::{CassandraSettings, SourceSpec};
@@ -71,6 +72,7 @@ pub(in super::super) fn undo(
         )));
     }
     let live = live(&looked, aside)?;
+    check_room(ctx, &ground, &vec![0; data_directories(&ground.config)?.len()])?;
     let asides = asides(ctx, spec, data_directories(&ground.config)?.into_iter());
     let outgoing = asides.iter().map(|aside| aside.place.clone()).collect();
     let mut pending = PendingImport::new(Manner::PutBack, undo.snapshot, aside.host_id.clone(), aside.places.clone(), outgoing);
@@ -79,13 +81,7 @@ pub(in super::super) fn undo(
     pending.tables = fills(aside);
     let replaced = match set_aside(&filling, &live, &asides, false, &aside.host_id) {
         Ok(replaced) => replaced,
-        Err(error) => {
-            if let Err(later) = filling.give_up(&pending) {
-                let text = format!("the next command has to remove what is left beside it: {}", crate::ops::error::chain(&later));
-                ctx.warn(Some(&spec.name), text);
-            }
-            return Err(error);
-        }
+        Err(error) => return Err(filling.give_up_after(&pending, error)),
     };
     pending.back = fills(&replaced);
     let undone = undo.turned(Placed::Cassandra(replaced), ctx.clock.now());
