@@ -198,7 +198,7 @@ fn an_old_undo_of_databases_stops_no_snapshot_of_a_source_that_is_another_kind_n
     machine.write("file", "x");
     machine.configure_again(&format!("[directory.ellis]\npath = \"{}\"\n", machine.path("tree").display()));
     grow_old(&machine);
-    warned(&machine.run(&["snapshot", "ellis"]), &["undo.json", "look at them"]);
+    warned(&machine.run(&["snapshot", "ellis"]), &["undo.json", "look at it"]);
     assert_eq!(beside(server, &base).len(), 1);
 }
 
