@@ -6,7 +6,7 @@ use std::fs;
 use serde_json::Value;
 
 use crate::support::program::{Machine, text};
-use crate::support::restored::{beside, count, document, filled, grow_old, prepared, snapshotted, warned};
+use crate::support::restored::{beside, count, document, filled, grow_old, keep_long, prepared, snapshotted, warned};
 use crate::support::servers::databases::Make;
 use crate::support::servers::mariadb::MariaDb;
 
@@ -88,6 +88,8 @@ fn nothing_is_removed_or_put_back_that_has_no_name_of_a_restore_whatever_was_wri
         warned(&machine.run(&["snapshot", "ellis"]), &[&stranger, "no restore gives such a name", "undo.json"]);
     }
     assert_eq!((count(server, &stranger).as_str(), beside(server, &base)), ("1", aside));
+
+    keep_long(&machine);
 
     // Nor does a restore that takes its place remove it, or one of another database.
     fs::remove_file(document(&machine, "undo.json")).unwrap();

@@ -49,6 +49,12 @@ pub fn grow_old(machine: &Machine) {
     std::thread::sleep(std::time::Duration::from_millis(1500));
 }
 
+/// An undo is kept as long as is usual again, however slow the machine is.
+pub fn keep_long(machine: &Machine) {
+    let configuration = fs::read_to_string(machine.path("windlass.toml")).unwrap();
+    fs::write(machine.path("windlass.toml"), configuration.replace("undo_for = \"1s\"", "undo_for = \"7d\"")).unwrap();
+}
+
 /// The run went well, and warned with these words.
 pub fn warned(run: &Run, words: &[&str]) {
     run.expect(0);
