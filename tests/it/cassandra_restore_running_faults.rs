@@ -234,6 +234,25 @@ fn what_lies_aside_and_lacks_a_file_is_not_put_back() {
 }
 
 #[test]
+fn what_lies_aside_and_may_have_been_written_to_is_removed_by_no_restore() {
+    let case = Case::small(Version::V41, 1);
+    case.run(&SINCE);
+    case.restore(&["--running"]).expect(0);
+    let kept = case.ours();
+    // As an undo leaves it that had put it back and could not be finished.
+    let undo = case.machine.path(format!("local/.windlass/restore/{}/undo.json", case.source));
+    let text = fs::read_to_string(&undo).unwrap();
+    let written = text.replace("\"is_written\": false", "\"is_written\": true");
+    assert_ne!(written, text);
+    fs::write(&undo, written).unwrap();
+    let run = case.restore(&["--running"]);
+    run.expect(0);
+    assert!(run.said().contains("what lay aside before stays"), "{}", run.said());
+    let ours = case.ours();
+    assert!(kept.iter().all(|place| ours.contains(place)) && ours.len() == kept.len() + 1, "{kept:?} {ours:?}");
+}
+
+#[test]
 fn a_table_that_was_dropped_since_does_not_keep_a_restore_from_being_settled() {
     let case = Case::small(Version::V41, 1);
     let id = case.id();

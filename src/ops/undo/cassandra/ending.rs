@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::document::{PendingStopped, Stage};
-use super::give_up;
+use super::replaced;
 use super::stopped::Site;
 use crate::ops::Error;
 use crate::ops::undo::clear::clear_files;
@@ -88,15 +88,7 @@ impl Site<'_> {
         let exchange = &pending.exchange;
         let incoming = exchange.roots.iter().map(|root| root.incoming.clone());
         let mut spent: Vec<_> = incoming.chain(exchange.others.iter().filter_map(|other| other.incoming.clone())).collect();
-        let Some(UndoRecord { placement: Placed::Cassandra(aside), is_written, .. }) = earlier else { return spent };
-        if is_written && !pending.is_undo {
-            self.warn(format!(
-                "what lay aside before stays, because the node may have been written to while it ran with it: look at {}, and remove it",
-                aside.told()
-            ));
-        } else {
-            spent.extend(give_up(&aside).files);
-        }
+        spent.extend(replaced(self.ctx, self.spec, earlier, pending.is_undo));
         spent
     }
 }

@@ -12,13 +12,14 @@ mod others;
 pub(crate) mod running;
 pub(crate) mod stopped;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub(crate) use document::{PendingStopped, Stage};
 pub(crate) use ground::Ground;
 pub(crate) use import::{Manner, PendingImport};
 pub(crate) use others::{alone, beside_snapshots};
 
+use super::aside::Placed;
 use super::clear::clear_files;
 use super::leftovers::Leftovers;
 use super::memory::UndoRecord;
@@ -52,8 +53,25 @@ pub(super) fn expire(ctx: &Context, spec: &SourceSpec, aside: &AsideTables, fold
     clear_files(ctx, spec, folder)
 }
 
+/// What lies aside of tables and goes once another undo is remembered in its place. To what an undo had put back the node may have been written:
+/// then it stays, which is told, unless it is what this undo brings back.
+fn replaced(ctx: &Context, spec: &SourceSpec, earlier: Option<UndoRecord>, is_undo: bool) -> Vec<PathBuf> {
+    let Some(UndoRecord { placement: Placed::Cassandra(aside), is_written, .. }) = earlier else { return Vec::new() };
+    if is_written && !is_undo {
+        ctx.warn(
+            Some(&spec.name),
+            format!(
+                "what lay aside before stays, because the node may have been written to while it ran with it: look at {}, and remove it",
+                aside.told()
+            ),
+        );
+        return Vec::new();
+    }
+    give_up(&aside).files
+}
+
 /// All that there is of tables that lie aside.
-pub(crate) fn give_up(aside: &AsideTables) -> Leftovers {
+fn give_up(aside: &AsideTables) -> Leftovers {
     let places = aside.places.iter().chain(aside.others.iter().map(|other| &other.place));
     Leftovers::of_files(places.cloned().collect())
 }

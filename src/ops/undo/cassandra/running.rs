@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::ground::Ground;
 use super::import::{IMPORT, ImportStage, Manner, PendingImport};
+use super::replaced;
 use crate::ops::error::chain;
 use crate::ops::locks;
 use crate::ops::spec::{CassandraSettings, SourceSpec};
@@ -11,7 +12,6 @@ use crate::ops::undo::clear::clear_files;
 use crate::ops::undo::leftovers::Leftovers;
 use crate::ops::undo::memory::UndoRecord;
 use crate::ops::undo::settled::{Ending, Work};
-use crate::ops::undo::{Placed, cassandra::give_up};
 use crate::ops::{Context, Error};
 use crate::source::cassandra::import::{self, Before, Fill};
 use crate::source::cassandra::{Job, look_at_some};
@@ -110,9 +110,9 @@ impl Filling<'_> {
                 if let Some(place) = pending.outgoing.first() {
                     import::wait_for_others(&job, place, &tables)?;
                 }
-                import::compaction_off(&job, &self.those(&pending.uncompacted, &tables))?;
+                import::compaction_off(&job, &those(&pending.uncompacted, &tables))?;
                 import::fill(&job, &pending.outgoing, &tables, Before::Truncate)?;
-                import::compaction_on(&job, &self.those(&pending.uncompacted, &tables))?;
+                import::compaction_on(&job, &those(&pending.uncompacted, &tables))?;
                 if pending.manner == Manner::PutBack {
                     import::bring_back(&pending.incoming)?;
                 }
@@ -148,9 +148,7 @@ impl Filling<'_> {
             let remembered = UndoRecord::read(self.folder)?;
             // A kill may have come after it was remembered: then what is to be removed is written down already.
             if remembered.as_ref() != Some(undo) {
-                if let Some(UndoRecord { placement: Placed::Cassandra(earlier), .. }) = &remembered {
-                    leftovers.files.extend(give_up(earlier).files);
-                }
+                leftovers.files.extend(replaced(self.ctx, self.spec, remembered, pending.manner == Manner::PutBack));
                 leftovers.add(self.folder)?;
                 undo.write(self.folder)?;
             }
@@ -185,7 +183,7 @@ impl Filling<'_> {
     /// Has those of the tables compacted again that were, and are still there.
     fn compact_again(&self, job: &Job<'_>, pending: &PendingImport) -> Result<(), Error> {
         let tables = self.still_there(&pending.tables, "")?;
-        Ok(import::compaction_on(job, &self.those(&pending.uncompacted, &tables))?)
+        Ok(import::compaction_on(job, &those(&pending.uncompacted, &tables))?)
     }
 
     /// Those of the tables that the node still has; somebody may have dropped others since, which is told with what comes of it.
@@ -204,12 +202,6 @@ impl Filling<'_> {
         Ok(tables.iter().filter(has).cloned().collect())
     }
 
-    #[expect(clippy::unused_self, reason = "it belongs to those beside it")]
-    fn those(&self, names: &[(String, String)], tables: &[Fill]) -> Vec<(String, String)> {
-        let is_there = |(keyspace, name): &&(String, String)| tables.iter().any(|table| table.keyspace == *keyspace && table.name == *name);
-        names.iter().filter(is_there).cloned().collect()
-    }
-
     fn phase(&self, pending: &PendingImport, phase: &'static str) {
         self.ctx.phase(&self.spec.name, Some(pending.snapshot), phase);
     }
@@ -217,6 +209,12 @@ impl Filling<'_> {
     fn warn(&self, text: String) {
         self.ctx.warn(Some(&self.spec.name), text);
     }
+}
+
+/// Those of the names that are of these tables.
+fn those(names: &[(String, String)], tables: &[Fill]) -> Vec<(String, String)> {
+    let is_there = |(keyspace, name): &&(String, String)| tables.iter().any(|table| table.keyspace == *keyspace && table.name == *name);
+    names.iter().filter(is_there).cloned().collect()
 }
 
 /// A refusal of a source, with what is to be said of it here.

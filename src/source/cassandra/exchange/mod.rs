@@ -224,15 +224,6 @@ impl Exchange {
         self.caches.iter().try_for_each(|folder| remove_files(folder))
     }
 
-    /// Removes what is left where the incoming files lay, which holds nothing of worth once they are in place.
-    ///
-    /// # Errors
-    /// [`Error::System`].
-    pub fn tidy(&self) -> Result<(), Error> {
-        remove_all(self.roots.iter().map(|root| &root.incoming))?;
-        remove_all(self.others.iter().filter_map(|other| other.incoming.as_ref()))
-    }
-
     /// Places of files that were in the way, because somebody has started the node while its files were changing places. Nothing removes them.
     pub fn late(&self) -> Vec<PathBuf> {
         self.roots.iter().map(|root| beside(&root.outgoing)).filter(|place| place.exists()).collect()
