@@ -1,4 +1,5 @@
-//! The mark of a restore on the database that it loads, and of every exchange on the one that takes what is live: a database's name is the same for every restore, on whatever node, so only the mark tells whose it is.
+//! The mark of a restore on the database that it loads, and of every exchange on the one that takes what is live: a database's name is the same
+//! for every restore, on whatever node, so only the mark tells whose it is.
 //!
 //! It is a view of a name that nobody else has: it holds no rows, is not among the tables that move, and shares the database's fate.
 
