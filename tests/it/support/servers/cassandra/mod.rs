@@ -7,6 +7,7 @@ pub mod cql;
 mod everything;
 mod rows;
 pub mod spec;
+mod tools;
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -86,6 +87,10 @@ impl Cassandra {
         };
         let places = places();
         spec.write(&home, &places);
+        // What outlives this process has a nodetool of its own.
+        if spec.folder.is_none() {
+            fs::write(home.join("tools"), tools::port(spec.version).to_string()).unwrap();
+        }
         let mut keeper = Command::new(home.join("bin/keep"));
         keeper.arg(if spec.folder.is_some() { "lasting" } else { "temporary" });
         std::os::unix::process::CommandExt::process_group(&mut keeper, 0);

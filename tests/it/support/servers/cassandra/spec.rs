@@ -42,16 +42,27 @@ impl Version {
         }
     }
 
-    fn folder(self) -> PathBuf {
+    pub(super) fn folder(self) -> PathBuf {
         in_cache(Path::new(&format!("cassandra-{}", self.number())))
     }
 
     /// Its jars in the order in which `tests/servers/cassandra/classes` names them too: what Java keeps of them holds for that order only.
-    fn jars(self) -> Vec<String> {
+    pub(super) fn jars(self) -> Vec<String> {
         let lib = self.folder().join("lib");
         let mut jars: Vec<String> = fs::read_dir(lib).unwrap().map(|jar| jar.unwrap().path().to_str().unwrap().to_owned()).collect();
         jars.sort();
         jars
+    }
+
+    /// The options of a Java that runs nodetool from this folder.
+    pub(super) fn nodetool_options(self, home: &Path, jars: &[String]) -> String {
+        let lines = [
+            // What Java has to say, of an archive that does not fit for instance, would stand in nodetool's answer.
+            format!("-Xmx128M\n-Xlog:disable\n-XX:SharedArchiveFile={}/nodetool.jsa", self.folder().display()),
+            format!("-Dlogback.configurationFile=file://{0}/conf/logback-tools.xml\n-Djava.io.tmpdir={0}/tmp", home.display()),
+            format!("-Duser.home={0}/tmp\n-Dcassandra.storagedir={0}\n-Dcassandra.logdir={0}/log", home.display()),
+        ];
+        format!("{}\n{}\n-cp\n{}\n", java_options(), lines.join("\n"), jars.join(":"))
     }
 }
 
@@ -137,7 +148,7 @@ impl Spec {
             secret(&conf.join("jmx.access"), &format!("{account} {JMX_RIGHTS}\n"));
         }
         fs::write(home.join("server.options"), self.server_options(home, places)).unwrap();
-        fs::write(home.join("nodetool.options"), self.nodetool_options(home)).unwrap();
+        fs::write(home.join("nodetool.options"), self.version.nodetool_options(home, &self.version.jars())).unwrap();
     }
 
     fn yaml(&self, home: &Path, places: &Places) -> String {
@@ -207,16 +218,6 @@ impl Spec {
             format!("-Dcassandra.jmx.local.port={port}")
         });
         format!("{}\n{}\n-cp\n{}\n", java_options(), lines.join("\n"), jars.join(":"))
-    }
-
-    fn nodetool_options(&self, home: &Path) -> String {
-        let lines = [
-            // What Java has to say, of an archive that does not fit for instance, would stand in nodetool's answer.
-            format!("-Xmx128M\n-Xlog:disable\n-XX:SharedArchiveFile={}/nodetool.jsa", self.version.folder().display()),
-            format!("-Dlogback.configurationFile=file://{0}/conf/logback-tools.xml\n-Djava.io.tmpdir={0}/tmp", home.display()),
-            format!("-Duser.home={0}/tmp\n-Dcassandra.storagedir={0}\n-Dcassandra.logdir={0}/log", home.display()),
-        ];
-        format!("{}\n{}\n-cp\n{}\n", java_options(), lines.join("\n"), self.version.jars().join(":"))
     }
 }
 
