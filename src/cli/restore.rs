@@ -321,6 +321,9 @@ fn node_lines(node: &NodePlan) -> Vec<String> {
         human::count(node.live_files, "file"),
         human::bytes(node.live_bytes)
     ));
+    if node.linked_bytes > 0 {
+        lines.push(format!("linked     {} of it lie here as they are to be: they are read, and linked", human::bytes(node.linked_bytes)));
+    }
     for (label, tables) in [("makes", &node.makes), ("empties", &node.empties), ("differs", &node.differs)] {
         lines.extend(tables.iter().map(|table| format!("{label:<10} {table}")));
     }

@@ -2,10 +2,11 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::FileType;
+use rustix::fs::{AtFlags, FileType, Stat};
 
 use super::Error;
 use crate::format::digest::Digest;
@@ -43,11 +44,29 @@ impl DataFolder {
     /// # Errors
     /// What looking at it gives; something else than a regular file is `InvalidData`.
     pub(crate) fn size_of(&self, path: &RelPath) -> io::Result<u64> {
-        let stat = self.folder.stat(path.as_bytes())?;
+        let stat = self.stat(path)?;
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => Ok(u64::try_from(stat.st_size).unwrap_or_default()),
             _ => Err(io::Error::new(io::ErrorKind::InvalidData, "it is no longer a file")),
         }
+    }
+
+    /// What is at a path, without following a symbolic link.
+    ///
+    /// # Errors
+    /// What looking at it gives.
+    pub(crate) fn stat(&self, path: &RelPath) -> io::Result<Stat> {
+        self.folder.stat(path.as_bytes())
+    }
+
+    /// Gives a file another name, in an open folder of the same filesystem; a name that is taken is an error.
+    ///
+    /// # Errors
+    /// What linking gives.
+    pub(crate) fn link(&self, path: &RelPath, parent: impl AsFd, name: &[u8]) -> io::Result<()> {
+        let (from, known) = self.folder.parent_of(path.as_bytes())?;
+        // Without a flag, `linkat` links a symbolic link itself and never what it points to.
+        Ok(rustix::fs::linkat(&*from, known, parent, name, AtFlags::empty())?)
     }
 
     /// Whether it is the data of a local copy, so that bytes which do not match there are damage.

@@ -2,6 +2,7 @@
 //! by an undo.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -93,6 +94,21 @@ impl Bench {
         found
     }
 
+    /// How many bytes of a keyspace's tables are files of the newest local copy too.
+    fn shared_with_the_copy(&self, keyspace: &str) -> u64 {
+        let files = |folder: PathBuf| -> Vec<fs::Metadata> {
+            let tables = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
+            let files = tables.flat_map(|table| fs::read_dir(table).unwrap().map(|entry| entry.unwrap().metadata().unwrap()));
+            files.filter(fs::Metadata::is_file).collect()
+        };
+        let copies = fs::read_dir(self.machine.path("local/homestead")).unwrap().map(|entry| entry.unwrap().path());
+        let newest = copies.max().expect("there is a copy").join("data").join(keyspace);
+        let known: Vec<u64> = files(newest).iter().map(MetadataExt::ino).collect();
+        let live =
+            self.server.spec.directories(&self.server.home).into_iter().map(|data| data.join(keyspace)).filter(|below| below.is_dir());
+        live.flat_map(files).filter(|file| known.contains(&file.ino())).map(|file| file.len()).sum()
+    }
+
     pub fn plan(&self, more: &[&str]) -> Value {
         self.machine.json(&[&["restore", "homestead", "--dry-run"], more].concat(), 0)["plan"].clone()
     }
@@ -142,6 +158,8 @@ fn comes_back(spec: &Spec) {
 
     let run = bench.restore(&[]);
     run.expect(0);
+    assert!(plan["node"]["linked_bytes"].as_u64().unwrap() > 0, "{plan:#}");
+    assert!(bench.shared_with_the_copy(KEYSPACE) > 0, "what lies here is linked and not copied");
     assert_eq!(picture(&bench), then, "{run:#?}");
     assert_eq!(bench.dump(OTHER), other, "another keyspace keeps what it had not written out yet");
     assert_eq!(bench.ours().len(), spec.data_directories, "{:?}", bench.ours());

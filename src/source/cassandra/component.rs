@@ -54,6 +54,12 @@ pub(super) fn needed(format: &str) -> &'static [&'static str] {
     }
 }
 
+/// Whether Cassandra writes a component once and never again, in place or by another under its name. `TOC.txt` is appended to; `Statistics.db`,
+/// `Summary.db` and `Filter.db` are made anew; of components that are not known nobody can say.
+pub(super) fn is_written_once(name: &str) -> bool {
+    [DATA, "Index.db", "Partitions.db", "Rows.db", "CompressionInfo.db", "Digest.crc32"].contains(&name)
+}
+
 /// Whether a component belongs to an index that lies beside the rows (SAI, SASI): the server builds it anew where it is missing.
 pub(super) fn is_of_index(name: &str) -> bool {
     name.starts_with("SAI+") || name.starts_with("SI_")

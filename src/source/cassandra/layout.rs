@@ -1,6 +1,6 @@
 //! Where a file of a snapshot belongs: `<keyspace>/<table>-<id>/[.<index>/]<file>`.
 
-use super::component::{Component, is_index_folder, is_plain};
+use super::component::{Component, DATA, is_index_folder, is_plain, is_written_once};
 use super::schema::TableId;
 
 /// A file of an SSTable, by its path in a snapshot, which is also its path below a data directory.
@@ -18,6 +18,8 @@ pub struct Member<'a> {
     pub version: &'a str,
     /// Whether it is the file with the rows, of which each SSTable has one.
     pub is_data: bool,
+    /// Whether Cassandra never writes to it again, so that two who have links to it share it without harm.
+    pub is_written_once: bool,
 }
 
 impl<'a> Member<'a> {
@@ -36,7 +38,8 @@ impl<'a> Member<'a> {
         }
         table_of(folder)?;
         let sstable = &path[..path.len() - file.len() + component.sstable.len()];
-        Some(Self { keyspace, folder, is_of_index, sstable, version: &file[..2], is_data: component.name == super::component::DATA })
+        let (is_data, is_written_once) = (component.name == DATA, is_written_once(component.name));
+        Some(Self { keyspace, folder, is_of_index, sstable, version: &file[..2], is_data, is_written_once })
     }
 }
 
@@ -60,11 +63,14 @@ mod tests {
         let path = format!("Space/impi-{ID}/nb-1-big-Data.db");
         let member = Member::of(&path).unwrap();
         assert_eq!((member.keyspace, member.folder, member.version), ("Space", format!("impi-{ID}").as_str(), "nb"));
-        assert!(member.is_data && !member.is_of_index);
+        assert!(member.is_data && member.is_written_once && !member.is_of_index);
         assert_eq!(member.sstable, format!("Space/impi-{ID}/nb-1-big"));
         let path = format!("Space/impi-{ID}/.by_name/da-3h5r_1lxh_0dae82olptsc52z4nx-bti-Rows.db");
         let member = Member::of(&path).unwrap();
         assert!(member.is_of_index && !member.is_data && member.version == "da");
+        for rewritten in ["TOC.txt", "Statistics.db", "Summary.db", "Filter.db", "SAI+aa+GroupComplete.db"] {
+            assert!(!Member::of(&format!("Space/impi-{ID}/nb-1-big-{rewritten}")).unwrap().is_written_once, "{rewritten}");
+        }
         for other in [
             "Space/schema.cql",
             &format!("Space/impi-{ID}/schema.cql"),

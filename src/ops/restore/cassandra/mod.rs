@@ -8,6 +8,7 @@
 mod checks;
 mod down;
 mod exchange;
+mod linked;
 mod matched;
 mod node_plan;
 mod recorded;

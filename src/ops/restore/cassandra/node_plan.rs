@@ -26,6 +26,8 @@ pub struct NodePlan {
     pub live_files: u64,
     /// Their bytes.
     pub live_bytes: u64,
+    /// Bytes of what comes that lie on the filesystem of the data directories already: they are read, and linked if they are right.
+    pub linked_bytes: u64,
     /// Keyspaces and tables of the snapshot that the node does not have: they are made.
     pub makes: Vec<String>,
     /// Tables of the node that the snapshot does not have: their rows are set aside, and they stay as empty tables.

@@ -1,13 +1,17 @@
 //! Tables of a snapshot, complete and verified, below the data directories of the node that is to have them.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::linked::{Linked, bytes_near};
 use super::shares::{OfRoot, Root, Wanted};
 use super::survey::Survey;
 use crate::archive::Target;
 use crate::format::names::SourceName;
-use crate::ops::assemble::{self, Assembly, Gaps, Opened, Totals};
+use crate::ops::assemble::{self, Assembly, Gaps, Opened, Totals, lines_of};
+use crate::ops::budget::file_threads;
 use crate::ops::damage::Damage;
+use crate::ops::data_folder::DataFolder;
 use crate::ops::elsewhere::Place;
 use crate::ops::lists::Lines;
 use crate::ops::origin::Origin;
@@ -40,7 +44,7 @@ pub(super) fn staged_folder(root: &Path, source: &SourceName) -> PathBuf {
 
 /// Puts the files of wanted tables together in [`staged_folder`] of each data directory, which is emptied first; each has
 /// `<keyspace>/<table>-<id>/…` of all wanted tables, as they are called in the snapshot. Nearest verified bytes win: the local copy, then live
-/// files, then the repository. Without an error all bytes are on the disk.
+/// files, then the repository; what lies on the filesystem of the directory already is linked. Without an error all bytes are on the disk.
 ///
 /// # Errors
 /// [`Error::Refused`] when they do not fit; [`Error::Damaged`]; [`Error::Stopped`]; what the places give.
@@ -60,14 +64,16 @@ pub(super) fn stage(
         make_own_folder(&root.path, &own_folder(&root.path, &spec.name))?;
     }
     let opened = assemble::open(ctx, found, &origins(options, roots), &[], &work)?;
-    let survey = Survey::of(&mut *(opened.lines)()?, wanted, roots)?;
+    let mut survey = Survey::of(&mut *(opened.lines)()?, wanted, roots)?;
+    ctx.meter.set_total(survey.bytes());
+    let work = Work { ctx, spec, name: &name, opened: &opened, wanted, roots, work: &work };
+    let mut staged = Staged::default();
+    let linked = (0..roots.len()).map(|at| work.link(at, &mut staged, &mut survey)).collect::<Result<Vec<_>, _>>()?;
     if let Some(why) = survey.lack_of_room(roots) {
         return Err(Error::Refused(format!("{name} does not fit: {why}; nothing was changed")));
     }
-    ctx.meter.set_total(survey.bytes());
-    let mut staged = Staged::default();
-    for at in 0..roots.len() {
-        of_root(ctx, spec, &name, &opened, &(wanted, roots, at), &work, &mut staged)?;
+    for (at, linked) in linked.into_iter().enumerate() {
+        linked.map_or(Ok(()), |linked| work.fill(at, linked, &mut staged))?;
     }
     let damage = opened.take_findings(ctx);
     for (object, problem) in &damage {
@@ -77,32 +83,77 @@ pub(super) fn stage(
     Ok((staged, survey))
 }
 
-fn of_root(
-    ctx: &Context,
-    spec: &SourceSpec,
-    name: &str,
-    opened: &Opened,
-    &(wanted, roots, at): &(&Wanted, &[Root], usize),
-    work: &Path,
-    staged: &mut Staged,
-) -> Result<(), Error> {
-    let lines = || -> Result<Box<dyn Lines>, Error> { Ok(Box::new(OfRoot::new((opened.lines)()?, wanted, roots, at))) };
-    if Totals::of(&mut *lines()?)?.files == 0 && at > 0 {
-        return Ok(());
+/// What filling the data directories needs.
+struct Work<'a> {
+    ctx: &'a Context,
+    spec: &'a SourceSpec,
+    name: &'a str,
+    opened: &'a Opened,
+    wanted: &'a Wanted,
+    roots: &'a [Root],
+    work: &'a Path,
+}
+
+impl Work<'_> {
+    fn lines(&self, at: usize) -> Result<Box<dyn Lines>, Error> {
+        Ok(Box::new(OfRoot::new((self.opened.lines)()?, self.wanted, self.roots, at)))
     }
-    let filling = staged_folder(&roots[at].path, &spec.name);
-    make_own_folder(&roots[at].path, &filling)?;
-    let target = Target::new(&filling, rustix::process::geteuid().is_root())?;
-    let Opened { places, tiers, findings, .. } = opened;
-    let assembled = Assembly { ctx, lines: &lines, places, tiers, gaps: Gaps::Refuse, target: &target, work, findings }.run()?;
-    for Place { place, blobs, bytes } in &assembled.elsewhere {
-        ctx.warn(Some(&spec.name), format!("{place} had {blobs} pieces ({bytes} bytes) of what was damaged in {name}"));
+
+    /// Links what of a directory's share lies here already; nothing where nothing comes.
+    fn link(&self, at: usize, staged: &mut Staged, survey: &mut Survey) -> Result<Option<Linked>, Error> {
+        if Totals::of(&mut *self.lines(at)?)?.files == 0 && at > 0 {
+            return Ok(None);
+        }
+        let root = &self.roots[at];
+        let filling = staged_folder(&root.path, &self.spec.name);
+        make_own_folder(&root.path, &filling)?;
+        let linked = Linked::new(root, &filling)?;
+        let ctx = self.ctx;
+        let totals = linked.link(self.lines(at)?, &self.opened.places.before, file_threads(ctx), &ctx.stop, &ctx.meter)?;
+        survey.linked[at] = totals.bytes;
+        staged.files += totals.files;
+        staged.bytes += totals.bytes;
+        Ok(Some(linked))
     }
-    staged.files += assembled.totals.files;
-    staged.bytes += assembled.totals.bytes;
-    staged.downloaded += assembled.downloaded;
-    staged.notes.extend(target.notes());
-    Ok(())
+
+    /// Brings the rest of it together beside what is linked.
+    fn fill(&self, at: usize, linked: Linked, staged: &mut Staged) -> Result<(), Error> {
+        let Self { ctx, spec, name, work, .. } = *self;
+        let lines = || -> Result<Box<dyn Lines>, Error> { Ok(Box::new(linked.rest_of(self.lines(at)?))) };
+        let target = Target::new(&staged_folder(&self.roots[at].path, &spec.name), rustix::process::geteuid().is_root())?;
+        let Opened { places, tiers, findings, .. } = self.opened;
+        let assembled = Assembly { ctx, lines: &lines, places, tiers, gaps: Gaps::Refuse, target: &target, work, findings }.run()?;
+        for Place { place, blobs, bytes } in &assembled.elsewhere {
+            ctx.warn(Some(&spec.name), format!("{place} had {blobs} pieces ({bytes} bytes) of what was damaged in {name}"));
+        }
+        staged.files += assembled.totals.files;
+        staged.bytes += assembled.totals.bytes;
+        staged.downloaded += assembled.downloaded;
+        staged.notes.extend(target.notes());
+        linked.settle(&mut *self.lines(at)?)
+    }
+}
+
+/// How many bytes of each directory's share lie here as they are to be, as far as can be told without reading them.
+///
+/// # Errors
+/// What reading the lines of the snapshot gives.
+pub(super) fn linked_bytes(ctx: &Context, found: &Found, options: &Options, wanted: &Wanted, roots: &[Root]) -> Result<Vec<u64>, Error> {
+    let mut places = Vec::new();
+    for origin in origins(options, roots) {
+        let place = match (origin, &found.local) {
+            (Origin::Local, Some(copy)) => DataFolder::of_copy(&copy.data()),
+            (Origin::Folder(path), _) => DataFolder::of_live_files(&path),
+            _ => continue,
+        };
+        // What cannot be opened is told by the restore itself.
+        places.extend(place.ok());
+    }
+    let of_root = |at: usize| -> Result<u64, Error> {
+        let device = std::fs::metadata(&roots[at].path).map_err(Error::file("look at", &roots[at].path))?.dev();
+        bytes_near(&mut OfRoot::new(lines_of(ctx, found)?, wanted, roots, at), &places, device)
+    };
+    (0..roots.len()).map(of_root).collect()
 }
 
 /// The places to ask, with the live files put before the repository: they cost nothing and are believed only if their digest matches.

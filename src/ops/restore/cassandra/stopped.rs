@@ -37,7 +37,8 @@ pub(super) fn plan(
     let about = about_same_kind(ctx, spec, found, &standing)?;
     let ground = Ground::new(ctx, settings)?;
     let roots = roots(ctx, &ground.config)?;
-    let survey = standing.judge(survey_of(ctx, found, &roots))?;
+    let mut survey = standing.judge(survey_of(ctx, found, &roots))?;
+    survey.linked = standing.judge(staging::linked_bytes(ctx, found, options, &Wanted::All, &roots))?;
     let recorded = standing.judge(recorded_of(ctx, found, &about))?;
     let mut warnings = about.warnings(found, spec);
     let mut own = settings.keyspaces.clone();
@@ -67,6 +68,7 @@ pub(super) fn plan(
     };
     let live = live_of(ctx, &ground, &matched)?;
     (node.live_tables, node.live_files, node.live_bytes) = (matched.changes.len() as u64, live.files, live.bytes);
+    node.linked_bytes = survey.linked.iter().sum();
     (node.makes, node.empties, node.differs) = (matched.makes, matched.empties, matched.differs);
     warnings.extend(told_others(&ground.config));
     warnings.extend(survey.lack_of_room(&roots).map(|why| format!("it may not fit: {why}")));

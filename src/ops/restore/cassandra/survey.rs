@@ -31,6 +31,8 @@ pub(super) struct Survey {
     pub(super) versions: BTreeSet<String>,
     /// Bytes for each data directory.
     pub(super) shares: Vec<u64>,
+    /// Bytes of each share that need no room, because they are linked; none until somebody has looked.
+    pub(super) linked: Vec<u64>,
     /// Files that are none of an SSTable nor of those that Windlass and Cassandra write beside them.
     pub(super) strangers: u64,
 }
@@ -38,7 +40,7 @@ pub(super) struct Survey {
 impl Survey {
     /// Reads all lines of a snapshot.
     pub(super) fn of(lines: &mut dyn Lines, wanted: &Wanted, roots: &[Root]) -> Result<Self, Error> {
-        let mut survey = Self { shares: vec![0; roots.len()], ..Self::default() };
+        let mut survey = Self { shares: vec![0; roots.len()], linked: vec![0; roots.len()], ..Self::default() };
         let mut shares = Shares::new(roots);
         while let Some(line) = lines.next_line()? {
             let Line::Entry(entry) = line else { continue };
@@ -82,12 +84,18 @@ impl Survey {
         self.tables.values().map(|table| table.bytes).sum()
     }
 
+    /// Bytes that each data directory must have room for.
+    pub(super) fn written(&self) -> Vec<u64> {
+        self.shares.iter().zip(&self.linked).map(|(share, linked)| share.saturating_sub(*linked)).collect()
+    }
+
     /// Why it does not fit, if it does not.
     pub(super) fn lack_of_room(&self, roots: &[Root]) -> Option<String> {
-        let short = roots.iter().zip(&self.shares).find(|(root, share)| **share > root.free)?;
+        let written = self.written();
+        let short = roots.iter().zip(written).find(|(root, share)| *share > root.free)?;
         Some(format!(
             "{} would have to be put together in {}, and {} are free there",
-            size::in_words(*short.1),
+            size::in_words(short.1),
             short.0.path.display(),
             size::in_words(short.0.free)
         ))

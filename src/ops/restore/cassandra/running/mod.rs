@@ -46,7 +46,7 @@ pub(super) fn plan(
 ) -> Result<Plan, Error> {
     let standing = Standing::of(found);
     let about = about_same_kind(ctx, spec, found, &standing)?;
-    let both = standing.judge(Both::look(ctx, settings, found, options, &about))?;
+    let mut both = standing.judge(Both::look(ctx, settings, found, options, &about))?;
     let mut warnings = about.warnings(found, spec);
     warnings.extend(both.judge(ctx)?);
     let folder = site::folder(ctx, spec)?;
@@ -63,7 +63,8 @@ pub(super) fn plan(
             (both.matched()?, (!options.manner.merge).then_some(places))
         }
     };
-    if let Some(why) = room::lack(&both.roots, &both.survey.shares) {
+    both.survey.linked = standing.judge(staging::linked_bytes(ctx, found, options, &both.wanted, &both.roots))?;
+    if let Some(why) = room::lack(&both.roots, &both.survey) {
         warnings.push(format!("{why}: it may not fit"));
     }
     let live = live_size(&both.ground.config, &both.live(), &ctx.local()?.dir, &ctx.stop)?;
@@ -91,6 +92,7 @@ pub(super) fn plan(
             live_tables: both.live().keyspaces.iter().map(|keyspace| keyspace.tables.len() as u64).sum(),
             live_files: live.files,
             live_bytes: live.bytes,
+            linked_bytes: both.survey.linked.iter().sum(),
             makes: matched.makes,
             empties: if options.manner.merge { Vec::new() } else { matched.empties },
             differs: matched.differs,
@@ -169,7 +171,8 @@ pub(super) fn run(ctx: &Context, spec: &SourceSpec, settings: &CassandraSettings
             if options.manner.merge { Manner::Merge } else { Manner::Replace }
         }
     };
-    if let Some(why) = room::lack(&both.roots, &both.survey.shares) {
+    both.survey.linked = standing.judge(staging::linked_bytes(ctx, &found, options, &both.wanted, &both.roots))?;
+    if let Some(why) = room::lack(&both.roots, &both.survey) {
         return Err(Error::Refused(format!("{} does not fit: {why}; nothing was changed", found.name())));
     }
     let (folder, work) = (site::folder(ctx, spec)?, ctx.state()?.work()?);
