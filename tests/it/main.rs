@@ -20,6 +20,7 @@ mod cassandra_restore_stopped_kills;
 mod cassandra_restore_stopped_schema;
 mod cassandra_servers;
 mod cassandra_take;
+mod cassandra_writers;
 mod cli;
 mod contract;
 mod copies;
