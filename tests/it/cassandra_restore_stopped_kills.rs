@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::cassandra_restore_stopped::Bench;
 use crate::support::kill::{Chance, Killed, kill};
-use crate::support::program::text;
+use crate::support::program::{Run, text};
 use crate::support::servers::cassandra::spec::Version;
 
 /// Steps of an exchange, as `node.json` names them, and the phase of the run that each is in.
@@ -134,4 +134,60 @@ fn a_kill_at_any_rename_and_a_node_that_is_started_meanwhile_leave_the_one_or_th
             bench.restore(&["--undo"]).expect(0);
         }
     }
+}
+
+/// Has the node not start with the files of the snapshot: the first start fails, the second does what is said here, all others start it.
+fn does_not_start(bench: &Bench, second: &str) {
+    let (mark, start) = (bench.machine.path("starts"), bench.server.command("start").remove(0));
+    std::fs::write(&mark, "").unwrap();
+    let script = format!(
+        "echo >>{0}; case $(wc -l <{0}) in 1) echo 'no memory for the heap' >&2; exit 7 ;; 2) {second} ;; esac; exec {start}",
+        mark.display()
+    );
+    let script = bench.machine.script("start.sh", &script);
+    bench.configure("small", &bench.server.command("stop"), &[script.to_str().unwrap().to_owned()]);
+}
+
+fn count_renames(trace: &[&str]) -> usize {
+    trace.iter().filter(|line| line.starts_with("renameat2(")).count()
+}
+
+#[test]
+fn a_kill_while_the_old_files_are_put_back_leaves_them_in_place_by_the_next_command() {
+    let struck = Struck::new(Version::V41);
+    let bench = &struck.bench;
+    let restore = ["restore", &struck.name, "--yes", "-v"];
+    let is_settled = |killed: &Run| {
+        let settled = bench.machine.run(&["snapshot", "homestead"]);
+        settled.expect(0);
+        assert!(settled.stderr.contains("was taken back"), "{killed:#?} {settled:#?}");
+        assert_eq!(bench.dump("small"), struck.now, "{killed:#?} {settled:#?}");
+    };
+    does_not_start(bench, "true");
+    // Commands are started between: those that files go by come before the first start, those that they come back by before the second.
+    let log = bench.machine.path("trace");
+    let whole = bench.machine.alone_under_strace(&["-e", "trace=renameat2,clone3,vfork", "-o", log.to_str().unwrap()], &restore);
+    whole.expect(1);
+    let trace = std::fs::read_to_string(&log).unwrap();
+    let starts = |line: &str| line.contains("CLONE_VFORK") || line.starts_with("vfork");
+    let renames =
+        trace.lines().collect::<Vec<_>>().split(|line| starts(line)).map(count_renames).filter(|count| *count > 0).collect::<Vec<_>>();
+    let [before @ .., back] = &renames[..] else { panic!("{trace}") };
+    let (out, back) = (before.iter().sum::<usize>(), *back);
+    assert!(out > 6 && back > 6, "{renames:?}: {trace}");
+    for at in [1, back / 2, back - 1] {
+        does_not_start(bench, "true");
+        let inject = format!("inject=renameat2:signal=SIGKILL:when={}", out + at);
+        let killed = bench.machine.alone_under_strace(&["-e", "trace=renameat2", "-e", &inject], &restore);
+        assert_eq!(killed.code, None, "{killed:#?}");
+        is_settled(&killed);
+    }
+    // And while the node starts with them.
+    does_not_start(bench, "kill -KILL $PPID");
+    let killed = bench.machine.run(&restore);
+    assert_eq!(killed.code, None, "{killed:#?}");
+    is_settled(&killed);
+    // Whether the node had taken writes with the files of the snapshot, nobody knows after a kill: they are kept, and nothing else is.
+    let ours = bench.ours();
+    assert!(ours.iter().all(|kept| kept.to_str().unwrap().ends_with(".written")), "{ours:?}");
 }
