@@ -36,7 +36,12 @@ impl Bench {
 
     /// With a keyspace of two small tables, one of which has an index.
     pub fn small(version: Version) -> Self {
-        let bench = Self::new(&Spec { bti: false, ..Spec::new(version) }, "small");
+        Self::small_of(&Spec { bti: false, ..Spec::new(version) })
+    }
+
+    /// The same on a server that is to be so.
+    pub fn small_of(spec: &Spec) -> Self {
+        let bench = Self::new(spec, "small");
         bench.run(&[
             "CREATE KEYSPACE small WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}",
             "CREATE TABLE small.t (id int PRIMARY KEY, v text)",

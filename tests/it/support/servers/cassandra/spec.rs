@@ -88,6 +88,8 @@ pub struct Spec {
     pub tokens: Vec<String>,
     /// More lines of `cassandra.yaml`.
     pub more: String,
+    /// Whom it runs as, which only root can ask for; all that it has is theirs then, and it reads nothing of root's.
+    pub user: Option<u32>,
     /// An empty or absent folder of the caller's, which outlives the server; otherwise one that goes with it.
     pub folder: Option<PathBuf>,
 }
@@ -107,6 +109,7 @@ impl Spec {
             num_tokens: 4,
             tokens: Vec::new(),
             more: String::new(),
+            user: None,
             folder: None,
         }
     }
@@ -147,8 +150,19 @@ impl Spec {
             secret(&conf.join("jmx.password"), &format!("{account} {password}\n"));
             secret(&conf.join("jmx.access"), &format!("{account} {JMX_RIGHTS}\n"));
         }
+        if self.user.is_some() {
+            fs::create_dir(home.join("lib")).unwrap();
+            for jar in self.version.jars() {
+                fs::copy(&jar, home.join("lib").join(Path::new(&jar).file_name().unwrap())).unwrap();
+            }
+        }
         fs::write(home.join("server.options"), self.server_options(home, places)).unwrap();
         fs::write(home.join("nodetool.options"), self.version.nodetool_options(home, &self.version.jars())).unwrap();
+        if let Some(user) = self.user {
+            fs::write(home.join("user"), user.to_string()).unwrap();
+            let given = Command::new("chown").args(["-R", &format!("{user}:{user}")]).arg(home).status().unwrap();
+            assert!(given.success(), "only root gives files away");
+        }
     }
 
     fn yaml(&self, home: &Path, places: &Places) -> String {
@@ -192,7 +206,11 @@ impl Spec {
     fn server_options(&self, home: &Path, places: &Places) -> String {
         let conf = home.join("conf");
         let (home, conf) = (home.display(), conf.display());
-        let jars = self.version.jars();
+        let mut jars = self.version.jars();
+        if self.user.is_some() {
+            let own = |jar: &String| format!("{home}/lib/{}", Path::new(jar).file_name().unwrap().display());
+            jars = jars.iter().map(own).collect();
+        }
         let jamm = jars.iter().find(|jar| jar.contains("/jamm-")).unwrap();
         let mut lines = vec![
             // Classes as Java has them in memory, kept by `tests/servers/cassandra/classes`: a third less work for a start.
