@@ -11,6 +11,7 @@ mod by_hand;
 mod cassandra;
 mod cassandra_facts;
 mod cassandra_import;
+mod cassandra_matrix;
 mod cassandra_missing;
 mod cassandra_restore_running;
 mod cassandra_restore_running_faults;
