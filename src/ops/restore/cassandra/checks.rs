@@ -5,8 +5,11 @@ use jiff::Timestamp;
 use super::node_plan::bounded;
 use super::survey::Survey;
 use crate::format::snapshot_id::SnapshotId;
-use crate::ops::Error;
-use crate::source::cassandra::{Facts, Looked};
+use crate::ops::spec::CassandraSettings;
+use crate::ops::undo::AsideTables;
+use crate::ops::undo::cassandra::Ground;
+use crate::ops::{Context, Error};
+use crate::source::cassandra::{Facts, Looked, look_at_some};
 
 /// Seconds of a day.
 const DAY: i64 = 86_400;
@@ -107,6 +110,26 @@ impl Sides<'_> {
     }
 }
 
+/// The node, which must be the one that what lies aside is of. What an undrained restore has set aside says no node: that one was down.
+///
+/// # Errors
+/// [`Error::Refused`] when it is another one; what looking gives.
+pub(super) fn look_at_node_of(aside: &AsideTables, ctx: &Context, settings: &CassandraSettings, ground: &Ground) -> Result<Looked, Error> {
+    let looked = look_at_some(settings, &ground.config, &aside.keyspaces(), &ctx.stop)?;
+    is_of(aside, &looked.facts.host_id)?;
+    Ok(looked)
+}
+
+fn is_of(aside: &AsideTables, host_id: &str) -> Result<(), Error> {
+    if aside.host_id.is_empty() || aside.host_id == host_id {
+        return Ok(());
+    }
+    Err(Error::Refused(format!(
+        "what was replaced is of the node {}, and the source is on {host_id} now: let the source have that node; nothing was changed",
+        aside.host_id
+    )))
+}
+
 /// Whether a release reads SSTables of this version: `ma` and later ones of 3.x and 4.x, and from 5.0 on `oa` and, in BTI, `da`. Of releases
 /// that are not known nothing is refused: the node checks its files itself.
 fn is_read_by(release: &str, version: &str) -> bool {
@@ -172,6 +195,20 @@ mod tests {
         let warned = judged(&replicated, &replicated.facts, "nb", 0).unwrap();
         assert!(warned[0].contains("25 days old") && warned[0].contains("k.old is less") && !warned[0].contains("young"), "{warned:?}");
         assert_eq!(judged(&alone, &alone.facts, "nb", 2).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn what_was_set_aside_is_put_back_on_its_own_node_alone() {
+        let of = |host_id: &str| AsideTables {
+            cassandra: crate::ops::undo::Way::Stopped,
+            host_id: host_id.into(),
+            places: Vec::new(),
+            tables: Vec::new(),
+            others: Vec::new(),
+        };
+        is_of(&of("h"), "h").unwrap();
+        is_of(&of(""), "h").unwrap();
+        assert!(matches!(is_of(&of("g"), "h"), Err(Error::Refused(why)) if why.contains("the node g, and the source is on h")));
     }
 
     #[test]

@@ -48,8 +48,16 @@ pub(super) fn check_has_run(ground: &Ground, recorded: &Recorded) -> Result<(), 
     )))
 }
 
-/// The tables of a snapshot on a node that cannot be asked: as its folders say.
-pub(super) fn unasked(ground: &Ground, survey: &Survey) -> Result<Matched, Error> {
+/// The tables of a snapshot on a node that cannot be asked: as its folders say. Whether its release reads their format is seen when it starts.
+pub(super) fn unasked(ground: &Ground, recorded: &Recorded, survey: &Survey) -> Result<Matched, Error> {
+    if let Some(facts) = recorded.facts.as_ref().filter(|facts| facts.partitioner != ground.config.partitioner) {
+        return Err(Error::Refused(format!(
+            "the snapshot is of a node with the partitioner {}, and {} says {}: its files mean nothing here; nothing was changed",
+            facts.partitioner,
+            ground.config.path.display(),
+            ground.config.partitioner
+        )));
+    }
     let mut matched = Matched::unasked(survey);
     let mut keyspaces: Vec<String> = matched.changes.iter().map(|change| change.keyspace.clone()).collect();
     keyspaces.dedup();

@@ -62,7 +62,7 @@ pub(super) fn plan(
         seen.matched
     } else {
         check_has_run(&ground, &recorded)?;
-        let matched = if options.manner.undrained { unasked(&ground, &survey)? } else { Matched::unasked(&survey) };
+        let matched = if options.manner.undrained { unasked(&ground, &recorded, &survey)? } else { Matched::unasked(&survey) };
         warnings.push(told_down(settings, options, &ground)?);
         matched
     };
@@ -126,7 +126,7 @@ pub(super) fn run(ctx: &Context, spec: &SourceSpec, settings: &CassandraSettings
             }
             seen.matched
         }
-        false => unasked(&ground, &survey)?,
+        false => unasked(&ground, &recorded, &survey)?,
     };
     let exchange = of_staged(ctx, &spec.name, &ground.config, &roots, matched.changes);
     exchange.check()?;

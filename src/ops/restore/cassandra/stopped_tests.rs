@@ -202,3 +202,16 @@ fn an_undo_is_forgotten_only_when_the_next_one_is_remembered() {
     dead.site().forget_taken_back(&pending).unwrap();
     assert!(dead.path(earlier).exists() && UndoRecord::read(&dead.folder).unwrap().is_some());
 }
+
+#[test]
+fn a_node_that_cannot_be_asked_is_compared_by_its_configuration() {
+    let dead = Dead::new();
+    let facts = |partitioner: &str| {
+        let facts = cassandra::Facts { partitioner: format!("org.apache.cassandra.dht.{partitioner}"), ..cassandra::Facts::default() };
+        serde_json::to_value(facts).unwrap()
+    };
+    let recorded = |partitioner| Recorded::new("20261101T000000000Z".parse().unwrap(), &facts(partitioner), &[]).unwrap();
+    unasked(&dead.ground, &recorded("Murmur3Partitioner"), &Survey::default()).unwrap();
+    let Err(Error::Refused(why)) = unasked(&dead.ground, &recorded("RandomPartitioner"), &Survey::default()) else { panic!() };
+    assert!(why.contains("RandomPartitioner") && why.contains("cassandra.yaml"), "{why}");
+}

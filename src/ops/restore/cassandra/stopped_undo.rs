@@ -1,5 +1,6 @@
 //! Putting back, with the node stopped, what a restore has set aside.
 
+use super::checks::look_at_node_of;
 use super::down::be_up;
 use super::exchange::{aside_of, of_aside};
 use super::node_plan::NodePlan;
@@ -11,7 +12,7 @@ use crate::ops::undo::cassandra::stopped::Site;
 use crate::ops::undo::cassandra::{Ground, PendingStopped, Stage};
 use crate::ops::undo::{AsideTables, Placed, UndoRecord, site};
 use crate::ops::{Context, Error};
-use crate::source::cassandra::{Change, Expected, Looked, look_at_some};
+use crate::source::cassandra::{Change, Expected, Looked};
 
 /// Plans to put back what lies aside.
 pub(super) fn plan_undo(
@@ -26,7 +27,7 @@ pub(super) fn plan_undo(
     let control = ground.control(ctx, settings, &ctx.stop);
     let mut node = NodePlan { is_up: control.is_up()?, live_tables: aside.tables.len() as u64, ..NodePlan::default() };
     if node.is_up {
-        let looked = look_at_some(settings, &ground.config, &aside.keyspaces(), &ctx.stop)?;
+        let looked = look_at_node_of(aside, ctx, settings, &ground)?;
         check_tables(aside, Some(&looked))?;
         (node.version, node.cluster_name, node.host_id) = (looked.facts.version, looked.facts.cluster_name, looked.facts.host_id);
     }
@@ -59,7 +60,7 @@ pub(super) fn undo(
     let control = ground.control(ctx, settings, &ctx.stop);
     let options = Options { manner: Manner { undrained: plan.undrained, ..Manner::default() }, ..Options::default() };
     let looked = match be_up(ctx, spec, &control, &options)? {
-        true => Some(look_at_some(settings, &ground.config, &aside.keyspaces(), &ctx.stop)?),
+        true => Some(look_at_node_of(aside, ctx, settings, &ground)?),
         false => None,
     };
     let (changes, expected) = check_tables(aside, looked.as_ref())?;

@@ -1,5 +1,6 @@
 //! Putting back what tables held before a restore.
 
+use super::super::checks::look_at_node_of;
 use super::super::node_plan::NodePlan;
 use super::aside::{asides_of, fills, set_aside};
 use super::check_room;
@@ -10,7 +11,7 @@ use crate::ops::undo::cassandra::running::Filling;
 use crate::ops::undo::cassandra::{Ground, Manner, PendingImport};
 use crate::ops::undo::{AsideTables, Placed, UndoRecord, Way, site};
 use crate::ops::{Context, Error};
-use crate::source::cassandra::{Keyspace, Looked, Schema, data_directories, live_size, look_at_some, peers};
+use crate::source::cassandra::{Keyspace, Looked, Schema, data_directories, live_size, peers};
 
 /// Plans to put back what lies aside.
 pub(in super::super) fn plan_undo(
@@ -29,7 +30,7 @@ pub(in super::super) fn plan_undo(
         )));
     }
     let ground = Ground::new(ctx, settings)?;
-    let looked = look(ctx, settings, &ground, aside)?;
+    let looked = look_at_node_of(aside, ctx, settings, &ground)?;
     let live = live(&looked, aside)?;
     let size = live_size(&ground.config, &live, &ctx.local()?.dir, &ctx.stop)?;
     Ok(UndoPlan {
@@ -64,7 +65,7 @@ pub(in super::super) fn undo(
     aside: &AsideTables,
 ) -> Result<Outcome, Error> {
     let (ground, folder, work) = (Ground::new(ctx, settings)?, site::folder(ctx, spec)?, ctx.state()?.work()?);
-    let looked = look(ctx, settings, &ground, aside)?;
+    let looked = look_at_node_of(aside, ctx, settings, &ground)?;
     let others = peers(settings, &ground.config, &ctx.stop)?;
     if others > 0 {
         return Err(Error::Refused(format!(
@@ -88,18 +89,6 @@ pub(in super::super) fn undo(
     pending.undo = Some(undone.clone());
     filling.carry_out(&mut pending)?;
     Ok(Outcome::of_undo(spec, &undone, asides_of(&pending)))
-}
-
-/// The node, which must be the one that the tables are of.
-fn look(ctx: &Context, settings: &CassandraSettings, ground: &Ground, aside: &AsideTables) -> Result<Looked, Error> {
-    let looked = look_at_some(settings, &ground.config, &aside.keyspaces(), &ctx.stop)?;
-    if looked.facts.host_id == aside.host_id {
-        return Ok(looked);
-    }
-    Err(Error::Refused(format!(
-        "what was replaced is of the node {}, and the source is on {} now: let the source have that node; nothing was changed",
-        aside.host_id, looked.facts.host_id
-    )))
 }
 
 /// The tables that lie aside, as they are on the node now: all of them must be there.
