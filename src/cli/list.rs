@@ -169,6 +169,9 @@ pub(super) fn print(program: &Program, ctx: &Context, node: &NodeName, view: &Vi
         output.warning(format!("{}{snapshot}: {}", finding.object, finding.problem));
     }
     view.strange.iter().for_each(|strange| output.warning(strange));
+    for (source, remains) in &view.remains {
+        remains.under_way.iter().for_each(|run| output.note(format!("{source}: under way is {run}")));
+    }
     if let Some(error) = &view.unreachable {
         output.warning(format!("only what is local is shown: {}", chain(error)));
     }

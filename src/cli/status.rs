@@ -49,6 +49,7 @@ fn lines(outcome: &Outcome, zone: &jiff::tz::TimeZone) -> Vec<String> {
         lines.extend(table.lines());
     }
     for source in &outcome.sources {
+        lines.extend(source.under_way.iter().map(|run| format!("{}: under way is {run}", source.source)));
         lines.extend(source.wrong.iter().map(|wrong| format!("{}: {wrong}", source.source)));
     }
     lines.extend(outcome.wrong.iter().cloned());

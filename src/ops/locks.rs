@@ -15,8 +15,20 @@ pub type Waiting = Option<Duration>;
 /// # Errors
 /// [`crate::sys::Error::Locked`] naming the holder.
 pub fn source(ctx: &Context, source: &SourceName, what: &str, wait: Waiting) -> Result<Lock, Error> {
-    let path = ctx.state()?.folder(&["locks"])?.join(format!("{source}.lock"));
+    let path = of_source(ctx.state()?.folder(&["locks"])?, source);
     Ok(Lock::exclusive(&path, &format!("{what} {source}"), &*ctx.clock, wait, &ctx.stop)?)
+}
+
+/// Who holds the lock of a source, for a person; `None` when nobody does.
+///
+/// # Errors
+/// [`Error::System`].
+pub(crate) fn holder(ctx: &Context, source: &SourceName) -> Result<Option<String>, Error> {
+    Ok(Lock::holder(&of_source(ctx.state()?.path(&["locks"]), source))?)
+}
+
+fn of_source(locks: PathBuf, source: &SourceName) -> PathBuf {
+    locks.join(format!("{source}.lock"))
 }
 
 /// The node's one shipping lock.

@@ -13,7 +13,7 @@ use super::node::Remote;
 use super::origin::Origin;
 use super::rows::RowsWriter;
 pub use super::rows::{Place, Row, Rows};
-use super::undo::{self, Undo};
+use super::undo::{self, Remains, Undo};
 use super::work::folder_to_look;
 use super::{Context, Error, lost, verify};
 use crate::format::head::{Head, ProblemCount};
@@ -41,6 +41,8 @@ pub struct View {
     /// What lies in the local folder and was not recognised, or is a copy that counts for nothing because its record is damaged; a repository
     /// that is not the one that was here before; and what restores have left and could not remove yet.
     pub strange: Vec<String>,
+    /// What else is to be said of the restores of each source of this node.
+    pub remains: BTreeMap<SourceName, Remains>,
     /// Why the repository was not read, when it was not.
     pub unreachable: Option<Error>,
     /// The repository that was read.
@@ -134,7 +136,9 @@ impl View {
             view.strange.extend(copies.strange);
             view.strange.extend(copies.broken.iter().map(|copy| broken(&name, copy)));
             view.undo.extend(undo::undo_of(ctx, &name)?);
-            view.strange.extend(undo::left_of(ctx, &name)?);
+            let mut remains = undo::remains_of(ctx, &name)?;
+            view.strange.append(&mut remains.left);
+            view.remains.insert(name, remains);
         }
         Ok((view, rows))
     }

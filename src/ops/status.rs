@@ -10,7 +10,6 @@ use super::node::{Remote, check_local_tier};
 use super::snapshots::{DAMAGED_COPY, View};
 use super::spec::SourceSpec;
 use super::tally::Tally;
-use super::undo;
 use super::{Context, Error, removals, verify};
 use crate::format::names::{NodeName, SourceName};
 use crate::format::snapshot_id::SnapshotId;
@@ -42,6 +41,10 @@ pub struct SourceStatus {
     pub unshipped: Option<usize>,
     /// Whether the newest snapshot, or the newest shipped one, is older than the objective.
     pub late: bool,
+    /// Who is at work on what restores leave and remove, as `` `restore ellis`, process 17, since 2026-11-23T00:00:00Z ``: what that run has
+    /// written down is not wrong as long as it goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub under_way: Option<String>,
     /// What is wrong, for a person; empty when all is well.
     pub wrong: Vec<String>,
 }
@@ -100,11 +103,11 @@ pub fn run(ctx: &Context) -> Result<Outcome, Error> {
             source.wrong.push("its local copies cannot be seen".to_owned());
         }
         source.wrong.extend(last_failures(ctx, &source.source)?);
-        if undo::is_under_way(ctx, &source.source)? {
+        let remains = view.remains.get(&source.source);
+        source.under_way = remains.and_then(|remains| remains.under_way.clone());
+        if remains.is_some_and(|remains| remains.is_broken_off) {
             let name = &source.source;
-            source
-                .wrong
-                .push(format!("a restore is under way or was broken off; the next `snapshot` or `restore` of `{name}` settles that"));
+            source.wrong.push(format!("a restore or an undo was broken off; the next `snapshot` or `restore` of `{name}` settles that"));
         }
     }
     // Why it could not be opened is said once, below.
@@ -205,6 +208,7 @@ fn source_status(
         unshipped: removed.map(|removed| tally.local_only.iter().filter(|id| !removed.contains(&(source.clone(), **id))).count()),
         // A repository that cannot be read says nothing about what is in it.
         late: is_late(newest) || (removed.is_some() && is_late(tally.shipped)),
+        under_way: None,
         wrong,
     }
 }

@@ -15,6 +15,9 @@ use super::stop::Stop;
 /// How often a waiting run looks whether the lock has become free: soon enough for a person, cheap enough for hours.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
+/// How long a lock that is held is left before it is tried once more by who would not wait: [`Lock::holder`] has it for much less.
+const LOOKED: Duration = Duration::from_millis(20);
+
 /// Tries to take the lock of an open file that lies at this path; gives whether it did.
 type Take<'a> = &'a dyn Fn(&File, &Path) -> Result<bool, Error>;
 
@@ -43,15 +46,14 @@ impl Lock {
 
     fn named(path: &Path, what: &str, clock: &dyn Clock, wait: Option<Duration>, stop: &Stop, take: Take<'_>) -> Result<Self, Error> {
         let mut file = open(path)?;
-        let started = clock.monotonic();
+        let (started, mut is_second) = (clock.monotonic(), false);
         while !take(&file, path)? {
-            if wait.is_none_or(|wait| clock.monotonic() - started >= wait) {
-                let holder = fs::read_to_string(path).unwrap_or_default();
-                let holder = if holder.is_empty() { "a run that has not said its name".into() } else { holder };
-                return Err(Error::Locked { path: path.to_owned(), holder });
+            if wait.map_or(is_second, |wait| clock.monotonic() - started >= wait) {
+                return Err(Error::Locked { path: path.to_owned(), holder: named_in(path) });
             }
             stop.check()?;
-            clock.sleep(LOOK_EVERY);
+            clock.sleep(if wait.is_some() { LOOK_EVERY } else { LOOKED });
+            is_second = true;
         }
         let holder = format!("`{what}`, process {}, since {}", std::process::id(), clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"));
         file.set_len(0)
@@ -73,6 +75,23 @@ impl Lock {
                 return Ok(Self { file });
             }
         }
+    }
+
+    /// Who holds a lock alone, for a person; `None` when nobody does. To find out, it is held for an instant, as by a reader.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn holder(path: &Path) -> Result<Option<String>, Error> {
+        let file = match File::open(path) {
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(Error::io("open the lock", path))?,
+        };
+        Ok(if try_shared(&file, path)? {
+            drop(Self { file });
+            None
+        } else {
+            Some(named_in(path))
+        })
     }
 
     /// Takes a lock that nobody else may hold, or gives `None` when somebody holds it.
@@ -116,6 +135,12 @@ impl Drop for Lock {
     }
 }
 
+/// What the last holder of a lock has written into its file.
+fn named_in(path: &Path) -> String {
+    let holder = fs::read_to_string(path).unwrap_or_default();
+    if holder.is_empty() { "a run that has not said its name".into() } else { holder }
+}
+
 fn open(path: &Path) -> Result<File, Error> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(Error::io("open the lock", path))
 }
@@ -149,8 +174,35 @@ fn taken(tried: Result<(), TryLockError>, path: &Path) -> Result<bool, Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
+    use jiff::Timestamp;
+    use jiff::tz::TimeZone;
+
     use super::*;
     use crate::sys::clock::SystemClock;
+
+    /// A clock by which somebody lets a lock go while others wait.
+    #[derive(Debug)]
+    struct Leaving(Mutex<Option<Lock>>, SystemClock);
+
+    impl Clock for Leaving {
+        fn now(&self) -> Timestamp {
+            self.1.now()
+        }
+
+        fn monotonic(&self) -> Duration {
+            self.1.monotonic()
+        }
+
+        fn sleep(&self, _: Duration) {
+            self.0.lock().unwrap().take();
+        }
+
+        fn zone(&self) -> TimeZone {
+            self.1.zone()
+        }
+    }
 
     #[test]
     fn a_second_run_is_told_who_holds_the_lock() {
@@ -163,6 +215,22 @@ mod tests {
         assert!(Lock::try_exclusive_quiet(&path).unwrap().is_none());
         drop(held);
         Lock::exclusive(&path, "ship x", &clock, Some(Duration::from_secs(1)), &stop).unwrap();
+    }
+
+    #[test]
+    fn who_holds_a_lock_is_told_and_looking_takes_it_from_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.lock");
+        let (clock, stop) = (SystemClock::new(), Stop::new());
+        assert_eq!(Lock::holder(&path).unwrap(), None);
+        assert!(!path.exists(), "looking makes nothing");
+        let held = Lock::exclusive(&path, "restore x", &clock, None, &stop).unwrap();
+        assert!(Lock::holder(&path).unwrap().unwrap().starts_with("`restore x`, process "));
+        drop(held);
+        assert_eq!(Lock::holder(&path).unwrap(), None);
+        // Somebody looks in the very moment in which a run begins.
+        let leaving = Leaving(Mutex::new(Some(Lock::shared(&path).unwrap())), SystemClock::new());
+        Lock::exclusive(&path, "snapshot x", &leaving, None, &stop).unwrap();
     }
 
     #[test]

@@ -4,6 +4,9 @@
 use std::fs;
 
 use serde_json::Value;
+use windlass::sys::clock::SystemClock;
+use windlass::sys::lock::Lock;
+use windlass::sys::stop::Stop;
 
 use crate::support::program::{Machine, text};
 use crate::support::restored::{beside, count, document, filled, grow_old, keep_long, prepared, snapshotted, warned};
@@ -170,6 +173,24 @@ fn what_could_not_be_removed_is_told_once_by_each_command_and_by_status_and_list
     assert!(told(&status["wrong"]), "{status:#}");
     let listed = machine.json(&["list"], 0);
     assert!(told(&listed["strange"]), "{listed:#}");
+    // A run that is at work may have written it down a moment ago, and be about it.
+    fs::write(document(&machine, "journal.json"), "").unwrap();
+    let lock = machine.path("local/.windlass/locks/ellis.lock");
+    let held = Lock::exclusive(&lock, "snapshot ellis", &SystemClock::new(), None, &Stop::new()).unwrap();
+    let status = machine.json(&["status"], 7);
+    let source = |status: &Value| status["sources"][0].clone();
+    assert!(!told(&status["wrong"]) && source(&status)["wrong"] == serde_json::json!([]), "{status:#}");
+    assert!(text(&source(&status)["under_way"]).starts_with("`snapshot ellis`, process "), "{status:#}");
+    for command in ["status", "list"] {
+        let said = machine.run(&[command]).said();
+        assert!(said.contains("ellis: under way is `snapshot ellis`") && !said.contains(&gone), "{said}");
+    }
+    drop(held);
+    let status = machine.json(&["status"], 7);
+    assert!(told(&status["wrong"]) && text(&source(&status)["wrong"][0]).contains("was broken off"), "{status:#}");
+    assert!(source(&status).get("under_way").is_none(), "{status:#}");
+
+    fs::remove_file(document(&machine, "journal.json")).unwrap();
     fs::write(document(&machine, "leftovers.json"), "{").unwrap();
     assert!(machine.run(&["list"]).expect(0).said().contains("leftovers.json"));
     machine.run(&["status"]).expect(7);

@@ -31,7 +31,7 @@ pub use tables::Way;
 pub(crate) use tables::{AsideOther, AsideTable, AsideTables};
 
 use super::error::chain;
-use super::{Context, Error};
+use super::{Context, Error, locks};
 use crate::format::names::SourceName;
 use crate::format::snapshot_id::SnapshotId;
 use crate::source::mysql::tell_owed;
@@ -66,12 +66,35 @@ pub fn is_under_way(ctx: &Context, source: &SourceName) -> Result<bool, Error> {
         || folder.join(JOURNAL).exists())
 }
 
-/// What restores of a source have left, is needed no more and could not be removed yet, for a person. Whether it is still there only a server
-/// knows, which is not asked for this.
+/// What is to be said of the restores of a source, besides their undo.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Remains {
+    /// Whether a restore or an undo was broken off.
+    pub is_broken_off: bool,
+    /// What is needed no more and could not be removed yet, and keys that are owed, for a person.
+    pub left: Vec<String>,
+    /// Who is at work on the source, where there is something of the two above: then it may be what this run has just written down, and is not
+    /// told.
+    pub under_way: Option<String>,
+}
+
+/// What restores of a source have left. Whether it is still there only a server knows, which is not asked for this.
 ///
 /// # Errors
 /// [`Error::File`].
-pub fn left_of(ctx: &Context, source: &SourceName) -> Result<Vec<String>, Error> {
+pub fn remains_of(ctx: &Context, source: &SourceName) -> Result<Remains, Error> {
+    let look = || Ok::<_, Error>(Remains { is_broken_off: is_under_way(ctx, source)?, left: left_of(ctx, source)?, under_way: None });
+    if look()? == Remains::default() {
+        return Ok(Remains::default());
+    }
+    match locks::holder(ctx, source)? {
+        // A run that has come to its end since may have left nothing.
+        None => look(),
+        under_way => Ok(Remains { under_way, ..Remains::default() }),
+    }
+}
+
+fn left_of(ctx: &Context, source: &SourceName) -> Result<Vec<String>, Error> {
     let folder = ctx.state()?.path(&["restore", source.as_str()]);
     let left = match Leftovers::read(&folder) {
         Err(error @ Error::Unreadable { .. }) => {
