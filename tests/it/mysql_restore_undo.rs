@@ -65,11 +65,25 @@ fn an_undo_that_the_account_does_not_see_is_kept_and_put_back_once_it_does() {
     assert!(!last.expect(0).stderr.contains("needed no more"), "{last:#?}");
     assert_eq!(beside(server, &base), Vec::<String>::new());
 
-    // What is gone, and would be seen if it were there, is gone.
+    // What somebody has put there or taken away is seen by the plan too.
+    keep_long(&machine);
     machine.run(&["restore", "ellis", "--yes"]).expect(0);
-    server.sql(&format!("DROP DATABASE {}", beside(server, &base).remove(0)));
-    let gone = machine.run(&UNDO);
-    assert!(gone.expect(6).stderr.contains("had set it aside, is gone"), "{gone:#?}");
+    let aside = beside(server, &base).remove(0);
+    for (change, says) in [("CREATE TABLE {}.u (id INT)", "and would become live"), ("DROP TABLE {}.u, {}.t", "and is not there any more")]
+    {
+        server.sql(&change.replace("{}", &aside));
+        for how in ["--dry-run", "--yes"] {
+            let refused = machine.run(&["restore", "ellis", "--undo", how]);
+            assert!(refused.expect(1).stderr.contains(says) && refused.stderr.contains("nothing was changed"), "{how}: {refused:#?}");
+        }
+    }
+
+    // What is gone, and would be seen if it were there, is gone.
+    server.sql(&format!("DROP DATABASE {aside}"));
+    for how in ["--dry-run", "--yes"] {
+        let gone = machine.run(&["restore", "ellis", "--undo", how]);
+        assert!(gone.expect(6).stderr.contains("had set it aside, is gone"), "{how}: {gone:#?}");
+    }
 }
 
 #[test]

@@ -17,8 +17,8 @@ use crate::ops::undo::databases::{
 use crate::ops::undo::{Aside, AsideDatabase, Leftovers, PendingExchange, Placed, Stage, UNDO, UndoRecord, is_under_way, site};
 use crate::ops::{Context, Error, size};
 use crate::source::mysql::{
-    Demands, Done, Exchange, MARK, NEW, OwedKey, Pair, Present, Sight, State, Words, aside_at, beside, check_length, folder_of, identity,
-    load_tables, look, sight, tell_owed, tell_unread,
+    Demands, Done, Exchange, MARK, NEW, OwedKey, Pair, Present, Sight, State, Words, aside_at, beside, check_aside, check_length,
+    folder_of, identity, load_tables, look, sight, tell_owed, tell_unread,
 };
 use crate::sys::random::hex;
 use crate::sys::space::nearest_folder;
@@ -320,8 +320,9 @@ fn pairs_of_undo(aside: &Aside, place: &str, folder: &Path) -> Vec<Pair> {
     aside.databases.iter().map(pair).collect()
 }
 
-/// That the account can put back what lies aside, and what is live should that fail.
+/// That what lies aside is all there, and that the account can put it back, and what is live should that fail.
 fn check_undo(ctx: &Context, settings: &MysqlSettings, pairs: &[Pair]) -> Result<(), Error> {
+    check_aside(settings, pairs, &ctx.stop)?;
     let live: Vec<String> = pairs.iter().map(|pair| pair.live.clone()).collect();
     check_live(ctx, settings, &look(settings, &live, &ctx.stop)?, pairs, &[]).map(drop)
 }

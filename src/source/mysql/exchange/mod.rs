@@ -37,7 +37,7 @@ pub use self::outer_keys::{OuterKey, check_references};
 pub use self::owed::{OwedKey, settle_keys, tell_owed};
 pub use self::settle::Settled;
 pub use self::sight::{Sight, sight};
-pub use self::state::{Pair, State};
+pub use self::state::{Pair, State, check_aside};
 pub use self::views::check_views;
 
 use self::check::Strangers;

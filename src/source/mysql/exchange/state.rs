@@ -7,10 +7,13 @@ use serde::{Deserialize, Serialize};
 use super::super::connection::{Connection, literal};
 use super::super::invalid::{self, InvalidView};
 use super::super::object::quoted;
+use super::super::option_file::Login;
+use super::super::settings::Settings;
 use super::grants::{self, RoutineGrant};
 use super::outer_keys::OuterKey;
 use super::{Around, definitions, tables};
 use crate::source::Error;
+use crate::sys::stop::Stop;
 
 /// A database that is not live: its tables in a database beside, the rest of it in a dump.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +73,18 @@ pub struct Pair {
     pub going: Vec<String>,
 }
 
+/// That the databases which are to come back hold what was set aside in them, all of it and nothing else, as an exchange will ask.
+///
+/// # Errors
+/// [`Error::Refused`] naming the table; [`Error::Server`]; [`Error::File`] when the settings cannot be used; [`Error::Stopped`].
+pub fn check_aside(settings: &Settings, pairs: &[Pair], stop: &Stop) -> Result<(), Error> {
+    let mut connection = Connection::open(&Login::of(settings)?, stop)?;
+    for pair in pairs.iter().filter(|pair| pair.incoming.tables.is_some()) {
+        pair.check_aside(&tables::listed(&mut connection, &pair.incoming.database, None)?)?;
+    }
+    Ok(())
+}
+
 impl State {
     /// How a statement says the character set; empty where it is not known.
     pub(super) fn character_set_words(&self) -> String {
@@ -92,7 +107,7 @@ impl Pair {
         let row = connection.rows("read the character set of a database of", &sql)?.into_iter().next();
         self.outgoing.exists = row.is_some();
         self.coming = tables::listed(connection, &self.incoming.database, None)?;
-        self.check_aside()?;
+        self.check_aside(&self.coming)?;
         if let Some([character_set, collation]) = row.as_deref() {
             self.outgoing.character_set = character_set.clone().unwrap_or_default();
             self.outgoing.collation = collation.clone().unwrap_or_default();
@@ -130,10 +145,10 @@ impl Pair {
         }
     }
 
-    /// That a database beside holds what was set aside there, all of it and nothing else.
-    fn check_aside(&self) -> Result<(), Error> {
+    /// That a database beside, which has these tables, holds what was set aside there, all of it and nothing else.
+    fn check_aside(&self, coming: &[String]) -> Result<(), Error> {
         let Some(tables) = &self.incoming.tables else { return Ok(()) };
-        let (coming, aside) = (tables::set(&self.coming), tables::set(tables));
+        let (coming, aside) = (tables::set(coming), tables::set(tables));
         let (lost, strange) = (aside.difference(&coming).next(), coming.difference(&aside).next());
         let of = |table: &str| format!("{}.{}", quoted(&self.incoming.database), quoted(table));
         let why = match (lost, strange) {
