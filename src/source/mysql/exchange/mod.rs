@@ -20,6 +20,7 @@ mod settle;
 mod sight;
 mod state;
 mod tables;
+mod told;
 mod turn;
 mod views;
 

@@ -17,6 +17,7 @@ use super::super::option_file::Login;
 use super::super::settings::Settings;
 use super::owed::{OwedKey, in_short};
 use super::state::{Pair, State};
+use super::told::first_of;
 use crate::source::Error;
 use crate::sys::stop::Stop;
 
@@ -29,6 +30,9 @@ const HELD_MAX: usize = 10;
 
 /// Most keys that are named in a text.
 const NAMED: usize = 10;
+
+/// Most statements that a person is given at once; those that are left are told when these were run.
+const GRANTS_MAX: usize = 50;
 
 /// The table that is never made, to learn whether the account could make a key.
 const PROBE: &str = "windlass~probe";
@@ -177,10 +181,15 @@ pub(super) fn let_go(connection: &mut Connection, aside: &State) -> Result<Vec<O
 struct Held(BTreeMap<(String, String), String>);
 
 impl Held {
+    /// Why these keys of one table are not tried: somebody holds a parent of theirs, or so many others that no more are waited for.
+    fn known(&self, keys: &[&OuterKey]) -> Option<&String> {
+        let is_enough = self.0.len() >= HELD_MAX;
+        keys.iter().find_map(|key| self.0.get(&key.parent())).or_else(|| self.0.values().next().filter(|_| is_enough))
+    }
+
     /// Runs a statement on these keys of one table; gives what the server says against it. A table that is gone has none.
     fn run(&mut self, connection: &mut Connection, what: &'static str, sql: &str, keys: &[&OuterKey]) -> Result<Option<String>, Error> {
-        let is_enough = self.0.len() >= HELD_MAX;
-        if let Some(why) = keys.iter().find_map(|key| self.0.get(&key.parent())).or_else(|| self.0.values().next().filter(|_| is_enough)) {
+        if let Some(why) = self.known(keys) {
             return Ok(Some(why.clone()));
         }
         match connection.run(what, sql) {
@@ -209,18 +218,11 @@ pub(super) fn leave_out(connection: &mut Connection, database: &str, name: &str)
     for keys in keys.chunk_by(|one, next| one.table == next.table) {
         connection.run(DROP, &drop_statement(database, &keys.iter().collect::<Vec<_>>()))?;
     }
-    let mut told: Vec<String> = keys
-        .iter()
-        .take(NAMED)
-        .map(|key| format!("{} of {} to {}.{}", quoted(&key.name), quoted(&key.table), quoted(&key.into), quoted(&key.parent)))
-        .collect();
-    if keys.len() > NAMED {
-        told.push(format!("{} more", keys.len() - NAMED));
-    }
+    let told = |key: &OuterKey| format!("{} of {} to {}.{}", quoted(&key.name), quoted(&key.table), quoted(&key.into), quoted(&key.parent));
     Ok(Some(format!(
         "tables of {} are without their foreign keys into other databases, which would keep rows there from being changed: {}",
         quoted(name),
-        told.join(", ")
+        first_of(keys.iter().map(told), NAMED).join(", ")
     )))
 }
 
@@ -312,8 +314,8 @@ pub fn check_references(settings: &Settings, pairs: &[Pair], comes: &[Vec<Refere
     }
     let account = connection.value("ask for the account on", "SELECT CURRENT_USER()")?.unwrap_or_default();
     let lacking: BTreeSet<&String> = aside.keys().chain(coming.keys()).collect();
-    let grants: Vec<String> =
-        lacking.iter().map(|parent| format!("GRANT REFERENCES ON {parent} TO {}", account_literal(&account))).collect();
+    let grants = lacking.iter().map(|parent| format!("GRANT REFERENCES ON {parent} TO {}", account_literal(&account)));
+    let grants = first_of(grants, GRANTS_MAX);
     Err(Error::Refused { why: format!("{}; it needs: {}", whys.join("; and "), grants.join("; ")) })
 }
 
@@ -340,4 +342,24 @@ fn ask(connection: &mut Connection, parents: &BTreeSet<(&String, String)>, lacki
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_parents_are_waited_for_than_can_be_held_for_a_while() {
+        let key = |parent: usize| OuterKey { into: "other".into(), parent: format!("p{parent}"), ..OuterKey::default() };
+        let mut held = Held::default();
+        for parent in 0..HELD_MAX {
+            assert_eq!(held.known(&[&key(parent)]), None, "{parent}");
+            held.0.insert(key(parent).parent(), format!("said of p{parent}"));
+        }
+        assert_eq!(held.known(&[&key(3)]).map(String::as_str), Some("said of p3"));
+        assert!(held.known(&[&key(HELD_MAX)]).is_some(), "one more is not tried");
+        held.0.remove(&key(3).parent());
+        assert_eq!(held.known(&[&key(HELD_MAX)]), None);
+        assert!(held.known(&[&key(HELD_MAX), &key(4)]).is_some(), "a table with one held parent");
+    }
 }

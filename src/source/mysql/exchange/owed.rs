@@ -122,3 +122,35 @@ pub(super) fn in_short<T>(connection: &mut Connection, work: impl FnOnce(&mut Co
     let done = done?;
     restored.map(|()| done)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owed(count: usize) -> Vec<OwedKey> {
+        let key = |n: usize| OuterKey { table: "t".into(), name: format!("key{n}"), into: "other".into(), ..OuterKey::default() };
+        let one = |n| OwedKey { database: "base".into(), key: key(n), is_to_go: n % 2 == 0, why: "held".into() };
+        (0..count).map(one).collect()
+    }
+
+    #[test]
+    fn so_many_keys_are_told_one_by_one_and_of_the_others_how_many_there_are() {
+        for (count, lines, more) in [
+            (0, 0, None),
+            (TOLD_MAX, TOLD_MAX, None),
+            (TOLD_MAX + 1, TOLD_MAX + 1, Some("1 more ")),
+            (4711, TOLD_MAX + 1, Some("4691 more ")),
+        ] {
+            let told = tell_owed(owed(count).iter());
+            assert_eq!(told.len(), lines);
+            assert!(
+                told.iter().take(TOLD_MAX).enumerate().all(|(n, line)| line.contains(&format!("`key{n}`")) && line.contains("ALTER TABLE"))
+            );
+            assert!(
+                more.is_none_or(|more| told[TOLD_MAX].starts_with(more) && told[TOLD_MAX].contains("leftovers.json")),
+                "{:?}",
+                told.last()
+            );
+        }
+    }
+}

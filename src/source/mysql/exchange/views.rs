@@ -12,6 +12,7 @@ use super::super::option_file::Login;
 use super::super::settings::Settings;
 use super::definitions::views_of;
 use super::state::Pair;
+use super::told::first_of;
 use crate::source::Error;
 use crate::sys::stop::Stop;
 
@@ -71,7 +72,7 @@ fn refuse(connection: &mut Connection, lacking: &BTreeSet<String>, what: &str) -
         return Ok(());
     }
     let account = connection.value("ask for the account on", "SELECT CURRENT_USER()")?.unwrap_or_default();
-    let statements: Vec<String> = lacking.iter().take(TOLD_MAX).map(|grant| format!("{grant} TO {}", account_literal(&account))).collect();
+    let statements = first_of(lacking.iter().map(|grant| format!("{grant} TO {}", account_literal(&account))), TOLD_MAX);
     Err(Error::Refused {
         why: format!("{what} by this account, which may not use what they select from; missing are: {}", statements.join("; ")),
     })
