@@ -112,7 +112,11 @@ fn a_view_into_another_database_is_asked_for_in_the_plan_on_mysql_8() {
 fn a_view_that_cannot_be_made_all_the_same_names_the_right_that_is_lacking() {
     let server = MariaDb::running();
     let (base, other, folder) = (filled(server), server.database(), tempfile::tempdir().unwrap());
-    server.sql(&format!("CREATE TABLE {other}.regions (id INT PRIMARY KEY); CREATE VIEW {base}.far AS SELECT id FROM {other}.regions"));
+    server.sql(&format!(
+        "CREATE TABLE {other}.regions (id INT PRIMARY KEY); CREATE VIEW {base}.far AS SELECT id FROM {other}.regions; CREATE VIEW {base}.zone \
+         AS SELECT COUNT(*) AS n FROM {other}.regions; CREATE VIEW {base}.w AS SELECT id FROM {base}.v WHERE id > 0 WITH CHECK OPTION; CREATE \
+         FUNCTION {base}.two() RETURNS INT DETERMINISTIC RETURN 2"
+    ));
     let (account, configuration) = of_account(server, &base, &rights(&base), &folder);
     let machine = snapshotted(&configuration);
     let grant = format!("GRANT SELECT ON `{other}`.`regions` TO ");
@@ -126,8 +130,16 @@ fn a_view_that_cannot_be_made_all_the_same_names_the_right_that_is_lacking() {
     let failed = machine.run(&["restore", "ellis", "--yes"]);
     assert!(failed.expect(1).stderr.contains(&grant), "{failed:#?}");
     assert_eq!(count(server, &base), "2", "the tables are back");
+    // So are the views that can be made, and nothing stands in for the others, which are all named.
+    let of = |view: &str| server.client().args(["-N", "-B", "-e", &format!("SELECT COUNT(*) FROM {base}.{view}")]).output().unwrap().stdout;
+    assert_eq!(["v", "w", "far", "zone"].map(|view| String::from_utf8(of(view)).unwrap()), ["2\n", "2\n", "", ""], "{failed:#?}");
+    assert_eq!(server.ask(Some(&base), "SELECT two()"), "2");
+    let unchecked = server.client().args(["-e", &format!("INSERT INTO {base}.w VALUES (-1)")]).output().unwrap();
+    assert!(!unchecked.status.success(), "it checks what is written through it");
+    let told = format!("nor could be made: view `zone` of `{base}` (ERROR 1142");
+    assert!(failed.stderr.contains("settle what is half done") && failed.stderr.contains(&told), "{told}: {failed:#?}");
     let again = machine.run(&["snapshot", "ellis"]);
-    assert!(again.expect(1).stderr.contains(&grant), "{again:#?}");
+    assert!(again.expect(1).stderr.contains(&grant) && again.stderr.contains(&told), "{again:#?}");
     server.sql(&given);
     warned(&machine.run(&["snapshot", "ellis"]), &["was taken back"]);
     assert_eq!((count(server, &base), server.ask(Some(&base), "SELECT COUNT(*) FROM v")), ("2".into(), "2".into()));

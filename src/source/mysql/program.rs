@@ -145,8 +145,8 @@ impl Program {
         words
     }
 
-    /// The whole command line for loading statements from the standard input into a database.
-    pub(super) fn load(&self, option_file: &str, database: &str) -> Vec<String> {
+    /// The whole command line for loading statements from the standard input into a database, to the first error or past every one.
+    pub(super) fn load(&self, option_file: &str, database: &str, goes_on: bool) -> Vec<String> {
         let mut words = self.words.clone();
         words.push(format!("--defaults-file={option_file}"));
         let options = [
@@ -167,6 +167,9 @@ impl Program {
         if self.is_mariadb {
             // Before the error that counts it would print a statement of any size with all its rows. Older ones do not know this, or do it.
             words.push("--loose-skip-print-query-on-error".into());
+        }
+        if goes_on {
+            words.push("--force".into());
         }
         words.push(format!("--database={database}"));
         words
@@ -246,7 +249,7 @@ mod tests {
         {
             assert!(!is_client(version), "{version}");
         }
-        let words = program(true).load("/f", "--a");
+        let words = program(true).load("/f", "--a", false);
         assert_eq!((&words[2], words.last()), (&"--defaults-file=/f".to_owned(), Some(&"--database=--a".to_owned())));
     }
 

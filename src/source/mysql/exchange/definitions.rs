@@ -5,14 +5,15 @@ use std::io::{BufWriter, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
-use super::super::connection::{Connection, literal};
+use super::super::connection::{Connection, is_passing, literal};
 use super::super::invalid::{self, InvalidView};
-use super::super::load::{self, Loaded, Loading, Part};
-use super::super::object::quoted;
+use super::super::load::{self, Loaded, Loading, OnError, Part, Unmade};
+use super::super::object::{ObjectKind, quoted};
 use super::super::settings::Settings;
 use super::super::split::Sink;
 use super::super::take;
 use super::state::{Pair, State};
+use super::told::first_of;
 use super::{Around, Words, tables, turn};
 use crate::source::Error;
 
@@ -53,6 +54,9 @@ pub(super) fn save(around: Around<'_>, live: &str, path: &Path) -> Result<Vec<In
 /// read each time, and longer chains that are written through are hardly known.
 const ROUNDS_MAX: usize = 4;
 
+/// Most definitions besides the first that are named when the server refuses them.
+const UNMADE_TOLD: usize = 20;
+
 /// What each database's file has made; `None` where nothing was saved, because nothing was there.
 type Made = Vec<Option<Loaded>>;
 
@@ -61,16 +65,22 @@ type Made = Vec<Option<Loaded>>;
 /// Each part is made in all databases before the next one: a view may select from one of another database that comes later, and so from
 /// what stands in for it. A server keeps with each view whether it can be written through, one on a stand-in cannot, and nothing tells
 /// (`information_schema` says otherwise: MariaDB 10.11). So views are made again; only then can those be made that check what is written.
-pub(super) fn load(around: Around<'_>, pairs: &[Pair], state: impl Fn(&Pair) -> &State, words: &Words) -> Result<Made, Error> {
+pub(super) fn load(
+    around: Around<'_>,
+    pairs: &[Pair],
+    state: impl Fn(&Pair) -> &State,
+    words: &Words,
+    on_error: OnError,
+) -> Result<Made, Error> {
     let mut made: Made = Vec::new();
+    let of = |pair: &Pair, part: Part| load_live(around, pair, state(pair), part, words, on_error);
     for pair in pairs {
-        let state = state(pair);
-        made.push(if state.exists { Some(load_live(around, pair, state, Part::Forms, words)?) } else { None });
+        made.push(if state(pair).exists { Some(of(pair, Part::Forms)?) } else { None });
     }
     let again = |part: Part, made: &mut Made| -> Result<(), Error> {
         for (pair, made) in pairs.iter().zip(made) {
             if let Some(made) = made.as_mut().filter(|made| if part == Part::Checks { made.has_checks } else { made.has_views }) {
-                made.add(load_live(around, pair, state(pair), part, words)?)?;
+                made.add(of(pair, part)?)?;
             }
         }
         Ok(())
@@ -82,8 +92,67 @@ pub(super) fn load(around: Around<'_>, pairs: &[Pair], state: impl Fn(&Pair) -> 
             again(Part::Views, &mut made)?;
         }
     }
+    if on_error == OnError::GoOn {
+        drop_stand_ins(&mut around.connect()?, pairs, &made)?;
+    }
     again(Part::Checks, &mut made)?;
     Ok(made)
+}
+
+/// What stands in for a view that was refused gives a row that nobody has written: an error is better.
+fn drop_stand_ins(connection: &mut Connection, pairs: &[Pair], made: &Made) -> Result<(), Error> {
+    for (pair, made) in pairs.iter().zip(made) {
+        for unmade in made.iter().flat_map(|made| &made.unmade) {
+            if let Some((ObjectKind::View, name)) = &unmade.makes {
+                drop_one(connection, pair, "VIEW", name)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Makes the definitions that were live, whatever of them is refused. What is in their way is gone.
+///
+/// # Errors
+/// That of the first definition that the server refuses, with the others that it refuses; whatever else keeps the work from being done.
+pub(super) fn load_back(connection: &mut Connection, around: Around<'_>, pairs: &[Pair]) -> Result<(), Error> {
+    let of = |on_error| load(around, pairs, |pair| &pair.outgoing, &Words::default(), on_error);
+    match of(OnError::End) {
+        Err(error) if is_refusal(&error) => {}
+        made => return made.map(drop),
+    }
+    // Past the first refusal nothing was made, and what was made before it is there.
+    for pair in pairs {
+        drop_rest(connection, pair, &pair.outgoing.invalid)?;
+        drop_triggers(connection, pair, &pair.going)?;
+    }
+    let made = of(OnError::GoOn)?;
+    let each = pairs.iter().zip(made).flat_map(|(pair, made)| {
+        let unmade = made.map(|made| made.unmade).unwrap_or_default();
+        unmade.into_iter().map(|one| (pair.live.clone(), one))
+    });
+    told_unmade(each.collect())
+}
+
+/// Whether the server does not take a definition, and will not when it is tried again at once.
+fn is_refusal(error: &Error) -> bool {
+    matches!(error, Error::Load { why, .. } if why.starts_with("ERROR ")) && !is_passing(error)
+}
+
+/// The error for definitions that could not be made, each with its database.
+fn told_unmade(unmade: Vec<(String, Unmade)>) -> Result<(), Error> {
+    let mut each = unmade.into_iter();
+    let Some((_, first)) = each.next() else { return Ok(()) };
+    let named = |(live, one): (String, Unmade)| {
+        let (line, head, why) = match one.error {
+            Error::Load { line, head, why } => (line, head, why),
+            other => (one.line, String::new(), other.to_string()),
+        };
+        let what = one.makes.map_or_else(|| format!("line {line}, {head}"), |(kind, name)| format!("{kind} {}", quoted(&name)));
+        format!("{what} of {} ({why})", quoted(&live))
+    };
+    let others = first_of(each.map(named), UNMADE_TOLD);
+    Err(if others.is_empty() { first.error } else { first.error.adding(&format!("nor could be made: {}", others.join(", "))) })
 }
 
 fn count_views(connection: &mut Connection, pairs: &[Pair]) -> Result<usize, Error> {
@@ -95,7 +164,7 @@ fn count_views(connection: &mut Connection, pairs: &[Pair]) -> Result<usize, Err
 }
 
 /// Makes a part of what a state has saved in the live database.
-fn load_live(around: Around<'_>, pair: &Pair, state: &State, part: Part, words: &Words) -> Result<Loaded, Error> {
+fn load_live(around: Around<'_>, pair: &Pair, state: &State, part: Part, words: &Words, on_error: OnError) -> Result<Loaded, Error> {
     let is_incoming = *state == pair.incoming;
     let original = if is_incoming { &pair.original } else { &pair.live };
     let loading = Loading {
@@ -105,13 +174,13 @@ fn load_live(around: Around<'_>, pair: &Pair, state: &State, part: Part, words: 
         part,
         table: pair.table.as_deref(),
         without_events: words.without_events,
-        first: Some(&turn::of_the_client(pair)),
+        first: Some(&turn::of_the_client(pair, on_error)),
         sql_mode: words.sql_mode.as_deref(),
         definers: &words.definers,
         folder: around.folder,
         work: around.work,
     };
-    load_from(&loading, &state.definitions, &mut |_| {}, around)
+    load_from(&loading, on_error, &state.definitions, &mut |_| {}, around)
 }
 
 /// Loads a part of the dump that comes into the database beside the live one.
@@ -129,7 +198,7 @@ pub(super) fn load_part(around: Around<'_>, pair: &Pair, part: Part, words: &Wor
         folder: around.folder,
         work: around.work,
     };
-    load_from(&loading, &pair.incoming.definitions, meter, around)
+    load_from(&loading, OnError::End, &pair.incoming.definitions, meter, around)
 }
 
 /// Writes a dump without its rows.
@@ -143,9 +212,15 @@ pub(super) fn extract(around: Around<'_>, dump: &Path, to: &Path) -> Result<(), 
     Ok(crate::sys::file::sync_folder(folder)?)
 }
 
-fn load_from(loading: &Loading<'_>, path: &Path, meter: &mut dyn FnMut(u64), around: Around<'_>) -> Result<Loaded, Error> {
+fn load_from(
+    loading: &Loading<'_>,
+    on_error: OnError,
+    path: &Path,
+    meter: &mut dyn FnMut(u64),
+    around: Around<'_>,
+) -> Result<Loaded, Error> {
     let mut file = File::open(path).map_err(Error::file("read", path))?;
-    let loaded = load::load(loading, &mut file, meter, around.stop)?;
+    let loaded = load::feed(loading, on_error, &mut file, meter, around.stop)?;
     if !loaded.is_complete {
         return Err(Error::Dump { why: format!("{} ends without the line that a dump program writes last", path.display()) });
     }

@@ -45,7 +45,7 @@ use self::check::Strangers;
 use self::drop::drop_if_empty;
 use super::connection::{Connection, is_answer, literal};
 use super::foreign_keys;
-use super::load::{self, Loaded, Part};
+use super::load::{self, Loaded, OnError, Part};
 use super::object::quoted;
 use super::option_file::Login;
 use super::settings::Settings;
@@ -168,7 +168,7 @@ impl Exchange {
             tables::name_own_sequences(connection, pair)?;
         }
         self.point_back(connection, |pair| &pair.outgoing)?;
-        let mut made = definitions::load(around, &self.pairs, |pair| &pair.incoming, &self.words)?;
+        let mut made = definitions::load(around, &self.pairs, |pair| &pair.incoming, &self.words, OnError::End)?;
         for (pair, made) in self.pairs.iter().zip(&mut made) {
             check::is_whole(connection, pair, made.as_mut(), strangers, around.work)?;
             notes.extend(made.iter().flat_map(|loaded| loaded.notes.clone()));

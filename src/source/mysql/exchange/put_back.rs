@@ -7,8 +7,7 @@ use super::super::object::quoted;
 use super::drop::drop_if_empty;
 use super::state::{Pair, State};
 use super::{
-    Around, Done, Exchange, Words, create_database, definitions, exists, grants, mark, outer_keys, owed, set_character_set, sight, tables,
-    turn,
+    Around, Done, Exchange, create_database, definitions, exists, grants, mark, outer_keys, owed, set_character_set, sight, tables, turn,
 };
 use crate::source::Error;
 
@@ -45,7 +44,12 @@ impl Exchange {
             set_character_set(&mut connection, &pair.live, &pair.outgoing)?;
         }
         self.point_back(&mut connection, |pair| &pair.incoming)?;
-        definitions::load(around, &pairs, |pair| &pair.outgoing, &Words::default())?;
+        let made = definitions::load_back(&mut connection, around, &pairs);
+        if made.is_err() {
+            // What could be made is used meanwhile. That the server is gone is told by what has failed first.
+            let _ = pairs.iter().try_for_each(|pair| grants::give(&mut connection, pair).map(drop));
+        }
+        made?;
         mark::remove(&mut connection, self)?;
         for pair in &pairs {
             notes.extend(grants::give(&mut connection, pair)?);

@@ -4,6 +4,7 @@
 //! takes back what a kill has left waits for both, and so sees nothing that is still moving.
 
 use super::super::connection::{Connection, literal};
+use super::super::load::OnError;
 use super::names::beside;
 use super::{Exchange, Pair, read_identity};
 use crate::source::Error;
@@ -13,6 +14,9 @@ const WAIT_SECONDS: u32 = 90;
 
 /// How long the client waits for a table that an application holds while definitions are made; queries queue behind it meanwhile.
 const LOCK_SECONDS: u32 = 60;
+
+/// The same where it goes on after errors: each of many statements may have to wait.
+const SHORT_SECONDS: u32 = 2;
 
 /// Takes the turn for this session, on the server on which the exchange was begun: tables of the same names elsewhere are others.
 ///
@@ -54,8 +58,9 @@ fn check_server(connection: &mut Connection, exchange: &Exchange) -> Result<(), 
 }
 
 /// What the client does first.
-pub(super) fn of_the_client(pair: &Pair) -> String {
-    format!("SET SESSION lock_wait_timeout = {LOCK_SECONDS}; DO GET_LOCK({}, {WAIT_SECONDS});", literal(&of_client(pair)))
+pub(super) fn of_the_client(pair: &Pair, on_error: OnError) -> String {
+    let seconds = if on_error == OnError::GoOn { SHORT_SECONDS } else { LOCK_SECONDS };
+    format!("SET SESSION lock_wait_timeout = {seconds}; DO GET_LOCK({}, {WAIT_SECONDS});", literal(&of_client(pair)))
 }
 
 fn of_session(pair: &Pair) -> String {

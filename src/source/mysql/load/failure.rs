@@ -4,6 +4,7 @@ use super::trail::Trail;
 use crate::source::Error;
 use crate::source::mysql::connection::full;
 use crate::source::mysql::denied;
+use crate::source::mysql::object::ObjectKind;
 use crate::sys::child::Ended;
 
 /// How the client begins what went wrong.
@@ -29,6 +30,40 @@ pub(super) fn failure(ended: &Ended, trail: &Trail, bytes: u64) -> Error {
             why: format!("the client has ended here or a little before, after {bytes} bytes of the file: {how}"),
         };
     };
+    of_statement(said, trail, bytes).0
+}
+
+/// A statement that a client which goes on after errors could not run.
+#[derive(Debug)]
+pub struct Unmade {
+    /// The line of the file.
+    pub line: u64,
+    /// What it would have made, where it makes a view, trigger, event or routine.
+    pub makes: Option<(ObjectKind, String)>,
+    /// Why not.
+    pub error: Error,
+}
+
+/// What such a client says of single statements, in their order.
+pub(super) fn unmade(ended: &Ended, trail: &Trail, bytes: u64) -> Vec<Unmade> {
+    let each = ended.said.split('\n').fold(Vec::new(), |mut each: Vec<String>, line| {
+        match (line.strip_prefix(ERROR), each.last_mut()) {
+            (Some(said), _) => each.push(said.to_owned()),
+            // What the server says may have several lines.
+            (None, Some(last)) => *last = format!("{last}\n{line}"),
+            (None, None) => {}
+        }
+        each
+    });
+    let of = |said: &String| {
+        let (error, given) = of_statement(said, trail, bytes);
+        Unmade { line: given.map_or(0, |given| trail.find(given).0), makes: given.and_then(|given| trail.made(given)), error }
+    };
+    each.iter().map(of).collect()
+}
+
+/// The error for what a client says after the word `ERROR`, and the line that it was given.
+fn of_statement(said: &str, trail: &Trail, bytes: u64) -> (Error, Option<u64>) {
     let (before, text) = said.split_once(": ").unwrap_or((said, ""));
     let (code, given) = match before.split_once(AT_LINE) {
         Some((code, rest)) => (code, rest.split(|c: char| !c.is_ascii_digit()).next().and_then(|line| line.parse().ok())),
@@ -46,7 +81,7 @@ pub(super) fn failure(ended: &Ended, trail: &Trail, bytes: u64) -> Error {
     let denied = number.and_then(|number| denied::grant(number, &text, &head));
     let denied = denied.map(|grant| format!("; {grant} TO this account, and run it again")).unwrap_or_default();
     let full = number.and_then(|number| full(number, &text)).map(|full| format!("; {full}")).unwrap_or_default();
-    Error::Load { line, head, why: format!("{ERROR}{code}: {text}{gone}{full}{denied}") }
+    (Error::Load { line, head, why: format!("{ERROR}{code}: {text}{gone}{full}{denied}") }, given)
 }
 
 #[cfg(test)]
@@ -77,6 +112,24 @@ mod tests {
         );
         let warned = "Warning: mariadb: unknown option\nERROR 1146 (42S02) at line 2: Table 'a.t' doesn't exist\n";
         assert_eq!(told(256, warned), (40, "ERROR 1146 (42S02): Table 'a.t' doesn't exist".into()));
+    }
+
+    #[test]
+    fn each_statement_that_a_client_went_past_is_told_with_what_it_makes() {
+        let mut trail = Trail { keeps_names: true, ..Trail::default() };
+        for (line, text, name) in [(10, "CREATE VIEW `a` AS SELECT 1;\n", "a"), (20, "CREATE VIEW `b` AS\nSELECT 2;\n", "b")] {
+            trail.at(line, text.as_bytes());
+            trail.begin();
+            trail.give(text.as_bytes());
+            trail.makes(ObjectKind::View, name);
+        }
+        let said = "Warning: x\nERROR 1142 (42000) at line 1: SELECT command denied to user 'u'@'h' for table `o`.`t`\nERROR 1356 (HY000) at line \
+                    3: near 'x\ny'\n";
+        let unmade = unmade(&Ended { status: ExitStatus::from_raw(256), said: said.into() }, &trail, 7);
+        let told: Vec<String> = unmade.iter().map(|one| format!("{} {:?} {}", one.line, one.makes, one.error)).collect();
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[0].starts_with("10 Some((View, \"a\"))") && told[0].contains("GRANT SELECT ON `o`.`t` TO this account"), "{told:?}");
+        assert!(told[1].starts_with("20 Some((View, \"b\"))") && told[1].ends_with("ERROR 1356 (HY000): near 'x y'"), "{told:?}");
     }
 
     #[test]

@@ -331,6 +331,7 @@ impl<'a> Filter<'a> {
         self.find(kind, &name.name)?;
         self.count(kind, &edited, mode);
         self.give(&edited);
+        self.trail.makes(kind, &name.name);
         Ok(())
     }
 

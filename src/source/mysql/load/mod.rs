@@ -24,11 +24,12 @@ use std::path::Path;
 use std::time::Duration;
 
 pub(super) use self::extract::without_rows;
-use self::failure::failure;
+pub use self::failure::Unmade;
+use self::failure::{failure, unmade};
 use self::filter::{Filter, Seen};
 use self::known::Known;
 use self::window::Window;
-use super::connection::Connection;
+use super::connection::{Connection, is_passing};
 use super::lexer::Lexer;
 use super::option_file::{Login, OptionFile};
 use super::program::{Program, environment};
@@ -119,6 +120,8 @@ pub struct Loaded {
     pub has_checks: bool,
     /// What they select, where the tables were loaded; at most some megabytes of them.
     pub selects: Vec<String>,
+    /// Statements that the server has refused, where the client goes on after them; as many as fit into what is kept of its words.
+    pub unmade: Vec<Unmade>,
 }
 
 impl Loaded {
@@ -133,6 +136,10 @@ impl Loaded {
         }
         self.statements += later.statements;
         self.definers.extend(later.definers);
+        // A view is made several times, and refused each time.
+        let is_new = |one: &Unmade| !self.unmade.iter().any(|known| known.line == one.line);
+        let more: Vec<Unmade> = later.unmade.into_iter().filter(is_new).collect();
+        self.unmade.extend(more);
         for note in later.notes {
             if !self.notes.contains(&note) {
                 self.notes.push(note);
@@ -151,15 +158,38 @@ impl Loaded {
 /// [`Error::Load`] with line and statement, also when the file ends within one; [`Error::Refused`] and [`Error::Server`] before anything
 /// is loaded; [`Error::Stopped`], also as that of the system; [`Error::File`] when the dump cannot be read.
 pub fn load(loading: &Loading<'_>, dump: &mut dyn Read, meter: &mut dyn FnMut(u64), stop: &Stop) -> Result<Loaded, Error> {
+    feed(loading, OnError::End, dump, meter, stop)
+}
+
+/// What the client does when the server refuses a statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OnError {
+    /// It ends.
+    End,
+    /// It goes on with the next one, and what was refused is told in [`Loaded::unmade`]. What may go well when it is tried again, because
+    /// somebody holds what is needed or the server is gone, is an error all the same.
+    GoOn,
+}
+
+/// As [`load`], with a choice of what an error does.
+pub(super) fn feed(
+    loading: &Loading<'_>,
+    on_error: OnError,
+    dump: &mut dyn Read,
+    meter: &mut dyn FnMut(u64),
+    stop: &Stop,
+) -> Result<Loaded, Error> {
+    let goes_on = on_error == OnError::GoOn;
     let program = Program::find_client(loading.settings, stop)?;
     let login = Login::of(loading.settings)?;
     let known = Known::read(&mut Connection::open(&login, stop)?)?;
     let option_file = OptionFile::create(loading.folder, &login.option_file(program.is_mariadb))?;
-    let words = program.load(&option_file.path.to_string_lossy(), loading.database);
+    let words = program.load(&option_file.path.to_string_lossy(), loading.database, goes_on);
 
     let mut client = Child::feed(&words, &environment(), STATEMENT_TIME, stop)?;
     let mut lexer = Lexer::without_rows();
     let mut filter = Filter::new(loading, known, &mut lexer);
+    filter.trail.keeps_names = goes_on;
     let mut read = 0;
     let is_taken = pump(dump, &mut lexer, &mut filter, &mut |more, out| {
         stop.check()?;
@@ -170,12 +200,29 @@ pub fn load(loading: &Loading<'_>, dump: &mut dyn Read, meter: &mut dyn FnMut(u6
         Ok(is_taken)
     })?;
     let ended = client.finish_within(STATEMENT_TIME)?;
-    if !is_taken || !ended.is_well() {
+    // Whatever its exit code: releases differ in what it is after an error that was gone past.
+    let unmade = if goes_on { unmade(&ended, &filter.trail, read) } else { Vec::new() };
+    let is_over = ended.is_well() || !unmade.is_empty() && ended.status.code().is_some();
+    if !is_taken || !is_over {
         return Err(failure(&ended, &filter.trail, read));
     }
+    let unmade = unmade.into_iter().map(|one| if is_passing(&one.error) { Err(one.error) } else { Ok(one) }).collect::<Result<_, _>>()?;
     let statements = filter.statements;
     let Seen { found, definers, creations, undeclared, notes, is_complete, has_views, has_checks, selects } = filter.seen();
-    Ok(Loaded { bytes: read, statements, found, definers, creations, undeclared, notes, is_complete, has_views, has_checks, selects })
+    Ok(Loaded {
+        bytes: read,
+        statements,
+        found,
+        definers,
+        creations,
+        undeclared,
+        notes,
+        is_complete,
+        has_views,
+        has_checks,
+        selects,
+        unmade,
+    })
 }
 
 /// The collation that stands for this one on a server; none where it knows nothing near it.

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::source::mysql::lexer::Mode;
+use crate::source::mysql::object::ObjectKind;
 use crate::source::mysql::tokens::{Token, Tokens};
 
 /// How far the client may be behind, in bytes: what the pipe holds, what the client has read ahead, and as much again.
@@ -23,6 +24,8 @@ struct Step {
     head: Box<str>,
     /// How many bytes the client had been given when it ended.
     end: u64,
+    /// What it makes, where names are kept.
+    makes: Option<(ObjectKind, Box<str>)>,
 }
 
 /// The last statements that the client was given.
@@ -34,6 +37,8 @@ pub(super) struct Trail {
     bytes: u64,
     /// What is under way in the file, whether the client is given it or not.
     now: (u64, Box<str>),
+    /// Whether what a statement makes is remembered, at most 256 bytes each: for a client that goes on after errors.
+    pub(super) keeps_names: bool,
 }
 
 impl Trail {
@@ -49,7 +54,7 @@ impl Trail {
         while self.steps.len() >= STATEMENTS_MAX || self.steps.len() > 1 && self.steps.front().is_some_and(forgotten) {
             self.steps.pop_front();
         }
-        self.steps.push_back(Step { given: self.lines + 1, line, head, end: self.bytes });
+        self.steps.push_back(Step { given: self.lines + 1, line, head, end: self.bytes, makes: None });
     }
 
     /// These bytes are given.
@@ -61,10 +66,27 @@ impl Trail {
         }
     }
 
+    /// What is given last makes this.
+    pub(super) fn makes(&mut self, kind: ObjectKind, name: &str) {
+        if let Some(last) = self.steps.back_mut().filter(|_| self.keeps_names) {
+            last.makes = Some((kind, name.into()));
+        }
+    }
+
+    /// What the statement makes that was given with this line, if it makes something and that was remembered.
+    pub(super) fn made(&self, given: u64) -> Option<(ObjectKind, String)> {
+        let (kind, name) = self.step(given)?.makes.as_ref()?;
+        Some((*kind, name.to_string()))
+    }
+
+    fn step(&self, given: u64) -> Option<&Step> {
+        let after = self.steps.partition_point(|step| step.given <= given);
+        after.checked_sub(1).map(|at| &self.steps[at])
+    }
+
     /// Line and beginning of the statement that was given with this line.
     pub(super) fn find(&self, given: u64) -> (u64, String) {
-        let after = self.steps.partition_point(|step| step.given <= given);
-        match after.checked_sub(1).map(|at| &self.steps[at]) {
+        match self.step(given) {
             Some(step) => (step.line, step.head.to_string()),
             None => (self.steps.front().map_or(0, |step| step.line), "a statement before this line".to_owned()),
         }
