@@ -47,7 +47,9 @@ impl LeftKey {
 
     /// Whether it is to be made for a table that goes with an exchange.
     pub(crate) fn is_of(&self, server: &str, pair: &Pair) -> bool {
-        self.server == server && !self.owed.is_to_go && self.owed.database == pair.live && pair.going.contains(&self.owed.key.table)
+        // One that points elsewhere is there, and goes along as it is.
+        let is_missing = !self.owed.is_to_go && self.owed.turn.is_none();
+        self.server == server && is_missing && self.owed.database == pair.live && pair.going.contains(&self.owed.key.table)
     }
 }
 

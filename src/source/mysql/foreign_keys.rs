@@ -8,7 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::connection::{Connection, is_answer, literal};
+use super::connection::{Connection, is_answer, is_busy, literal, said};
 use super::object::quoted;
 use super::option_file::Login;
 use super::settings::Settings;
@@ -24,6 +24,12 @@ const NAME_MAX: usize = 64;
 
 /// How many foreign keys are listed at once: any number may point to a table, and a list takes memory.
 const ROUND: usize = 500;
+
+/// After so many tables that somebody holds no more are waited for: all of them may be locked for good.
+const HELD_MAX: usize = 10;
+
+/// Most keys that may be left as they were: each is kept in memory and written down.
+const UNTURNED_MAX: usize = 1_000;
 
 const LIST: &str = "list the foreign keys of";
 const MAKE: &str = "make a foreign key anew on";
@@ -54,7 +60,7 @@ pub fn hold_aside(settings: &Settings, pairs: &[(String, String)], stop: &Stop) 
 /// [`Error::Server`], naming the foreign key, for example when the other table lacks a column or an index that it needs: that one still
 /// points to where it did.
 pub(super) fn repoint(connection: &mut Connection, pairs: &[(String, String)]) -> Result<u64, Error> {
-    turn(connection, pairs, false)
+    turn(connection, pairs, false, &|_| false).map(|(count, _)| count)
 }
 
 /// For each such pair: every foreign key of a table in the first database that points into the second is made anew, pointing into the first,
@@ -64,7 +70,38 @@ pub(super) fn repoint(connection: &mut Connection, pairs: &[(String, String)]) -
 /// # Errors
 /// As [`repoint`].
 pub(super) fn hold(connection: &mut Connection, pairs: &[(String, String)]) -> Result<u64, Error> {
-    turn(connection, pairs, true)
+    turn(connection, pairs, true, &|_| false).map(|(count, _)| count)
+}
+
+/// A foreign key that could not be made anew: it points to where it did, or has a name of ours still.
+#[derive(Debug)]
+pub(super) struct Unturned {
+    pub(super) key: Key,
+    /// The pair whose work it is.
+    pub(super) pair: (String, String),
+    /// Into which database it is to point.
+    pub(super) to: String,
+    /// The name that it is to have.
+    pub(super) name: String,
+    /// What it is to be.
+    pub(super) body: Body,
+    /// What the server says.
+    pub(super) why: String,
+    is_busy: bool,
+}
+
+/// As [`repoint`], or with `held` as [`hold`], but that what the server says against a single key is no error where it `passes`. Gives those keys.
+/// Of a table that somebody holds one key is tried, and after [`HELD_MAX`] such tables none.
+///
+/// # Errors
+/// As [`repoint`], also when more than [`UNTURNED_MAX`] would be left.
+pub(super) fn turn_most(
+    connection: &mut Connection,
+    pairs: &[(String, String)],
+    held: bool,
+    passes: &dyn Fn(&Error) -> bool,
+) -> Result<Vec<Unturned>, Error> {
+    turn(connection, pairs, held, passes).map(|(_, unturned)| unturned)
 }
 
 /// A foreign key, without its columns.
@@ -75,6 +112,8 @@ pub(super) struct Key {
     pub(super) name: String,
     /// Into which database it points.
     pub(super) into: String,
+    /// To which table there.
+    pub(super) parent: String,
 }
 
 /// How the server compares names of databases.
@@ -105,28 +144,39 @@ impl Names {
     }
 }
 
-fn turn(connection: &mut Connection, pairs: &[(String, String)], held: bool) -> Result<u64, Error> {
+fn turn(
+    connection: &mut Connection,
+    pairs: &[(String, String)],
+    held: bool,
+    passes: &dyn Fn(&Error) -> bool,
+) -> Result<(u64, Vec<Unturned>), Error> {
     if pairs.is_empty() {
-        return Ok(0);
+        return Ok((0, Vec::new()));
     }
     const WHAT: &str = "set up a session on";
     let before = connection.value(WHAT, "SELECT @@session.foreign_key_checks")?.unwrap_or_else(|| "1".into());
     let names = Names::read(connection)?;
     let pairs: Vec<(String, String)> = pairs.iter().map(|(from, live)| (names.compared(from), names.compared(live))).collect();
     connection.run(WHAT, "SET SESSION foreign_key_checks = 0")?;
-    let turned = turn_all(connection, names, &pairs, held);
+    let turned = turn_all(connection, names, &pairs, held, passes);
     let restored = connection.run(WHAT, &format!("SET SESSION foreign_key_checks = {before}"));
     let turned = turned?;
     restored.map(|()| turned)
 }
 
-fn turn_all(connection: &mut Connection, names: Names, pairs: &[(String, String)], held: bool) -> Result<u64, Error> {
-    let mut count = 0;
-    let mut last = Vec::new();
+fn turn_all(
+    connection: &mut Connection,
+    names: Names,
+    pairs: &[(String, String)],
+    held: bool,
+    passes: &dyn Fn(&Error) -> bool,
+) -> Result<(u64, Vec<Unturned>), Error> {
+    let (mut count, mut last, mut unturned) = (0, Vec::new(), Vec::<Unturned>::new());
     loop {
-        let keys = list(connection, names, pairs, held)?;
+        let mut keys = list(connection, names, pairs, held, ROUND + unturned.len())?;
+        keys.retain(|key| !unturned.iter().any(|one| one.key == *key));
         if keys.is_empty() {
-            return Ok(count);
+            return Ok((count, unturned));
         }
         // Each statement takes its key off the list; if the server listed the same again, this would have no end.
         if keys == last {
@@ -134,12 +184,40 @@ fn turn_all(connection: &mut Connection, names: Names, pairs: &[(String, String)
         }
         for key in &keys {
             // What fits no pair was left between the two statements, and points to the right place.
-            let to = destination(&names.of(key), pairs, held).unwrap_or(&key.into);
-            make(connection, key, to)?;
-            count += 1;
+            let to = destination(&names.of(key), pairs, held).unwrap_or(&key.into).clone();
+            let (why, is_busy) = match held_up(&unturned, key) {
+                Some(why) => (why.to_owned(), false),
+                None => match make(connection, key, &to) {
+                    Ok(()) => {
+                        count += 1;
+                        continue;
+                    }
+                    Err(error) if passes(&error) && unturned.len() < UNTURNED_MAX => (said(&error), is_busy(&error)),
+                    Err(error) => return Err(error),
+                },
+            };
+            // One that has its name of ours by now is listed again.
+            if let Some(body) = body(connection, key, &to)? {
+                let pair = pair_of(&names.of(key), pairs, held);
+                let name = key.name.strip_prefix(BETWEEN).filter(|name| !name.is_empty()).unwrap_or(&key.name).to_owned();
+                unturned.push(Unturned { key: key.clone(), pair, to, name, body, why, is_busy });
+            }
         }
         last = keys;
     }
+}
+
+/// Why a key is not tried: somebody holds its table, or so many others that no more are waited for.
+fn held_up<'a>(unturned: &'a [Unturned], key: &Key) -> Option<&'a str> {
+    let mut busy = unturned.iter().filter(|one| one.is_busy);
+    let own = busy.clone().find(|one| (&one.key.schema, &one.key.table) == (&key.schema, &key.table));
+    own.or_else(|| busy.nth(HELD_MAX - 1)).map(|one| one.why.as_str())
+}
+
+/// The pair that a key belongs to, by where it points or is.
+fn pair_of(key: &Key, pairs: &[(String, String)], held: bool) -> (String, String) {
+    let is_its = |(from, live): &&(String, String)| if held { *from == key.schema } else { *from == key.into || *live == key.into };
+    pairs.iter().find(is_its).cloned().unwrap_or_else(|| (key.into.clone(), key.into.clone()))
 }
 
 /// Into which database a foreign key is to point; `None` when it does already.
@@ -155,7 +233,7 @@ fn destination<'a>(key: &Key, pairs: &'a [(String, String)], held: bool) -> Opti
 }
 
 /// The next foreign keys that point to the wrong place, or have a name of ours.
-fn list(connection: &mut Connection, names: Names, pairs: &[(String, String)], held: bool) -> Result<Vec<Key>, Error> {
+fn list(connection: &mut Connection, names: Names, pairs: &[(String, String)], held: bool, most: usize) -> Result<Vec<Key>, Error> {
     let among = |column: &str, list: &mut dyn Iterator<Item = &String>| {
         format!("{} IN ({})", names.column(column), list.map(|name| literal(name)).collect::<Vec<_>>().join(", "))
     };
@@ -177,13 +255,13 @@ fn list(connection: &mut Connection, names: Names, pairs: &[(String, String)], h
         among("referenced_table_schema", &mut pairs.iter().flat_map(|(from, live)| [from, live]))
     );
     let sql = format!(
-        "SELECT table_schema, table_name, constraint_name, referenced_table_schema FROM information_schema.KEY_COLUMN_USAGE WHERE \
-         referenced_table_schema IS NOT NULL AND ordinal_position = 1 AND (({wrong}) OR ({between})) LIMIT {ROUND}"
+        "SELECT table_schema, table_name, constraint_name, referenced_table_schema, referenced_table_name FROM information_schema.KEY_COLUMN_USAGE WHERE \
+         referenced_table_schema IS NOT NULL AND ordinal_position = 1 AND (({wrong}) OR ({between})) LIMIT {most}"
     );
     let rows = connection.rows(LIST, &sql)?.into_iter();
     Ok(rows
-        .filter_map(|row| match <[_; 4]>::try_from(row) {
-            Ok([Some(schema), Some(table), Some(name), Some(into)]) => Some(Key { schema, table, name, into }),
+        .filter_map(|row| match <[_; 5]>::try_from(row) {
+            Ok([Some(schema), Some(table), Some(name), Some(into), Some(parent)]) => Some(Key { schema, table, name, into, parent }),
             _ => None,
         })
         .collect())
@@ -328,7 +406,7 @@ mod tests {
     fn a_key_goes_where_its_table_belongs_and_one_left_half_made_stays_there() {
         let pairs = [("aside".to_owned(), "live".to_owned())];
         let to = |schema: &str, into: &str, held| {
-            let key = Key { schema: schema.into(), table: "t".into(), name: "fk".into(), into: into.into() };
+            let key = Key { schema: schema.into(), table: "t".into(), name: "fk".into(), into: into.into(), parent: "p".into() };
             destination(&key, &pairs, held).cloned()
         };
         assert_eq!(to("other", "aside", false).as_deref(), Some("live"));
@@ -341,9 +419,27 @@ mod tests {
     }
 
     #[test]
+    fn of_a_held_table_one_key_is_tried_and_after_enough_of_them_no_other() {
+        let one = |table: usize, is_busy| Unturned {
+            key: Key { schema: "other".into(), table: format!("t{table}"), name: "fk".into(), into: "aside".into(), parent: "p".into() },
+            pair: ("aside".into(), "live".into()),
+            to: "live".into(),
+            name: "fk".into(),
+            body: Body::default(),
+            why: format!("said of t{table}"),
+            is_busy,
+        };
+        let mut unturned: Vec<Unturned> = (1..HELD_MAX).flat_map(|table| [one(table, true), one(table, false)]).collect();
+        let held = |unturned: &[Unturned], table: usize| held_up(unturned, &one(table, true).key).map(str::to_owned);
+        assert_eq!((held(&unturned, 3).as_deref(), held(&unturned, 99)), (Some("said of t3"), None));
+        unturned.push(one(HELD_MAX, true));
+        assert!(held(&unturned, 99).is_some());
+    }
+
+    #[test]
     fn names_that_are_one_for_the_server_are_compared_as_one() {
         let pairs = [("aside".to_owned(), "live".to_owned())];
-        let key = Key { schema: "Other".into(), table: "t".into(), name: "fk".into(), into: "Aside".into() };
+        let key = Key { schema: "Other".into(), table: "t".into(), name: "fk".into(), into: "Aside".into(), parent: "p".into() };
         let to = |is_exact| destination(&Names { is_exact }.of(&key), &pairs, false).cloned();
         assert_eq!((to(false).as_deref(), to(true)), (Some("live"), None));
     }

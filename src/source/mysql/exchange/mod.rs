@@ -35,7 +35,7 @@ pub use self::mark::{MARK, under_way};
 pub(super) use self::names::beginnings;
 pub use self::names::{NEW, aside_at, beside, is_beside, is_beside_of};
 pub use self::outer_keys::{OuterKey, check_references};
-pub use self::owed::{OwedKey, settle_keys, tell_owed};
+pub use self::owed::{OwedKey, Turn, settle_keys, tell_owed};
 pub use self::settle::Settled;
 pub use self::sight::{Sight, sight};
 pub use self::state::{Pair, State, check_aside};
@@ -43,8 +43,7 @@ pub use self::views::check_views;
 
 use self::check::Strangers;
 use self::drop::drop_if_empty;
-use super::connection::{Connection, is_answer, literal};
-use super::foreign_keys;
+use super::connection::{Connection, is_answer, is_busy, literal};
 use super::load::{self, Loaded, OnError, Part};
 use super::object::quoted;
 use super::option_file::Login;
@@ -167,7 +166,7 @@ impl Exchange {
             set_character_set(connection, &pair.live, &pair.incoming)?;
             tables::name_own_sequences(connection, pair)?;
         }
-        self.point_back(connection, |pair| &pair.outgoing)?;
+        owed.extend(self.point_back(connection, |pair| &pair.outgoing)?);
         let mut made = definitions::load(around, &self.pairs, |pair| &pair.incoming, &self.words, OnError::End)?;
         for (pair, made) in self.pairs.iter().zip(&mut made) {
             check::is_whole(connection, pair, made.as_mut(), strangers, around.work)?;
@@ -184,17 +183,17 @@ impl Exchange {
     }
 
     /// Makes foreign keys that have moved along with a table point to the live one again, and those of what is `aside` now point to nothing
-    /// that is live: it would keep rows from being changed.
-    fn point_back(&self, connection: &mut Connection, aside: impl Fn(&Pair) -> &State) -> Result<(), Error> {
+    /// that is live: it would keep rows from being changed. Gives those whose table somebody holds.
+    fn point_back(&self, connection: &mut Connection, aside: impl Fn(&Pair) -> &State) -> Result<Vec<OwedKey>, Error> {
         let pairs: Vec<(String, String)> = self
             .pairs
             .iter()
             .flat_map(|pair| [&pair.outgoing, &pair.incoming].map(|state| (state.database.clone(), pair.live.clone())))
             .collect();
-        foreign_keys::repoint(connection, &pairs)?;
+        let mut owed = owed::turn(connection, &pairs, false, &is_busy)?;
         let held: Vec<(String, String)> = self.pairs.iter().map(|pair| (aside(pair).database.clone(), pair.live.clone())).collect();
-        foreign_keys::hold(connection, &held)?;
-        Ok(())
+        owed.extend(owed::turn(connection, &held, true, &is_busy)?);
+        Ok(owed)
     }
 }
 

@@ -120,7 +120,13 @@ fn list(connection: &mut Connection, database: &str) -> Result<Vec<OuterKey>, Er
 
 impl OuterKey {
     pub(super) fn of(&self, database: &str) -> Key {
-        Key { schema: database.to_owned(), table: self.table.clone(), name: self.name.clone(), into: self.into.clone() }
+        Key {
+            schema: database.to_owned(),
+            table: self.table.clone(),
+            name: self.name.clone(),
+            into: self.into.clone(),
+            parent: self.parent.clone(),
+        }
     }
 
     /// What tells it from others, and where it points.
@@ -140,7 +146,7 @@ impl OuterKey {
     }
 
     fn owed(&self, database: &str, is_to_go: bool, why: String) -> OwedKey {
-        OwedKey { database: database.to_owned(), key: self.clone(), is_to_go, why }
+        OwedKey { database: database.to_owned(), key: self.clone(), is_to_go, turn: None, why }
     }
 }
 

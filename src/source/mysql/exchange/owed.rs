@@ -1,12 +1,12 @@
-//! Foreign keys into other databases that could not be dropped or made when tables changed places: somebody holds their parents, or the server
-//! does not make them. The exchange stands all the same, because taking it back would lose what was written since; they are tried again.
+//! Foreign keys from and into other databases that could not be dropped, made or turned when tables changed places: somebody holds their tables,
+//! or the server does not make them. The exchange stands all the same, because taking it back would lose what was written since; they are tried again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::super::connection::Connection;
-use super::super::foreign_keys::hint;
+use super::super::connection::{Connection, is_answer};
+use super::super::foreign_keys::{self, hint};
 use super::super::object::quoted;
 use super::outer_keys::{self, OuterKey};
 use super::state::State;
@@ -33,8 +33,43 @@ pub struct OwedKey {
     pub key: OuterKey,
     /// Whether it is to be dropped, because its table lies aside; else it is to be made.
     pub is_to_go: bool,
+    /// How it was left, where it is there and points elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn: Option<Turn>,
     /// What the server said when it was tried last.
     pub why: String,
+}
+
+/// How a foreign key was left that is to point to a table which has taken the place of another one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Turn {
+    /// The database beside and the live one.
+    pub pair: (String, String),
+    /// Whether it is of a table that lies aside, and is to point there; else it is to point to the live one.
+    pub is_held: bool,
+    /// The name that it has now.
+    pub name: String,
+}
+
+/// Has foreign keys point into the other database of a pair, as [`foreign_keys::turn_most`] does, and waits for nobody for long.
+///
+/// # Errors
+/// As there.
+pub(super) fn turn(
+    connection: &mut Connection,
+    pairs: &[(String, String)],
+    is_held: bool,
+    passes: &dyn Fn(&Error) -> bool,
+) -> Result<Vec<OwedKey>, Error> {
+    let unturned = in_short(connection, |connection| foreign_keys::turn_most(connection, pairs, is_held, passes))?;
+    let owed = |one: foreign_keys::Unturned| OwedKey {
+        database: one.key.schema,
+        key: OuterKey { table: one.key.table, name: one.name, into: one.to, parent: one.key.parent, body: one.body },
+        is_to_go: false,
+        turn: Some(Turn { pair: one.pair, is_held, name: one.key.name }),
+        why: one.why,
+    };
+    Ok(unturned.into_iter().map(owed).collect())
 }
 
 impl OwedKey {
@@ -45,13 +80,26 @@ impl OwedKey {
 
     /// The statement that a person can run.
     pub fn statement(&self) -> String {
-        if self.is_to_go { outer_keys::drop_statement(&self.database, &[&self.key]) } else { self.key.add_statement(&self.database) }
+        match &self.turn {
+            Some(turn) => {
+                let now = OuterKey { name: turn.name.clone(), ..self.key.clone() };
+                format!("{}; {}", outer_keys::drop_statement(&self.database, &[&now]), self.key.add_statement(&self.database))
+            }
+            None if self.is_to_go => outer_keys::drop_statement(&self.database, &[&self.key]),
+            None => self.key.add_statement(&self.database),
+        }
     }
 
     /// It as a sentence without its end.
     fn told(&self) -> String {
         let (key, why, sql) = (hint(&self.key.of(&self.database)), &self.why, self.statement());
-        if self.is_to_go {
+        if self.turn.is_some() {
+            let to = format!("{}.{}", quoted(&self.key.into), quoted(&self.key.parent));
+            format!(
+                "a foreign key does not point to {to} yet{key}, and its rows are held against the table that was there before ({why}); the next \
+                 command on the source tries again; this turns it: {sql}"
+            )
+        } else if self.is_to_go {
             let (into, parent) = (quoted(&self.key.into), quoted(&self.key.parent));
             format!(
                 "what lies aside still has a foreign key to {into}.{parent}{key}, so rows change and go along with those there, or keep them from it \
@@ -99,7 +147,12 @@ pub(super) fn insist(connection: &mut Connection, mut owed: Vec<OwedKey>) -> Vec
 
 fn round(connection: &mut Connection, owed: &[OwedKey]) -> Result<Vec<OwedKey>, Error> {
     let mut states: BTreeMap<(bool, &str), State> = BTreeMap::new();
+    let mut turns: BTreeMap<bool, BTreeSet<(String, String)>> = BTreeMap::new();
     for one in owed {
+        if let Some(turn) = &one.turn {
+            turns.entry(turn.is_held).or_default().insert(turn.pair.clone());
+            continue;
+        }
         let state = states.entry((one.is_to_go, &one.database)).or_default();
         state.database.clone_from(&one.database);
         state.keys.push(one.key.clone());
@@ -107,6 +160,9 @@ fn round(connection: &mut Connection, owed: &[OwedKey]) -> Result<Vec<OwedKey>, 
         state.tables = Some(Vec::new());
     }
     let mut left = Vec::new();
+    for (is_held, pairs) in turns {
+        left.extend(turn(connection, &pairs.into_iter().collect::<Vec<_>>(), is_held, &is_answer)?);
+    }
     for ((is_to_go, database), state) in &states {
         left.extend(if *is_to_go { outer_keys::let_go(connection, state)? } else { outer_keys::take_hold(connection, database, state)? });
     }
@@ -129,7 +185,7 @@ mod tests {
 
     fn owed(count: usize) -> Vec<OwedKey> {
         let key = |n: usize| OuterKey { table: "t".into(), name: format!("key{n}"), into: "other".into(), ..OuterKey::default() };
-        let one = |n| OwedKey { database: "base".into(), key: key(n), is_to_go: n % 2 == 0, why: "held".into() };
+        let one = |n| OwedKey { database: "base".into(), key: key(n), is_to_go: n % 2 == 0, turn: None, why: "held".into() };
         (0..count).map(one).collect()
     }
 
@@ -152,5 +208,22 @@ mod tests {
                 told.last()
             );
         }
+    }
+    #[test]
+    fn a_key_that_points_elsewhere_is_told_with_the_statements_that_turn_it_and_kept_as_such() {
+        let [mut one] = <[OwedKey; 1]>::try_from(owed(1)).unwrap();
+        one.is_to_go = false;
+        one.key.body.text = "FOREIGN KEY (`a`) REFERENCES `other`.`p` (`a`)".into();
+        one.turn = Some(Turn { pair: ("aside".into(), "other".into()), is_held: false, name: "windlass~key0".into() });
+        assert_eq!(
+            one.statement(),
+            "ALTER TABLE `base`.`t` DROP FOREIGN KEY `windlass~key0`; ALTER TABLE `base`.`t` ADD CONSTRAINT `key0` FOREIGN KEY (`a`) REFERENCES \
+             `other`.`p` (`a`)"
+        );
+        let text = serde_json::to_string(&one).unwrap();
+        assert_eq!(serde_json::from_str::<OwedKey>(&text).unwrap(), one);
+        // As it was written before there were such keys.
+        let of_old = text.replace(",\"turn\":{\"pair\":[\"aside\",\"other\"],\"is_held\":false,\"name\":\"windlass~key0\"}", "");
+        assert_eq!(serde_json::from_str::<OwedKey>(&of_old).unwrap(), OwedKey { turn: None, ..one });
     }
 }

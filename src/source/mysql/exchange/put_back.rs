@@ -43,7 +43,7 @@ impl Exchange {
             definitions::drop_triggers(&mut connection, pair, &pair.going)?;
             set_character_set(&mut connection, &pair.live, &pair.outgoing)?;
         }
-        self.point_back(&mut connection, |pair| &pair.incoming)?;
+        owed.extend(self.point_back(&mut connection, |pair| &pair.incoming)?);
         let made = definitions::load_back(&mut connection, around, &pairs);
         if made.is_err() {
             // What could be made is used meanwhile. That the server is gone is told by what has failed first.
