@@ -64,6 +64,11 @@ impl Ended {
         self.status.success()
     }
 
+    /// Whether it may have said more than was kept.
+    pub fn is_cut(&self) -> bool {
+        self.said.len() >= SAID_MAX
+    }
+
     /// How it ended, for a person: the exit code or the signal, and what it said.
     pub fn how(&self) -> String {
         let mut text = match (self.status.code(), self.status.signal()) {

@@ -55,11 +55,15 @@ pub(super) fn unmade(ended: &Ended, trail: &Trail, bytes: u64) -> Vec<Unmade> {
         }
         each
     });
-    let of = |said: &String| {
-        let (error, given) = of_statement(said, trail, bytes);
+    let last = each.len();
+    let of = |(at, said): (usize, &String)| {
+        let (mut error, given) = of_statement(said, trail, bytes);
+        if at + 1 == last && ended.is_cut() {
+            error = error.adding("others may have been refused too: the client said more than is kept of it");
+        }
         Unmade { line: given.map_or(0, |given| trail.find(given).0), makes: given.and_then(|given| trail.made(given)), error }
     };
-    each.iter().map(of).collect()
+    each.iter().enumerate().map(of).collect()
 }
 
 /// The error for what a client says after the word `ERROR`, and the line that it was given.
@@ -130,6 +134,10 @@ mod tests {
         assert_eq!(told.len(), 2, "{told:?}");
         assert!(told[0].starts_with("10 Some((View, \"a\"))") && told[0].contains("GRANT SELECT ON `o`.`t` TO this account"), "{told:?}");
         assert!(told[1].starts_with("20 Some((View, \"b\"))") && told[1].ends_with("ERROR 1356 (HY000): near 'x y'"), "{told:?}");
+        let said = "ERROR 1356 (HY000) at line 1: it is invalid\n".repeat(1000);
+        let unmade = super::unmade(&Ended { status: ExitStatus::from_raw(256), said }, &trail, 7);
+        assert!(unmade.last().unwrap().error.to_string().ends_with("more than is kept of it"), "{:?}", unmade.last());
+        assert!(!unmade[0].error.to_string().contains("kept"), "{:?}", unmade[0]);
     }
 
     #[test]
