@@ -192,7 +192,7 @@ fn what_could_not_be_removed_is_told_once_by_each_command_and_by_status_and_list
     let lock = machine.path("local/.windlass/locks/ellis.lock");
     let held = Lock::exclusive(&lock, "snapshot ellis", &SystemClock::new(), None, &Stop::new()).unwrap();
     let status = machine.json(&["status"], 7);
-    let source = |status: &Value| status["sources"][0].clone();
+    let source = |status: &Value| status["sources"].as_array().unwrap().iter().find(|one| one["source"] == "ellis").unwrap().clone();
     assert!(!told(&status["wrong"]) && source(&status)["wrong"] == serde_json::json!([]), "{status:#}");
     assert!(text(&source(&status)["under_way"]).starts_with("`snapshot ellis`, process "), "{status:#}");
     for command in ["status", "list"] {

@@ -120,7 +120,8 @@ mod tests {
 
     #[test]
     fn each_statement_that_a_client_went_past_is_told_with_what_it_makes() {
-        let mut trail = Trail { keeps_names: true, ..Trail::default() };
+        let mut trail = Trail::default();
+        trail.keeps_names = true;
         for (line, text, name) in [(10, "CREATE VIEW `a` AS SELECT 1;\n", "a"), (20, "CREATE VIEW `b` AS\nSELECT 2;\n", "b")] {
             trail.at(line, text.as_bytes());
             trail.begin();
