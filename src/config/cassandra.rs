@@ -6,12 +6,15 @@ use super::file::Source;
 use super::mistake::Gatherer;
 use super::secret::WrittenSecret;
 use super::section::{Section, Written};
-use crate::ops::spec::{ALL, CassandraSettings, Cql, JMX_PORT, Jmx, why_not};
+use crate::ops::spec::{ALL, API, CassandraSettings, Cql, Engine, JMX_PORT, Jmx, why_not};
 use crate::sys::environment::Environment;
 use crate::sys::secret::Secret;
 
 /// The node's configuration where nothing else is said: where Debian's package has it.
 const CONFIG_FILE: &str = "/etc/cassandra/cassandra.yaml";
+
+/// The same of ScyllaDB.
+const SCYLLA_CONFIG_FILE: &str = "/etc/scylla/scylla.yaml";
 
 /// Most keyspaces of one source: their names go to `nodetool` on one command line.
 const KEYSPACES_MAX: usize = 1000;
@@ -19,6 +22,8 @@ const KEYSPACES_MAX: usize = 1000;
 /// What was written.
 #[derive(Debug)]
 pub(super) struct Cassandra {
+    engine: Option<Written<String>>,
+    api: Option<Written<String>>,
     keyspaces: Option<Written<Vec<String>>>,
     config_file: Option<Written<PathBuf>>,
     cql: Option<Written<String>>,
@@ -38,6 +43,8 @@ impl Cassandra {
     /// Reads the keys of this kind.
     pub(super) fn read(table: &Section<'_, '_>, gather: &Gatherer<'_>) -> Self {
         Self {
+            engine: table.text("engine"),
+            api: table.text("api"),
             keyspaces: table.texts("keyspaces"),
             config_file: table.path("config_file"),
             cql: table.text("cql"),
@@ -59,12 +66,15 @@ impl Cassandra {
         let keyspaces = self.keyspaces(source, gather);
         self.check_tls(gather);
         self.check_programs(gather);
-        let config_file = self.config_file.as_ref().map_or_else(|| PathBuf::from(CONFIG_FILE), |path| path.value.clone());
+        let engine = self.engine(gather);
+        let usual = if engine == Engine::Cassandra { CONFIG_FILE } else { SCYLLA_CONFIG_FILE };
+        let config_file = self.config_file.as_ref().map_or_else(|| PathBuf::from(usual), |path| path.value.clone());
         let (user, password) = login(self.user.as_ref(), self.password.as_ref(), "password", environment, gather)?;
         let (jmx_user, jmx_password) = login(self.jmx_user.as_ref(), self.jmx_password.as_ref(), "jmx_password", environment, gather)?;
         let jmx = self.jmx.as_ref().and_then(|written| address(written, "127.0.0.1:7199", gather));
         let nodetool = self.nodetool.as_ref().map_or_else(|| vec!["nodetool".to_owned()], |words| words.value.clone());
         Some(CassandraSettings {
+            engine,
             keyspaces: keyspaces?,
             config_file,
             cql: Cql {
@@ -84,6 +94,40 @@ impl Cassandra {
             stop: self.stop.as_ref().map(|words| words.value.clone()),
             start: self.start.as_ref().map(|words| words.value.clone()),
         })
+    }
+
+    /// Which server, and that what is said goes with it.
+    fn engine(&self, gather: &Gatherer<'_>) -> Engine {
+        let is_scylla = match self.engine.as_ref().map(|engine| (engine, engine.value.as_str())) {
+            None | Some((_, "cassandra")) => false,
+            Some((_, "scylla")) => true,
+            Some((engine, _)) => {
+                gather.mistake(engine.at, &engine.key, "this must be \"cassandra\" or \"scylla\"");
+                return Engine::Cassandra;
+            }
+        };
+        if !is_scylla {
+            if let Some(api) = &self.api {
+                gather.mistake(api.at, &api.key, "this is for `engine = \"scylla\"`: Cassandra is told what to do by `nodetool`");
+            }
+            return Engine::Cassandra;
+        }
+        for (at, key) in self.of_cassandra() {
+            gather.mistake(
+                at,
+                key,
+                "this is for Cassandra: ScyllaDB is told what to do over its `api`, and a restore of it is done by hand",
+            );
+        }
+        let usual = || (API.0.to_owned(), API.1);
+        Engine::Scylla { api: self.api.as_ref().map_or_else(|| Some(usual()), |written| api(written, gather)).unwrap_or_else(usual) }
+    }
+
+    /// Keys that are set and that mean nothing to ScyllaDB.
+    fn of_cassandra(&self) -> Vec<(usize, &str)> {
+        let texts = [&self.jmx, &self.jmx_user].into_iter().flatten().map(|written| (written.at, written.key.as_str()));
+        let words = [&self.nodetool, &self.stop, &self.start].into_iter().flatten().map(|written| (written.at, written.key.as_str()));
+        texts.chain(self.jmx_password.iter().map(WrittenSecret::place)).chain(words).collect()
     }
 
     fn keyspaces(&self, source: &Source, gather: &Gatherer<'_>) -> Option<Vec<String>> {
@@ -160,21 +204,34 @@ fn login(
     Some((user.map(|user| user.value.clone()), password))
 }
 
+/// Where an API is, written `http://HOST:PORT`.
+fn api(written: &Written<String>, gather: &Gatherer<'_>) -> Option<(String, u16)> {
+    let bare = |text: &str| Some(text.strip_prefix("http://")?.trim_end_matches('/').to_owned());
+    let found = bare(&written.value).as_deref().and_then(host_and_port);
+    if found.is_none() {
+        let message = "this must be a place of plain HTTP, such as \"http://127.0.0.1:10000\": ScyllaDB's API speaks no TLS";
+        gather.mistake(written.at, &written.key, message);
+    }
+    found
+}
+
 /// A host and a port, written `HOST:PORT`; an IPv6 address stands in brackets.
 fn address(written: &Written<String>, such_as: &str, gather: &Gatherer<'_>) -> Option<(String, u16)> {
-    let found = written.value.rsplit_once(':').and_then(|(host, port)| {
-        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-        let host = match bare {
-            Some(host) => host.parse::<std::net::Ipv6Addr>().ok().map(|_| host)?,
-            None if host.is_empty() || host.contains([':', '/', '[', ']', '@']) || host.contains(char::is_whitespace) => return None,
-            None => host,
-        };
-        Some((host.to_owned(), port.parse().ok().filter(|port| *port > 0)?))
-    });
+    let found = host_and_port(&written.value);
     if found.is_none() {
         gather.mistake(written.at, &written.key, format!("this must be a host and a port, such as \"{such_as}\" or \"[::1]:7199\""));
     }
     found
+}
+
+fn host_and_port(text: &str) -> Option<(String, u16)> {
+    let (host, port) = text.rsplit_once(':')?;
+    let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(host) => host.parse::<std::net::Ipv6Addr>().ok().map(|_| host)?,
+        None if host.is_empty() || host.contains([':', '/', '[', ']', '@']) || host.contains(char::is_whitespace) => return None,
+        None => host,
+    };
+    Some((host.to_owned(), port.parse().ok().filter(|port| *port > 0)?))
 }
 
 #[cfg(test)]

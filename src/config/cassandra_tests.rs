@@ -99,6 +99,36 @@ fn each_mistake_is_told_with_its_key() {
 }
 
 #[test]
+fn scylladb_is_an_engine_of_its_own_with_an_api_in_place_of_nodetool() {
+    let config = parse("engine = \"scylla\"\nkeyspaces = [\"a\"]").unwrap();
+    assert_eq!(settings(&config).engine, Engine::Scylla { api: ("127.0.0.1".to_owned(), 10_000) });
+    assert_eq!(settings(&config).config_file, Path::new("/etc/scylla/scylla.yaml"));
+    let shown = show::Shown::of(&config).to_toml();
+    assert!(shown.contains("engine = \"scylla\"") && shown.contains("api = \"http://127.0.0.1:10000\""), "{shown}");
+    assert!(!shown.contains("nodetool"), "{shown}");
+    let again: String = shown.split("[cassandra.homestead]\n").nth(1).unwrap().into();
+    assert_eq!(format!("{:?}", settings(&config)), format!("{:?}", settings(&parse(&again).unwrap())));
+    let elsewhere = parse("engine = \"scylla\"\nkeyspaces = [\"a\"]\napi = \"http://[::1]:9/\"").unwrap();
+    assert_eq!(settings(&elsewhere).engine, Engine::Scylla { api: ("::1".to_owned(), 9) });
+    for key in ["jmx = \"a:1\"", "nodetool = [\"x\"]", "stop = [\"x\"]\nstart = [\"y\"]", "jmx_user = \"j\"\njmx_password_env = \"SECRET\""]
+    {
+        let found = mistakes(&format!("engine = \"scylla\"\nkeyspaces = [\"a\"]\n{key}"));
+        let count = key.lines().count();
+        assert_eq!(found.matches("this is for Cassandra: ScyllaDB is told what to do over its `api`").count(), count, "{key}: {found}");
+    }
+    for (keys, says) in [
+        ("engine = \"mongo\"", "cassandra.homestead.engine: this must be \"cassandra\" or \"scylla\""),
+        ("api = \"http://a:1\"", "cassandra.homestead.api: this is for `engine = \"scylla\"`"),
+        ("engine = \"scylla\"\napi = \"https://a:1\"", "cassandra.homestead.api: this must be a place of plain HTTP"),
+        ("engine = \"scylla\"\napi = \"http://a:1/storage\"", "cassandra.homestead.api: this must be a place of plain HTTP"),
+        ("engine = \"scylla\"\napi = \"http://a\"", "cassandra.homestead.api: this must be a place of plain HTTP"),
+    ] {
+        let found = mistakes(&format!("keyspaces = [\"a\"]\n{keys}"));
+        assert!(found.contains(says), "{keys}: {found}");
+    }
+}
+
+#[test]
 fn passwords_are_found_and_never_shown_and_those_that_all_can_read_are_told() {
     let keys = "keyspaces = [\"a\"]\nuser = \"u\"\njmx_user = \"j\"\n";
     let config = parse(&format!("{keys}password_env = \"SECRET\"\njmx_password_env = \"SECRET\"")).unwrap();

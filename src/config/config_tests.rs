@@ -219,8 +219,8 @@ fn uncommented(url: &str, secret_file: &Path) -> String {
             _ => line,
         };
         let key = rest.split(" = ").next().unwrap().trim_end_matches("_file").trim_end_matches("_env");
-        // Of the two credentials of Azure a configuration has one, and of the two ways to a server too.
-        let goes = crate::repository::foreign_key(key, scheme).is_none() && !matches!(key, "sas_token" | "socket");
+        // Of the two credentials of Azure a configuration has one, and of the two ways to a server too, and to tell it something.
+        let goes = crate::repository::foreign_key(key, scheme).is_none() && !matches!(key, "sas_token" | "socket" | "api");
         goes.then(|| rest.to_owned())
     });
     let text = lines.collect::<Vec<_>>().join("\n").replace("s3://backups/clearwater", url);

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::units::{duration_text, size_text};
 use super::{Config, repository};
 use crate::ops::retention::Retention;
-use crate::ops::spec::{Address, CassandraSettings, MysqlSettings, SOCKET, SourceKind, SourceSpec};
+use crate::ops::spec::{Address, CassandraSettings, Engine, MysqlSettings, SOCKET, SourceKind, SourceSpec};
 
 /// What `config show` prints; the same tables and keys as in the file.
 #[derive(Debug, Serialize)]
@@ -144,7 +144,14 @@ fn shown_mysql(settings: &MysqlSettings) -> BTreeMap<&'static str, toml::Value> 
 fn shown_cassandra(settings: &CassandraSettings) -> BTreeMap<&'static str, toml::Value> {
     let (cql, jmx) = (&settings.cql, &settings.jmx);
     let told = |host: &str, port: u16| if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    let (engine, api) = match &settings.engine {
+        Engine::Cassandra => ("cassandra", None),
+        Engine::Scylla { api: (host, port) } => ("scylla", Some(format!("http://{}", told(host, *port)))),
+    };
+    let nodetool = api.is_none().then(|| jmx.nodetool.clone());
     let given = [
+        ("engine", Some(engine.into())),
+        ("api", api.map(toml::Value::from)),
         ("keyspaces", Some(settings.keyspaces.clone().into())),
         ("config_file", Some(settings.config_file.display().to_string().into())),
         ("cql", cql.address.as_ref().map(|(host, port)| told(host, *port).into())),
@@ -155,7 +162,7 @@ fn shown_cassandra(settings: &CassandraSettings) -> BTreeMap<&'static str, toml:
         ("jmx", jmx.host.as_ref().map(|host| told(host, jmx.port).into())),
         ("jmx_user", jmx.user.clone().map(toml::Value::from)),
         ("jmx_password", jmx.password.as_ref().map(|_| HIDDEN.into())),
-        ("nodetool", Some(jmx.nodetool.clone().into())),
+        ("nodetool", nodetool.map(toml::Value::from)),
         ("stop", settings.stop.clone().map(toml::Value::from)),
         ("start", settings.start.clone().map(toml::Value::from)),
     ];

@@ -40,6 +40,7 @@ mod facts;
 pub mod fetch;
 pub mod forget;
 pub mod heal;
+mod held;
 pub mod init;
 mod inventory;
 pub mod key_check;

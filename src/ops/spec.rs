@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Error;
 use crate::format::names::SourceName;
-pub use crate::source::cassandra::{ALL, Cql, JMX_PORT, Jmx, Settings as CassandraSettings, why_not};
+pub use crate::source::cassandra::{ALL, API, Cql, Engine, JMX_PORT, Jmx, Settings as CassandraSettings, why_not};
 use crate::source::directory::Exclude;
 pub use crate::source::mysql::{Address, DATABASES_MAX, PORT, SOCKET, Settings as MysqlSettings, is_beside};
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::held;
 use super::last_failure::{LastFailure, Work};
 use super::node::{Remote, check_local_tier};
 use super::snapshots::{DAMAGED_COPY, View};
@@ -37,6 +38,10 @@ pub struct SourceStatus {
     pub objective_seconds: u64,
     /// Local copies.
     pub copies: usize,
+    /// Bytes that the local copies of a Cassandra source alone hold, because the server has given these files up; `None` for other kinds, whose
+    /// copies share nothing with the source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_bytes: Option<u64>,
     /// Local copies that are not in the repository; `None` when that cannot be told.
     pub unshipped: Option<usize>,
     /// Whether the newest snapshot, or the newest shipped one, is older than the objective.
@@ -98,7 +103,10 @@ pub fn run(ctx: &Context) -> Result<Outcome, Error> {
     let is_known = view.unreachable.is_none();
     let status = |spec: &SourceSpec| source_status(spec, tallies.get(&spec.name), is_known.then_some(&removed), now);
     let mut sources: Vec<SourceStatus> = ctx.sources.iter().map(status).collect();
+    // Where the disk of the copies is not mounted there are none, and nothing is written for them either.
+    let mut held = if is_mounted { held::by_our_copies(ctx)? } else { BTreeMap::new() };
     for source in &mut sources {
+        source.held_bytes = held.remove(&source.source);
         if !is_mounted {
             source.wrong.push("its local copies cannot be seen".to_owned());
         }
@@ -205,6 +213,7 @@ fn source_status(
         age_seconds: age(newest),
         objective_seconds: spec.objective.as_secs(),
         copies: tally.copies,
+        held_bytes: None,
         unshipped: removed.map(|removed| tally.local_only.iter().filter(|id| !removed.contains(&(source.clone(), **id))).count()),
         // A repository that cannot be read says nothing about what is in it.
         late: is_late(newest) || (removed.is_some() && is_late(tally.shipped)),

@@ -87,6 +87,7 @@ mod records;
 mod restore;
 mod roles;
 mod round_trip;
+mod scylla;
 mod secrets;
 mod set_up;
 mod ship;

@@ -36,7 +36,7 @@ pub(super) fn take_cassandra(
     previous: Option<&Copy>,
 ) -> Result<Taken, Error> {
     let data = partial.join(DATA);
-    let node = Node { ctx, spec, settings, config: NodeConfig::read(&settings.config_file)? };
+    let node = Node { ctx, spec, settings, config: NodeConfig::of(settings)? };
     node.clear_left_over()?;
     let mut tries = 1;
     let (facts_of_node, taken) = loop {
@@ -63,7 +63,7 @@ pub(super) fn take_cassandra(
 /// How much there is, of which everything that cannot be linked is copied. What is linked takes no room now, and does once the node has
 /// compacted it away; as much must be free as the keyspaces have grown since the copy before.
 pub(super) fn of_cassandra(ctx: &Context, settings: &CassandraSettings, previous: Option<&Copy>) -> Result<Survey, Error> {
-    let config = NodeConfig::read(&settings.config_file)?;
+    let config = NodeConfig::of(settings)?;
     let looked = source::cassandra::look(settings, &config, &ctx.stop)?;
     let local = ctx.local()?;
     let live = source::cassandra::live_size(&config, &looked.schema, nearest_folder(&local.dir), &ctx.stop)?;
@@ -94,7 +94,9 @@ impl Node<'_> {
         let taken = source::cassandra::take(&job, &looked.schema, &looked.ddl, data, &mut again);
         // Also after a stop: what the node holds takes room as long as it holds it.
         match source::cassandra::clear(&Job { stop: &Stop::new(), ..job }, &names(&looked.schema)) {
-            Ok(()) => tags::forget(ctx, name, id)?,
+            Ok(()) if taken.is_ok() => tags::forget(ctx, name, id)?,
+            // What was asked for may still come, though nobody waits for it any more: the next run looks for it.
+            Ok(()) => {}
             Err(error) => {
                 let why = chain(&error);
                 ctx.warn(Some(name), format!("the node still holds its snapshot {tag}, which the next snapshot of `{name}` clears: {why}"));

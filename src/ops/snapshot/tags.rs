@@ -14,9 +14,9 @@ use crate::sys::file;
 /// The folder of these notes below the state folder; in it one for each source, and in that an empty file for each tag.
 const FOLDER: &str = "tags";
 
-/// How long a snapshot that a killed run has asked for may still come, table by table: its `nodetool` goes on, and one that is about to start takes
-/// seconds. Until then it is cleared and not forgotten.
-const LATE: SignedDuration = SignedDuration::from_mins(10);
+/// How long a snapshot may still come, table by table, that a run has asked for and does not wait for any more: the node goes on with it, and so
+/// does `nodetool` where the run was killed. As long as the longest that is waited for. Until then it is cleared and not forgotten.
+const LATE: SignedDuration = SignedDuration::from_hours(2);
 
 /// Whether nothing more of a snapshot with this tag will come.
 pub(in crate::ops) fn is_old(ctx: &Context, tag: SnapshotId) -> bool {
@@ -29,7 +29,7 @@ pub(in crate::ops) fn note(ctx: &Context, source: &SourceName, tag: SnapshotId) 
     Ok(file::write_new(&folder.join(tag.to_string()), b"")?)
 }
 
-/// Forgets a tag that Cassandra does not keep any more.
+/// Forgets a tag that the node does not keep any more.
 pub(in crate::ops) fn forget(ctx: &Context, source: &SourceName, tag: SnapshotId) -> Result<(), Error> {
     let path = path(ctx, source)?.join(tag.to_string());
     match fs::remove_file(&path) {

@@ -80,7 +80,7 @@ impl Sstable {
     /// [`Error::NotWhole`] naming what is missing; [`Error::File`].
     pub(super) fn check(&self, place: &Path) -> Result<(Vec<u8>, Vec<String>), Error> {
         let incomplete = |what: &str| Error::NotWhole { why: format!("{}{} in {} {what}", self.folder, self.name, place.display()) };
-        if let Some(missing) = needed(&self.format).iter().find(|component| !self.has(component)) {
+        if let Some(missing) = needed(&self.name[..2], &self.format).iter().find(|component| !self.has(component)) {
             return Err(incomplete(&format!("has no {missing}")));
         }
         if !self.has(TOC) {

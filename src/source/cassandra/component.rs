@@ -2,6 +2,7 @@
 //!
 //! The id is a number or, where `uuid_sstable_identifiers_enabled` is set, a text with `_`; both restart or recur, so it is never compared
 //! beyond its folder. Formats are `big` and, since 5.0, `bti` (`Descriptor`, `BigFormat.Components`, `BtiFormat.Components`).
+//! ScyllaDB calls all of its own `big`; those of its versions `ms` and later have the indexes of `bti` in them.
 
 /// What a snapshot folder has besides files of SSTables: the list of its `Data.db`, as the server made it.
 pub(super) const MANIFEST: &str = "manifest.json";
@@ -44,9 +45,12 @@ impl<'a> Component<'a> {
     }
 }
 
-/// The components without which an SSTable of this format cannot be read, or loses what only they hold. Cassandra makes the others anew.
-pub(super) fn needed(format: &str) -> &'static [&'static str] {
+/// The components without which an SSTable of this version and format cannot be read, or loses what only they hold. The server makes the
+/// others anew.
+pub(super) fn needed(version: &str, format: &str) -> &'static [&'static str] {
     match format {
+        // `ma` to `me` are of Cassandra 3 and of ScyllaDB, which goes on with `ms`.
+        "big" if ("ms".."n").contains(&version) => &[DATA, "Partitions.db", "Statistics.db"],
         "big" => &[DATA, "Index.db", "Statistics.db"],
         // `Rows.db` is empty where no partition is large, and there all the same.
         "bti" => &[DATA, "Partitions.db", "Rows.db", "Statistics.db"],
@@ -99,6 +103,14 @@ mod tests {
             ["", "manifest.json", "schema.cql", "nb-1-big-", "nb--big-Data.db", "NB-1-big-Data.db", "nb-1-Data.db", "tmp-nb-1-big-Data.db"]
         {
             assert_eq!(Component::parse(file), None, "{file}");
+        }
+    }
+
+    #[test]
+    fn scylladb_keeps_the_indexes_of_the_newer_format_under_the_name_of_the_older_one() {
+        assert!(needed("me", "big").contains(&"Index.db") && needed("nb", "big").contains(&"Index.db"));
+        for version in ["ms", "mt"] {
+            assert!(needed(version, "big").contains(&"Partitions.db") && !needed(version, "big").contains(&"Index.db"));
         }
     }
 

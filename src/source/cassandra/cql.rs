@@ -68,7 +68,7 @@ impl Connection {
     /// [`Error::Cassandra`] with what to do; [`Error::Stopped`].
     pub(super) fn open(settings: &Settings, config: &NodeConfig, stop: &Stop) -> Result<Self, Error> {
         let (host, port) = cql_place(settings, config)?;
-        let node = format!("the Cassandra at {}", told(&host, port));
+        let node = format!("the {} at {}", settings.make(), told(&host, port));
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::file("start a runtime for", &node))?;
         let mut failure = None;
@@ -168,7 +168,8 @@ fn ca_file(cql: &Cql) -> Option<&Path> {
     cql.ca_file.as_deref().filter(|_| cql.tls != Some(false))
 }
 
-fn told(host: &str, port: u16) -> String {
+/// A host and a port, as they stand in an address.
+pub(super) fn told(host: &str, port: u16) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
@@ -232,7 +233,7 @@ fn slow(time: Duration) -> String {
 }
 
 /// Waits for the node, for the stop flag, or for the time to be over (`None`).
-fn within<T>(runtime: &Runtime, stop: &Stop, time: Duration, work: impl Future<Output = T>) -> Result<Option<T>, Error> {
+pub(super) fn within<T>(runtime: &Runtime, stop: &Stop, time: Duration, work: impl Future<Output = T>) -> Result<Option<T>, Error> {
     let stopped = async {
         while !stop.is_stopped() {
             tokio::time::sleep(TICK).await;

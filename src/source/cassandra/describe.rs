@@ -9,12 +9,13 @@ use super::statements::{literal, quoted};
 use crate::source::Error;
 
 /// Most bytes of the CQL of one keyspace, because it is held in memory: a thousand tables of a hundred columns fit.
-const DDL_MAX: usize = 16 << 20;
+pub(super) const DDL_MAX: usize = 16 << 20;
 
-const WHAT: &str = "read how a keyspace is made from";
+/// What is being done, as an error says it.
+pub(super) const WHAT: &str = "read how a keyspace is made from";
 
 /// A row of `DESCRIBE`: keyspace, type, name (in quotes where it needs them), the statement that makes it.
-type Described = (String, String, String, String);
+pub(super) type Described = (String, String, String, String);
 
 /// The statements that make a keyspace again, in order, each with its `;`, a blank line between them: the keyspace, its types, functions,
 /// aggregates, tables with their ids, indexes and views.
@@ -63,7 +64,7 @@ fn together(keyspace: &Keyspace, rows: &[Described], without_clustering: &BTreeS
 }
 
 /// A name without the quotes that it may be in.
-fn bare(name: &str) -> String {
+pub(super) fn bare(name: &str) -> String {
     match name.strip_prefix('"').and_then(|name| name.strip_suffix('"')) {
         Some(inside) => inside.replace("\"\"", "\""),
         None => name.to_owned(),

@@ -17,7 +17,10 @@ const FACTS_MAX: usize = 1 << 20;
 /// Facts of a node and of the keyspaces of a source.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
-    /// The release of Cassandra.
+    /// The server where it is not Cassandra: `scylla`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<String>,
+    /// Its release.
     pub version: String,
     /// The cluster's name, which a node that takes its place must have.
     pub cluster_name: String,
@@ -92,9 +95,6 @@ pub(super) fn local(connection: &Connection) -> Result<Facts, Error> {
                schema_version FROM system.local WHERE key = 'local'";
     let (version, cluster_name, data_center, rack, host_id, partitioner, tokens, broadcast, rpc, schema_version) =
         connection.row::<Local>("read the facts of", cql)?;
-    let mut tokens = tokens.unwrap_or_default();
-    // Other partitioners than Murmur3 have tokens that are longer, or no numbers; any fixed order will do for them.
-    tokens.sort_by_cached_key(|token| (token.parse::<i128>().ok(), token.clone()));
     Ok(Facts {
         version,
         cluster_name,
@@ -102,12 +102,18 @@ pub(super) fn local(connection: &Connection) -> Result<Facts, Error> {
         rack,
         host_id: host_id.to_string(),
         partitioner,
-        tokens,
+        tokens: in_order(tokens.unwrap_or_default()),
         broadcast_address: broadcast.as_ref().and_then(CqlValue::as_inet).map(|address| address.to_string()),
         rpc_address: rpc.as_ref().and_then(CqlValue::as_inet).map(|address| address.to_string()),
         schema_version: schema_version.to_string(),
         ..Facts::default()
     })
+}
+
+/// Tokens sorted as numbers. Other partitioners than Murmur3 have tokens that are longer, or no numbers; any fixed order will do for them.
+pub(super) fn in_order(mut tokens: Vec<String>) -> Vec<String> {
+    tokens.sort_by_cached_key(|token| (token.parse::<i128>().ok(), token.clone()));
+    tokens
 }
 
 impl KeyspaceFacts {

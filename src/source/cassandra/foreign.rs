@@ -16,6 +16,14 @@ use crate::sys::stop::Stop;
 /// (`ColumnFamilyStore`, `Keyspace`).
 const AUTO: [&str; 3] = ["truncated-", "dropped-", "pre-scrub-"];
 
+/// Whether it is the name of one that ScyllaDB makes by itself before TRUNCATE or DROP: the time in milliseconds, `-`, the table
+/// (`docs/dev/sstables-directory-structure.md` of its source). `path` is the snapshot's folder.
+fn is_auto_of_scylla(path: &Path, name: &str) -> bool {
+    let table = path.ancestors().nth(2).and_then(|table| table.file_name()?.to_str()?.rsplit_once('-'));
+    let is_time = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    name.split_once('-').zip(table).is_some_and(|((time, of), (table, _))| is_time(time) && of == table)
+}
+
 /// What the server puts into a snapshot of its own that it removes at its next start, up to 4.1; later its manifest says so.
 const EPHEMERAL: &str = "ephemeral.snapshot";
 
@@ -68,7 +76,7 @@ impl Foreign {
     }
 
     fn kind(&mut self, path: &Path, name: &str) -> &mut Held {
-        if AUTO.iter().any(|auto| name.starts_with(auto)) {
+        if AUTO.iter().any(|auto| name.starts_with(auto)) || is_auto_of_scylla(path, name) {
             return &mut self.auto;
         }
         // A manifest that cannot be read says nothing; then it is somebody else's, which nobody touches either.

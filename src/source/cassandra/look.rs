@@ -5,10 +5,10 @@ use super::facts::{Facts, KeyspaceFacts};
 use super::names::wanted;
 use super::node_config::NodeConfig;
 use super::roles;
-use super::schema::{Keyspace, Kind, Schema, Table, TableId};
-use super::settings::Settings;
+use super::schema::{Keyspace, Kind, PAXOS, Schema, Table, TableId};
+use super::settings::{Engine, Settings};
 use super::statements::literal;
-use super::{describe, facts};
+use super::{describe, facts, scylladb};
 use crate::source::Error;
 use crate::sys::stop::Stop;
 
@@ -64,21 +64,29 @@ type Choice<'a> = &'a dyn Fn(&[String]) -> Result<Vec<String>, String>;
 
 fn look_for(settings: &Settings, config: &NodeConfig, stop: &Stop, choice: Choice<'_>) -> Result<Looked, Error> {
     let connection = Connection::open(settings, config, stop)?;
-    let reading = settled(&connection, choice)?;
+    // Before what takes long: a wrong address is told at once.
+    let told = match &settings.engine {
+        Engine::Cassandra => None,
+        Engine::Scylla { api } => Some(scylladb::Told::ask(&scylladb::Api::open(api, settings.place(), stop)?)?),
+    };
+    let reading = settled(&connection, settings.is_scylla(), choice)?;
     let mut facts = Facts { keyspaces: reading.facts, ..facts::local(&connection)? };
+    if let Some(told) = told {
+        told.put_into(&mut facts, connection.node())?;
+    }
     facts.data_directories = config.data_directories.iter().map(|path| path.display().to_string()).collect();
-    roles::read(&connection, &mut facts)?;
+    roles::read(&connection, settings.is_scylla(), &mut facts)?;
     facts.bound();
     Ok(Looked { facts, schema: reading.schema, ddl: reading.ddl })
 }
 
 /// What two readings in a row have found alike. Each takes several questions, and the schema may change between them; that other
 /// keyspaces change meanwhile does not matter.
-fn settled(connection: &Connection, choice: Choice<'_>) -> Result<Reading, Error> {
+fn settled(connection: &Connection, is_scylla: bool, choice: Choice<'_>) -> Result<Reading, Error> {
     let mut last = None;
     for left in (0..READINGS_MAX).rev() {
         let version = facts::local(connection)?.schema_version;
-        match Reading::of(connection, choice) {
+        match Reading::of(connection, is_scylla, choice) {
             Ok(reading) if last.as_ref() == Some(&reading) => return Ok(reading),
             Ok(reading) => last = Some(reading),
             // What fails while the schema changes may be something that has gone.
@@ -91,14 +99,15 @@ fn settled(connection: &Connection, choice: Choice<'_>) -> Result<Reading, Error
 }
 
 impl Reading {
-    fn of(connection: &Connection, choice: Choice<'_>) -> Result<Self, Error> {
+    fn of(connection: &Connection, is_scylla: bool, choice: Choice<'_>) -> Result<Self, Error> {
         let there: Vec<(String,)> = connection.rows("list the keyspaces of", "SELECT keyspace_name FROM system_schema.keyspaces")?;
         let there: Vec<String> = there.into_iter().map(|(name,)| name).collect();
         let names = choice(&there).map_err(|why| failed("find the keyspaces of", connection.node(), why))?;
         let mut reading = Self { schema: Schema { keyspaces: Vec::new() }, ddl: Vec::new(), facts: Vec::new() };
         for name in names {
             let keyspace = Keyspace { tables: tables(connection, &name)?, name };
-            reading.ddl.push((keyspace.name.clone(), describe::keyspace(connection, &keyspace)?));
+            let described = if is_scylla { scylladb::described } else { describe::keyspace };
+            reading.ddl.push((keyspace.name.clone(), described(connection, &keyspace)?));
             reading.facts.push(KeyspaceFacts::read(connection, &keyspace)?);
             reading.schema.keyspaces.push(keyspace);
         }
@@ -130,6 +139,7 @@ pub(super) fn tables(connection: &Connection, keyspace: &str) -> Result<Vec<Tabl
         };
         table.indexes.push(index);
     }
+    tables.retain(|table| !table.name.ends_with(PAXOS));
     tables.iter_mut().for_each(|table| table.indexes.sort());
     tables.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(tables)

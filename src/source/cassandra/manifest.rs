@@ -2,15 +2,19 @@
 //!
 //! It names `Data.db` files alone, those of legacy indexes with their folder (`SnapshotManifest`, `ColumnFamilyStore.mapToDataFilenames`);
 //! with several data directories one lists what lies in all of them. Its list grows with the table, so it is handed on name by name.
+//!
+//! ScyllaDB's is the same; that of its newest releases names in `sstables` the list of components of each (`toc_name`) instead, beside more
+//! about them (`docs/dev/object_storage.md` of its source).
 
 use std::fmt;
 use std::fs::File;
 use std::io::{BufReader, ErrorKind};
 use std::path::Path;
 
-use serde::de::{Deserializer as _, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer as _, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::component::MANIFEST;
+use super::component::{DATA, MANIFEST, TOC};
 use crate::source::Error;
 
 /// What a manifest says besides its list.
@@ -63,7 +67,13 @@ impl<'de, F: FnMut(&str) -> Result<(), Error>> Visitor<'de> for Document<'_, F> 
         while let Some(key) = map.next_key::<String>()? {
             match key.as_str() {
                 "files" => {
-                    manifest.files = map.next_value_seed(Files { each: &mut *self.each, failure: &mut *self.failure })?;
+                    let mut name = |name: String| (self.each)(&name);
+                    manifest.files += map.next_value_seed(Files { each: &mut name, failure: &mut *self.failure })?;
+                    has_files = true;
+                }
+                "sstables" => {
+                    let mut sstable = |sstable: Described| (self.each)(&sstable.data()?);
+                    manifest.files += map.next_value_seed(Files { each: &mut sstable, failure: &mut *self.failure })?;
                     has_files = true;
                 }
                 "ephemeral" => manifest.is_ephemeral = map.next_value()?,
@@ -75,12 +85,29 @@ impl<'de, F: FnMut(&str) -> Result<(), Error>> Visitor<'de> for Document<'_, F> 
     }
 }
 
-struct Files<'a, F> {
-    each: &'a mut F,
+/// An SSTable as ScyllaDB describes it, as far as it is used.
+#[derive(Deserialize)]
+struct Described {
+    toc_name: String,
+}
+
+impl Described {
+    /// The name of its rows.
+    fn data(&self) -> Result<String, Error> {
+        let Some(sstable) = self.toc_name.strip_suffix(TOC) else {
+            return Err(Error::NotWhole { why: format!("manifest.json names `{}`, which is no list of components", self.toc_name) });
+        };
+        Ok(format!("{sstable}{DATA}"))
+    }
+}
+
+/// A list, and who takes its members.
+struct Files<'a, T> {
+    each: &'a mut dyn FnMut(T) -> Result<(), Error>,
     failure: &'a mut Option<Error>,
 }
 
-impl<'de, F: FnMut(&str) -> Result<(), Error>> serde::de::DeserializeSeed<'de> for Files<'_, F> {
+impl<'de, T: DeserializeOwned> serde::de::DeserializeSeed<'de> for Files<'_, T> {
     type Value = u64;
 
     fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<u64, D::Error> {
@@ -88,7 +115,7 @@ impl<'de, F: FnMut(&str) -> Result<(), Error>> serde::de::DeserializeSeed<'de> f
     }
 }
 
-impl<'de, F: FnMut(&str) -> Result<(), Error>> Visitor<'de> for Files<'_, F> {
+impl<'de, T: DeserializeOwned> Visitor<'de> for Files<'_, T> {
     type Value = u64;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -97,8 +124,8 @@ impl<'de, F: FnMut(&str) -> Result<(), Error>> Visitor<'de> for Files<'_, F> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<u64, A::Error> {
         let mut files = 0;
-        while let Some(name) = list.next_element::<String>()? {
-            if let Err(failure) = (self.each)(&name) {
+        while let Some(member) = list.next_element::<T>()? {
+            if let Err(failure) = (self.each)(member) {
                 *self.failure = Some(failure);
                 return Err(A::Error::custom("a name could not be taken"));
             }
@@ -131,6 +158,24 @@ mod tests {
         assert_eq!(names_of_old, ["nb-1-big-Data.db", ".i/nb-1-big-Data.db"]);
         let new = "{\n  \"files\" : [ ],\n  \"created_at\" : \"x\",\n  \"expires_at\" : null,\n  \"ephemeral\" : true,\n  \"more\" : {\"a\": [1]}\n}\n";
         assert_eq!(names(new).unwrap(), (Some(Manifest { files: 0, is_ephemeral: true }), vec![]));
+    }
+
+    #[test]
+    fn a_manifest_of_scylladb_is_read_whichever_way_it_names_its_sstables() {
+        let old = "{\n\t\"files\" : [ \"me-3gw7_0ndy_3wlq829wcsddgwha1n-big-Data.db\", \"me-2-big-Data.db\" ]\n}\n";
+        assert_eq!(names(old).unwrap().1, ["me-3gw7_0ndy_3wlq829wcsddgwha1n-big-Data.db", "me-2-big-Data.db"]);
+        let new = r#"{"manifest":{"version":"1.0","scope":"node"},"node":{"host_id":"x","datacenter":"d","rack":"r"},
+            "snapshot":{"name":"t","created_at":1767225600,"expires_at":0},"table":{"keyspace_name":"k","tablet_count":4},
+            "sstables":[{"id":"67e35000-d8c6-11f0-9599-060de9f3bd1b","toc_name":"ms-3gw7_0ndy_3wlq829wcsddgwha1n-big-TOC.txt","data_size":75}],
+            "tablets":[{"id":0}]}"#;
+        let (manifest, found) = names(new).unwrap();
+        assert_eq!(found, ["ms-3gw7_0ndy_3wlq829wcsddgwha1n-big-Data.db"]);
+        assert_eq!(manifest.unwrap().files, 1);
+        for text in
+            [r#"{"sstables":[{"toc_name":"me-1-big-Data.db"}]}"#, r#"{"sstables":[{"id":"x"}]}"#, r#"{"manifest":{"version":"1.0"}}"#]
+        {
+            assert!(matches!(names(text).unwrap_err(), Error::NotWhole { .. }), "{text}");
+        }
     }
 
     #[test]

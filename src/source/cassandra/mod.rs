@@ -7,7 +7,8 @@
 //! server says there are. [`look()`] asks it over a connection in CQL (`cql`, encrypted by `tls`; `refused` tells what goes wrong with it) for
 //! the schema, for how each keyspace is made (`describe`, `compact`) and for [`Facts`] (`facts`, `roles`); `names` knows which keyspaces are
 //! Cassandra's own, and [`statements()`] cuts that CQL into statements again. [`take`]: the server makes a snapshot, each table's part is proved
-//! to be whole and linked into a copy, and [`clear`] has the server forget it. The way back begins with [`missing`]: what of a snapshot's schema
+//! to be whole and linked into a copy, and [`clear`] has the server forget it (`server`: by `nodetool`, or of ScyllaDB by its API, which `scylladb`
+//! speaks). The way back begins with [`missing`]: what of a snapshot's schema
 //! a node lacks, and making it.
 
 mod compact;
@@ -35,6 +36,8 @@ mod peers;
 mod refused;
 mod roles;
 mod schema;
+mod scylladb;
+mod server;
 mod settings;
 mod statements;
 mod table;
@@ -54,7 +57,7 @@ pub use node_config::{NodeConfig, STORAGE_DIRECTORY};
 pub use peers::peers;
 pub use roles::{Permission, Role};
 pub use schema::{Keyspace, Kind, Schema, Table, TableId};
-pub use settings::{Cql, JMX_PORT, Jmx, Settings};
+pub use settings::{API, Cql, Engine, JMX_PORT, Jmx, Settings};
 pub use statements::{quoted, statements};
 pub use table::TakenTable;
 pub use take::{Job, Taken, clear, take};

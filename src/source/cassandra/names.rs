@@ -6,8 +6,8 @@ pub const ALL: &str = "*";
 /// Longest name of a keyspace, in bytes: 48 up to Cassandra 5.0, 222 in what follows.
 pub const KEYSPACE_NAME_MAX: usize = 222;
 
-/// Cassandra's own keyspaces that are kept as others are: replicated, and of use on another node.
-const REPLICATED: [&str; 2] = ["system_auth", "system_distributed"];
+/// Cassandra's own keyspaces that are kept as others are: replicated, and of use on another node. The last two are ScyllaDB's.
+const REPLICATED: [&str; 4] = ["system_auth", "system_distributed", "system_distributed_everywhere", "system_replicated_keys"];
 
 /// Keyspaces of this node alone: their rows are its place in the ring, what it knows of others, the schema (which is in the DDL), and what
 /// it is doing. Put on a node, they would make it another.

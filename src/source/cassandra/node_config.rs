@@ -1,4 +1,4 @@
-//! What a node's `cassandra.yaml` says: where its files lie and how it is reached.
+//! What a node's `cassandra.yaml` or `scylla.yaml` says: where its files lie and how it is reached.
 //!
 //! Only what is used here is read, as Cassandra 4.1 and 5.0 read it (`Config`, `DatabaseDescriptor`): of a key that stands there twice the
 //! last one counts, an empty value is the default. What a start script gives the server past its file (`-Dcassandra.…`) nobody can see here.
@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_saphyr::{DuplicateKeyPolicy, Spanned};
 
+use super::settings::Settings;
 use crate::source::Error;
 use crate::sys::machine::host_name;
 
@@ -18,6 +19,12 @@ const SIZE_MAX: u64 = 1 << 20;
 
 /// Where the folders lie that the file does not name: `cassandra.storagedir`, as the packages for Debian and Red Hat set it.
 pub const STORAGE_DIRECTORY: &str = "/var/lib/cassandra";
+
+/// The same of ScyllaDB, where the file has no `workdir`.
+const WORK_DIRECTORY: &str = "/var/lib/scylla";
+
+/// What ScyllaDB assumes of a partitioner; it has no other (`db::config`).
+const MURMUR3: &str = "org.apache.cassandra.dht.Murmur3Partitioner";
 
 /// What the file says, with Cassandra's own defaults for what it does not.
 ///
@@ -73,6 +80,7 @@ pub struct NodeConfig {
 /// The file as it is written, as far as it is used. All scalars are texts, so that what is wrong with one can be told with its key and line.
 #[derive(Deserialize)]
 struct Written {
+    workdir: Option<Spanned<String>>,
     data_file_directories: Option<Vec<Spanned<String>>>,
     local_system_data_file_directory: Option<Spanned<String>>,
     commitlog_directory: Option<Spanned<String>>,
@@ -101,18 +109,30 @@ struct Encryption {
 }
 
 impl NodeConfig {
-    /// Reads the file.
+    /// Reads the file of a source, as its server reads it.
+    ///
+    /// # Errors
+    /// As [`NodeConfig::read`].
+    pub fn of(settings: &Settings) -> Result<Self, Error> {
+        Self::read_as(&settings.config_file, settings.is_scylla())
+    }
+
+    /// Reads the file as Cassandra reads it.
     ///
     /// # Errors
     /// [`Error::File`]; [`Error::NodeConfig`] with line and key, when it is no YAML, or what it says cannot be used. No line of the file is
     /// ever repeated: it holds the passwords of key stores.
     pub fn read(path: &Path) -> Result<Self, Error> {
+        Self::read_as(path, false)
+    }
+
+    fn read_as(path: &Path, is_scylla: bool) -> Result<Self, Error> {
         let mut text = String::new();
         let file = File::open(path).map_err(Error::file("read", path))?;
         file.take(SIZE_MAX + 1).read_to_string(&mut text).map_err(Error::file("read", path))?;
-        let reading = Reading { path };
+        let reading = Reading { path, is_scylla };
         if text.len() as u64 > SIZE_MAX {
-            return Err(reading.wrong(None, format!("has more than {SIZE_MAX} bytes: is this a cassandra.yaml?")));
+            return Err(reading.wrong(None, format!("has more than {SIZE_MAX} bytes: is this the configuration of a node?")));
         }
         let options = serde_saphyr::options! { duplicate_keys: DuplicateKeyPolicy::LastWins, with_snippet: false };
         let written = serde_saphyr::from_str_with_options(&text, options).map_err(|cause| {
@@ -139,7 +159,7 @@ impl NodeConfig {
             (None, Some(interface)) => {
                 let why =
                     format!("`rpc_interface` names the interface {interface}, not an address: say `cql = \"HOST:PORT\"` for the source");
-                return Err(Reading { path: &self.path }.wrong(None, why));
+                return Err(Error::NodeConfig { path: self.path.clone(), line: None, why });
             }
             (None, None) => host_name(),
         };
@@ -151,6 +171,7 @@ impl NodeConfig {
 /// The file that is being read.
 struct Reading<'a> {
     path: &'a Path,
+    is_scylla: bool,
 }
 
 impl Reading<'_> {
@@ -164,11 +185,15 @@ impl Reading<'_> {
 
     fn finish(&self, written: Written) -> Result<NodeConfig, Error> {
         let mut assumed = Vec::new();
+        let storage = match &written.workdir {
+            Some(workdir) if self.is_scylla => self.folder("workdir", workdir)?,
+            _ => PathBuf::from(if self.is_scylla { WORK_DIRECTORY } else { STORAGE_DIRECTORY }),
+        };
         let mut folder = |key, value: Option<Spanned<String>>, name: &str| match value {
             Some(value) => self.folder(key, &value),
             None => {
                 assumed.push(key);
-                Ok(Path::new(STORAGE_DIRECTORY).join(name))
+                Ok(storage.join(name))
             }
         };
         let commitlog_directory = folder("commitlog_directory", written.commitlog_directory, "commitlog")?;
@@ -183,11 +208,17 @@ impl Reading<'_> {
         };
         let local = written.local_system_data_file_directory;
         let local = local.map(|value| self.folder("local_system_data_file_directory", &value)).transpose()?;
-        let Some(partitioner) = written.partitioner else {
-            return Err(
-                self.wrong(None, "`partitioner` is missing, and Cassandra does not start without: is this the node's own file?".into())
-            );
+        let partitioner = match written.partitioner {
+            Some(partitioner) => whole_name(&partitioner.value),
+            None if self.is_scylla => MURMUR3.to_owned(),
+            None => {
+                let why = "`partitioner` is missing, and Cassandra does not start without: is this the node's own file?";
+                return Err(self.wrong(None, why.into()));
+            }
         };
+        // Where nothing is said, Cassandra listens at the address of the host's name, and ScyllaDB at that of `localhost`.
+        let anywhere = written.rpc_address.is_none() && written.rpc_interface.is_none();
+        let rpc_address = if anywhere && self.is_scylla { Some("localhost".to_owned()) } else { written.rpc_address };
         let port = |key, value: Option<Spanned<String>>, default| value.map_or(Ok(default), |value| self.number(key, &value, "no port"));
         let encryption = written.client_encryption_options.and_then(|options| options.enabled);
         let ssl = written.native_transport_port_ssl.map(|value| self.number("native_transport_port_ssl", &value, "no port"));
@@ -200,14 +231,14 @@ impl Reading<'_> {
             saved_caches_directory,
             cdc_raw_directory,
             cluster_name: written.cluster_name.unwrap_or_else(|| "Test Cluster".to_owned()),
-            partitioner: whole_name(&partitioner.value),
+            partitioner,
             num_tokens: written.num_tokens.map(|value| self.number("num_tokens", &value, "no number of tokens")).transpose()?,
             initial_tokens: written.initial_token.map(|tokens| tokens_of(&tokens.value)).unwrap_or_default(),
             endpoint_snitch: written.endpoint_snitch,
             listen_address: written.listen_address,
             listen_interface: written.listen_interface,
             broadcast_address: written.broadcast_address,
-            rpc_address: written.rpc_address,
+            rpc_address,
             rpc_interface: written.rpc_interface,
             native_transport_port: port("native_transport_port", written.native_transport_port, 9042)?,
             native_transport_port_ssl: ssl.transpose()?,
@@ -225,7 +256,7 @@ impl Reading<'_> {
             path => Err(self.wrong_value(
                 key,
                 value,
-                &format!("is `{path}`, which depends on where Cassandra was started: write the whole path"),
+                &format!("is `{path}`, which depends on where the server was started: write the whole path"),
             )),
         }
     }

@@ -1,3 +1,4 @@
+use super::super::settings::Engine;
 use super::*;
 
 fn read(text: &str) -> Result<NodeConfig, Error> {
@@ -31,6 +32,26 @@ fn what_is_not_written_is_what_cassandra_assumes() {
     assert_eq!((config.num_tokens, config.local_system_data_directory, config.initial_tokens), (None, None, vec![]));
     let assumed = ["commitlog_directory", "hints_directory", "saved_caches_directory", "cdc_raw_directory", "data_file_directories"];
     assert_eq!(config.assumed, assumed);
+}
+
+#[test]
+fn scylladb_assumes_other_folders_and_another_address() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("scylla.yaml");
+    let read = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        let mut settings = Settings::new(vec!["k".into()], path.clone());
+        settings.engine = Engine::Scylla { api: ("127.0.0.1".into(), 10_000) };
+        NodeConfig::of(&settings).unwrap()
+    };
+    let config = read("cluster_name: 'x'\n");
+    assert_eq!(config.data_directories, [Path::new("/var/lib/scylla/data")]);
+    assert_eq!(config.cql_address(false).unwrap(), ("localhost".to_owned(), 9042));
+    assert_eq!(config.partitioner, MURMUR3);
+    let config = read("workdir: /srv/scylla\nrpc_address: 10.0.0.1\nnative_transport_port: 9043\n");
+    assert_eq!(config.data_directories, [Path::new("/srv/scylla/data")]);
+    assert_eq!(config.cql_address(false).unwrap(), ("10.0.0.1".to_owned(), 9043));
+    assert_eq!(read("data_file_directories:\n  - /d1\nworkdir: /srv\n").data_directories, [Path::new("/d1")]);
 }
 
 #[test]
@@ -119,7 +140,7 @@ fn what_is_no_yaml_is_refused_without_repeating_it() {
     let told = wrong(&text);
     assert!(told.starts_with(", line ") && !told.contains("hunter2"), "{told}");
     let huge = format!("{SMALLEST}# {}\n", "x".repeat(usize::try_from(SIZE_MAX).unwrap()));
-    assert!(wrong(&huge).contains("is this a cassandra.yaml?"));
+    assert!(wrong(&huge).contains("is this the configuration of a node?"));
 }
 
 #[test]

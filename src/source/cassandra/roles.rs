@@ -1,5 +1,6 @@
 //! Roles and what they may do, where the role that asks may read that. Hashes of passwords are never asked for.
 
+use scylla::deserialize::row::DeserializeRow;
 use serde::{Deserialize, Serialize};
 
 use super::cql::Connection;
@@ -39,8 +40,9 @@ type PermissionRow = (String, String, Option<Vec<String>>);
 ///
 /// # Errors
 /// [`Error::Stopped`].
-pub(super) fn read(connection: &Connection, facts: &mut Facts) -> Result<(), Stopped> {
-    let roles = connection.rows::<RoleRow>("read the roles of", "SELECT role, is_superuser, can_login, member_of FROM system_auth.roles");
+pub(super) fn read(connection: &Connection, is_scylla: bool, facts: &mut Facts) -> Result<(), Stopped> {
+    let cql = "SELECT role, is_superuser, can_login, member_of FROM";
+    let roles = rows::<RoleRow>(connection, is_scylla, "read the roles of", cql, "roles");
     facts.roles = readable(roles, "roles", facts)?.map(|rows| {
         let role = |(name, superuser, login, member_of): RoleRow| Role {
             name,
@@ -52,8 +54,8 @@ pub(super) fn read(connection: &Connection, facts: &mut Facts) -> Result<(), Sto
         roles.sort_by(|a, b| a.name.cmp(&b.name));
         roles
     });
-    let cql = "SELECT role, resource, permissions FROM system_auth.role_permissions";
-    let permissions = connection.rows::<PermissionRow>("read the grants of", cql);
+    let cql = "SELECT role, resource, permissions FROM";
+    let permissions = rows::<PermissionRow>(connection, is_scylla, "read the grants of", cql, "role_permissions");
     facts.permissions = readable(permissions, "permissions", facts)?.map(|rows| {
         let permission = |(role, resource, permissions)| Permission { role, resource, permissions: sorted(permissions) };
         let mut permissions: Vec<Permission> = rows.into_iter().map(permission).collect();
@@ -61,6 +63,18 @@ pub(super) fn read(connection: &Connection, facts: &mut Facts) -> Result<(), Sto
         permissions
     });
     Ok(())
+}
+
+/// The rows of one of the tables with accounts. ScyllaDB has them in `system` from 6.0 on, where Raft replicates them.
+fn rows<R>(connection: &Connection, is_scylla: bool, what: &'static str, cql: &str, table: &str) -> Result<Vec<R>, Error>
+where
+    R: 'static + for<'frame, 'metadata> DeserializeRow<'frame, 'metadata>,
+{
+    let of = |keyspace: &str| connection.rows(what, &format!("{cql} {keyspace}.{table}"));
+    if is_scylla && let Ok(rows) = of("system") {
+        return Ok(rows);
+    }
+    of("system_auth")
 }
 
 fn readable<T>(read: Result<T, Error>, what: &str, facts: &mut Facts) -> Result<Option<T>, Stopped> {

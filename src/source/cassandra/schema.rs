@@ -54,6 +54,10 @@ impl fmt::Display for TableId {
     }
 }
 
+/// What ends the names of tables in which ScyllaDB keeps the state of conditional writes that are under way (`service/paxos`): no keyspace is
+/// the poorer without them, and what was under way then must not come back. No other table can have such a name.
+pub(super) const PAXOS: &str = "$paxos";
+
 /// What a table is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -38,16 +38,34 @@ pub struct Jmx {
     pub nodetool: Vec<String>,
 }
 
-/// A Cassandra source.
+/// Which server the node runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Engine {
+    /// Cassandra, which is told what to do by `nodetool`.
+    #[default]
+    Cassandra,
+    /// ScyllaDB, which is told what to do over its HTTP API.
+    Scylla {
+        /// Host and port of the API.
+        api: (String, u16),
+    },
+}
+
+/// Where ScyllaDB's API listens where nothing else is said (`api_address` and `api_port` of its configuration).
+pub const API: (&str, u16) = ("127.0.0.1", 10_000);
+
+/// A Cassandra source, or one of ScyllaDB.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// The server.
+    pub engine: Engine,
     /// The keyspaces, at least one, always taken together; `*` stands for all but those that Cassandra keeps for itself.
     pub keyspaces: Vec<String>,
-    /// The node's `cassandra.yaml`.
+    /// The node's `cassandra.yaml`, or `scylla.yaml`.
     pub config_file: PathBuf,
     /// How it is asked.
     pub cql: Cql,
-    /// How it is told.
+    /// How Cassandra is told.
     pub jmx: Jmx,
     /// The words that stop the node, for a restore with the node stopped.
     pub stop: Option<Vec<String>>,
@@ -59,7 +77,17 @@ impl Settings {
     /// These keyspaces of the node with this configuration, at its usual ports on this machine.
     pub fn new(keyspaces: Vec<String>, config_file: PathBuf) -> Self {
         let jmx = Jmx { host: None, port: JMX_PORT, user: None, password: None, nodetool: vec!["nodetool".to_owned()] };
-        Self { keyspaces, config_file, cql: Cql::default(), jmx, stop: None, start: None }
+        Self { engine: Engine::Cassandra, keyspaces, config_file, cql: Cql::default(), jmx, stop: None, start: None }
+    }
+
+    /// Whether the server is ScyllaDB.
+    pub fn is_scylla(&self) -> bool {
+        matches!(self.engine, Engine::Scylla { .. })
+    }
+
+    /// The server's name, for a person.
+    pub(super) fn make(&self) -> &'static str {
+        if self.is_scylla() { "ScyllaDB" } else { "Cassandra" }
     }
 
     /// The node, for a person.
@@ -70,6 +98,6 @@ impl Settings {
 
 impl fmt::Display for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of the Cassandra of {}", self.keyspaces.join(", "), self.config_file.display())
+        write!(f, "{} of the {} of {}", self.keyspaces.join(", "), self.make(), self.config_file.display())
     }
 }

@@ -43,6 +43,14 @@ pub struct TakenTable {
     pub copied_bytes: u64,
 }
 
+impl TakenTable {
+    /// A table of which nothing was taken.
+    fn of(keyspace: &Keyspace, table: &Table) -> Self {
+        let (keyspace, name, id) = (keyspace.name.clone(), table.name.clone(), table.id.clone());
+        Self { keyspace, name, id, kind: table.kind, sstables: 0, files: 0, bytes: 0, copied_bytes: 0 }
+    }
+}
+
 /// What taking a table needs.
 pub(super) struct Taking<'a> {
     pub(super) folders: &'a Folders,
@@ -50,6 +58,8 @@ pub(super) struct Taking<'a> {
     pub(super) tag: &'a str,
     /// The data folder of the copy that takes what lies in a folder of the snapshot.
     pub(super) data: &'a dyn Fn(&Path) -> PathBuf,
+    /// Whether a view must be in the snapshot as a table must. ScyllaDB's are made anew from their tables when these come back, and need not.
+    pub(super) needs_views: bool,
     /// For nameless temporary files.
     pub(super) work: &'a Path,
     pub(super) stop: &'a Stop,
@@ -63,6 +73,10 @@ impl Taking<'_> {
     /// [`Error::NotWhole`] with the table and what is missing; [`Error::File`]; [`Error::Stopped`].
     pub(super) fn table(&self, keyspace: &Keyspace, table: &Table, problems: &mut Vec<Problem>) -> Result<TakenTable, Error> {
         let places = self.folders.of_snapshot(&keyspace.name, table, self.tag)?;
+        let is_optional = table.kind == Kind::View && !self.needs_views;
+        if places.is_empty() && is_optional {
+            return Ok(TakenTable::of(keyspace, table));
+        }
         if places.is_empty() {
             let (name, told) = (format!("{}.{}", keyspace.name, table.name), self.folders.told());
             let why = format!("the server has the table {name}, and no snapshot of it lies in {told}");
@@ -83,7 +97,12 @@ impl Taking<'_> {
         if one.sstables == 0 && self.before.had(keyspace, table) {
             one.check_empty(&self.folders.of_table(&keyspace.name, table)?)?;
         }
-        one.schema(keyspace)?;
+        let has_schema = one.schema()?;
+        // The server writes none for its own keyspaces (`SchemaConstants`).
+        if !has_schema && !is_optional && !keyspace.name.starts_with("system") {
+            let why = format!("there is no schema.cql in {}: the server did not come to its end", one.places[0].display());
+            return Err(Error::NotWhole { why });
+        }
         one.finish(keyspace, table, problems)
     }
 }
@@ -205,8 +224,8 @@ impl One<'_> {
         Ok(())
     }
 
-    /// The statements that make the table, as the server wrote them: one text, wherever it lies.
-    fn schema(&mut self, keyspace: &Keyspace) -> Result<(), Error> {
+    /// The statements that make the table, as the server wrote them: one text, wherever it lies. Gives whether there is one.
+    fn schema(&mut self) -> Result<bool, Error> {
         let mut known: Option<(PathBuf, Vec<u8>)> = None;
         for (at, place) in self.places.iter().enumerate() {
             let path = place.join(SCHEMA);
@@ -230,12 +249,7 @@ impl One<'_> {
                 }
             }
         }
-        // The server writes none for its own keyspaces (`SchemaConstants`).
-        if known.is_none() && !keyspace.name.starts_with("system") {
-            let why = format!("there is no schema.cql in {}: the server did not come to its end", self.places[0].display());
-            return Err(Error::NotWhole { why });
-        }
-        Ok(())
+        Ok(known.is_some())
     }
 
     fn finish(self, keyspace: &Keyspace, table: &Table, problems: &mut Vec<Problem>) -> Result<TakenTable, Error> {
@@ -244,15 +258,7 @@ impl One<'_> {
         problems.extend(self.unknown.problem(Problem::UNKNOWN_FILE, &folder, "no file that Cassandra is known to write")?);
         let what = "in the table's folder and listed in TOC.txt, but not in the snapshot; the server builds it anew";
         problems.extend(self.missing.problem(Problem::INDEX_INCOMPLETE, &folder, what)?);
-        Ok(TakenTable {
-            keyspace: keyspace.name.clone(),
-            name: table.name.clone(),
-            id: table.id.clone(),
-            kind: table.kind,
-            sstables: self.sstables,
-            files: self.linker.files,
-            bytes: self.linker.bytes,
-            copied_bytes: self.linker.copied_bytes,
-        })
+        let Linker { files, bytes, copied_bytes, .. } = self.linker;
+        Ok(TakenTable { sstables: self.sstables, files, bytes, copied_bytes, ..TakenTable::of(keyspace, table) })
     }
 }

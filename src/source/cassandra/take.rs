@@ -8,8 +8,8 @@ use super::folders::{Before, Folders, SNAPSHOTS, tables};
 use super::foreign::Foreign;
 use super::link::make_folder;
 use super::node_config::NodeConfig;
-use super::nodetool::Nodetool;
-use super::schema::Schema;
+use super::schema::{PAXOS, Schema};
+use super::server::Server;
 use super::settings::Settings;
 use super::table::{TakenTable, Taking};
 use crate::source::{Error, Problem};
@@ -71,13 +71,14 @@ pub fn take(
     let before = Before::look(&folders, schema)?;
     let keyspaces: Vec<String> = schema.keyspaces.iter().map(|keyspace| keyspace.name.clone()).collect();
     job.meter.set_phase("snapshot");
-    Nodetool::new(job.settings, job.folder, job.stop).snapshot(job.tag, &keyspaces)?;
+    Server::of(job)?.snapshot(job.tag, &keyspaces)?;
     check_unchanged(schema, &look_again()?)?;
     check_strangers(&folders, schema, job.tag)?;
     job.meter.set_phase("link");
     let Job { tag, work, stop, meter, .. } = *job;
     let into_data = |_: &Path| data.to_owned();
-    let taking = Taking { folders: &folders, before: &before, tag, data: &into_data, work, stop, meter };
+    let needs_views = !job.settings.is_scylla();
+    let taking = Taking { folders: &folders, before: &before, tag, data: &into_data, needs_views, work, stop, meter };
     let (mut taken, mut problems) = (Vec::new(), Vec::new());
     for (keyspace, table) in tables(schema) {
         taken.push(taking.table(keyspace, table, &mut problems)?);
@@ -102,9 +103,10 @@ pub fn clear(job: &Job<'_>, keyspaces: &[String]) -> Result<(), Error> {
     if !folders.has_tag(keyspaces, job.tag)? {
         return Ok(());
     }
-    Nodetool::new(job.settings, job.folder, job.stop).clear(job.tag, keyspaces)?;
+    let server = Server::of(job)?;
+    server.clear(job.tag, keyspaces)?;
     if folders.has_tag(keyspaces, job.tag)? {
-        let why = format!("nodetool went well, and the snapshot {} is still there in {}", job.tag, folders.told());
+        let why = format!("{} went well, and the snapshot {} is still there in {}", server.word(), job.tag, folders.told());
         return Err(Error::Cassandra { what: "clear a snapshot of", node: job.settings.place(), why });
     }
     Ok(())
@@ -135,7 +137,7 @@ fn check_strangers(folders: &Folders, schema: &Schema, tag: &str) -> Result<(), 
         let known: BTreeSet<String> = keyspace.tables.iter().map(super::schema::Table::folder).collect();
         folders.each_table(&keyspace.name, |name, path| {
             let snapshot = path.join(SNAPSHOTS).join(tag);
-            if known.contains(name) || !snapshot.exists() {
+            if known.contains(name) || name.contains(PAXOS) || !snapshot.exists() {
                 return Ok(());
             }
             Err(Error::NotWhole { why: format!("there is a snapshot {} of a table that the schema does not have", snapshot.display()) })

@@ -21,6 +21,7 @@ mod stopped_undo;
 mod survey;
 
 pub use self::node_plan::NodePlan;
+use super::about::About;
 use super::{Options, Outcome, Part, Plan, UndoPlan};
 use crate::ops::locks::Waiting;
 use crate::ops::snapshots::Found;
@@ -59,10 +60,30 @@ pub(super) fn plan(
     found: &Found,
     options: &Options,
 ) -> Result<Plan, Error> {
-    match way(settings, options)? {
+    let way = way(settings, options)?;
+    if settings.is_scylla() || is_of_scylla(ctx, found)? {
+        return Err(Error::Refused(by_hand(found)));
+    }
+    match way {
         Way::Stopped => stopped::plan(ctx, spec, settings, found, options),
         Way::Running => running::plan(ctx, spec, settings, found, options),
     }
+}
+
+/// Whether a snapshot is of ScyllaDB, whatever the source is now.
+fn is_of_scylla(ctx: &Context, found: &Found) -> Result<bool, Error> {
+    Ok(About::of(ctx, found, false)?.facts.get("engine").is_some())
+}
+
+/// What to do in place of a restore into ScyllaDB, of which no server could be had to build one against.
+fn by_hand(found: &Found) -> String {
+    format!(
+        "{0} is of ScyllaDB, and nothing is restored into that; nothing was changed. `windlass fetch {0} --to FOLDER` gives its files, each \
+         byte verified. Then make the tables that are missing (`cqlsh --file FOLDER/KEYSPACE/schema.cql`), TRUNCATE those that are there, \
+         put the files of each table into the folder `upload` of its own, and have the node load them (`nodetool refresh KEYSPACE TABLE`, or \
+         POST /storage_service/sstables/KEYSPACE?cf=TABLE); views and indexes are made anew. docs/CASSANDRA.md has the steps",
+        found.name()
+    )
 }
 
 /// Carries a plan out. The caller holds the source's lock and has settled what an earlier run has left.

@@ -52,7 +52,8 @@ pub fn safeguard(
         make_own_folder(root, place.parent().unwrap_or(root))?;
     }
     let into = |place: &Path| place_of(asides, place);
-    let taking = Taking { folders: &folders, before: &before, tag: job.tag, data: &into, work: job.work, stop: job.stop, meter: job.meter };
+    let (work, stop, meter) = (job.work, job.stop, job.meter);
+    let taking = Taking { folders: &folders, before: &before, tag: job.tag, data: &into, needs_views: true, work, stop, meter };
     let (mut taken, mut problems) = (Vec::new(), Vec::new());
     for (keyspace, table) in tables(schema) {
         taken.push(taking.table(keyspace, table, &mut problems)?);

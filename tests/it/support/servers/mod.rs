@@ -12,6 +12,7 @@ mod minio;
 mod question;
 mod radosgw;
 mod s3proxy;
+pub mod scylla;
 mod versitygw;
 
 use std::collections::BTreeMap;

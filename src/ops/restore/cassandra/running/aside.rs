@@ -38,7 +38,9 @@ pub(super) fn set_aside(
     let taken = safeguard(&filling.job(&tag, &ctx.stop), schema, asides, is_all, &mut look_again);
     // Also after a stop: what the node holds takes room as long as it holds it.
     match clear(&filling.job(&tag, &Stop::new()), &keyspaces) {
-        Ok(()) => tags::forget(ctx, &spec.name, id)?,
+        Ok(()) if taken.is_ok() => tags::forget(ctx, &spec.name, id)?,
+        // What was asked for may still come: the next snapshot looks for it.
+        Ok(()) => {}
         Err(error) => {
             let name = &spec.name;
             ctx.warn(
