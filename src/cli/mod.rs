@@ -25,6 +25,7 @@ mod init;
 mod key;
 mod list;
 mod man;
+mod node_lines;
 mod output;
 mod pin;
 mod progress;

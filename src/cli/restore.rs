@@ -9,10 +9,11 @@ use super::context::Program;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::human;
+use super::node_lines::{node_lines, way_line};
 use crate::format::names::SourceName;
 use crate::ops::name::SnapshotName;
 use crate::ops::origin::Origin;
-use crate::ops::restore::{self, Ending, Manner, NodePlan, Options, Outcome, Part, Plan, Present, Settled, UndoPlan, Undoable, Way, Work};
+use crate::ops::restore::{self, Ending, Manner, Options, Outcome, Part, Plan, Present, Settled, UndoPlan, Undoable, Work};
 use crate::ops::spec::is_beside;
 use crate::ops::{Context, Error};
 
@@ -107,7 +108,9 @@ impl Restore {
             return Ok(exit);
         }
         let shown = ShownPlan { plan: &plan, estimate_seconds: plan.estimate.map(|estimate| estimate.as_secs()) };
-        let question = format!("Make {} hold {}?", plan.target, plan.id);
+        let first =
+            if plan.node.as_ref().is_some_and(|node| node.fresh.is_some()) { "Make the node that it was, and make" } else { "Make" };
+        let question = format!("{first} {} hold {}?", plan.target, plan.id);
         let part = (options.part != Part { definers: options.part.definers.clone(), ..Part::default() }).then_some(plan.target.as_str());
         self.carry_out(program, &shown, &plan_lines(&plan), &question, part, &|| restore::run(&ctx, &plan, self.wait.wait))
     }
@@ -299,35 +302,6 @@ pub(super) fn plan_lines(plan: &Plan) -> Vec<String> {
     lines.extend(plan.node.iter().flat_map(node_lines));
     lines.extend(plan.estimate.map(|estimate| format!("time       about {}", human::duration(estimate))));
     lines.extend(plan.warnings.iter().map(|warning| format!("warning    {warning}")));
-    lines
-}
-
-/// How a Cassandra node takes the files.
-fn way_line(node: &NodePlan) -> String {
-    match node.way {
-        Way::Stopped => "way        the node is drained and stopped, files change places, the node is started and checked".to_owned(),
-        Way::Running => "way        the node runs and takes the files in (nodetool import)".to_owned(),
-    }
-}
-
-/// What becomes of a Cassandra node.
-fn node_lines(node: &NodePlan) -> Vec<String> {
-    let state = if node.is_up { "up" } else { "down" };
-    let mut lines = vec![format!("node       Cassandra {} of the cluster `{}`, {state}", node.version, node.cluster_name)];
-    lines.push(way_line(node));
-    lines.push(format!(
-        "there now  {} in {}, {}",
-        human::count(node.live_tables, "table"),
-        human::count(node.live_files, "file"),
-        human::bytes(node.live_bytes)
-    ));
-    if node.linked_bytes > 0 {
-        lines.push(format!("linked     {} of it lie here as they are to be: they are read, and linked", human::bytes(node.linked_bytes)));
-    }
-    for (label, tables) in [("makes", &node.makes), ("empties", &node.empties), ("differs", &node.differs)] {
-        lines.extend(tables.iter().map(|table| format!("{label:<10} {table}")));
-    }
-    lines.extend(node.never.iter().map(|never| format!("never      {never}")));
     lines
 }
 

@@ -1,8 +1,8 @@
 //! Files that are there whole or not at all, also after a power cut.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::Error;
@@ -53,6 +53,30 @@ pub fn replace_private(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     replace_with_mode(path, bytes, 0o600)
 }
 
+/// As [`write_new`], with owner, group and mode of another file.
+///
+/// # Errors
+/// As [`write_new`]; also when this process may not give a file to that owner.
+pub fn write_new_like(path: &Path, bytes: &[u8], like: &Metadata) -> Result<(), Error> {
+    let temporary = beside(path);
+    write_like(&temporary, bytes, like)?;
+    let linked = fs::hard_link(&temporary, path);
+    fs::remove_file(&temporary).map_err(Error::io("remove", &temporary))?;
+    linked.map_err(Error::io("create", path))?;
+    sync_folder(parent(path))
+}
+
+/// As [`replace`], with owner, group and mode of another file.
+///
+/// # Errors
+/// As [`replace`]; also when this process may not give a file to that owner.
+pub fn replace_like(path: &Path, bytes: &[u8], like: &Metadata) -> Result<(), Error> {
+    let temporary = beside(path);
+    write_like(&temporary, bytes, like)?;
+    fs::rename(&temporary, path).map_err(Error::io("replace", path))?;
+    sync_folder(parent(path))
+}
+
 /// Makes names that were created or removed in a folder survive a power cut.
 ///
 /// # Errors
@@ -89,6 +113,24 @@ fn write_temporary(temporary: &Path, bytes: &[u8], mode: u32) -> Result<(), Erro
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(temporary).map_err(Error::io("create", temporary))?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(Error::io("write", temporary))
+}
+
+fn write_like(temporary: &Path, bytes: &[u8], like: &Metadata) -> Result<(), Error> {
+    write_temporary(temporary, bytes, 0o600)?;
+    let given = File::open(temporary).and_then(|file| {
+        let own = file.metadata()?;
+        if (own.uid(), own.gid()) != (like.uid(), like.gid()) {
+            std::os::unix::fs::fchown(&file, Some(like.uid()), Some(like.gid()))?;
+        }
+        // After the owner, whose change takes some bits of the mode away.
+        file.set_permissions(like.permissions())?;
+        file.sync_all()
+    });
+    if given.is_err() {
+        // Why it could not be given says more than this could.
+        let _ = fs::remove_file(temporary);
+    }
+    given.map_err(Error::io("give to the owner of the old one", temporary))
 }
 
 /// A name beside `path` that only this thread of this process uses.
@@ -128,5 +170,22 @@ mod tests {
         replace_private(&path, b"three").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"three");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_is_written_like_another_has_its_mode_and_owner() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let (old, new) = (folder.path().join("old"), folder.path().join("new"));
+        fs::write(&old, "old").unwrap();
+        fs::set_permissions(&old, fs::Permissions::from_mode(0o640)).unwrap();
+        let like = fs::metadata(&old).unwrap();
+        write_new_like(&new, b"old", &like).unwrap();
+        assert!(write_new_like(&new, b"other", &like).is_err());
+        replace_like(&old, b"changed", &like).unwrap();
+        let found = [&old, &new].map(|path| (fs::read_to_string(path).unwrap(), fs::metadata(path).unwrap()));
+        assert_eq!((found[0].0.as_str(), found[1].0.as_str()), ("changed", "old"));
+        assert!(found.iter().all(|(_, meta)| meta.mode() & 0o7777 == 0o640 && meta.uid() == like.uid()));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::cassandra::configuration;
 use crate::cassandra_restore_stopped::Bench;
 use crate::support::program::Run;
 use crate::support::servers::cassandra::Cassandra;
@@ -237,24 +238,51 @@ fn a_data_directory_that_is_not_the_node_s_is_refused() {
 }
 
 #[test]
-fn a_node_that_was_never_started_is_told_what_it_is_to_be() {
+fn a_node_that_its_package_has_started_and_nobody_has_used_is_told_what_to_do() {
     let bench = Bench::small(Version::V50);
     bench.backup();
-    let tokens = bench.server.cql().lines("SELECT tokens FROM system.local")[0].clone();
-    let fresh = Cassandra::prepare(&Spec::new(Version::V50));
+    // As the packages do it: with tokens of its own, and nothing of anybody's.
+    let other = Cassandra::start_new(&Spec::new(Version::V50));
     let config = fs::read_to_string(bench.machine.path("windlass.toml")).unwrap();
-    let (old, new) = (bench.server.home.display().to_string(), fresh.home.display().to_string());
-    let config = config.replace(&old, &new).replace(&bench.server.cql_address().to_string(), &fresh.cql_address().to_string());
+    let config = config.replace(&bench.server.home.display().to_string(), &other.home.display().to_string());
+    let config = config.replace(&bench.server.cql_address().to_string(), &other.cql_address().to_string());
+    let config = config.replace(&bench.server.jmx_address().to_string(), &other.jmx_address().to_string());
     fs::write(bench.machine.path("windlass.toml"), config).unwrap();
-    for data in fresh.spec.directories(&fresh.home) {
-        fs::create_dir_all(data).unwrap();
-    }
+    let (pid, yaml) = (other.pid(), fs::read(other.config_file()).unwrap());
     let run = bench.restore(&[]);
     run.expect(1);
-    assert!(run.stderr.contains("has never been started") && run.stderr.contains("num_tokens: 4"), "{run:#?}");
-    let one = tokens.split('\'').nth(1).unwrap_or_else(|| panic!("{tokens}"));
-    assert!(run.stderr.contains(one), "{tokens}: {run:#?}");
-    assert!(fresh.pid().is_none(), "it was not started");
+    assert!(run.stderr.contains("it has other tokens") && run.stderr.contains("Nothing was changed"), "{run:#?}");
+    for folder in ["data", "commitlog", "hints", "saved_caches", "cdc_raw"] {
+        assert!(run.stderr.contains(other.home.join(folder).to_str().unwrap()), "{folder}: {run:#?}");
+    }
+    assert_eq!((other.pid(), fs::read(other.config_file()).unwrap()), (pid, yaml));
+    assert!(other.cql().tables("small").is_empty());
+    drop(other);
+    a_living_cluster_that_knows_the_tokens_is_not_joined(&bench);
+}
+
+/// The node of the snapshot runs still, and is the seed of a new one that is to become it: started, that one would take its ranges from it.
+fn a_living_cluster_that_knows_the_tokens_is_not_joined(bench: &Bench) {
+    let (old, new) = (&bench.server, Cassandra::prepare(&Spec::new(Version::V50)));
+    let yaml = |of: &Cassandra| fs::read_to_string(of.config_file()).unwrap();
+    let value = |of: &Cassandra, key: &str| yaml(of).lines().find_map(|line| line.strip_prefix(key)).unwrap().trim().to_owned();
+    let seed = format!("{}:{}", value(old, "listen_address:"), value(old, "storage_port:"));
+    let own = value(&new, "listen_address:");
+    let changed = yaml(&new).replace(&format!("seeds: '{own}'"), &format!("seeds: '{own}, {seed}'"));
+    assert!(changed.contains(&seed));
+    fs::write(new.config_file(), &changed).unwrap();
+    let refused = |port: u16, because: &str| {
+        let more = format!("stop = [\"true\"]\nstart = [\"true\"]\ncql = \"{own}:{port}\"\n");
+        let section = configuration(&new, "homestead", &["small"]).replace(&format!("cql = \"{}\"\n", new.cql_address()), "") + &more;
+        bench.machine.configure_again(&section);
+        let run = bench.restore(&[]);
+        run.expect(1);
+        assert!(run.stderr.contains(because), "{run:#?}");
+        assert_eq!(yaml(&new), changed);
+    };
+    // It is asked where this node takes CQL.
+    refused(new.cql_address().port(), "could not be asked");
+    refused(old.cql_address().port(), &format!("-Dcassandra.replace_address_first_boot={}", old.cql_address().ip()));
 }
 
 #[test]

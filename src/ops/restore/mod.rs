@@ -19,7 +19,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use self::about::About;
-pub use self::cassandra::NodePlan;
+pub use self::cassandra::{FreshPlan, NodePlan};
 use super::damage::Damage;
 use super::event::Event;
 use super::locks::{self, Waiting};

@@ -36,7 +36,7 @@ use super::locks::{self, Waiting};
 use super::node::check_local_tier;
 use super::retire::retire;
 use super::spec::{SourceKind, SourceSpec};
-use super::undo::cassandra::beside_snapshots;
+use super::undo::cassandra::{Begun, beside_snapshots};
 use super::undo::recover;
 use super::{AGENT, Context, Error, budget};
 use crate::archive::Method;
@@ -100,7 +100,10 @@ fn take(ctx: &Context, spec: &SourceSpec, wait: Waiting) -> Result<Outcome, Erro
     recover(ctx, spec)?;
     // To settle what was broken off, the node was needed alone.
     let _beside = match &spec.kind {
-        SourceKind::Cassandra(_) => Some(beside_snapshots(ctx, source, "snapshot", wait)?),
+        SourceKind::Cassandra(_) => {
+            Begun::check(ctx, spec)?;
+            Some(beside_snapshots(ctx, source, "snapshot", wait)?)
+        }
         _ => None,
     };
     let copies = Copies::read(ctx, source)?;

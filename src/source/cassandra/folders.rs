@@ -10,7 +10,6 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::component::{Component, DATA, is_plain};
-use super::layout::table_of;
 use super::node_config::NodeConfig;
 use super::schema::{Keyspace, Schema, Table};
 use crate::source::Error;
@@ -46,6 +45,27 @@ impl Folders {
         }
         let is_assumed = if config.assumed.contains(&"data_file_directories") { "assumed, for they are not in" } else { "from" };
         Ok(Self { roots, origin: format!("{is_assumed} {}", config.path.display()) })
+    }
+
+    /// Those of the data directories that are there: the node makes them when it is first started.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub(super) fn present(config: &NodeConfig) -> Result<Self, Error> {
+        let mut there = config.clone();
+        let is_there = |root: &Path| root.try_exists().map_err(Error::file("look at", root));
+        there.data_directories = Vec::new();
+        for root in &config.data_directories {
+            if is_there(root)? {
+                there.data_directories.push(root.clone());
+            }
+        }
+        if let Some(local) = &config.local_system_data_directory
+            && !is_there(local)?
+        {
+            there.local_system_data_directory = None;
+        }
+        Self::of(&there)
     }
 
     /// The data directories.
@@ -156,23 +176,6 @@ pub fn has_rows(config: &NodeConfig, keyspace: &str, folder: &str) -> Result<boo
     Ok(false)
 }
 
-/// Whether a node has ever run on these directories: then it has written down what it is (`system.local`), or that is in its commit log still,
-/// and there are folders of its own tables.
-///
-/// # Errors
-/// [`Error::NodeConfig`]; [`Error::File`].
-pub fn has_ever_run(config: &NodeConfig) -> Result<bool, Error> {
-    let (mut is_saved, mut has_tables) = (false, false);
-    Folders::of(config)?.each_table("system", |name, path| {
-        has_tables |= table_of(name).is_some();
-        is_saved |= name.starts_with("local-") && data_files(path)?.next().transpose()?.is_some();
-        Ok(())
-    })?;
-    let is_segment =
-        |entry: &DirEntry| entry.file_name().to_str().is_some_and(|name| name.starts_with("CommitLog-") && name.ends_with(".log"));
-    Ok(is_saved || (has_tables && entries(&config.commitlog_directory)?.iter().any(is_segment)))
-}
-
 /// The names of the folders of a keyspace's tables, those of dropped ones with them, each once.
 ///
 /// # Errors
@@ -251,7 +254,3 @@ pub(super) fn entries(folder: &Path) -> Result<Vec<DirEntry>, Error> {
         listing => listing.and_then(Iterator::collect).map_err(Error::file("list", folder)),
     }
 }
-
-#[cfg(test)]
-#[path = "folders_tests.rs"]
-mod tests;

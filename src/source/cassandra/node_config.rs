@@ -127,13 +127,8 @@ impl NodeConfig {
     }
 
     fn read_as(path: &Path, is_scylla: bool) -> Result<Self, Error> {
-        let mut text = String::new();
-        let file = File::open(path).map_err(Error::file("read", path))?;
-        file.take(SIZE_MAX + 1).read_to_string(&mut text).map_err(Error::file("read", path))?;
+        let text = read_text(path)?;
         let reading = Reading { path, is_scylla };
-        if text.len() as u64 > SIZE_MAX {
-            return Err(reading.wrong(None, format!("has more than {SIZE_MAX} bytes: is this the configuration of a node?")));
-        }
         let options = serde_saphyr::options! { duplicate_keys: DuplicateKeyPolicy::LastWins, with_snippet: false };
         let written = serde_saphyr::from_str_with_options(&text, options).map_err(|cause| {
             let line = cause.location().map(|location| location.line());
@@ -166,6 +161,22 @@ impl NodeConfig {
         let port = self.native_transport_port_ssl.filter(|_| encrypted).unwrap_or(self.native_transport_port);
         Ok((host, port))
     }
+}
+
+/// The text of a file of a node's configuration.
+///
+/// # Errors
+/// [`Error::File`]; [`Error::NodeConfig`] when it is too large to be one.
+pub(super) fn read_text(path: &Path) -> Result<String, Error> {
+    let mut text = String::new();
+    let file = File::open(path).map_err(Error::file("read", path))?;
+    file.take(SIZE_MAX + 1).read_to_string(&mut text).map_err(Error::file("read", path))?;
+    if text.len() as u64 > SIZE_MAX {
+        return Err(
+            Reading { path, is_scylla: false }.wrong(None, format!("has more than {SIZE_MAX} bytes: is this the configuration of a node?"))
+        );
+    }
+    Ok(text)
 }
 
 /// The file that is being read.

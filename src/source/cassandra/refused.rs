@@ -86,6 +86,15 @@ pub(super) fn is_no_right(why: &str) -> bool {
 /// How a role's lack of a right begins.
 const NO_RIGHT: &str = "the role has no right to it";
 
+/// Whether a login is what is wrong.
+pub(super) fn is_refused_login(why: &str) -> bool {
+    why.starts_with(NOT_LET_IN) || why.starts_with(NO_LOGIN)
+}
+
+const NOT_LET_IN: &str = "the password is wrong, or there is no such role, or it may not log in";
+
+const NO_LOGIN: &str = "it asks for a login: give `user` and `password_file`";
+
 fn of_pool(cause: &ConnectionPoolError) -> String {
     match cause {
         ConnectionPoolError::Broken { last_connection_error } => of_connection(last_connection_error),
@@ -133,10 +142,10 @@ fn of_broken(kind: Option<&BrokenConnectionErrorKind>, said: &str) -> String {
 fn of_setup(cause: &ConnectionSetupRequestErrorKind) -> String {
     match cause {
         ConnectionSetupRequestErrorKind::DbError(DbError::AuthenticationError, said) => {
-            format!("the password is wrong, or there is no such role, or it may not log in ({said})")
+            format!("{NOT_LET_IN} ({said})")
         }
         ConnectionSetupRequestErrorKind::DbError(_, said) => said.clone(),
-        ConnectionSetupRequestErrorKind::MissingAuthentication => "it asks for a login: give `user` and `password_file`".into(),
+        ConnectionSetupRequestErrorKind::MissingAuthentication => NO_LOGIN.into(),
         ConnectionSetupRequestErrorKind::BrokenConnection(broken) => of_broken(broken.downcast_ref(), &broken.to_string()),
         other => other.to_string(),
     }

@@ -9,7 +9,7 @@ use crate::ops::restore::Options;
 use crate::ops::spec::{CassandraSettings, SourceSpec};
 use crate::ops::undo::cassandra::Ground;
 use crate::ops::{Context, Error, size};
-use crate::source::cassandra::{Control, has_ever_run, has_rows, table_folders, table_of};
+use crate::source::cassandra::{Control, has_rows, table_folders, table_of};
 
 /// Whether the node is up; one that is down is started first, so that its commit log is read and written out: it holds writes of all
 /// keyspaces.
@@ -30,22 +30,6 @@ pub(super) fn be_up(ctx: &Context, spec: &SourceSpec, control: &Control<'_>, opt
         ))
     })?;
     Ok(true)
-}
-
-/// That the node is one that has run: a new one that is started as it is takes tokens of its own, and is another node.
-pub(super) fn check_has_run(ground: &Ground, recorded: &Recorded) -> Result<(), Error> {
-    if has_ever_run(&ground.config)? {
-        return Ok(());
-    }
-    let of = recorded.facts.as_ref().map(|facts| {
-        format!(": cluster_name: '{}', num_tokens: {}, initial_token: '{}'", facts.cluster_name, facts.tokens.len(), facts.tokens.join(","))
-    });
-    Err(Error::Refused(format!(
-        "the node of {} has never been started, and would become another node than the one that the snapshot is of: write into that file what the snapshot \
-         says{}; start it, and restore again; nothing was changed",
-        ground.config.path.display(),
-        of.unwrap_or_default()
-    )))
 }
 
 /// The tables of a snapshot on a node that cannot be asked: as its folders say. Whether its release reads their format is seen when it starts.

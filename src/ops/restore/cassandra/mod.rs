@@ -3,11 +3,12 @@
 //! With the node [`stopped`], its files change places with those of the snapshot; while it is [`running`], it takes them in. Both have them put
 //! together by [`staging`] below its data directories: [`survey`] counts what comes, [`shares`] says which directory each SSTable goes to,
 //! [`recorded`] what the snapshot says of its keyspaces, [`seen`] and [`matched`] how that stands to what the node has, [`checks`] whether the node
-//! can take it. [`down`] is for a node that does not answer.
+//! can take it. [`down`] is for a node that does not answer, [`fresh`] for one that has never run.
 
 mod checks;
 mod down;
 mod exchange;
+mod fresh;
 mod linked;
 mod matched;
 mod node_plan;
@@ -20,14 +21,15 @@ mod stopped;
 mod stopped_undo;
 mod survey;
 
+pub use self::fresh::FreshPlan;
 pub use self::node_plan::NodePlan;
 use super::about::About;
 use super::{Options, Outcome, Part, Plan, UndoPlan};
 use crate::ops::locks::Waiting;
 use crate::ops::snapshots::Found;
 use crate::ops::spec::{CassandraSettings, SourceSpec};
-use crate::ops::undo::cassandra::alone;
-use crate::ops::undo::{AsideTables, UndoRecord, Way};
+use crate::ops::undo::cassandra::{Begun, alone};
+use crate::ops::undo::{AsideTables, UndoRecord, Way, site};
 use crate::ops::{Context, Error};
 
 /// Which way a restore takes.
@@ -89,10 +91,15 @@ fn by_hand(found: &Found) -> String {
 /// Carries a plan out. The caller holds the source's lock and has settled what an earlier run has left.
 pub(super) fn run(ctx: &Context, spec: &SourceSpec, settings: &CassandraSettings, plan: &Plan, wait: Waiting) -> Result<Outcome, Error> {
     let _lock = alone(ctx, &spec.name, "restore", wait)?;
-    match way(settings, &plan.options)? {
+    let outcome = match way(settings, &plan.options)? {
         Way::Stopped => stopped::run(ctx, spec, settings, plan),
         Way::Running => running::run(ctx, spec, settings, plan),
+    }?;
+    // Whichever way has filled it, the node is not one any more that waits for its rows.
+    if plan.options.part == Part::default() {
+        Begun::forget(&site::folder(ctx, spec)?)?;
     }
+    Ok(outcome)
 }
 
 /// Plans to put back what lies aside.

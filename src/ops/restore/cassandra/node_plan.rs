@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::fresh::FreshPlan;
 use crate::ops::undo::Way;
 
 /// Most names that a plan lists of one kind; how many there are more, its last line tells.
@@ -36,6 +37,9 @@ pub struct NodePlan {
     pub differs: Vec<String>,
     /// What is never restored, and why.
     pub never: Vec<String>,
+    /// What a node that has never run becomes first; of others nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fresh: Option<FreshPlan>,
 }
 
 /// A bounded list of names.

@@ -1,6 +1,7 @@
 //! What is seen of a node that is up: its schema beside that of the snapshot.
 
 use super::checks::Sides;
+use super::fresh::check_is_not_another;
 use super::matched::Matched;
 use super::survey::Survey;
 use crate::format::snapshot_id::SnapshotId;
@@ -75,6 +76,7 @@ impl Seen {
     ) -> Result<Self, Error> {
         let looked = look_at_some(settings, config, &recorded.keyspaces, &ctx.stop)?;
         check_folders(config, &looked.schema)?;
+        check_is_not_another(ctx, settings, config, recorded, &looked.facts)?;
         let peers = peers(settings, config, &ctx.stop)?;
         let warnings = Sides { id: recorded.id, facts: recorded.facts.as_ref(), survey, looked: &looked, peers }.judge(ctx.clock.now())?;
         let comparison = Comparison::of(&recorded.definitions, &Definitions::read(&looked.ddl)?, &Part::All)?;

@@ -1,13 +1,13 @@
 //! With the node stopped: its files and those of the snapshot change places.
 
-use super::down::{be_up, check_has_run, told_down, unasked};
+use super::down::{be_up, told_down, unasked};
 use super::exchange::{aside_of, of_staged, told_others};
 use super::matched::Matched;
 use super::node_plan::{NodePlan, never};
 use super::seen::{Recorded, Seen};
 use super::shares::{Root, Wanted};
-use super::survey::{Survey, roots};
-use super::{recorded, staging};
+use super::survey::{Survey, roots, roots_to_be};
+use super::{fresh, recorded, staging};
 use crate::ops::assemble::lines_of;
 use crate::ops::error::chain;
 use crate::ops::event::Event;
@@ -18,10 +18,10 @@ use crate::ops::snapshots::Found;
 use crate::ops::spec::{CassandraSettings, SourceSpec};
 use crate::ops::standing::Standing;
 use crate::ops::undo::cassandra::stopped::Site;
-use crate::ops::undo::cassandra::{Ground, PendingStopped, Stage};
+use crate::ops::undo::cassandra::{Begun, Ground, PendingStopped, Stage};
 use crate::ops::undo::{Placed, UndoRecord, is_under_way, site};
 use crate::ops::{Context, Error};
-use crate::source::cassandra::missing::make;
+use crate::source::cassandra::missing::{Comparison, Definitions, Part, make};
 use crate::source::cassandra::{ALL, Control, Keyspace, Kind, LiveSize, Schema, Table, live_size};
 use crate::sys::space::nearest_folder;
 
@@ -36,9 +36,15 @@ pub(super) fn plan(
     let standing = Standing::of(found);
     let about = about_same_kind(ctx, spec, found, &standing)?;
     let ground = Ground::new(ctx, settings)?;
-    let roots = roots(ctx, &ground.config)?;
+    let folder = site::folder(ctx, spec)?;
+    let site = Site { ctx, spec, settings, folder: &folder, ground: &ground };
+    let now = Now::of(&site)?;
+    let roots = if now == Now::New { roots_to_be(ctx, &ground.config)? } else { roots(ctx, &ground.config)? };
     let mut survey = standing.judge(survey_of(ctx, found, &roots))?;
-    survey.linked = standing.judge(staging::linked_bytes(ctx, found, options, &Wanted::All, &roots))?;
+    // On a new machine there is nothing yet that could be linked.
+    if now != Now::New {
+        survey.linked = standing.judge(staging::linked_bytes(ctx, found, options, &Wanted::All, &roots))?;
+    }
     let recorded = standing.judge(recorded_of(ctx, found, &about))?;
     let mut warnings = about.warnings(found, spec);
     let mut own = settings.keyspaces.clone();
@@ -50,34 +56,19 @@ pub(super) fn plan(
             settings.keyspaces.join(", ")
         ));
     }
-    let mut node = NodePlan { is_up: ground.control(ctx, settings, &ctx.stop).is_up()?, never: never(), ..NodePlan::default() };
-    if let Some(facts) = &recorded.facts {
-        (node.version, node.cluster_name) = (facts.version.clone(), facts.cluster_name.clone());
+    if Begun::read(&folder)?.is_some() {
+        warnings.push("a restore has begun to make this node anew and was broken off: this one goes on from there".to_owned());
     }
-    let matched = if node.is_up {
-        let seen = Seen::of(ctx, settings, &ground.config, &recorded, &survey)?;
-        let facts = seen.looked.facts;
-        (node.version, node.cluster_name, node.host_id) = (facts.version, facts.cluster_name, facts.host_id);
-        warnings.extend(seen.warnings);
-        seen.matched
-    } else {
-        check_has_run(&ground, &recorded)?;
-        let matched = if options.manner.undrained { unasked(&ground, &recorded, &survey)? } else { Matched::unasked(&survey) };
-        warnings.push(told_down(settings, options, &ground)?);
-        matched
-    };
-    let live = live_of(ctx, &ground, &matched)?;
-    (node.live_tables, node.live_files, node.live_bytes) = (matched.changes.len() as u64, live.files, live.bytes);
-    node.linked_bytes = survey.linked.iter().sum();
-    (node.makes, node.empties, node.differs) = (matched.makes, matched.empties, matched.differs);
+    let node = now.plan(&site, &recorded, &survey, options, &mut warnings)?;
     warnings.extend(told_others(&ground.config));
     warnings.extend(survey.lack_of_room(&roots).map(|why| format!("it may not fit: {why}")));
-    let folder = site::folder(ctx, spec)?;
     let earlier = UndoRecord::read(&folder)?;
     if earlier.as_ref().is_some_and(|earlier| !earlier.is_written) && !is_under_way(ctx, &spec.name)? {
         warnings.push("what the restore before this one has set aside will be removed when this one is in place".to_owned());
     }
     let places = roots.iter().map(|root| staging::own_folder(&root.path, &spec.name).display().to_string()).collect::<Vec<_>>();
+    // What is there before the rows of a new node are empty tables of our own making.
+    let aside = (now != Now::New).then(|| places.join(", "));
     Ok(Plan {
         source: spec.name.clone(),
         kind: about.kind,
@@ -85,7 +76,7 @@ pub(super) fn plan(
         name: exactly(found),
         options: options.clone(),
         target: told_target(settings, &recorded),
-        aside: Some(places.join(", ")),
+        aside,
         files: survey.files(),
         bytes: survey.bytes(),
         download_bytes: standing.judge(download_size(ctx, found, options, &[]))?,
@@ -99,6 +90,69 @@ pub(super) fn plan(
     })
 }
 
+/// How a node is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Now {
+    /// It answers.
+    Up,
+    /// It does not answer.
+    Down,
+    /// It has never run.
+    New,
+}
+
+impl Now {
+    fn of(site: &Site<'_>) -> Result<Self, Error> {
+        let control = site.ground.control(site.ctx, site.settings, &site.ctx.stop);
+        Ok(match fresh::up_or_told(site, &control)? {
+            true => Self::Up,
+            false if fresh::has_never_run(site.ground, &control)? => Self::New,
+            false => Self::Down,
+        })
+    }
+
+    /// What becomes of the node.
+    fn plan(
+        self,
+        site: &Site<'_>,
+        recorded: &Recorded,
+        survey: &Survey,
+        options: &Options,
+        warnings: &mut Vec<String>,
+    ) -> Result<NodePlan, Error> {
+        let Site { ctx, settings, ground, .. } = site;
+        let mut node = NodePlan { is_up: self == Self::Up, never: never(), ..NodePlan::default() };
+        if let Some(facts) = &recorded.facts {
+            (node.version, node.cluster_name) = (facts.version.clone(), facts.cluster_name.clone());
+        }
+        let matched = match self {
+            Self::Up => {
+                let seen = Seen::of(ctx, settings, &ground.config, recorded, survey)?;
+                let facts = seen.looked.facts;
+                (node.version, node.cluster_name, node.host_id) = (facts.version, facts.cluster_name, facts.host_id);
+                warnings.extend(seen.warnings);
+                seen.matched
+            }
+            Self::Down => {
+                warnings.push(told_down(settings, options, ground)?);
+                if options.manner.undrained { unasked(ground, recorded, survey)? } else { Matched::unasked(survey) }
+            }
+            Self::New => {
+                let new = fresh::New::of(ctx, settings, ground, recorded)?;
+                warnings.extend(new.warnings);
+                let matched = Matched::of(survey, &Comparison::of(&recorded.definitions, &Definitions::read(&[])?, &Part::All)?)?;
+                (node.fresh, node.makes) = (Some(new.plan), matched.makes);
+                return Ok(node);
+            }
+        };
+        let live = live_of(ctx, ground, &matched)?;
+        (node.live_tables, node.live_files, node.live_bytes) = (matched.changes.len() as u64, live.files, live.bytes);
+        node.linked_bytes = survey.linked.iter().sum();
+        (node.makes, node.empties, node.differs) = (matched.makes, matched.empties, matched.differs);
+        Ok(node)
+    }
+}
+
 /// Carries a plan out. Until the node is stopped, any failure leaves it as it was.
 pub(super) fn run(ctx: &Context, spec: &SourceSpec, settings: &CassandraSettings, plan: &Plan) -> Result<Outcome, Error> {
     let started = ctx.clock.monotonic();
@@ -109,19 +163,20 @@ pub(super) fn run(ctx: &Context, spec: &SourceSpec, settings: &CassandraSettings
     let ground = Ground::new(ctx, settings)?;
     let folder = site::folder(ctx, spec)?;
     let site = Site { ctx, spec, settings, folder: &folder, ground: &ground };
-    let roots = roots(ctx, &ground.config)?;
     let recorded = standing.judge(recorded_of(ctx, &found, &about))?;
-    let survey = standing.judge(survey_of(ctx, &found, &roots))?;
     let control = ground.control(ctx, settings, &ctx.stop);
-    if !control.takes_connections()? {
-        check_has_run(&ground, &recorded)?;
-    }
+    let is_new = fresh::begin(&site, &found, plan, &recorded)?;
+    let roots = roots(ctx, &ground.config)?;
+    let survey = standing.judge(survey_of(ctx, &found, &roots))?;
     let is_up = be_up(ctx, spec, &control, options)?;
     // All that could speak against it is known before anything is fetched.
     let matched = match is_up {
         true => {
             let seen = Seen::of(ctx, settings, &ground.config, &recorded, &survey)?;
-            if !plan.node.as_ref().is_some_and(|node| node.is_up) {
+            // Of a new one the plan has said it all, but for what its schema makes worth knowing.
+            if is_new {
+                seen.warnings.iter().for_each(|text| ctx.warn(Some(&spec.name), text.clone()));
+            } else if !plan.node.as_ref().is_some_and(|node| node.is_up) {
                 seen.told().into_iter().for_each(|text| ctx.warn(Some(&spec.name), text));
             }
             seen.matched
@@ -139,7 +194,7 @@ pub(super) fn run(ctx: &Context, spec: &SourceSpec, settings: &CassandraSettings
     // What has no place is not brought.
     let wanted = Wanted::Some(std::sync::Arc::new(survey.tables.keys().cloned().collect()));
     let staged = standing.judge(staging::stage(ctx, spec, found, options, &wanted, &roots));
-    let ready = staged.and_then(|staged| get_ready(&site, &mut pending, &recorded, &survey, is_up).map(|()| staged.0));
+    let ready = staged.and_then(|staged| get_ready(&site, &mut pending, &recorded, &survey, (is_up, is_new)).map(|()| staged.0));
     let staged = match ready.and_then(|staged| ctx.stop.check().map(|()| staged).map_err(Error::from)) {
         Ok(staged) => staged,
         Err(error) => {
@@ -167,7 +222,13 @@ pub(super) fn run(ctx: &Context, spec: &SourceSpec, settings: &CassandraSettings
 }
 
 /// Makes what the node lacks, and looks once more at what becomes of each table: the schema may have changed meanwhile.
-fn get_ready(site: &Site<'_>, pending: &mut PendingStopped, recorded: &Recorded, survey: &Survey, is_up: bool) -> Result<(), Error> {
+fn get_ready(
+    site: &Site<'_>,
+    pending: &mut PendingStopped,
+    recorded: &Recorded,
+    survey: &Survey,
+    (is_up, is_new): (bool, bool),
+) -> Result<(), Error> {
     if !is_up {
         return Ok(());
     }
@@ -176,7 +237,9 @@ fn get_ready(site: &Site<'_>, pending: &mut PendingStopped, recorded: &Recorded,
     let mut made = false;
     let notes = make(settings, &ground.config, &seen.comparison, &ctx.stop, &mut |one| {
         made = true;
-        ctx.warn(Some(&spec.name), format!("{} is made: the node does not have it", one.told()));
+        if !is_new {
+            ctx.warn(Some(&spec.name), format!("{} is made: the node does not have it", one.told()));
+        }
     })?;
     notes.into_iter().for_each(|note| ctx.warn(Some(&spec.name), note));
     let seen = if made { Seen::of(ctx, settings, &ground.config, recorded, survey)? } else { seen };

@@ -10,6 +10,7 @@ use crate::format::line::Line;
 use crate::ops::lists::Lines;
 use crate::ops::{Context, Error, size};
 use crate::source::cassandra::{Member, NodeConfig, data_directories};
+use crate::sys::space::nearest_folder;
 
 /// What comes of one table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -107,13 +108,25 @@ impl Survey {
 /// # Errors
 /// [`Error::Source`] when one is not there; [`Error::System`].
 pub(super) fn roots(ctx: &Context, config: &NodeConfig) -> Result<Vec<Root>, Error> {
-    let paths: Vec<PathBuf> = data_directories(config)?;
+    measured(ctx, data_directories(config)?)
+}
+
+/// Those of a node that may still have to make them, with the room that there is where they will lie.
+///
+/// # Errors
+/// [`Error::File`]; [`Error::System`].
+pub(super) fn roots_to_be(ctx: &Context, config: &NodeConfig) -> Result<Vec<Root>, Error> {
+    measured(ctx, config.data_directories.clone())
+}
+
+fn measured(ctx: &Context, paths: Vec<PathBuf>) -> Result<Vec<Root>, Error> {
     let mut found = Vec::new();
     let mut devices: BTreeMap<u64, u64> = BTreeMap::new();
     for path in paths {
-        let stat = std::fs::metadata(&path).map_err(Error::file("look at", &path))?;
+        let there = nearest_folder(&path);
+        let stat = std::fs::metadata(there).map_err(Error::file("look at", there))?;
         *devices.entry(stat.dev()).or_default() += 1;
-        let free = ctx.space.room(&path)?.free;
+        let free = ctx.space.room(there)?.free;
         found.push((stat.dev(), Root { path, owner: (stat.uid(), stat.gid()), mode: stat.mode() & 0o777, free }));
     }
     // Directories of one filesystem share its room.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::begun::Begun;
 use super::document::{PendingStopped, Stage};
 use super::replaced;
 use super::stopped::Site;
@@ -78,6 +79,7 @@ impl Site<'_> {
             pending.write(Stage::Ending, self.folder)?;
         }
         pending.undo.write(self.folder)?;
+        Begun::forget(self.folder)?;
         Leftovers::of_files(std::mem::take(&mut pending.spent)).add(self.folder)?;
         PendingStopped::forget(self.folder)?;
         clear_files(self.ctx, self.spec, self.folder)

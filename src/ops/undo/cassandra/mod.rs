@@ -2,8 +2,9 @@
 //!
 //! [`stopped`] lets files of a node that is down change places, and settles that after a kill; [`ending`] says what becomes of them, [`document`] is
 //! what it remembers, [`ground`] what it needs. [`running`] has a node that runs take files in, and [`import`] is what that remembers. [`others`]
-//! keeps the sources of one machine apart.
+//! keeps the sources of one machine apart, [`begun`] remembers that a node was made anew and waits for its rows.
 
+mod begun;
 mod document;
 mod ending;
 mod ground;
@@ -14,6 +15,7 @@ pub(crate) mod stopped;
 
 use std::path::{Path, PathBuf};
 
+pub(crate) use begun::Begun;
 pub(crate) use document::{PendingStopped, Stage};
 pub(crate) use ground::Ground;
 pub(crate) use import::{Manner, PendingImport};

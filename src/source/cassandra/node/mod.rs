@@ -17,6 +17,7 @@ use super::cql::{Connection, cql_place};
 use super::exchange::Unindexed;
 use super::node_config::NodeConfig;
 use super::nodetool::{Nodetool, environment};
+use super::refused;
 use super::settings::Settings;
 use crate::source::Error;
 use crate::sys::clock::Clock;
@@ -59,6 +60,14 @@ const INDEX_TIME: Duration = Duration::from_secs(12 * 3600);
 /// How long a drain may say nothing: every memtable of the node is written out first.
 const DRAIN_TIME: Duration = Duration::from_secs(2 * 3600);
 
+/// The role that a node makes when it is first started.
+const FIRST_ROLE: &str = "cassandra";
+
+/// Whether the node is there and lets us not in: it does not know the role, or its password, or there should be one.
+pub fn is_refused_login(error: &Error) -> bool {
+    matches!(error, Error::Cassandra { why, .. } if refused::is_refused_login(why))
+}
+
 /// What is done with a node.
 #[derive(Clone, Copy)]
 pub struct Control<'a> {
@@ -80,12 +89,26 @@ impl Control<'_> {
     /// # Errors
     /// [`Error::NodeConfig`]; [`Error::Cassandra`] when something listens there and does not let us in; [`Error::Stopped`].
     pub fn is_up(&self) -> Result<bool, Error> {
+        self.lets_us_in(&|_| true)
+    }
+
+    /// The same of one that was started for the first time: a role that it does not know, it will not know a moment later either.
+    ///
+    /// # Errors
+    /// As [`Control::is_up`].
+    pub fn is_up_and_knows_us(&self) -> Result<bool, Error> {
+        self.lets_us_in(&|error| !is_refused_login(error))
+    }
+
+    fn lets_us_in(&self, may_pass: &dyn Fn(&Error) -> bool) -> Result<bool, Error> {
         let since = self.clock.monotonic();
         while self.takes_connections()? {
             match Connection::open(self.settings, self.config, self.stop) {
                 Ok(_) => return Ok(true),
                 // One that ends or begins takes connections for a moment, and nothing comes of them.
-                Err(Error::Cassandra { .. }) if self.clock.monotonic().saturating_sub(since) < SETTLE_TIME => std::thread::sleep(TICK),
+                Err(error @ Error::Cassandra { .. }) if may_pass(&error) && self.clock.monotonic().saturating_sub(since) < SETTLE_TIME => {
+                    std::thread::sleep(TICK);
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -142,11 +165,26 @@ impl Control<'_> {
     /// # Errors
     /// [`Error::Cassandra`] with what the command said, also when the node ends again or does not answer in time; [`Error::Stopped`].
     pub fn start(&self) -> Result<(), Error> {
+        self.start_and(&|| self.log_in(&|_| true))
+    }
+
+    /// Starts one that has never run. It knows no role but `cassandra`, so a login that it refuses another is refused for good.
+    ///
+    /// # Errors
+    /// As [`Control::start`]; [`is_refused_login`] tells where it runs and does not know the role.
+    pub fn start_first(&self) -> Result<(), Error> {
+        let is_new_role = self.settings.cql.user.as_deref().is_none_or(|user| user != FIRST_ROLE);
+        self.start_and(&|| self.log_in(&|error| !(is_new_role && is_refused_login(error))))
+    }
+
+    fn start_and(&self, log_in: &dyn Fn() -> Result<(), Error>) -> Result<(), Error> {
         let ran = self.command("start", self.settings.start.as_deref(), START_TIME)?;
         if !ran.is_well() && !self.takes_connections()? {
             return Err(self.failed("start", format!("the `start` command ended with {}", ran.how())));
         }
-        self.wait_until_up().map_err(|error| match error {
+        self.wait_until_up().and_then(|()| log_in()).map_err(|error| match error {
+            // Its log has nothing to say of a login.
+            error if is_refused_login(&error) => error,
             Error::Cassandra { what, node, mut why } => {
                 let _ = write!(why, "; the `start` command ended with {}; the node's own log (system.log) tells more", ran.how());
                 Error::Cassandra { what, node, why }
@@ -178,10 +216,17 @@ impl Control<'_> {
                 return Err(self.failed("start", format!("it does not take CQL after {} minutes", UP_TIME.as_secs() / 60)));
             }
         }
+        Ok(())
+    }
+
+    /// Waits until it lets us in, for as long as what it says `may_pass`.
+    fn log_in(&self, may_pass: &dyn Fn(&Error) -> bool) -> Result<(), Error> {
         let since = self.clock.monotonic();
         loop {
             match Connection::open(self.settings, self.config, self.stop) {
-                Err(error @ Error::Cassandra { .. }) if waited(since) > LOGIN_TIME => return Err(error),
+                Err(error @ Error::Cassandra { .. }) if !may_pass(&error) || self.clock.monotonic().saturating_sub(since) > LOGIN_TIME => {
+                    return Err(error);
+                }
                 Err(Error::Cassandra { .. }) => std::thread::sleep(TICK),
                 opened => return opened.map(drop),
             }

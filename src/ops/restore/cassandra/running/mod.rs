@@ -97,6 +97,7 @@ pub(super) fn plan(
             empties: if options.manner.merge { Vec::new() } else { matched.empties },
             differs: matched.differs,
             never: never(),
+            fresh: None,
         }),
         warnings,
         earlier,

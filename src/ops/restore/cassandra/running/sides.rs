@@ -19,7 +19,7 @@ use crate::ops::undo::cassandra::Ground;
 use crate::ops::{Context, Error};
 use crate::source::cassandra::import::{Aside, Fill};
 use crate::source::cassandra::missing::{Comparison, Definitions, Part};
-use crate::source::cassandra::{Facts, Keyspace, Looked, Schema, check_folders, look_at_some, peers, table_of};
+use crate::source::cassandra::{Facts, Keyspace, Looked, Schema, check_folders, has_ever_run, look_at_some, peers, table_of};
 
 /// How the folders begin in which that lies aside which tables held.
 const ASIDE: &str = "aside-";
@@ -166,7 +166,13 @@ pub(super) fn asides(ctx: &Context, spec: &SourceSpec, roots: impl Iterator<Item
 fn look(ctx: &Context, settings: &CassandraSettings, ground: &Ground, keyspaces: &[String]) -> Result<Looked, Error> {
     look_at_some(settings, &ground.config, keyspaces, &ctx.stop).map_err(|error| match error {
         crate::source::Error::Cassandra { what: what @ "connect to", node, why } => {
-            let hint = "this way the node must run: start it, or give `stop` and `start` of the source, and leave --running out";
+            let hint = match has_ever_run(&ground.config) {
+                Ok(false) => {
+                    "it has never run, and as it is it would become another node: give `stop` and `start` of the source, and restore it as a whole and \
+                     without --running; then it becomes the node that the snapshot is of"
+                }
+                _ => "this way the node must run: start it, or give `stop` and `start` of the source, and leave --running out",
+            };
             crate::source::Error::Cassandra { what, node, why: format!("{why}; {hint}") }.into()
         }
         error => error.into(),
