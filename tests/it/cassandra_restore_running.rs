@@ -129,9 +129,14 @@ impl Case {
 
     /// The node keeps no snapshot of ours, only those that TRUNCATE and DROP leave.
     pub fn keeps_nothing(&self) {
-        for line in self.server.nodetool(&["listsnapshots"]).lines().filter(|line| line.contains(&self.keyspaces[0])) {
-            assert!(line.starts_with("truncated-") || line.starts_with("dropped-"), "{line}");
-        }
+        assert_eq!(self.keeps(), Vec::<String>::new());
+    }
+
+    /// The snapshots that the node keeps of the keyspace besides those that TRUNCATE and DROP leave.
+    pub fn keeps(&self) -> Vec<String> {
+        let listed = self.server.nodetool(&["listsnapshots"]);
+        let is_ours = |line: &&str| line.contains(&self.keyspaces[0]) && !line.starts_with("truncated-") && !line.starts_with("dropped-");
+        listed.lines().filter(is_ours).map(str::to_owned).collect()
     }
 }
 

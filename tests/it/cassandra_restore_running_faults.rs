@@ -9,10 +9,8 @@ use std::time::Duration;
 use crate::cassandra::configuration;
 use crate::cassandra_restore_running::Case;
 use crate::support::kill::{Killed, kill};
+use crate::support::program::{text, until};
 use crate::support::servers::cassandra::spec::Version;
-
-/// Longest that `nodetool` takes to start and do what it was told, with others at work.
-const NODETOOL: Duration = Duration::from_secs(15);
 
 /// What a test changes after the snapshot.
 const SINCE: [&str; 3] = [
@@ -36,6 +34,13 @@ impl Case {
         let honest = configuration(self.server, &self.source, &names);
         let words = |word: &str| serde_json::to_string(&[word]).unwrap();
         self.machine.configure_again(&honest.replace(&words(&real[0]), &words(script.to_str().unwrap())));
+    }
+
+    /// Has the `nodetool` that the program calls as the so manieth one kill it, and then do what it was told.
+    fn dies_at(&self, call: usize) {
+        let calls = self.machine.path("calls");
+        fs::write(&calls, "").unwrap();
+        self.act("*", &format!("echo >>{0}; [ $(wc -l <{0}) = {call} ] && kill -KILL $PPID", calls.display()));
     }
 
     fn be_honest(&self) {
@@ -107,38 +112,55 @@ fn an_undo_that_does_not_come_through_leaves_the_restored_state_and_can_be_repea
     case.compacts();
 }
 
-/// Kills a command in a phase after each of these delays, and looks what the next one makes of it. Gives the phases that were hit.
-fn killed(case: &Case, arguments: &[&str], phase: &str, delays: &[u64], states: &[Vec<String>]) -> BTreeSet<String> {
-    let mut hit = BTreeSet::new();
-    for delay in delays {
-        let arguments = [arguments, &["--yes"]].concat();
-        let killed = kill(&case.machine, &arguments, phase, Duration::from_millis(*delay), &mut || true);
-        let next = case.machine.run(&["snapshot", &case.source]);
-        next.expect(0);
-        if let Killed::In(met) = &killed {
-            assert!(next.said().contains("that was broken off"), "{met} {delay}: {}", next.said());
-            hit.insert(met.clone());
+/// Kills a command at every so many calls of `nodetool`, of which each step makes some, until it comes through; and looks what the next one makes
+/// of it. Gives the stages that were remembered when a kill came.
+fn killed(case: &Case, arguments: &[&str], every: usize, states: &[Vec<String>]) -> BTreeSet<String> {
+    let mut met = BTreeSet::new();
+    for call in (1..).step_by(every) {
+        case.dies_at(call);
+        let run = case.machine.run(&[arguments, &["--yes"]].concat());
+        case.be_honest();
+        if run.code == Some(0) {
+            break;
         }
-        let state = case.dump(0);
-        assert!(states.contains(&state), "{phase} {delay}: {state:?}");
-        case.compacts();
-        let ours = case.ours();
-        assert!(
-            ours.len() <= 1 && ours.iter().all(|name| name.starts_with("aside-") && !name.ends_with(".apart")),
-            "{phase} {delay}: {ours:?}"
-        );
-        // Whatever came of it, the state of before is there for the next round.
-        if state != states[0] {
-            let undone = case.undo();
-            undone.expect(0);
-            assert_eq!(case.dump(0), states[0], "{killed:?} after {delay}: {} and {}", next.said(), undone.said());
-        }
+        assert_eq!(run.code, None, "{run:#?}");
+        met.extend(is_settled(case, &format!("killed at call {call}"), states));
     }
-    // A `nodetool` that a killed run had started may have taken the snapshot of what was to be set aside after the next command looked for it.
-    std::thread::sleep(NODETOOL);
-    case.machine.run(&["snapshot", &case.source]).expect(0);
-    case.keeps_nothing();
-    hit
+    met
+}
+
+/// Has the next command settle what a kill has left, and looks at it. Gives the stage that it was in, if it had begun.
+fn is_settled(case: &Case, what: &str, states: &[Vec<String>]) -> Option<String> {
+    let begun = fs::read_to_string(case.document()).ok();
+    let next = case.machine.run(&["snapshot", &case.source]);
+    next.expect(0);
+    assert_eq!(next.said().contains("that was broken off"), begun.is_some(), "{what}: {}", next.said());
+    if case.server.cql().tables(&case.keyspaces[0]).iter().any(|table| table == "beside") {
+        assert!(next.said().contains("was finished"), "{what}: {}", next.said());
+        case.run(&["DROP TABLE KEYSPACE.beside"]);
+    }
+    let state = case.dump(0);
+    assert!(states.contains(&state), "{what}: {state:?}");
+    case.compacts();
+    let ours = case.ours();
+    assert!(ours.len() <= 1 && ours.iter().all(|name| name.starts_with("aside-") && !name.ends_with(".apart")), "{what}: {ours:?}");
+    // Whatever came of it, the state of before is there for the next round.
+    if state != states[0] {
+        let undone = case.undo();
+        undone.expect(0);
+        assert_eq!(case.dump(0), states[0], "{what}: {} and {}", next.said(), undone.said());
+    }
+    let document: serde_json::Value = serde_json::from_str(&begun?).unwrap();
+    Some(text(&document["stage"]))
+}
+
+/// A `nodetool` that a killed run had started may take the snapshot of what was to be set aside after the next command has looked for it: the
+/// one after that clears it.
+fn nothing_is_kept(case: &Case) {
+    until("the node keeps nothing of ours", || {
+        case.machine.run(&["snapshot", &case.source]).expect(0);
+        case.keeps().is_empty()
+    });
 }
 
 #[test]
@@ -147,15 +169,14 @@ fn a_restore_that_is_killed_at_any_step_is_settled_by_the_next_command() {
     let (id, then) = (case.id(), case.dump(0));
     case.run(&SINCE);
     let states = [case.dump(0), then];
-    let mut hit = BTreeSet::new();
-    for (phase, delays) in
-        [("fetching", &[0, 5, 10][..]), ("setting aside", &[0, 900, 1800]), ("importing", &[0, 500, 1500, 2500, 3500, 4500, 5500])]
-    {
-        hit.extend(killed(&case, &["restore", &id, "--running"], phase, delays, &states));
+    let restore = ["restore", &id, "--running"];
+    let in_time = kill(&case.machine, &[&restore[..], &["--yes"]].concat(), "fetching", Duration::ZERO, &mut || true);
+    is_settled(&case, &format!("{in_time:?}"), &states);
+    let met = killed(&case, &restore, 1, &states);
+    for stage in ["preparing", "filling", "filled"] {
+        assert!(met.contains(stage), "no kill hit {stage}: {met:?}");
     }
-    for phase in ["setting aside", "importing"] {
-        assert!(hit.contains(phase), "no kill hit {phase}: {hit:?}");
-    }
+    nothing_is_kept(&case);
 }
 
 #[test]
@@ -164,13 +185,14 @@ fn an_undo_and_a_table_beside_that_are_killed_are_settled_by_the_next_command() 
     let (id, then) = (case.id(), case.dump(0));
     case.run(&SINCE);
     let now = case.dump(0);
-    let beside = ["restore", &id, "--table", "t", "--as", "beside"];
-    let hit = killed(&case, &beside, "importing", &[0, 800, 1600], std::slice::from_ref(&now));
-    assert!(hit.contains("importing"), "{hit:?}");
+    let met = killed(&case, &["restore", &id, "--table", "t", "--as", "beside"], 2, std::slice::from_ref(&now));
+    assert!(met.contains("filling"), "{met:?}");
+    case.run(&["DROP TABLE KEYSPACE.beside"]);
     // The newest snapshot is one that was taken meanwhile.
     case.machine.run(&["restore", &id, "--running", "--yes"]).expect(0);
-    let hit = killed(&case, &["restore", &case.source, "--undo"], "importing", &[0, 1500, 3000, 4500], &[then, now]);
-    assert!(hit.contains("importing"), "{hit:?}");
+    let met = killed(&case, &["restore", &case.source, "--undo"], 2, &[then, now]);
+    assert!(met.contains("filling"), "{met:?}");
+    nothing_is_kept(&case);
 }
 
 #[test]
@@ -257,13 +279,14 @@ fn a_table_that_was_dropped_since_does_not_keep_a_restore_from_being_settled() {
     let case = Case::small(Version::V41, 1);
     let id = case.id();
     case.run(&SINCE);
-    let killed = kill(&case.machine, &["restore", &id, "--running", "--yes"], "importing", Duration::from_millis(1500), &mut || true);
-    assert!(matches!(&killed, Killed::In(phase) if phase == "importing"), "{killed:?}");
-    // As if it had been killed when all had come in.
+    // Killed when all has come in, and before that is proven.
+    let (mark, real) = (case.machine.path("imported"), case.server.command("nodetool").remove(0));
+    case.act("*' import '*", &format!("{real} \"$@\"; [ -e {0} ] && kill -KILL $PPID; touch {0}; exit 0", mark.display()));
+    assert_eq!(case.machine.run(&["restore", &id, "--running", "--yes"]).code, None);
+    case.be_honest();
     let text = fs::read_to_string(case.document()).unwrap();
     assert!(text.contains("\"filling\""), "{text}");
     fs::write(case.document(), text.replace("\"filling\"", "\"filled\"")).unwrap();
-    std::thread::sleep(NODETOOL);
     case.run(&["DROP TABLE KEYSPACE.u"]);
     let next = case.machine.run(&["snapshot", &case.source]);
     next.expect(0);
@@ -279,9 +302,15 @@ fn what_is_half_done_for_one_source_stops_the_others_of_the_machine() {
     let both = [configuration(case.server, &case.source, &names), configuration(case.server, &other, &names)].concat();
     case.machine.configure_again(&both);
     case.restore(&["--running"]).expect(0);
-    let killed =
-        kill(&case.machine, &["restore", &case.source, "--running", "--yes"], "importing", Duration::from_millis(300), &mut || true);
-    assert!(matches!(&killed, Killed::In(phase) if phase == "importing"), "{killed:?}");
+    let breaks_off = || {
+        let text = configuration(case.server, &other, &names);
+        case.act("*' import '*", "kill -KILL $PPID");
+        let with_import = fs::read_to_string(case.machine.path("windlass.toml")).unwrap();
+        fs::write(case.machine.path("windlass.toml"), with_import + &text).unwrap();
+        assert_eq!(case.machine.run(&["restore", &case.source, "--running", "--yes"]).code, None);
+        case.machine.configure_again(&both);
+    };
+    breaks_off();
     // The other source, and what each of its commands says.
     let why = format!("run `windlass snapshot {}`", case.source);
     let run = case.machine.run(&["snapshot", &other]);
@@ -290,9 +319,7 @@ fn what_is_half_done_for_one_source_stops_the_others_of_the_machine() {
     case.machine.run(&["snapshot", &case.source]).expect(0);
     case.machine.run(&["backup", &other]).expect(0);
     // Now with a restore of the other one, too.
-    let killed =
-        kill(&case.machine, &["restore", &case.source, "--running", "--yes"], "importing", Duration::from_millis(300), &mut || true);
-    assert!(matches!(&killed, Killed::In(phase) if phase == "importing"), "{killed:?}");
+    breaks_off();
     let run = case.machine.run(&["restore", &other, "--running", "--yes"]);
     run.expect(1);
     assert!(run.said().contains(&why), "{}", run.said());
