@@ -50,8 +50,9 @@ fn lines(outcome: &Outcome, zone: &jiff::tz::TimeZone) -> Vec<String> {
     }
     for source in &outcome.sources {
         let held = source.held_bytes.filter(|bytes| *bytes > 0).map(human::bytes);
-        lines
-            .extend(held.map(|held| format!("{}: {held} are held by its local copies alone: the server has given them up", source.source)));
+        lines.extend(held.map(|held| {
+            format!("{}: {held} are held by its local copies alone: the server does not have these files, or not any more", source.source)
+        }));
         lines.extend(source.under_way.iter().map(|run| format!("{}: under way is {run}", source.source)));
         lines.extend(source.wrong.iter().map(|wrong| format!("{}: {wrong}", source.source)));
     }

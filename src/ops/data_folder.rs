@@ -74,6 +74,11 @@ impl DataFolder {
         self.copy
     }
 
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The file's path on this machine, for messages.
     pub(crate) fn name_of(&self, path: &RelPath) -> String {
         format!("{}/{}", self.path.display(), escape(path.as_bytes()))

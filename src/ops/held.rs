@@ -11,6 +11,7 @@ use std::path::Path;
 
 use super::copies::DATA;
 use super::spec::SourceKind;
+use super::work::folder_to_look;
 use super::{Context, Error};
 use crate::format::names::SourceName;
 use crate::sys::sorter::Sorter;
@@ -22,14 +23,15 @@ const SORT_MEMORY: usize = 4 << 20;
 /// Bytes that are held, for each Cassandra source; each file counts once, also where several sources have it.
 ///
 /// # Errors
-/// [`Error::File`], [`Error::System`], [`Error::Stopped`]. What is removed meanwhile does not count.
+/// [`Error::File`], [`Error::System`], [`Error::Stopped`]. What is removed meanwhile does not count. Whoever asks goes on without: it is worth
+/// knowing, and nothing depends on it.
 pub(super) fn by_our_copies(ctx: &Context) -> Result<BTreeMap<SourceName, u64>, Error> {
     let is_linked = |kind: &SourceKind| matches!(kind, SourceKind::Cassandra(_));
     let names: Vec<&SourceName> = ctx.sources.iter().filter(|spec| is_linked(&spec.kind)).map(|spec| &spec.name).collect();
     if names.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let (local, work) = (&ctx.local()?.dir, ctx.state()?.work()?);
+    let (local, work) = (&ctx.local()?.dir, folder_to_look(ctx));
     let folders: Vec<_> = names.iter().map(|name| local.join(name.as_str())).collect();
     let bytes = below(&folders.iter().map(AsRef::as_ref).collect::<Vec<_>>(), &work, &ctx.stop)?;
     Ok(names.into_iter().cloned().zip(bytes).collect())

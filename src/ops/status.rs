@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::error::chain;
 use super::held;
 use super::last_failure::{LastFailure, Work};
 use super::node::{Remote, check_local_tier};
@@ -104,7 +105,13 @@ pub fn run(ctx: &Context) -> Result<Outcome, Error> {
     let status = |spec: &SourceSpec| source_status(spec, tallies.get(&spec.name), is_known.then_some(&removed), now);
     let mut sources: Vec<SourceStatus> = ctx.sources.iter().map(status).collect();
     // Where the disk of the copies is not mounted there are none, and nothing is written for them either.
-    let mut held = if is_mounted { held::by_our_copies(ctx)? } else { BTreeMap::new() };
+    let mut held = match if is_mounted { held::by_our_copies(ctx) } else { Ok(BTreeMap::new()) } {
+        Err(error) if !error.is_stopped() => {
+            ctx.warn(None, format!("how much is held by local copies alone cannot be told: {}", chain(&error)));
+            BTreeMap::new()
+        }
+        held => held?,
+    };
     for source in &mut sources {
         source.held_bytes = held.remove(&source.source);
         if !is_mounted {

@@ -84,7 +84,12 @@ fn every_snapshot_of_a_node_that_is_written_to_is_a_state_that_there_was() {
         run.expect(0);
         let rows = rows_of(&case, &name);
         let writes = rows.iter().map(|row| row[2]).max().unwrap();
-        assert!((*least..=*most).contains(&writes), "{id}: {writes} of {least} to {most}");
+        assert!(
+            (*least..=*most).contains(&writes),
+            "{id}: {writes} of {least} to {most}; whole: {}; {:#?}",
+            rows == after(writes),
+            case.machine.json(&["show", &snapshot], 0)
+        );
         assert_eq!(rows, after(writes), "{id} is what there was after {writes} writes");
     }
     let (id, ..) = &taken[1];

@@ -22,6 +22,9 @@ use crate::sys::stop::Stop;
 /// (`snapshot_links_per_second`). Nothing is said meanwhile.
 const SNAPSHOT_TIME: Duration = Duration::from_secs(2 * 3600);
 
+/// Most keyspaces that are written out one by one, each by a start of `nodetool`; of more the whole node is.
+const FLUSHED_EACH: usize = 4;
+
 /// How long the removal of a snapshot may take: one unlink for each file.
 const CLEAR_TIME: Duration = Duration::from_secs(30 * 60);
 
@@ -61,12 +64,27 @@ impl<'a> Nodetool<'a> {
         Self { jmx: &settings.jmx, node: settings.place(), folder, stop }
     }
 
-    /// Has a snapshot taken of these keyspaces, all in one.
+    /// Has a snapshot taken of these keyspaces, all in one. Whatever was written before this is called is in it.
     ///
     /// # Errors
     /// [`Error::Cassandra`] with what it said; [`Error::Stopped`].
     pub(super) fn snapshot(&self, tag: &str, keyspaces: &[String]) -> Result<(), Error> {
+        self.flush(keyspaces)?;
         self.run("take a snapshot of", &tagged("snapshot", tag, keyspaces), SNAPSHOT_TIME).map(drop)
+    }
+
+    /// Has what is in memory of these keyspaces written out, and waits for what is being written out already.
+    ///
+    /// A snapshot does that by itself, but for one thing: where a memtable is being written out and nothing has come into the next one yet, it
+    /// takes the table for clean, does not wait, and lacks all that the first one held (`ColumnFamilyStore.snapshot`; seen on 5.0.9). A flush
+    /// waits for it.
+    fn flush(&self, keyspaces: &[String]) -> Result<(), Error> {
+        const WHAT: &str = "write out what is in memory of";
+        // It takes one keyspace or all of the node.
+        if keyspaces.len() > FLUSHED_EACH {
+            return self.run(WHAT, &["flush".to_owned()], SNAPSHOT_TIME).map(drop);
+        }
+        keyspaces.iter().try_for_each(|keyspace| self.run(WHAT, &["flush", "--", keyspace].map(str::to_owned), SNAPSHOT_TIME).map(drop))
     }
 
     /// Has the snapshots of this name removed from these keyspaces; it goes well too where there is none.
@@ -84,10 +102,12 @@ impl<'a> Nodetool<'a> {
     /// As [`Nodetool::snapshot`].
     pub(super) fn snapshot_tables(&self, tag: &str, tables: &[(&str, &str)]) -> Result<(), Error> {
         let list = tables.iter().map(|(keyspace, table)| format!("{keyspace}.{table}")).collect::<Vec<_>>().join(",");
+        let keyspaces: BTreeSet<&str> = tables.iter().map(|(keyspace, _)| *keyspace).collect();
+        let keyspaces: Vec<String> = keyspaces.into_iter().map(str::to_owned).collect();
         if list.len() > WORD_MAX {
-            let keyspaces: BTreeSet<&str> = tables.iter().map(|(keyspace, _)| *keyspace).collect();
-            return self.snapshot(tag, &keyspaces.into_iter().map(str::to_owned).collect::<Vec<_>>());
+            return self.snapshot(tag, &keyspaces);
         }
+        self.flush(&keyspaces)?;
         let words = ["snapshot", "-t", tag, "-kt", &list].map(str::to_owned);
         self.run("take a snapshot of", &words, SNAPSHOT_TIME).map(drop)
     }

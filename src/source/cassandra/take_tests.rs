@@ -53,7 +53,7 @@ impl Node {
         fs::write(path("cassandra.yaml"), yaml).unwrap();
         let home = folder.path().display();
         let script = format!(
-            "cd {home} || exit 9\necho \"$@\" >> asked\nwhile [ \"$1\" != -t ]; do command=$1; shift; done\ncase $command in\n\
+            "cd {home} || exit 9\necho \"$@\" >> asked\n[ \"$3\" = flush ] && exit\nwhile [ \"$1\" != -t ]; do command=$1; shift; done\ncase $command in\n\
              snapshot) for root in made*; do cp -al $root/. data${{root#made}}/ || exit 9; done;;\n\
              clearsnapshot) rm -rf data*/*/*/snapshots/$2;;\nesac\n"
         );
@@ -223,7 +223,8 @@ fn varied() -> Node {
 fn all_keyspaces_are_asked_for_at_once_and_every_file_is_linked() {
     let node = varied();
     let taken = node.take().unwrap();
-    assert_eq!(node.asked(), format!("-p 7199 snapshot -t {TAG} -- ks other\n"));
+    let asked = format!("-p 7199 flush -- ks\n-p 7199 flush -- other\n-p 7199 snapshot -t {TAG} -- ks other\n");
+    assert_eq!(node.asked(), asked, "what is being written out when it comes is waited for");
     let counts: Vec<(&str, &str, u64, u64)> =
         taken.tables.iter().map(|table| (table.keyspace.as_str(), table.name.as_str(), table.sstables, table.files)).collect();
     let wanted = [("ks", "MixedCase", 1, 8), ("ks", "empty", 0, 1), ("ks", "users", 3, 27), ("other", "users", 1, 10)];

@@ -2,7 +2,8 @@
 //! rollback takes room and writes for what differs only.
 //!
 //! Only what Cassandra never writes again is shared ([`Member::is_written_once`]), only from the owner and with the mode that it is to have, and
-//! only after all its bytes have been read and found to be those of the snapshot.
+//! only after all its bytes have been read and found to be those of the snapshot. A folder that a person has named is theirs to write to, so
+//! nothing is shared with it.
 
 use std::collections::VecDeque;
 use std::ffi::OsStr;
@@ -48,23 +49,30 @@ fn identity(stat: &Stat) -> (u64, u64, i64, i64) {
 }
 
 /// The first place where a file of a snapshot lies as the data directory on this device is to have it; nothing has been read of it.
-fn near<'a>(entry: &Entry, places: &'a [DataFolder], device: u64) -> Option<Near<'a>> {
+fn near<'a>(entry: &Entry, places: &[&'a DataFolder], device: u64) -> Option<Near<'a>> {
     let path = std::str::from_utf8(entry.path.as_bytes()).ok()?;
     if entry.kind != Kind::File || !Member::of(path).is_some_and(|member| member.is_written_once) {
         return None;
     }
-    places.iter().find_map(|place| {
-        let stat = place.stat(&entry.path).ok()?;
-        let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
-        let is_alike = u64::try_from(stat.st_size) == Ok(entry.size)
-            && (stat.st_uid, stat.st_gid) == (entry.uid, entry.gid)
-            && stat.st_mode & 0o7777 == entry.mode;
-        (is_file && is_alike && stat.st_dev == device).then(|| Near { place, path: entry.path.clone(), is: identity(&stat) })
-    })
+    for place in places {
+        let alike = place
+            .stat(&entry.path)
+            .ok()
+            .filter(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && u64::try_from(stat.st_size) == Ok(entry.size));
+        match alike {
+            Some(stat) if (stat.st_uid, stat.st_gid, stat.st_mode & 0o7777, stat.st_dev) == (entry.uid, entry.gid, entry.mode, device) => {
+                return Some(Near { place, path: entry.path.clone(), is: identity(&stat) });
+            }
+            // Whoever writes the file finds this, and tells of the damage.
+            None if place.is_copy() => return None,
+            _ => {}
+        }
+    }
+    None
 }
 
 /// How many bytes of these lines need no room on this device, as far as can be told without reading them.
-pub(super) fn bytes_near(lines: &mut dyn Lines, places: &[DataFolder], device: u64) -> Result<u64, Error> {
+pub(super) fn bytes_near(lines: &mut dyn Lines, places: &[&DataFolder], device: u64) -> Result<u64, Error> {
     let mut bytes = 0;
     while let Some(line) = lines.next_line()? {
         if let Line::Entry(entry) = line
@@ -98,7 +106,7 @@ impl Linked {
     pub(super) fn link(
         &self,
         mut lines: Box<dyn Lines>,
-        places: &[DataFolder],
+        places: &[&DataFolder],
         threads: usize,
         stop: &Stop,
         meter: &Meter,
@@ -112,7 +120,7 @@ impl Linked {
                 stop.check()?;
                 cutting.next_job(&mut *lines, places, self.device)
             },
-            &|| (places.iter().map(Reader::new).collect::<Vec<_>>(), Vec::new()),
+            &|| (places.iter().map(|place| Reader::new(place)).collect::<Vec<_>>(), Vec::new()),
             &|(readers, buffer), job: Job<'_>| {
                 let reader = readers.iter_mut().find(|reader| std::ptr::eq(reader.place(), job.file.place));
                 let is_sound = reader.is_some_and(|reader| job.blobs.iter().all(|blob| blob.is_in(reader, &job.file.path, buffer)));
@@ -120,7 +128,7 @@ impl Linked {
             },
             &mut |(job, matched)| {
                 is_sound = matched && (is_sound || job.begins);
-                if job.ends && is_sound && self.put(&job.file).is_ok() {
+                if job.ends && is_sound && self.put(&job.file)? {
                     totals.files += 1;
                     totals.bytes += job.file.is.1;
                     meter.add_bytes(job.file.is.1);
@@ -131,8 +139,22 @@ impl Linked {
         Ok(totals)
     }
 
-    /// Links a file, unless it is another by now than the one that was read.
-    fn put(&self, file: &Near<'_>) -> io::Result<()> {
+    /// Links a file, unless it cannot be linked or is another by now than the one that was read; gives whether it did.
+    fn put(&self, file: &Near<'_>) -> Result<bool, Error> {
+        let path = file.path.as_bytes();
+        if self.try_link(file).is_err() {
+            return Ok(false);
+        }
+        if self.folder.stat(path).is_ok_and(|stat| identity(&stat) == file.is) {
+            return Ok(true);
+        }
+        // Nobody has read what this is.
+        let place = || self.path.join(OsStr::from_bytes(path));
+        self.folder.remove_file(path).map_err(|cause| Error::file("remove", &place())(cause))?;
+        Ok(false)
+    }
+
+    fn try_link(&self, file: &Near<'_>) -> io::Result<()> {
         let path = file.path.as_bytes();
         let parents = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| &path[..at]);
         for parent in parents {
@@ -142,12 +164,7 @@ impl Linked {
             }
         }
         let (parent, name) = self.folder.parent_of(path)?;
-        file.place.link(&file.path, &*parent, name)?;
-        if identity(&self.folder.stat(path)?) != file.is {
-            self.folder.remove_file(path)?;
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "it was replaced while it was read"));
-        }
-        Ok(())
+        file.place.link(&file.path, &*parent, name)
     }
 
     /// The lines of what is not linked.
@@ -230,7 +247,7 @@ struct Cutting<'a> {
 }
 
 impl<'a> Cutting<'a> {
-    fn next_job(&mut self, lines: &mut dyn Lines, places: &'a [DataFolder], device: u64) -> Result<Option<Job<'a>>, Error> {
+    fn next_job(&mut self, lines: &mut dyn Lines, places: &[&'a DataFolder], device: u64) -> Result<Option<Job<'a>>, Error> {
         while self.jobs.is_empty() {
             let Some(line) = lines.next_line()? else { break };
             if let Line::Entry(entry) = &line {

@@ -109,7 +109,8 @@ impl Work<'_> {
         make_own_folder(&root.path, &filling)?;
         let linked = Linked::new(root, &filling)?;
         let ctx = self.ctx;
-        let totals = linked.link(self.lines(at)?, &self.opened.places.before, file_threads(ctx), &ctx.stop, &ctx.meter)?;
+        let totals =
+            linked.link(self.lines(at)?, &shared(&self.opened.places.before, self.roots), file_threads(ctx), &ctx.stop, &ctx.meter)?;
         survey.linked[at] = totals.bytes;
         staged.files += totals.files;
         staged.bytes += totals.bytes;
@@ -151,9 +152,14 @@ pub(super) fn linked_bytes(ctx: &Context, found: &Found, options: &Options, want
     }
     let of_root = |at: usize| -> Result<u64, Error> {
         let device = std::fs::metadata(&roots[at].path).map_err(Error::file("look at", &roots[at].path))?.dev();
-        bytes_near(&mut OfRoot::new(lines_of(ctx, found)?, wanted, roots, at), &places, device)
+        bytes_near(&mut OfRoot::new(lines_of(ctx, found)?, wanted, roots, at), &shared(&places, roots), device)
     };
     (0..roots.len()).map(of_root).collect()
+}
+
+/// The places whose files may be shared: the local copy, and what the node has.
+fn shared<'a>(places: &'a [DataFolder], roots: &[Root]) -> Vec<&'a DataFolder> {
+    places.iter().filter(|place| place.is_copy() || roots.iter().any(|root| root.path == place.path())).collect()
 }
 
 /// The places to ask, with the live files put before the repository: they cost nothing and are believed only if their digest matches.
