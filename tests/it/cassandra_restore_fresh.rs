@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::cassandra::configuration;
 use crate::support::program::{Machine, Run, text};
 use crate::support::servers::cassandra::Cassandra;
-use crate::support::servers::cassandra::spec::{Spec, Version};
+use crate::support::servers::cassandra::spec::{ADMINISTRATOR, Spec, Version};
 
 /// The keyspace that is backed up.
 const KEYSPACE: &str = "Everything";
@@ -45,16 +45,16 @@ fn picture(server: &Cassandra) -> Picture {
     }
 }
 
-/// The section of a source with these commands, as the role where the node asks.
-fn section(server: &Cassandra, start: &[String]) -> String {
+/// The section of a source with these commands, as a role where the node asks.
+fn section(server: &Cassandra, start: &[String], [name, password]: [&str; 2]) -> String {
     let words = |words: &[String]| serde_json::to_string(words).unwrap();
     let mut section = configuration(server, "homestead", &[KEYSPACE]);
     section += &format!("stop = {}\nstart = {}\n", words(&server.command("stop")), words(start));
     if server.spec.password {
         let secret = server.home.join("conf/windlass.pw");
-        fs::write(&secret, ROLE[1]).unwrap();
+        fs::write(&secret, password).unwrap();
         fs::set_permissions(&secret, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-        section += &format!("user = \"{}\"\npassword_file = \"{}\"\n", ROLE[0], secret.display());
+        section += &format!("user = \"{name}\"\npassword_file = \"{}\"\n", secret.display());
     }
     section
 }
@@ -72,7 +72,7 @@ impl Lost {
         if spec.password {
             make_role(&server);
         }
-        let section = section(&server, &server.command("start"));
+        let section = section(&server, &server.command("start"), ROLE);
         let machine = Machine::new();
         let machine = if encrypted { machine.encrypted(&section) } else { machine.configured(&section) };
         machine.run(&["init"]).expect(0);
@@ -115,13 +115,13 @@ impl New {
         assert!(yaml.contains(packaged));
         fs::write(server.config_file(), &yaml).unwrap();
         let new = Self { server, machine: Machine::new(), yaml };
-        new.configure(lost, &new.server.command("start"));
+        new.configure(lost, &new.server.command("start"), ROLE);
         new.machine.run(&["init", "--adopt"]).expect(0);
         new
     }
 
-    fn configure(&self, lost: &Lost, start: &[String]) {
-        self.machine.configure(&lost.repository(), &section(&self.server, start));
+    fn configure(&self, lost: &Lost, start: &[String], role: [&str; 2]) {
+        self.machine.configure(&lost.repository(), &section(&self.server, start, role));
     }
 
     fn restore(&self, more: &[&str]) -> Run {
@@ -136,10 +136,23 @@ impl New {
         fs::read_to_string(self.server.config_file()).unwrap()
     }
 
+    /// From an empty machine to the node that was, in one run that nothing breaks off.
+    fn becomes(&self, lost: &Lost) {
+        let run = self.restore(&[]);
+        run.expect(0);
+        assert_eq!(picture(&self.server), lost.then, "{run:#?}");
+        self.machine.run(&["snapshot", "homestead"]).expect(0);
+    }
+
     fn snapshot_is_refused(&self) {
         let run = self.machine.run(&["snapshot", "homestead"]);
         run.expect(1);
         assert!(run.stderr.contains("is empty until `homestead` is restored"), "{run:#?}");
+        for (verb, code) in [("status", 7), ("list", 0)] {
+            let run = self.machine.run(&[verb]);
+            run.expect(code);
+            assert!((run.stdout + &run.stderr).contains("until then no snapshot of it is taken"), "{verb}");
+        }
     }
 }
 
@@ -169,20 +182,34 @@ fn a_machine_of_5_0_that_is_empty_becomes_the_node_that_was_also_when_the_progra
     assert_eq!(new.yaml_now(), new.yaml);
     assert!(new.server.pid().is_none() && !home.join("data").exists());
 
-    // Killed when the file is written, before the node is started; then when it was started; then when it was started with its rows.
+    // A first start fails at the server's own checks; then the program is killed when the file is written, before the node is started; then when it was
+    // started; then when it was started with its rows.
     let count = new.machine.path("starts");
     let start = new.server.command("start").remove(0);
+    let strange = home.join("data/x");
+    let fails = format!(
+        "mkdir -p {0}/t-0123456789abcdef0123456789abcdef; touch {0}/t-0123456789abcdef0123456789abcdef/zz-1-big-Data.db; {start}; \
+         for _ in $(seq 600); do (. {1}/bin/running; running >/dev/null) || break; sleep 0.1; done; \
+         rm -r {0}; exit 3",
+        strange.display(),
+        home.display()
+    );
     let script = format!(
-        "echo >>{0}; case $(wc -l <{0}) in 1) kill -9 $PPID;; 2|3) {start}; kill -9 $PPID;; *) exec {start};; esac",
+        "echo >>{0}; case $(wc -l <{0}) in 1) {fails};; 2) kill -9 $PPID;; 3|4) {start}; kill -9 $PPID;; *) exec {start};; esac",
         count.display()
     );
     let script = new.machine.script("start.sh", &script);
-    new.configure(&lost, &[script.to_str().unwrap().to_owned()]);
+    new.configure(&lost, &[script.to_str().unwrap().to_owned()], ROLE);
+    let run = new.restore(&[]);
+    run.expect(1);
+    assert!(run.stderr.contains("`start` command ended with"), "{run:#?}");
+    let segments = fs::read_dir(home.join("commitlog")).unwrap().filter(|entry| entry.as_ref().unwrap().path().is_file()).count();
+    assert!(segments > 0 && !home.join("data/system").exists());
     assert_eq!(new.restore(&[]).code, None);
     let written = new.yaml_now();
     assert_ne!(written, new.yaml);
     assert_eq!(fs::read_to_string(conf.join("cassandra.yaml.before-windlass")).unwrap(), new.yaml);
-    assert!(new.server.pid().is_none() && !home.join("data").exists());
+    assert!(new.server.pid().is_none() && !home.join("data/system").exists());
     new.snapshot_is_refused();
     assert_eq!(new.plan()["node"]["fresh"]["diff"], serde_json::json!([]));
     assert_eq!(new.restore(&[]).code, None);
@@ -199,6 +226,13 @@ fn a_machine_of_5_0_that_is_empty_becomes_the_node_that_was_also_when_the_progra
     assert_eq!(picture(&new.server), lost.then, "{run:#?}");
     assert_eq!(new.yaml_now(), written);
     assert!(!conf.join("cassandra.yaml.before-windlass-2").exists());
+    drop(new);
+    New::of(&lost, &of("Test Cluster", 16)).becomes(&lost);
+
+    // Files in a format of 5.0 on a machine that may have 4.1: told while nothing is written.
+    let old = New::of(&lost, &Spec { num_tokens: 16, ..Spec::new(Version::V41) });
+    let warnings = old.plan()["warnings"].to_string();
+    assert!(warnings.contains("which Cassandra 4.1 does not read yet") && warnings.contains("nobody could be asked"), "{warnings}");
 }
 
 #[test]
@@ -225,4 +259,9 @@ fn a_machine_of_4_1_that_asks_for_a_login_becomes_the_node_that_was_once_it_know
     let found = picture(&new.server);
     assert_eq!((&found.identity, &found.schema), (&lost.then.identity, &lost.then.schema));
     assert!(found.rows.iter().all(|line| line.starts_with("table ")), "{:?}", found.rows);
+    drop(new);
+    // As the role that a new node has, with the password that it has.
+    let new = New::of(&lost, &spec);
+    new.configure(&lost, &new.server.command("start"), ADMINISTRATOR);
+    new.becomes(&lost);
 }

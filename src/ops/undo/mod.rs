@@ -71,7 +71,7 @@ pub fn is_under_way(ctx: &Context, source: &SourceName) -> Result<bool, Error> {
 pub struct Remains {
     /// Whether a restore or an undo was broken off.
     pub is_broken_off: bool,
-    /// What is needed no more and could not be removed yet, and keys that are owed, for a person.
+    /// What is needed no more and could not be removed yet, keys that are owed, and a Cassandra node that waits for its rows, for a person.
     pub left: Vec<String>,
     /// Who is at work on the source, where there is something of the two above: then it may be what this run has just written down, and is not
     /// told.
@@ -108,7 +108,9 @@ fn left_of(ctx: &Context, source: &SourceName) -> Result<Vec<String>, Error> {
         format!("{name} is needed no more and could not be removed yet: the next command on `{source}` tries again and says why")
     };
     let keys = tell_owed(left.keys.iter().map(|left| &left.owed));
-    Ok(databases.chain(files).map(told).chain(keys).collect())
+    let waits = cassandra::Begun::read(&folder)?
+        .map(|begun| format!("{}; until then no snapshot of it is taken", begun.told(ctx, source, &folder)));
+    Ok(databases.chain(files).map(told).chain(keys).chain(waits).collect())
 }
 
 /// The undo of a source, if there is one.

@@ -40,6 +40,9 @@ pub struct Facts {
     pub rpc_address: Option<String>,
     /// The version of the schema: another one whenever anything in it is.
     pub schema_version: String,
+    /// The other nodes that it knew, as `ADDRESS:PORT` of where nodes find them, sorted; of a large cluster some.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<String>,
     /// The data directories of the node, as its configuration names them.
     #[serde(default)]
     pub data_directories: Vec<String>,

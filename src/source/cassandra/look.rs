@@ -4,6 +4,7 @@ use super::cql::{Connection, failed};
 use super::facts::{Facts, KeyspaceFacts};
 use super::names::wanted;
 use super::node_config::NodeConfig;
+use super::peers::peer_places;
 use super::roles;
 use super::schema::{Keyspace, Kind, PAXOS, Schema, Table, TableId};
 use super::settings::{Engine, Settings};
@@ -73,6 +74,10 @@ fn look_for(settings: &Settings, config: &NodeConfig, stop: &Stop, choice: Choic
     let mut facts = Facts { keyspaces: reading.facts, ..facts::local(&connection)? };
     if let Some(told) = told {
         told.put_into(&mut facts, connection.node())?;
+    }
+    // ScyllaDB is not restored into, and keeps them in another table.
+    if !settings.is_scylla() {
+        facts.peers = peer_places(&connection)?;
     }
     facts.data_directories = config.data_directories.iter().map(|path| path.display().to_string()).collect();
     roles::read(&connection, settings.is_scylla(), &mut facts)?;

@@ -20,7 +20,7 @@ const VIRTUAL: [&str; 4] = ["system_views", "system_virtual_schema", "system_met
 const TOLD_MAX: usize = 20;
 
 /// Whether a keyspace is one of Cassandra's own.
-pub(super) fn is_own(name: &str) -> bool {
+pub fn is_own(name: &str) -> bool {
     REPLICATED.contains(&name) || LOCAL.contains(&name) || VIRTUAL.contains(&name)
 }
 

@@ -22,6 +22,8 @@ const CONNECT_TIME: Duration = Duration::from_secs(3);
 pub enum Neighbour {
     /// Nothing listens there: no node runs.
     Silent,
+    /// Its name leads nowhere now, so that nobody knows whether a node runs there.
+    Unfound(String),
     /// A node runs, and does not answer.
     Unasked(String),
     /// The nodes that it knows, itself with them, and their tokens.
@@ -34,8 +36,10 @@ pub enum Neighbour {
 /// [`Error::NodeConfig`]; [`Error::Stopped`].
 pub fn ask_neighbour(settings: &Settings, config: &NodeConfig, seed: &str, stop: &Stop) -> Result<Neighbour, Error> {
     let (host, port) = host_and_port(seed, config.storage_port);
-    let Ok(addresses) = (host, port).to_socket_addrs() else { return Ok(Neighbour::Silent) };
-    let addresses: Vec<SocketAddr> = addresses.collect();
+    let addresses: Vec<SocketAddr> = match (host, port).to_socket_addrs() {
+        Ok(addresses) => addresses.collect(),
+        Err(cause) => return Ok(Neighbour::Unfound(cause.to_string())),
+    };
     if !addresses.iter().any(|address| TcpStream::connect_timeout(address, CONNECT_TIME).is_ok()) {
         return Ok(Neighbour::Silent);
     }
@@ -74,6 +78,18 @@ pub(super) fn host_and_port(seed: &str, default: u16) -> (&str, u16) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_leads_nowhere_is_not_taken_for_a_machine_that_is_down() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cassandra.yaml");
+        std::fs::write(&path, "partitioner: Murmur3Partitioner\n").unwrap();
+        let (settings, config) = (Settings::new(vec!["k".into()], path.clone()), NodeConfig::read(&path).unwrap());
+        let asked = |seed: &str| ask_neighbour(&settings, &config, seed, &Stop::new()).unwrap();
+        // A label is never empty, so no server of names is asked.
+        assert!(matches!(asked("no..name"), Neighbour::Unfound(_)), "{:?}", asked("no..name"));
+        assert_eq!(asked("127.0.0.1:1"), Neighbour::Silent);
+    }
 
     #[test]
     fn a_seed_is_a_host_with_or_without_a_port() {

@@ -2,6 +2,7 @@
 
 use std::fs::DirEntry;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use super::folders::{Folders, data_files, entries};
 use super::layout::table_of;
@@ -27,11 +28,12 @@ pub fn has_ever_run(config: &NodeConfig) -> Result<bool, Error> {
 }
 
 /// What lies in the directories of a node that has never run and can only be another one's: rows, or writes that would be read at its first start.
-/// Most often a disk with the rest is not mounted.
+/// Most often a disk with the rest is not mounted. Where a first start has been tried (`tried_from`), segments of the commit log that came since are
+/// its own: Cassandra makes one before it looks whether it can start at all (`CassandraDaemon.setup`, 4.1 and 5.0).
 ///
 /// # Errors
 /// [`Error::File`].
-pub fn remains(config: &NodeConfig) -> Result<Option<PathBuf>, Error> {
+pub fn remains(config: &NodeConfig, tried_from: Option<SystemTime>) -> Result<Option<PathBuf>, Error> {
     let folders = Folders::present(config)?;
     for root in folders.roots() {
         for keyspace in entries(root)?.iter().filter(|entry| entry.path().is_dir()) {
@@ -54,7 +56,8 @@ pub fn remains(config: &NodeConfig) -> Result<Option<PathBuf>, Error> {
     let of = |folder, is_one: &dyn Fn(&DirEntry) -> bool| -> Result<Option<PathBuf>, Error> {
         Ok(entries(folder)?.iter().find(|entry| is_one(entry)).map(DirEntry::path))
     };
-    Ok(match of(&config.commitlog_directory, &is_segment)? {
+    let is_foreign = |entry: &DirEntry| is_segment(entry) && !tried_from.is_some_and(|from| came_after(entry, from));
+    Ok(match of(&config.commitlog_directory, &is_foreign)? {
         None => of(&config.cdc_raw_directory, &is_segment)?.or(of(&config.hints_directory, &is_hint)?),
         found => found,
     })
@@ -72,6 +75,11 @@ pub fn all_directories(config: &NodeConfig) -> Vec<PathBuf> {
 
 fn is_segment(entry: &DirEntry) -> bool {
     entry.file_name().to_str().is_some_and(|name| name.starts_with(SEGMENT) && name.ends_with(".log"))
+}
+
+/// What cannot be looked at counts as older.
+fn came_after(entry: &DirEntry, from: SystemTime) -> bool {
+    entry.metadata().and_then(|stat| stat.modified()).is_ok_and(|time| time >= from)
 }
 
 #[cfg(test)]

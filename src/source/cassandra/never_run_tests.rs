@@ -1,4 +1,5 @@
 use std::fs;
+use std::time::Duration;
 
 use super::*;
 
@@ -45,14 +46,14 @@ fn rows_and_writes_that_only_another_node_can_have_left_are_found() {
     let temp = tempfile::tempdir().unwrap();
     let path = |below: &str| temp.path().join(below);
     let config = config(temp.path());
-    assert_eq!(remains(&config).unwrap(), None);
+    assert_eq!(remains(&config, None).unwrap(), None);
     // What a first start that was broken off has made, and what is ours.
     fs::create_dir_all(path(&format!("data/system/local-{ID}"))).unwrap();
     fs::create_dir_all(path("data/lost+found")).unwrap();
     fs::create_dir_all(path(&format!("data/.windlass/t-{ID}"))).unwrap();
     fs::write(path(&format!("data/.windlass/t-{ID}/nb-1-big-Data.db")), "").unwrap();
     fs::create_dir_all(path("commitlog/.windlass-undo")).unwrap();
-    assert_eq!(remains(&config).unwrap(), None);
+    assert_eq!(remains(&config, None).unwrap(), None);
     for file in [
         &format!("data2/homestead/impi-{ID}/nb-1-big-Data.db"),
         "commitlog/CommitLog-7-1.log",
@@ -61,7 +62,24 @@ fn rows_and_writes_that_only_another_node_can_have_left_are_found() {
     ] {
         fs::create_dir_all(path(file).parent().unwrap()).unwrap();
         fs::write(path(file), "").unwrap();
-        assert_eq!(remains(&config).unwrap(), Some(path(file)));
+        assert_eq!(remains(&config, None).unwrap(), Some(path(file)));
         fs::remove_file(path(file)).unwrap();
     }
+}
+
+#[test]
+fn a_commit_log_that_a_first_start_has_left_is_its_own_and_an_older_one_is_not() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = |below: &str| temp.path().join(below);
+    let config = config(temp.path());
+    fs::create_dir_all(path("commitlog")).unwrap();
+    fs::write(path("commitlog/CommitLog-8-1.log"), "").unwrap();
+    let came = fs::metadata(path("commitlog/CommitLog-8-1.log")).unwrap().modified().unwrap();
+    let second = Duration::from_secs(1);
+    assert_eq!(remains(&config, Some(came - second)).unwrap(), None);
+    assert_eq!(remains(&config, Some(came + second)).unwrap(), Some(path("commitlog/CommitLog-8-1.log")));
+    // Hints and rows are none of a start that has failed.
+    fs::create_dir_all(path("hints")).unwrap();
+    fs::write(path("hints/a-1-2.hints"), "").unwrap();
+    assert_eq!(remains(&config, Some(came - second)).unwrap(), Some(path("hints/a-1-2.hints")));
 }

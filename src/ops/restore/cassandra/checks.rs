@@ -9,7 +9,7 @@ use crate::ops::spec::CassandraSettings;
 use crate::ops::undo::AsideTables;
 use crate::ops::undo::cassandra::Ground;
 use crate::ops::{Context, Error};
-use crate::source::cassandra::{Facts, Looked, look_at_some};
+use crate::source::cassandra::{Facts, Looked, Table, look_at_some};
 
 /// Seconds of a day.
 const DAY: i64 = 86_400;
@@ -35,7 +35,7 @@ impl Sides<'_> {
     /// [`Error::Refused`] for what the node could not read.
     pub(super) fn judge(&self, now: Timestamp) -> Result<Vec<String>, Error> {
         let here = &self.looked.facts;
-        if let Some(version) = self.survey.versions.iter().find(|version| !is_read_by(&here.version, version)) {
+        if let Some(version) = unread_by(&here.version, self.survey) {
             return Err(Error::Refused(format!(
                 "the snapshot has SSTables of the format `{version}`, which Cassandra {} does not read: restore onto a node of a newer release; \
                  nothing was changed",
@@ -77,37 +77,59 @@ impl Sides<'_> {
         Ok(warnings)
     }
 
-    /// A warning when tombstones that others may have forgotten since are older than the snapshot. On a lone copy there are none.
     fn age(&self, now: Timestamp) -> Option<String> {
-        let is_replicated = self
-            .looked
-            .facts
-            .keyspaces
-            .iter()
-            .any(|keyspace| keyspace.replication.values().any(|factor| factor.parse().is_ok_and(|n: u32| n > 1)));
-        if self.peers == 0 && !is_replicated {
-            return None;
-        }
-        let age = now.duration_since(self.id.to_timestamp()).as_secs();
-        let mut names = Vec::new();
-        let mut least = i64::MAX;
-        for keyspace in &self.looked.schema.keyspaces {
-            for table in keyspace.tables.iter().filter(|table| i64::from(table.gc_grace_seconds) < age) {
-                least = least.min(table.gc_grace_seconds.into());
-                names.push(format!("{}.{}", keyspace.name, table.name));
-            }
-        }
-        if names.is_empty() {
-            return None;
-        }
-        Some(format!(
-            "the snapshot is {} days old, and gc_grace_seconds of {} is less (the least is {} days): rows that were deleted since may come back \
-             for good; repair these tables at once, or restore all replicas from the same night",
-            age / DAY,
-            bounded(names).join(", "),
-            least / DAY
-        ))
+        let tables = self.looked.schema.keyspaces.iter().map(|keyspace| (keyspace.name.as_str(), keyspace.tables.as_slice()));
+        let is_alone = self.peers == 0 && !is_replicated(&self.looked.facts);
+        if is_alone { None } else { aged(self.id, now, tables) }
     }
+}
+
+/// The version of the format of SSTables that a release does not read, of those that come.
+pub(super) fn unread_by<'a>(release: &str, survey: &'a Survey) -> Option<&'a str> {
+    survey.versions.iter().map(String::as_str).find(|version| !is_read_by(release, version))
+}
+
+/// What a person should know of a node that has never run, whose release nobody can ask for: which one it must be, and how old the snapshot is.
+pub(super) fn of_new(id: SnapshotId, facts: &Facts, survey: &Survey, now: Timestamp) -> Vec<String> {
+    // Of 4.1 and later ones, the last that is too old.
+    let unread = |release: &'static str| Some((unread_by(release, survey)?, release));
+    let release = unread("5.0").or_else(|| unread("4.1")).map(|(version, release)| {
+        format!(
+            "the snapshot has SSTables of the format `{version}`, which Cassandra {release} does not read yet, and which release is here is seen when it has \
+             started, which cannot be taken back: see that it is {} or a newer one before you say yes",
+            facts.version
+        )
+    });
+    let tables = facts.keyspaces.iter().map(|keyspace| (keyspace.name.as_str(), keyspace.tables.as_slice()));
+    let is_alone = facts.peers.is_empty() && !is_replicated(facts);
+    release.into_iter().chain(if is_alone { None } else { aged(id, now, tables) }).collect()
+}
+
+fn is_replicated(facts: &Facts) -> bool {
+    facts.keyspaces.iter().any(|keyspace| keyspace.replication.values().any(|factor| factor.parse().is_ok_and(|n: u32| n > 1)))
+}
+
+/// A warning when tombstones that others may have forgotten since are older than the snapshot. On a lone copy there are none.
+fn aged<'a>(id: SnapshotId, now: Timestamp, keyspaces: impl Iterator<Item = (&'a str, &'a [Table])>) -> Option<String> {
+    let age = now.duration_since(id.to_timestamp()).as_secs();
+    let mut names = Vec::new();
+    let mut least = i64::MAX;
+    for (keyspace, tables) in keyspaces {
+        for table in tables.iter().filter(|table| i64::from(table.gc_grace_seconds) < age) {
+            least = least.min(table.gc_grace_seconds.into());
+            names.push(format!("{keyspace}.{}", table.name));
+        }
+    }
+    if names.is_empty() {
+        return None;
+    }
+    Some(format!(
+        "the snapshot is {} days old, and gc_grace_seconds of {} is less (the least is {} days): rows that were deleted since may come back for good; \
+         repair these tables at once, or restore all replicas from the same night",
+        age / DAY,
+        bounded(names).join(", "),
+        least / DAY
+    ))
 }
 
 /// The node, which must be the one that what lies aside is of. What an undrained restore has set aside says no node: that one was down.
@@ -145,7 +167,7 @@ fn is_read_by(release: &str, version: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::cassandra::{Keyspace, KeyspaceFacts, Kind, Schema, Table};
+    use crate::source::cassandra::{Keyspace, KeyspaceFacts, Kind, Schema};
 
     fn table(name: &str, gc_grace_seconds: i32) -> Table {
         let id = "0123456789abcdef0123456789abcdef".parse().unwrap();
@@ -185,6 +207,25 @@ mod tests {
             assert!(judged(&new, &new.facts, format, 0).unwrap().is_empty());
         }
         assert!(judged(&new, &new.facts, "oz", 0).is_err());
+    }
+
+    #[test]
+    fn of_a_node_that_has_never_run_the_release_that_it_must_be_and_the_age_of_the_snapshot_are_told() {
+        let survey = |format: &str| Survey { versions: [format.to_owned()].into(), ..Survey::default() };
+        let of = |facts: &Facts, format: &str| {
+            of_new("20261101T000000000Z".parse().unwrap(), facts, &survey(format), "2026-11-26T00:00:00Z".parse().unwrap())
+        };
+        let mut facts = looked("5.0.9", "1").facts;
+        facts.keyspaces[0].tables = vec![table("old", 864_000), table("young", 864_000 * 100)];
+        let told = of(&facts, "da");
+        assert!(
+            told.len() == 1 && told[0].contains("Cassandra 4.1 does not read yet") && told[0].contains("it is 5.0.9 or a newer one"),
+            "{told:?}"
+        );
+        assert!(of(&facts, "nb").is_empty());
+        facts.peers = vec!["10.0.0.8:7000".into()];
+        let told = of(&facts, "nb");
+        assert!(told.len() == 1 && told[0].contains("k.old is less"), "{told:?}");
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! With the node stopped: its files and those of the snapshot change places.
 
+use super::checks::of_new;
 use super::down::{be_up, told_down, unasked};
 use super::exchange::{aside_of, of_staged, told_others};
 use super::matched::Matched;
-use super::node_plan::{NodePlan, never};
+use super::node_plan::{NodePlan, bounded, never};
 use super::seen::{Recorded, Seen};
 use super::shares::{Root, Wanted};
 use super::survey::{Survey, roots, roots_to_be};
@@ -21,8 +22,8 @@ use crate::ops::undo::cassandra::stopped::Site;
 use crate::ops::undo::cassandra::{Begun, Ground, PendingStopped, Stage};
 use crate::ops::undo::{Placed, UndoRecord, is_under_way, site};
 use crate::ops::{Context, Error};
-use crate::source::cassandra::missing::{Comparison, Definitions, Part, make};
-use crate::source::cassandra::{ALL, Control, Keyspace, Kind, LiveSize, Schema, Table, live_size};
+use crate::source::cassandra::missing::{Compared, Comparison, Definitions, Part, make};
+use crate::source::cassandra::{ALL, Control, Keyspace, Kind, LiveSize, Schema, Table, is_own, live_size};
 use crate::sys::space::nearest_folder;
 
 /// Plans a restore.
@@ -40,11 +41,7 @@ pub(super) fn plan(
     let site = Site { ctx, spec, settings, folder: &folder, ground: &ground };
     let now = Now::of(&site)?;
     let roots = if now == Now::New { roots_to_be(ctx, &ground.config)? } else { roots(ctx, &ground.config)? };
-    let mut survey = standing.judge(survey_of(ctx, found, &roots))?;
-    // On a new machine there is nothing yet that could be linked.
-    if now != Now::New {
-        survey.linked = standing.judge(staging::linked_bytes(ctx, found, options, &Wanted::All, &roots))?;
-    }
+    let survey = standing.judge(survey_with_links(ctx, found, options, &roots))?;
     let recorded = standing.judge(recorded_of(ctx, found, &about))?;
     let mut warnings = about.warnings(found, spec);
     let mut own = settings.keyspaces.clone();
@@ -138,10 +135,12 @@ impl Now {
                 if options.manner.undrained { unasked(ground, recorded, survey)? } else { Matched::unasked(survey) }
             }
             Self::New => {
-                let new = fresh::New::of(ctx, settings, ground, recorded)?;
+                let new = fresh::New::of(ctx, settings, ground, recorded, Begun::read(site.folder)?.as_ref())?;
                 warnings.extend(new.warnings);
-                let matched = Matched::of(survey, &Comparison::of(&recorded.definitions, &Definitions::read(&[])?, &Part::All)?)?;
-                (node.fresh, node.makes) = (Some(new.plan), matched.makes);
+                warnings.extend(recorded.facts.iter().flat_map(|facts| of_new(recorded.id, facts, survey, ctx.clock.now())));
+                let comparison = Comparison::of(&recorded.definitions, &Definitions::read(&[])?, &Part::All)?;
+                Matched::of(survey, &comparison)?;
+                (node.fresh, node.makes, node.linked_bytes) = (Some(new.plan), made_of_new(&comparison), survey.linked.iter().sum());
                 return Ok(node);
             }
         };
@@ -164,15 +163,40 @@ pub(super) fn run(ctx: &Context, spec: &SourceSpec, settings: &CassandraSettings
     let folder = site::folder(ctx, spec)?;
     let site = Site { ctx, spec, settings, folder: &folder, ground: &ground };
     let recorded = standing.judge(recorded_of(ctx, &found, &about))?;
+    let is_new = begin_new(&site, &found, plan, &recorded, &standing)?;
+    let outcome = fill(&site, (found, &standing), plan, &recorded, is_new)
+        .map_err(|error| if is_new { fresh::told_begun(&site, error) } else { error })?;
+    // The restore is in place: that its rate cannot be remembered makes it none the worse.
+    let _ = rate::record(ctx, rate::CASSANDRA, outcome.bytes, ctx.clock.monotonic().saturating_sub(started));
+    Ok(outcome)
+}
+
+/// Makes a node that has never run the one that the snapshot is of, once it is known that its rows will fit. Gives whether it was one.
+fn begin_new(site: &Site<'_>, found: &Found, plan: &Plan, recorded: &Recorded, standing: &Standing) -> Result<bool, Error> {
+    let (ctx, config) = (site.ctx, &site.ground.config);
+    let mut survey = Survey::default();
+    if plan.node.as_ref().is_some_and(|node| node.fresh.is_some()) {
+        let roots = roots_to_be(ctx, config)?;
+        survey = standing.judge(survey_with_links(ctx, found, &plan.options, &roots))?;
+        if let Some(why) = survey.lack_of_room(&roots) {
+            return Err(Error::Refused(format!("{} does not fit: {why}; nothing was changed", found.name())));
+        }
+    }
+    fresh::begin(site, found, plan, recorded, &survey)
+}
+
+/// Puts the files together and lets them change places with those of the node.
+fn fill(site: &Site<'_>, (found, standing): (Found, &Standing), plan: &Plan, recorded: &Recorded, is_new: bool) -> Result<Outcome, Error> {
+    let Site { ctx, spec, settings, folder, ground } = *site;
+    let options = &plan.options;
     let control = ground.control(ctx, settings, &ctx.stop);
-    let is_new = fresh::begin(&site, &found, plan, &recorded)?;
     let roots = roots(ctx, &ground.config)?;
     let survey = standing.judge(survey_of(ctx, &found, &roots))?;
     let is_up = be_up(ctx, spec, &control, options)?;
     // All that could speak against it is known before anything is fetched.
     let matched = match is_up {
         true => {
-            let seen = Seen::of(ctx, settings, &ground.config, &recorded, &survey)?;
+            let seen = Seen::of(ctx, settings, &ground.config, recorded, &survey)?;
             // Of a new one the plan has said it all, but for what its schema makes worth knowing.
             if is_new {
                 seen.warnings.iter().for_each(|text| ctx.warn(Some(&spec.name), text.clone()));
@@ -181,20 +205,20 @@ pub(super) fn run(ctx: &Context, spec: &SourceSpec, settings: &CassandraSettings
             }
             seen.matched
         }
-        false => unasked(&ground, &recorded, &survey)?,
+        false => unasked(ground, recorded, &survey)?,
     };
     let exchange = of_staged(ctx, &spec.name, &ground.config, &roots, matched.changes);
     exchange.check()?;
     let aside = aside_of(&exchange, &matched.expected, None, &ground.config, false)?;
     let undo = UndoRecord::new(Placed::Cassandra(aside), found.id, ctx.clock.now());
     let mut pending = PendingStopped::new(exchange, matched.expected, undo, false);
-    pending.write(Stage::Staging, &folder)?;
+    pending.write(Stage::Staging, folder)?;
 
     ctx.phase(&spec.name, Some(found.id), "fetching");
     // What has no place is not brought.
     let wanted = Wanted::Some(std::sync::Arc::new(survey.tables.keys().cloned().collect()));
     let staged = standing.judge(staging::stage(ctx, spec, found, options, &wanted, &roots));
-    let ready = staged.and_then(|staged| get_ready(&site, &mut pending, &recorded, &survey, (is_up, is_new)).map(|()| staged.0));
+    let ready = staged.and_then(|staged| get_ready(site, &mut pending, recorded, &survey, (is_up, is_new)).map(|()| staged.0));
     let staged = match ready.and_then(|staged| ctx.stop.check().map(|()| staged).map_err(Error::from)) {
         Ok(staged) => staged,
         Err(error) => {
@@ -203,9 +227,7 @@ pub(super) fn run(ctx: &Context, spec: &SourceSpec, settings: &CassandraSettings
             return Err(error);
         }
     };
-    let notes = stop_and_exchange(&site, &mut pending, &control, options.manner.undrained)?;
-    // The restore is in place: that its rate cannot be remembered makes it none the worse.
-    let _ = rate::record(ctx, rate::CASSANDRA, staged.bytes, ctx.clock.monotonic().saturating_sub(started));
+    let notes = stop_and_exchange(site, &mut pending, &control, options.manner.undrained)?;
     ctx.tell(Event::Restored { source: spec.name.clone(), snapshot: Some(plan.id) });
     let Placed::Cassandra(aside) = &pending.undo.placement else { unreachable!("it was made a few lines above") };
     Ok(Outcome {
@@ -312,6 +334,20 @@ fn survey_of(ctx: &Context, found: &Found, roots: &[Root]) -> Result<Survey, Err
         return Err(Error::Refused(format!("{} holds no table; nothing was changed", found.name())));
     }
     Ok(survey)
+}
+
+/// The same with what of it lies here already.
+fn survey_with_links(ctx: &Context, found: &Found, options: &Options, roots: &[Root]) -> Result<Survey, Error> {
+    let mut survey = survey_of(ctx, found, roots)?;
+    // A directory that is still to be made will lie on the filesystem of the one above it.
+    let there: Vec<Root> = roots.iter().map(|root| Root { path: nearest_folder(&root.path).to_owned(), ..root.clone() }).collect();
+    survey.linked = staging::linked_bytes(ctx, found, options, &Wanted::All, &there)?;
+    Ok(survey)
+}
+
+/// What of a snapshot a node that has never run will not have by itself: Cassandra's own keyspaces each has.
+fn made_of_new(comparison: &Comparison) -> Vec<String> {
+    bounded(comparison.missing().filter(|one| !is_own(&one.keyspace)).map(Compared::told).collect())
 }
 
 fn recorded_of(ctx: &Context, found: &Found, about: &About) -> Result<Recorded, Error> {

@@ -215,3 +215,16 @@ fn a_node_that_cannot_be_asked_is_compared_by_its_configuration() {
     let Err(Error::Refused(why)) = unasked(&dead.ground, &recorded("RandomPartitioner"), &Survey::default()) else { panic!() };
     assert!(why.contains("RandomPartitioner") && why.contains("cassandra.yaml"), "{why}");
 }
+
+#[test]
+fn keyspaces_that_every_node_has_are_not_told_as_made_on_a_new_one() {
+    let ddl = ["k", "system_auth"].map(|name| {
+        let keyspace = format!(
+            "CREATE KEYSPACE {name} WITH replication = {{'class': 'SimpleStrategy', 'replication_factor': '1'}} AND durable_writes = true;"
+        );
+        (name.to_owned(), keyspace)
+    });
+    let comparison = Comparison::of(&Definitions::read(&ddl).unwrap(), &Definitions::read(&[]).unwrap(), &Part::All).unwrap();
+    assert_eq!(comparison.missing().count(), 2);
+    assert_eq!(made_of_new(&comparison), ["keyspace k"]);
+}

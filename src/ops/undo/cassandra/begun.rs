@@ -1,11 +1,13 @@
 //! A node that was made anew and has not got its rows yet: until it has, what it holds is no state that anybody wants to keep.
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::format::limits::FORMAT_VERSION;
-use crate::format::names::NodeName;
+use crate::format::names::{NodeName, SourceName};
 use crate::format::snapshot_id::SnapshotId;
 use crate::ops::spec::SourceSpec;
 use crate::ops::undo::memory::{read, remove, write};
@@ -25,12 +27,19 @@ pub(crate) struct Begun {
     pub(crate) node: NodeName,
     /// The configuration that was written.
     pub(crate) config_file: PathBuf,
+    /// When it was begun for the first time: what lies in the node's commit log since then is its own.
+    pub(crate) since: Timestamp,
 }
 
 impl Begun {
     /// One that begins.
-    pub(crate) fn new(snapshot: SnapshotId, node: NodeName, config_file: PathBuf) -> Self {
-        Self { format: FORMAT_VERSION, snapshot, node, config_file }
+    pub(crate) fn new(snapshot: SnapshotId, node: NodeName, config_file: PathBuf, since: Timestamp) -> Self {
+        Self { format: FORMAT_VERSION, snapshot, node, config_file, since }
+    }
+
+    /// When that was, as the times of files are told.
+    pub(crate) fn began(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + self.since.as_duration().unsigned_abs()
     }
 
     /// The one that has begun, if one has.
@@ -55,13 +64,17 @@ impl Begun {
     pub(crate) fn check(ctx: &Context, spec: &SourceSpec) -> Result<(), Error> {
         let folder = site::folder(ctx, spec)?;
         let Some(begun) = Self::read(&folder)? else { return Ok(()) };
-        let name = &spec.name;
-        let of = if begun.node == ctx.node { String::new() } else { format!(" --node {}", begun.node) };
-        Err(Error::Refused(format!(
+        Err(Error::Refused(format!("{}; no snapshot was taken", begun.told(ctx, &spec.name, &folder))))
+    }
+
+    /// What waits, and what to do, for a person.
+    pub(crate) fn told(&self, ctx: &Context, name: &SourceName, folder: &Path) -> String {
+        let of = if self.node == ctx.node { String::new() } else { format!(" --node {}", self.node) };
+        format!(
             "the node was made anew, and is empty until `{name}` is restored: run `windlass restore {name}/{}{of}`, which goes on from where it was \
-             broken off; if you want it as it is, remove {}; no snapshot was taken",
-            begun.snapshot,
+             broken off; if you want it as it is, or have replaced it by other means, remove {}",
+            self.snapshot,
             folder.join(FRESH).display()
-        )))
+        )
     }
 }

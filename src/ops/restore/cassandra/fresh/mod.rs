@@ -8,7 +8,7 @@ mod neighbours;
 mod place;
 mod plan;
 
-pub(super) use first_start::{begin, up_or_told};
+pub(super) use first_start::{begin, told_begun, up_or_told};
 pub use plan::FreshPlan;
 pub(super) use plan::New;
 

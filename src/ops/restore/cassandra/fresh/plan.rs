@@ -1,18 +1,20 @@
 //! What a node that has never run becomes.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::neighbours::Heard;
 use super::{neighbours, place, told_directories};
 use crate::ops::restore::cassandra::seen::Recorded;
 use crate::ops::spec::CassandraSettings;
-use crate::ops::undo::cassandra::Ground;
+use crate::ops::undo::cassandra::{Begun, Ground};
 use crate::ops::{Context, Error};
 use crate::source::cassandra::{Facts, Identity, NodeFile, Surroundings, all_directories, remains};
 
 /// The role that a new node has.
-const FIRST_ROLE: &str = "cassandra";
+pub(super) const FIRST_ROLE: &str = "cassandra";
 
 /// What a new node becomes, and what is written for that.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -43,6 +45,8 @@ pub(in crate::ops::restore::cassandra) struct New {
     pub(in crate::ops::restore::cassandra) warnings: Vec<String>,
     /// Its file.
     pub(super) file: NodeFile,
+    /// The addresses of the nodes that others know, none of which has its tokens.
+    pub(super) known: BTreeSet<String>,
 }
 
 impl New {
@@ -55,9 +59,10 @@ impl New {
         settings: &CassandraSettings,
         ground: &Ground,
         recorded: &Recorded,
+        begun: Option<&Begun>,
     ) -> Result<Self, Error> {
         let config = &ground.config;
-        if let Some(path) = remains(config)? {
+        if let Some(path) = remains(config, begun.map(Begun::began))? {
             return Err(Error::Refused(format!(
                 "the node of {} has never run on its directories ({}), and {} lies there: if a disk is not mounted, mount it; if it is left of another \
                  node, move it away; nothing was changed",
@@ -76,11 +81,12 @@ impl New {
         let identity = Identity { cluster_name: &facts.cluster_name, partitioner: &facts.partitioner, tokens: &facts.tokens };
         let file = NodeFile::read(config, &identity)?;
         let surroundings = Surroundings::read(config)?;
-        neighbours::check(ctx, settings, config, &surroundings.other_seeds, facts)?;
+        let heard = neighbours::ask(ctx, settings, config, &surroundings.other_seeds, facts)?;
         let mut warnings: Vec<String> = place::judge(facts, surroundings.place.as_ref())?.into_iter().collect();
-        warnings.extend(told_seeds(&surroundings));
+        warnings.push(told_others(&surroundings.other_seeds, &heard));
+        warnings.extend(heard.warnings);
         warnings.extend(told_login(settings, &surroundings));
-        Ok(Self { plan: plan(&file, facts, all_directories(config)), warnings, file })
+        Ok(Self { plan: plan(&file, facts, all_directories(config)), warnings, file, known: heard.known })
     }
 }
 
@@ -97,41 +103,58 @@ fn plan(file: &NodeFile, facts: &Facts, empty: Vec<PathBuf>) -> FreshPlan {
     }
 }
 
-fn told_seeds(surroundings: &Surroundings) -> Option<String> {
-    let seeds = &surroundings.other_seeds;
-    (!seeds.is_empty()).then(|| {
-        format!(
-            "`seeds` names other machines ({}); those that answer know no node with these tokens. A node of a cluster that lives is replaced by Cassandra's own \
-             means (-Dcassandra.replace_address_first_boot), which brings it what the others have: this way is for a node that is alone, or a cluster whose data \
-             is lost",
-            seeds.join(", ")
-        )
-    })
+/// That there may be others, whoever has answered.
+fn told_others(seeds: &[String], heard: &Heard) -> String {
+    const WAY: &str = "A node of a cluster that lives is replaced by Cassandra's own means (-Dcassandra.replace_address_first_boot), which brings it what \
+                       the others have: this way is for a node that is alone, or a cluster whose data is lost";
+    let seeds = if seeds.is_empty() {
+        "`seeds` names no other machine".to_owned()
+    } else {
+        format!("`seeds` names other machines ({})", seeds.join(", "))
+    };
+    if heard.known.is_empty() {
+        return format!("{seeds}, and nobody could be asked whether a node with these tokens lives: say no if there may be one. {WAY}");
+    }
+    format!("{seeds}; those that answer know no node with these tokens. {WAY}")
 }
 
 fn told_login(settings: &CassandraSettings, surroundings: &Surroundings) -> Option<String> {
-    let authenticator = surroundings.authenticator.as_ref().filter(|_| settings.cql.user.as_deref() != Some(FIRST_ROLE))?;
+    let authenticator = surroundings.authenticator.as_ref()?;
+    let is_first = settings.cql.user.as_deref() == Some(FIRST_ROLE);
+    // With the role goes the password of the same name.
+    if is_first && settings.cql.password.as_ref().is_some_and(|password| password.expose() == FIRST_ROLE) {
+        return None;
+    }
+    let knows = if is_first { format!("the role with the password `{FIRST_ROLE}`") } else { format!("the role `{FIRST_ROLE}`") };
     Some(format!(
-        "the node asks for a login ({authenticator}), and roles are not restored: it will know the role `{FIRST_ROLE}` alone. This ends with what to do when the \
-         node runs, and goes on when it is run again"
+        "the node asks for a login ({authenticator}), and roles are not restored: it will know {knows} alone. This ends with what to do when the node \
+         runs, and goes on when it is run again"
     ))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::secret::Secret;
 
     #[test]
     fn other_machines_and_a_login_are_told_before_anything_is_written() {
         let mut settings = CassandraSettings::new(vec!["k".into()], "/etc/cassandra/cassandra.yaml".into());
         let alone = Surroundings { place: None, other_seeds: Vec::new(), authenticator: None };
-        assert_eq!((told_seeds(&alone), told_login(&settings, &alone)), (None, None));
+        assert_eq!(told_login(&settings, &alone), None);
+        let told = told_others(&[], &Heard::default());
+        assert!(told.contains("names no other machine, and nobody could be asked") && told.contains("say no"), "{told}");
         let other_seeds = vec!["10.0.0.8:7000".into()];
+        assert!(told_others(&other_seeds, &Heard::default()).contains("(10.0.0.8:7000), and nobody could be asked"));
+        let heard = Heard { known: ["10.0.0.8".to_owned()].into(), ..Heard::default() };
+        assert!(told_others(&other_seeds, &heard).contains("(10.0.0.8:7000); those that answer know no node"));
         let among = Surroundings { other_seeds, authenticator: Some("PasswordAuthenticator".into()), ..alone };
-        assert!(told_seeds(&among).unwrap().contains("(10.0.0.8:7000)"));
         settings.cql.user = Some("windlass".into());
         assert!(told_login(&settings, &among).unwrap().contains("PasswordAuthenticator"));
         settings.cql.user = Some(FIRST_ROLE.into());
+        settings.cql.password = Some(Secret::new(FIRST_ROLE.to_owned()));
         assert_eq!(told_login(&settings, &among), None, "that role a new node has");
+        settings.cql.password = Some(Secret::new("another".to_owned()));
+        assert!(told_login(&settings, &among).unwrap().contains("the password `cassandra` alone"));
     }
 }
