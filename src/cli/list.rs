@@ -39,7 +39,7 @@ struct Document<'a> {
     /// What is not as it should be in the repository.
     findings: Vec<ShownFinding<'a>>,
     /// What lies in the local folder and was not recognised.
-    strange: &'a [String],
+    strange: Vec<&'a String>,
     /// Why the repository was not read, when it was not.
     unreachable: Option<String>,
 }
@@ -119,6 +119,11 @@ fn exit(view: &View) -> Result<Exit, Error> {
     })
 }
 
+/// What is not as it should be on this node.
+fn strange(view: &View) -> impl Iterator<Item = &String> {
+    view.strange.iter().chain(view.remains.values().flat_map(|remains| &remains.left))
+}
+
 fn document<'a>(node: &'a NodeName, time: Timestamp, view: &'a View) -> Document<'a> {
     let finding = |finding: &'a Finding| ShownFinding {
         object: &finding.object,
@@ -132,7 +137,7 @@ fn document<'a>(node: &'a NodeName, time: Timestamp, view: &'a View) -> Document
         snapshots: Streamed { rows: &view.rows, failure: RefCell::default() },
         undo: &view.undo,
         findings: view.findings.iter().map(finding).collect(),
-        strange: &view.strange,
+        strange: strange(view).collect(),
         unreachable: view.unreachable.as_ref().map(|error| chain(error)),
     }
 }
@@ -168,7 +173,7 @@ pub(super) fn print(program: &Program, ctx: &Context, node: &NodeName, view: &Vi
         let snapshot = finding.snapshot.as_ref().map(|snapshot| format!(" ({snapshot})")).unwrap_or_default();
         output.warning(format!("{}{snapshot}: {}", finding.object, finding.problem));
     }
-    view.strange.iter().for_each(|strange| output.warning(strange));
+    strange(view).for_each(|strange| output.warning(strange));
     for (source, remains) in &view.remains {
         remains.under_way.iter().for_each(|run| output.note(format!("{source}: under way is {run}")));
     }

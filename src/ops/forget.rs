@@ -268,7 +268,7 @@ fn damaged(ctx: &Context, name: &SnapshotName, options: &Options, error: Error) 
 pub fn run(ctx: &Context, plan: &Plan, wait: Waiting) -> Result<(), Error> {
     // The copy that is shipped at this moment must not lose its manifest between the two.
     let _lock = match plan.folder {
-        Some(_) => Some(locks::source(ctx, &plan.source, "forget a snapshot of", wait)?),
+        Some(_) => Some(locks::source(ctx, &plan.source, locks::Task::Forget, wait)?),
         None => None,
     };
     if plan.remove_shipped {

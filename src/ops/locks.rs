@@ -10,21 +10,63 @@ use crate::sys::lock::Lock;
 /// How long to wait for a lock that another run holds; `None` = not at all.
 pub type Waiting = Option<Duration>;
 
+/// Work that is done under the lock of a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// A copy is made.
+    Snapshot,
+    /// The source is replaced.
+    Restore,
+    /// What a restore has replaced is put back.
+    Undo,
+    /// A restore that was broken off is settled.
+    Settle,
+    /// A damaged copy is made anew.
+    Heal,
+    /// A copy is removed.
+    Forget,
+    /// Copies that are too many are removed.
+    Retention,
+}
+
+impl Task {
+    /// Those that neither settle what a restore has left nor leave something themselves.
+    const OTHERS: [Self; 3] = [Self::Heal, Self::Forget, Self::Retention];
+
+    /// How it is named to others, before the source.
+    fn words(self) -> &'static str {
+        match self {
+            Self::Snapshot => "snapshot",
+            Self::Restore => "restore",
+            Self::Undo => "undo a restore of",
+            Self::Settle => "settle a restore of",
+            Self::Heal => "heal",
+            Self::Forget => "forget a snapshot of",
+            Self::Retention => "retention of",
+        }
+    }
+
+    fn of(self, source: &SourceName) -> String {
+        format!("{} {source}", self.words())
+    }
+}
+
 /// The lock of a source: held while its copies change or it is restored.
 ///
 /// # Errors
 /// [`crate::sys::Error::Locked`] naming the holder.
-pub fn source(ctx: &Context, source: &SourceName, what: &str, wait: Waiting) -> Result<Lock, Error> {
+pub fn source(ctx: &Context, source: &SourceName, task: Task, wait: Waiting) -> Result<Lock, Error> {
     let path = of_source(ctx.state()?.folder(&["locks"])?, source);
-    Ok(Lock::exclusive(&path, &format!("{what} {source}"), &*ctx.clock, wait, &ctx.stop)?)
+    Ok(Lock::exclusive(&path, &task.of(source), &*ctx.clock, wait, &ctx.stop)?)
 }
 
-/// Who holds the lock of a source, for a person; `None` when nobody does.
+/// Who holds the lock of a source and is at work on what restores leave, for a person; `None` when nobody is.
 ///
 /// # Errors
 /// [`Error::System`].
 pub(crate) fn holder(ctx: &Context, source: &SourceName) -> Result<Option<String>, Error> {
-    Ok(Lock::holder(&of_source(ctx.state()?.path(&["locks"]), source))?)
+    let holder = Lock::holder(&of_source(ctx.state()?.path(&["locks"]), source))?;
+    Ok(holder.filter(|holder| !Task::OTHERS.iter().any(|task| holder.starts_with(&format!("`{}`", task.of(source))))))
 }
 
 fn of_source(locks: PathBuf, source: &SourceName) -> PathBuf {

@@ -81,7 +81,7 @@ fn removed_ids(ctx: &Context, spec: &SourceSpec) -> Option<BTreeSet<SnapshotId>>
 /// # Errors
 /// As [`retire`].
 pub fn after_shipping(ctx: &Context, spec: &SourceSpec) -> Result<(), Error> {
-    match locks::source(ctx, &spec.name, "retention of", None) {
+    match locks::source(ctx, &spec.name, locks::Task::Retention, None) {
         Ok(_lock) => retire(ctx, spec, false).map(|_| ()),
         Err(Error::System(crate::sys::Error::Locked { .. })) => Ok(()),
         Err(error) => Err(error),

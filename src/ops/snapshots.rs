@@ -39,9 +39,9 @@ pub struct View {
     /// What is not as it should be in the repository.
     pub findings: Vec<Finding>,
     /// What lies in the local folder and was not recognised, or is a copy that counts for nothing because its record is damaged; a repository
-    /// that is not the one that was here before; and what restores have left and could not remove yet.
+    /// that is not the one that was here before.
     pub strange: Vec<String>,
-    /// What else is to be said of the restores of each source of this node.
+    /// What restores of each source of this node have left.
     pub remains: BTreeMap<SourceName, Remains>,
     /// Why the repository was not read, when it was not.
     pub unreachable: Option<Error>,
@@ -136,8 +136,7 @@ impl View {
             view.strange.extend(copies.strange);
             view.strange.extend(copies.broken.iter().map(|copy| broken(&name, copy)));
             view.undo.extend(undo::undo_of(ctx, &name)?);
-            let mut remains = undo::remains_of(ctx, &name)?;
-            view.strange.append(&mut remains.left);
+            let remains = undo::remains_of(ctx, &name)?;
             view.remains.insert(name, remains);
         }
         Ok((view, rows))

@@ -88,7 +88,7 @@ pub fn run(ctx: &Context) -> Result<Outcome, Error> {
         _ => local_tier?,
     }
     let is_mounted = wrong.is_empty();
-    let view = View::read(ctx, None, None)?;
+    let mut view = View::read(ctx, None, None)?;
     wrong.extend(view.unreachable.as_ref().map(unreadable));
     wrong.extend(view.findings.iter().map(|finding| format!("{}: {}", finding.object, finding.problem)));
     wrong.extend(view.strange.iter().cloned());
@@ -118,13 +118,16 @@ pub fn run(ctx: &Context) -> Result<Outcome, Error> {
             source.wrong.push("its local copies cannot be seen".to_owned());
         }
         source.wrong.extend(last_failures(ctx, &source.source)?);
-        let remains = view.remains.get(&source.source);
-        source.under_way = remains.and_then(|remains| remains.under_way.clone());
-        if remains.is_some_and(|remains| remains.is_broken_off) {
+        let Some(remains) = view.remains.remove(&source.source) else { continue };
+        source.under_way = remains.under_way;
+        if remains.is_broken_off {
             let name = &source.source;
             source.wrong.push(format!("a restore or an undo was broken off; the next `snapshot` or `restore` of `{name}` settles that"));
         }
+        source.wrong.extend(remains.left);
     }
+    // Of sources that the configuration names no more, and that have copies here.
+    wrong.extend(view.remains.into_values().flat_map(|remains| remains.left));
     // Why it could not be opened is said once, below.
     let repository = ctx.store().map_or_else(|_| "not opened".to_owned(), repository::Repository::describe);
     let healthy = wrong.is_empty() && sources.iter().all(|source| !source.late && source.wrong.is_empty());

@@ -18,6 +18,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// How long a lock that is held is left before it is tried once more by who would not wait: [`Lock::holder`] has it for much less.
 const LOOKED: Duration = Duration::from_millis(20);
 
+/// How often it is tried once more: several may look, one after the other, and a run that is told of a holder gains nothing by being told sooner.
+const LOOKED_MAX: u32 = 5;
+
 /// Tries to take the lock of an open file that lies at this path; gives whether it did.
 type Take<'a> = &'a dyn Fn(&File, &Path) -> Result<bool, Error>;
 
@@ -46,14 +49,14 @@ impl Lock {
 
     fn named(path: &Path, what: &str, clock: &dyn Clock, wait: Option<Duration>, stop: &Stop, take: Take<'_>) -> Result<Self, Error> {
         let mut file = open(path)?;
-        let (started, mut is_second) = (clock.monotonic(), false);
+        let (started, mut tried) = (clock.monotonic(), 0);
         while !take(&file, path)? {
-            if wait.map_or(is_second, |wait| clock.monotonic() - started >= wait) {
+            if wait.map_or(tried >= LOOKED_MAX, |wait| clock.monotonic() - started >= wait) {
                 return Err(Error::Locked { path: path.to_owned(), holder: named_in(path) });
             }
             stop.check()?;
             clock.sleep(if wait.is_some() { LOOK_EVERY } else { LOOKED });
-            is_second = true;
+            tried += 1;
         }
         let holder = format!("`{what}`, process {}, since {}", std::process::id(), clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"));
         file.set_len(0)
@@ -182,9 +185,9 @@ mod tests {
     use super::*;
     use crate::sys::clock::SystemClock;
 
-    /// A clock by which somebody lets a lock go while others wait.
+    /// A clock by which somebody lets a lock go while others wait, one after the other.
     #[derive(Debug)]
-    struct Leaving(Mutex<Option<Lock>>, SystemClock);
+    struct Leaving(Mutex<Vec<Lock>>, SystemClock);
 
     impl Clock for Leaving {
         fn now(&self) -> Timestamp {
@@ -196,7 +199,7 @@ mod tests {
         }
 
         fn sleep(&self, _: Duration) {
-            self.0.lock().unwrap().take();
+            self.0.lock().unwrap().pop();
         }
 
         fn zone(&self) -> TimeZone {
@@ -228,8 +231,9 @@ mod tests {
         assert!(Lock::holder(&path).unwrap().unwrap().starts_with("`restore x`, process "));
         drop(held);
         assert_eq!(Lock::holder(&path).unwrap(), None);
-        // Somebody looks in the very moment in which a run begins.
-        let leaving = Leaving(Mutex::new(Some(Lock::shared(&path).unwrap())), SystemClock::new());
+        // Several look one after the other in the very moment in which a run begins.
+        let looking = (0..3).map(|_| Lock::shared(&path).unwrap()).collect();
+        let leaving = Leaving(Mutex::new(looking), SystemClock::new());
         Lock::exclusive(&path, "snapshot x", &leaving, None, &stop).unwrap();
     }
 

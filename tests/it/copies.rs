@@ -112,7 +112,7 @@ fn a_second_run_on_a_source_is_told_who_holds_it() {
     let node = Node::new();
     node.write("a", b"1");
     let ctx = node.context();
-    let held = ops::locks::source(&ctx, &tree(), "snapshot", None).unwrap();
+    let held = ops::locks::source(&ctx, &tree(), ops::locks::Task::Snapshot, None).unwrap();
     match snapshot(&node) {
         Err(Error::System(windlass::sys::Error::Locked { holder, .. })) => assert!(holder.contains("snapshot tree"), "{holder}"),
         other => panic!("{other:?}"),

@@ -129,7 +129,12 @@ fn a_dump_program_that_is_missing_from_the_machine_is_named() {
 fn a_dump_is_believed_only_when_its_exit_its_last_line_and_its_objects_say_so() {
     let server = MariaDb::running();
     let mut case = Case::new(server);
-    server.load(Some(&case.base), b"CREATE VIEW v AS SELECT 1; CREATE TRIGGER t BEFORE INSERT ON a FOR EACH ROW SET @a = 1;");
+    server.load(
+        Some(&case.base),
+        b"CREATE VIEW v AS SELECT 1; CREATE TRIGGER t BEFORE INSERT ON a FOR EACH ROW SET @a = 1; CREATE SEQUENCE s;
+          CREATE EVENT e ON SCHEDULE EVERY 1 YEAR DISABLE DO SET @a = 1; CREATE FUNCTION f() RETURNS INT DETERMINISTIC RETURN 1;",
+    );
+    let without = "if [[ $1 = --version ]]; then exec mariadb-dump --version; fi; mariadb-dump \"$1\" --ignore-table=BASE.NAME \"${@:2}\"";
     for (script, because) in [
         ("mariadb-dump \"$@\"; [[ $1 = --version ]] || exit 2", "the dump program has failed: exit code 2"),
         ("mariadb-dump \"$@\"; [[ $1 = --version ]] || kill -KILL $$", "the dump program has failed: killed by signal 9"),
@@ -137,10 +142,10 @@ fn a_dump_is_believed_only_when_its_exit_its_last_line_and_its_objects_say_so() 
         ("mariadb-dump \"$@\" | head -c 1500", "its last line is missing"),
         ("[[ $1 = --version ]] && exec mariadb-dump --version; exit 0", "its last line is missing"),
         ("exec mariadb-dump \"${@/--triggers/--skip-triggers}\"", "it holds no definition of trigger"),
-        (
-            "if [[ $1 = --version ]]; then exec mariadb-dump --version; fi; mariadb-dump \"$1\" --ignore-table=BASE.v \"${@:2}\"",
-            "it holds no definition of view",
-        ),
+        ("exec mariadb-dump \"${@/--events/--skip-events}\"", "it holds no definition of event"),
+        ("exec mariadb-dump \"${@/--routines/--skip-routines}\"", "it holds no definition of function"),
+        (&without.replace("NAME", "v"), "it holds no definition of view"),
+        (&without.replace("NAME", "s"), "it holds no definition of sequence"),
         (
             "[[ $1 = --version ]] && exec mariadb-dump --version; echo 'SELECT 1;'; yes 'SELECT 2;' | head -c 1000000",
             "cannot be understood",

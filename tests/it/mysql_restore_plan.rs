@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::support::program::{Machine, Run};
+use crate::support::restored::Holder;
 use crate::support::servers::mariadb::MariaDb;
 
 /// What is taken for a server's speed before any restore was measured, in bytes per second.
@@ -46,6 +47,15 @@ fn the_plan_tells_how_much_comes_and_how_long_it_takes_at_the_rate_of_the_restor
     for line in ["files      1, 4", "download   at most 0 ", "there now  `", "time       about 3 s"] {
         assert!(said.expect(0).stdout.contains(line), "{line}: {said:#?}");
     }
+    assert!(!said.stdout.contains("connected  "), "{said:#?}");
+    let holder = Holder::by(server, &base, &format!("USE {base}; SELECT id FROM big LIMIT 1"));
+    let sessions = plan(&[])["server"]["sessions"].clone();
+    assert_eq!(sessions.as_array().unwrap().len(), 1, "{sessions:#}");
+    assert_eq!([&sessions[0]["user"], &sessions[0]["host"], &sessions[0]["database"]], ["root", "localhost", &base], "{sessions:#}");
+    assert!(sessions[0]["count"] == 1 && sessions[0]["longest_seconds"].is_u64(), "{sessions:#}");
+    let said = machine.run(&["restore", "ellis", "--dry-run"]);
+    assert!(said.expect(0).stdout.contains(&format!("connected  root from localhost to `{base}`: 1 session")), "{said:#?}");
+    holder.lets_go();
 
     let begun = Instant::now();
     machine.run(&["restore", "ellis", "--yes"]).expect(0);

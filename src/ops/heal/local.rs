@@ -41,7 +41,7 @@ const LEVEL: i32 = 1;
 
 /// Heals these damaged copies of a source.
 pub(super) fn heal(ctx: &Context, source: &SourceName, damaged: &[Copy], options: &Options, outcome: &mut Outcome) -> Result<(), Error> {
-    let _lock = if options.dry_run { None } else { Some(locks::source(ctx, source, "heal", options.wait)?) };
+    let _lock = if options.dry_run { None } else { Some(locks::source(ctx, source, locks::Task::Heal, options.wait)?) };
     if !options.dry_run {
         copies::clear_partial(ctx, source, &Copies::read(ctx, source)?)?;
     }

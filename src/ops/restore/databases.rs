@@ -12,13 +12,13 @@ use crate::ops::name::SnapshotName;
 use crate::ops::snapshots::Found;
 use crate::ops::spec::{MysqlSettings, SourceSpec};
 use crate::ops::undo::databases::{
-    Bench, MOVE_AWAY, abandon, finish, staging as staging_folder, take_back, take_over_owed, told_of_strange,
+    Bench, MOVE_AWAY, abandon, finish, owed_statements, staging as staging_folder, take_back, take_over_owed, told_of_strange,
 };
 use crate::ops::undo::{Aside, AsideDatabase, Leftovers, PendingExchange, Placed, Stage, UNDO, UndoRecord, is_under_way, site};
 use crate::ops::{Context, Error, size};
 use crate::source::mysql::{
-    Demands, Done, Exchange, MARK, NEW, OwedKey, Pair, Present, Sight, State, Words, aside_at, beside, check_aside, check_length,
-    folder_of, identity, load_tables, look, sight, tell_owed, tell_unread,
+    Demands, Done, Exchange, MARK, NEW, Pair, Present, Sight, State, Words, aside_at, beside, check_aside, check_length, folder_of,
+    identity, load_tables, look, sight, tell_owed, tell_unread,
 };
 use crate::sys::random::hex;
 use crate::sys::space::nearest_folder;
@@ -160,14 +160,9 @@ pub(super) fn run(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, pl
         downloaded_bytes: prepared.downloaded,
         aside: aside.map(|aside| aside.told()),
         notes: prepared.notes,
-        owed: statements(&pending),
+        owed: owed_statements(&pending, &folder),
         damage: prepared.damage,
     })
-}
-
-/// The statements for foreign keys that are still to be made or dropped.
-fn statements(pending: &PendingExchange) -> Vec<String> {
-    pending.owed.iter().map(OwedKey::statement).collect()
 }
 
 /// Brings the dumps here, loads their tables beside the live ones and notes what is live.
@@ -304,7 +299,11 @@ pub(super) fn undo(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, u
     pending.undo = Some(undone.clone());
     let notes = change_places(ctx, spec, settings, &mut pending, &folder)?;
     let lies_aside = aside_of(&pending.exchange);
-    Ok(Outcome { notes, owed: statements(&pending), ..Outcome::of_undo(spec, &undone, lies_aside.exists().then(|| lies_aside.told())) })
+    Ok(Outcome {
+        notes,
+        owed: owed_statements(&pending, &folder),
+        ..Outcome::of_undo(spec, &undone, lies_aside.exists().then(|| lies_aside.told()))
+    })
 }
 
 /// What lies aside, and where that goes which is live now.

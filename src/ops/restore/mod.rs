@@ -254,7 +254,7 @@ pub fn plan(ctx: &Context, name: &SnapshotName, options: &Options) -> Result<Pla
 /// [`Error::Damaged`], [`Error::Refused`], what the source gives.
 pub fn run(ctx: &Context, plan: &Plan, wait: Waiting) -> Result<Outcome, Error> {
     let spec = ctx.source(&plan.source)?;
-    let _lock = locks::source(ctx, &plan.source, "restore", wait)?;
+    let _lock = locks::source(ctx, &plan.source, locks::Task::Restore, wait)?;
     recover(ctx, spec)?;
     let earlier = UndoRecord::read(&site::folder(ctx, spec)?)?;
     if plan.options.part.rename.is_none() && earlier.is_some() && earlier != plan.earlier {
@@ -278,7 +278,7 @@ pub fn run(ctx: &Context, plan: &Plan, wait: Waiting) -> Result<Outcome, Error> 
 /// [`Error::Absent`] for an unknown source; what the source gives.
 pub fn settle(ctx: &Context, source: &SourceName, wait: Waiting) -> Result<Option<Settled>, Error> {
     let spec = ctx.source(source)?;
-    let _lock = locks::source(ctx, source, "settle a restore of", wait)?;
+    let _lock = locks::source(ctx, source, locks::Task::Settle, wait)?;
     finish_broken_off(ctx, spec)
 }
 
@@ -304,7 +304,7 @@ pub fn plan_undo(ctx: &Context, source: &SourceName) -> Result<UndoPlan, Error> 
 /// [`Error::Refused`], what the source gives.
 pub fn undo(ctx: &Context, plan: &UndoPlan, wait: Waiting) -> Result<Outcome, Error> {
     let spec = ctx.source(&plan.source)?;
-    let _lock = locks::source(ctx, &plan.source, "undo a restore of", wait)?;
+    let _lock = locks::source(ctx, &plan.source, locks::Task::Undo, wait)?;
     // An undo that is old and still there is what is asked for.
     finish_broken_off(ctx, spec)?;
     let folder = site::folder(ctx, spec)?;

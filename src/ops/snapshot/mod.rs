@@ -96,7 +96,7 @@ pub fn run(ctx: &Context, source: &SourceName, options: &Options) -> Result<Outc
 
 fn take(ctx: &Context, spec: &SourceSpec, wait: Waiting) -> Result<Outcome, Error> {
     let source = &spec.name;
-    let _lock = locks::source(ctx, source, "snapshot", wait)?;
+    let _lock = locks::source(ctx, source, locks::Task::Snapshot, wait)?;
     recover(ctx, spec)?;
     // To settle what was broken off, the node was needed alone.
     let _beside = match &spec.kind {

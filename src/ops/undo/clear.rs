@@ -12,11 +12,35 @@ use crate::source::mysql::{Doomed, OwedKey, Stays, Undropped, drop_databases, id
 use crate::sys::stop::Stop;
 use crate::sys::tree::remove_tree;
 
-/// Removes what is written down to be removed, as [`clear`] does, and makes and drops foreign keys that an exchange has left.
-pub(super) fn clear_and_mend(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, folder: &Path) -> Result<bool, Error> {
-    let is_clear = clear(ctx, spec, settings, folder)?;
-    let Some(mut leftovers) = Leftovers::read(folder)?.filter(|left| !left.keys.is_empty()) else { return Ok(is_clear) };
-    let keys = std::mem::take(&mut leftovers.keys);
+/// Makes, drops and turns foreign keys that an exchange has left, but for those that were tried just now, and then removes what is written down
+/// to be removed, as [`clear`] does: keys may have kept it.
+pub(super) fn clear_and_mend(
+    ctx: &Context,
+    spec: &SourceSpec,
+    settings: &MysqlSettings,
+    folder: &Path,
+    tried: &[OwedKey],
+) -> Result<bool, Error> {
+    set_unreadable_apart(ctx, spec, folder)?;
+    if let Some(leftovers) = Leftovers::read(folder)? {
+        mend_all(ctx, spec, settings, leftovers, folder, tried)?;
+    }
+    clear(ctx, spec, settings, folder)
+}
+
+fn mend_all(
+    ctx: &Context,
+    spec: &SourceSpec,
+    settings: &MysqlSettings,
+    mut leftovers: Leftovers,
+    folder: &Path,
+    tried: &[OwedKey],
+) -> Result<(), Error> {
+    let is_tried = |left: &LeftKey| tried.iter().any(|owed| owed.is_same(&left.owed));
+    let (tried, keys): (Vec<LeftKey>, Vec<LeftKey>) = std::mem::take(&mut leftovers.keys).into_iter().partition(is_tried);
+    if keys.is_empty() {
+        return Ok(());
+    }
     leftovers.keys = match mend(ctx, settings, &keys) {
         Ok(left) => left,
         Err(cause) => {
@@ -31,9 +55,10 @@ pub(super) fn clear_and_mend(ctx: &Context, spec: &SourceSpec, settings: &MysqlS
         ctx.warn_once_of(Some(&spec.name), text);
     }
     if leftovers.keys != keys {
+        leftovers.keys.extend(tried);
         leftovers.keep(folder)?;
     }
-    Ok(is_clear)
+    Ok(())
 }
 
 /// Makes or drops these keys, those of this server alone; gives those that are left.
@@ -53,7 +78,20 @@ pub(super) fn clear(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, 
     set_unreadable_apart(ctx, spec, folder)?;
     let Some(mut leftovers) = Leftovers::read(folder)? else { return Ok(true) };
     leftovers.files.retain(|path| stays(ctx, spec, folder, path));
-    let databases = std::mem::take(&mut leftovers.databases);
+    let keys = std::mem::take(&mut leftovers.keys);
+    let is_kept = |one: &Leftover| {
+        let keeps = |left: &LeftKey| left.server == one.server && left.owed.keeps(&one.database);
+        // What is empty, nothing refers to.
+        !one.if_empty && keys.iter().any(keeps)
+    };
+    let (kept, databases): (Vec<Leftover>, Vec<Leftover>) = std::mem::take(&mut leftovers.databases).into_iter().partition(is_kept);
+    for Leftover { database, .. } in &kept {
+        let text = format!(
+            "`{database}` is needed no more, and stays as long as a foreign key that may point into it is still to be turned: rows of its table \
+             would have no parent else"
+        );
+        ctx.warn_once_of(Some(&spec.name), text);
+    }
     leftovers.databases = match drop_leftovers(ctx, spec, settings, &databases, folder) {
         Ok(left) => left,
         Err(cause) => {
@@ -66,6 +104,8 @@ pub(super) fn clear(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, 
             databases
         }
     };
+    leftovers.databases.extend(kept);
+    leftovers.keys = keys;
     leftovers.keep(folder)?;
     Ok(leftovers.databases.is_empty() && leftovers.files.is_empty())
 }

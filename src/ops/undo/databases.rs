@@ -70,7 +70,7 @@ pub(super) fn recover(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings
             }
         }
     } else {
-        clear_and_mend(ctx, spec, settings, folder)?;
+        clear_and_mend(ctx, spec, settings, folder, &[])?;
     }
     Ok(broken_off)
 }
@@ -150,6 +150,13 @@ fn keep_owed(server: &str, owed: &[OwedKey], folder: &Path) -> Result<(), Error>
 pub(crate) fn take_over_owed(exchange: &mut Exchange, folder: &Path) -> Result<(), Error> {
     // A document that cannot be read has been set apart before this.
     let Some(left) = Leftovers::read(folder)? else { return Ok(()) };
+    // It would go aside with its table, and be turned there to what is live: then that table lost rows with it.
+    if let Some(key) = left.keys.iter().find(|left| exchange.pairs.iter().any(|pair| left.is_turned_of(&exchange.server, pair))) {
+        let told = tell_owed(std::iter::once(&key.owed)).join("");
+        return Err(Error::Refused(format!(
+            "a table that is to go aside has a key which is to be turned first: {told}; nothing was changed"
+        )));
+    }
     for pair in &mut exchange.pairs {
         let own: Vec<&LeftKey> = left.keys.iter().filter(|left| left.is_of(&exchange.server, pair)).collect();
         for left in own {
@@ -287,7 +294,23 @@ pub(crate) fn finish(
         }
     }
     PendingExchange::forget(folder)?;
-    clear(ctx, spec, settings, folder).map(drop)
+    clear_and_mend(ctx, spec, settings, folder, &pending.owed).map(drop)
+}
+
+/// The statements for foreign keys that are still to be made, dropped or turned; with those that earlier restores have left, where this one was
+/// of what is live.
+pub(crate) fn owed_statements(pending: &PendingExchange, folder: &Path) -> Vec<String> {
+    let mut owed: Vec<OwedKey> = pending.owed.clone();
+    if !pending.is_look {
+        // One that cannot be read is told by what reads it to remove what it names.
+        let left = Leftovers::read(folder).ok().flatten().unwrap_or_default();
+        for left in left.keys {
+            if !owed.iter().any(|owed| owed.is_same(&left.owed)) {
+                owed.push(left.owed);
+            }
+        }
+    }
+    owed.iter().map(OwedKey::statement).collect()
 }
 
 /// Removes what an undo that has grown old would put back; gives whether all of it is gone, else it was told.
@@ -327,4 +350,34 @@ pub(crate) fn told_of_strange(aside: &Aside, document: &Path, do_so: &str) -> St
 fn give_up(aside: &Aside, leftovers: &mut Leftovers) {
     aside.databases.iter().for_each(|one| leftovers.database(&aside.server, &one.state.database));
     leftovers.files.extend(aside.databases.iter().map(|one| one.state.definitions.clone()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::mysql::Turn;
+
+    #[test]
+    fn a_table_whose_key_is_still_to_be_turned_does_not_go_aside_and_a_key_that_is_missing_goes_along() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = OuterKey { table: "t".into(), name: "fk".into(), into: "parents".into(), parent: "p".into(), ..OuterKey::default() };
+        let pair = Pair { live: "base".into(), going: vec!["t".into()], ..Pair::default() };
+        let exchange = Exchange { server: "here".into(), pairs: vec![pair], ..Exchange::default() };
+        let taken = |server: &str, database: &str, turned: Option<bool>| {
+            let turn =
+                turned.map(|is_held| Turn { pair: ("aside".into(), "parents".into()), is_held, name: "fk".into(), among: Vec::new() });
+            let owed = OwedKey { database: database.into(), key: key.clone(), is_to_go: false, turn, why: "held".into() };
+            let mut left = Leftovers::default();
+            left.keys.push(LeftKey::new(server, owed));
+            left.keep(folder.path()).unwrap();
+            let mut exchange = exchange.clone();
+            take_over_owed(&mut exchange, folder.path()).map(|()| exchange.pairs[0].outgoing.keys.len()).map_err(|error| error.to_string())
+        };
+        let refused = taken("here", "base", Some(false)).unwrap_err();
+        assert!(refused.contains("does not point to `parents`.`p` yet: `fk` of `base`.`t`") && refused.contains("nothing was changed"));
+        assert_eq!(taken("here", "base", None), Ok(1));
+        for (server, database, turned) in [("there", "base", Some(false)), ("here", "other", Some(false)), ("here", "aside", Some(true))] {
+            assert_eq!(taken(server, database, turned), Ok(0), "{server} {database}");
+        }
+    }
 }

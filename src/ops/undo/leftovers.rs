@@ -51,6 +51,12 @@ impl LeftKey {
         let is_missing = !self.owed.is_to_go && self.owed.turn.is_none();
         self.server == server && is_missing && self.owed.database == pair.live && pair.going.contains(&self.owed.key.table)
     }
+
+    /// Whether it is of a table that goes with an exchange, and is still to be turned.
+    pub(crate) fn is_turned_of(&self, server: &str, pair: &Pair) -> bool {
+        let is_to_turn = self.owed.turn.as_ref().is_some_and(|turn| !turn.is_held);
+        self.server == server && is_to_turn && self.owed.database == pair.live && pair.going.contains(&self.owed.key.table)
+    }
 }
 
 /// A database that is to be removed.

@@ -73,8 +73,8 @@ pub struct Remains {
     pub is_broken_off: bool,
     /// What is needed no more and could not be removed yet, keys that are owed, and a Cassandra node that waits for its rows, for a person.
     pub left: Vec<String>,
-    /// Who is at work on the source, where there is something of the two above: then it may be what this run has just written down, and is not
-    /// told.
+    /// Who makes a snapshot of the source, or restores it, or settles that, where there is something of the two above: then it may be what this
+    /// run has just written down, and is not told.
     pub under_way: Option<String>,
 }
 

@@ -12,6 +12,7 @@ use super::connection::{Connection, is_answer, is_busy, literal, said};
 use super::object::quoted;
 use super::option_file::Login;
 use super::settings::Settings;
+use super::unturned::{Refusal, Turning, Unturned, turn_all};
 use crate::source::Error;
 use crate::sys::stop::Stop;
 
@@ -21,15 +22,6 @@ const BETWEEN: &str = "windlass~";
 /// The longest name of a constraint, in characters. Of one with more than 55 the end is lost if the work is killed between the statements,
 /// and never taken up again; the constraint itself is not.
 const NAME_MAX: usize = 64;
-
-/// How many foreign keys are listed at once: any number may point to a table, and a list takes memory.
-const ROUND: usize = 500;
-
-/// After so many tables that somebody holds no more are waited for: all of them may be locked for good.
-const HELD_MAX: usize = 10;
-
-/// Most keys that may be left as they were: each is kept in memory and written down.
-const UNTURNED_MAX: usize = 1_000;
 
 const LIST: &str = "list the foreign keys of";
 const MAKE: &str = "make a foreign key anew on";
@@ -73,28 +65,11 @@ pub(super) fn hold(connection: &mut Connection, pairs: &[(String, String)]) -> R
     turn(connection, pairs, true, &|_| false).map(|(count, _)| count)
 }
 
-/// A foreign key that could not be made anew: it points to where it did, or has a name of ours still.
-#[derive(Debug)]
-pub(super) struct Unturned {
-    pub(super) key: Key,
-    /// The pair whose work it is.
-    pub(super) pair: (String, String),
-    /// Into which database it is to point.
-    pub(super) to: String,
-    /// The name that it is to have.
-    pub(super) name: String,
-    /// What it is to be.
-    pub(super) body: Body,
-    /// What the server says.
-    pub(super) why: String,
-    is_busy: bool,
-}
-
 /// As [`repoint`], or with `held` as [`hold`], but that what the server says against a single key is no error where it `passes`. Gives those keys.
-/// Of a table that somebody holds one key is tried, and after [`HELD_MAX`] such tables none.
+/// Those gives [`turn_all`]: where they are many, not all.
 ///
 /// # Errors
-/// As [`repoint`], also when more than [`UNTURNED_MAX`] would be left.
+/// As [`repoint`].
 pub(super) fn turn_most(
     connection: &mut Connection,
     pairs: &[(String, String)],
@@ -105,7 +80,7 @@ pub(super) fn turn_most(
 }
 
 /// A foreign key, without its columns.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     pub(super) schema: String,
     pub(super) table: String,
@@ -158,60 +133,52 @@ fn turn(
     let names = Names::read(connection)?;
     let pairs: Vec<(String, String)> = pairs.iter().map(|(from, live)| (names.compared(from), names.compared(live))).collect();
     connection.run(WHAT, "SET SESSION foreign_key_checks = 0")?;
-    let turned = turn_all(connection, names, &pairs, held, passes);
+    let turned = turn_all(&mut Turner { connection: &mut *connection, names, pairs: &pairs, held, passes });
     let restored = connection.run(WHAT, &format!("SET SESSION foreign_key_checks = {before}"));
     let turned = turned?;
     restored.map(|()| turned)
 }
 
-fn turn_all(
-    connection: &mut Connection,
+/// Makes keys anew over a connection.
+struct Turner<'a> {
+    connection: &'a mut Connection,
     names: Names,
-    pairs: &[(String, String)],
+    pairs: &'a [(String, String)],
     held: bool,
-    passes: &dyn Fn(&Error) -> bool,
-) -> Result<(u64, Vec<Unturned>), Error> {
-    let (mut count, mut last, mut unturned) = (0, Vec::new(), Vec::<Unturned>::new());
-    loop {
-        let mut keys = list(connection, names, pairs, held, ROUND + unturned.len())?;
-        keys.retain(|key| !unturned.iter().any(|one| one.key == *key));
-        if keys.is_empty() {
-            return Ok((count, unturned));
-        }
-        // Each statement takes its key off the list; if the server listed the same again, this would have no end.
-        if keys == last {
-            return Err(connection.contradiction(MAKE, hint(&keys[0]), "it was made anew, and points to where it did".into()));
-        }
-        for key in &keys {
-            // What fits no pair was left between the two statements, and points to the right place.
-            let to = destination(&names.of(key), pairs, held).unwrap_or(&key.into).clone();
-            let (why, is_busy) = match held_up(&unturned, key) {
-                Some(why) => (why.to_owned(), false),
-                None => match make(connection, key, &to) {
-                    Ok(()) => {
-                        count += 1;
-                        continue;
-                    }
-                    Err(error) if passes(&error) && unturned.len() < UNTURNED_MAX => (said(&error), is_busy(&error)),
-                    Err(error) => return Err(error),
-                },
-            };
-            // One that has its name of ours by now is listed again.
-            if let Some(body) = body(connection, key, &to)? {
-                let pair = pair_of(&names.of(key), pairs, held);
-                let name = key.name.strip_prefix(BETWEEN).filter(|name| !name.is_empty()).unwrap_or(&key.name).to_owned();
-                unturned.push(Unturned { key: key.clone(), pair, to, name, body, why, is_busy });
-            }
-        }
-        last = keys;
+    passes: &'a dyn Fn(&Error) -> bool,
+}
+
+impl Turner<'_> {
+    /// Into which database a key is to point. What fits no pair was left between the two statements, and points to the right place.
+    fn to(&self, key: &Key) -> String {
+        destination(&self.names.of(key), self.pairs, self.held).unwrap_or(&key.into).clone()
     }
 }
 
-/// Why a key is not tried: somebody holds its table, or so many others that no more are waited for.
-fn held_up<'a>(unturned: &'a [Unturned], key: &Key) -> Option<&'a str> {
-    let mut busy = unturned.iter().filter(|one| one.is_busy);
-    let own = busy.clone().find(|one| (&one.key.schema, &one.key.table) == (&key.schema, &key.table));
-    own.or_else(|| busy.nth(HELD_MAX - 1)).map(|one| one.why.as_str())
+impl Turning for Turner<'_> {
+    fn list(&mut self, most: usize) -> Result<Vec<Key>, Error> {
+        list(self.connection, self.names, self.pairs, self.held, most)
+    }
+
+    fn turn(&mut self, key: &Key) -> Result<Option<Refusal>, Error> {
+        let to = self.to(key);
+        match make(self.connection, key, &to) {
+            Err(error) if (self.passes)(&error) => Ok(Some(Refusal { why: said(&error), is_busy: is_busy(&error) })),
+            made => made.map(|()| None),
+        }
+    }
+
+    fn note(&mut self, key: &Key, refusal: Refusal) -> Result<Option<Unturned>, Error> {
+        let to = self.to(key);
+        let Some(body) = body(self.connection, key, &to)? else { return Ok(None) };
+        let pair = pair_of(&self.names.of(key), self.pairs, self.held);
+        let name = key.name.strip_prefix(BETWEEN).filter(|name| !name.is_empty()).unwrap_or(&key.name).to_owned();
+        Ok(Some(Unturned { key: key.clone(), pair, to, name, body, refusal }))
+    }
+
+    fn listed_again(&self, key: &Key) -> Error {
+        self.connection.contradiction(MAKE, hint(key), "it was made anew, and points to where it did".into())
+    }
 }
 
 /// The pair that a key belongs to, by where it points or is.
@@ -270,10 +237,8 @@ fn list(connection: &mut Connection, names: Names, pairs: &[(String, String)], h
 /// Makes one anew, pointing to the table of the same name in the database `to`.
 fn make(connection: &mut Connection, key: &Key, to: &str) -> Result<(), Error> {
     let Some(body) = body(connection, key, to)? else { return Ok(()) };
-    let table = format!("{}.{}", quoted(&key.schema), quoted(&key.table));
     let mut exchange = |old: &str, new: &str| {
-        let sql = format!("ALTER TABLE {table} ADD CONSTRAINT {} {}, DROP FOREIGN KEY {}", quoted(new), body.text, quoted(old));
-        connection.run(MAKE, &sql).map_err(|error| named(error, key, to))
+        connection.run(MAKE, &exchange_statement(&key.schema, &key.table, &body, old, new)).map_err(|error| named(error, key, to))
     };
     let name = if let Some(name) = key.name.strip_prefix(BETWEEN).filter(|name| !name.is_empty()) {
         exchange(&key.name, name)?;
@@ -285,6 +250,12 @@ fn make(connection: &mut Connection, key: &Key, to: &str) -> Result<(), Error> {
         &key.name
     };
     name_index_again(connection, &Key { name: name.to_owned(), ..key.clone() }, &body)
+}
+
+/// The statement that makes a key and drops one of another name: at no instant there is neither.
+pub(super) fn exchange_statement(schema: &str, table: &str, body: &Body, old: &str, new: &str) -> String {
+    let table = format!("{}.{}", quoted(schema), quoted(table));
+    format!("ALTER TABLE {table} ADD CONSTRAINT {} {}, DROP FOREIGN KEY {}", quoted(new), body.text, quoted(old))
 }
 
 /// An index that the server made for a key it makes anew with it, under the key's name; applications may name it in hints. (The name that can
@@ -416,24 +387,6 @@ mod tests {
         assert_eq!(to("aside", "live", true).as_deref(), Some("aside"));
         assert_eq!(to("other", "live", true), None);
         assert_eq!(to("aside", "aside", true), None);
-    }
-
-    #[test]
-    fn of_a_held_table_one_key_is_tried_and_after_enough_of_them_no_other() {
-        let one = |table: usize, is_busy| Unturned {
-            key: Key { schema: "other".into(), table: format!("t{table}"), name: "fk".into(), into: "aside".into(), parent: "p".into() },
-            pair: ("aside".into(), "live".into()),
-            to: "live".into(),
-            name: "fk".into(),
-            body: Body::default(),
-            why: format!("said of t{table}"),
-            is_busy,
-        };
-        let mut unturned: Vec<Unturned> = (1..HELD_MAX).flat_map(|table| [one(table, true), one(table, false)]).collect();
-        let held = |unturned: &[Unturned], table: usize| held_up(unturned, &one(table, true).key).map(str::to_owned);
-        assert_eq!((held(&unturned, 3).as_deref(), held(&unturned, 99)), (Some("said of t3"), None));
-        unturned.push(one(HELD_MAX, true));
-        assert!(held(&unturned, 99).is_some());
     }
 
     #[test]

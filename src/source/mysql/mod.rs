@@ -46,6 +46,7 @@ mod statement;
 mod take;
 mod tokens;
 mod twice;
+mod unturned;
 mod unwrap;
 
 pub use accounts::Account;

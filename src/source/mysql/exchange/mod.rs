@@ -43,7 +43,7 @@ pub use self::views::check_views;
 
 use self::check::Strangers;
 use self::drop::drop_if_empty;
-use super::connection::{Connection, is_answer, is_busy, literal};
+use super::connection::{Connection, is_answer, literal};
 use super::load::{self, Loaded, OnError, Part};
 use super::object::quoted;
 use super::option_file::Login;
@@ -183,16 +183,16 @@ impl Exchange {
     }
 
     /// Makes foreign keys that have moved along with a table point to the live one again, and those of what is `aside` now point to nothing
-    /// that is live: it would keep rows from being changed. Gives those whose table somebody holds.
+    /// that is live: it would keep rows from being changed. Gives those that the server does not make now, for whatever reason.
     fn point_back(&self, connection: &mut Connection, aside: impl Fn(&Pair) -> &State) -> Result<Vec<OwedKey>, Error> {
         let pairs: Vec<(String, String)> = self
             .pairs
             .iter()
             .flat_map(|pair| [&pair.outgoing, &pair.incoming].map(|state| (state.database.clone(), pair.live.clone())))
             .collect();
-        let mut owed = owed::turn(connection, &pairs, false, &is_busy)?;
+        let mut owed = owed::turn(connection, &pairs, false, &is_answer)?;
         let held: Vec<(String, String)> = self.pairs.iter().map(|pair| (aside(pair).database.clone(), pair.live.clone())).collect();
-        owed.extend(owed::turn(connection, &held, true, &is_busy)?);
+        owed.extend(owed::turn(connection, &held, true, &is_answer)?);
         Ok(owed)
     }
 }

@@ -265,7 +265,7 @@ pub(super) fn take_hold(connection: &mut Connection, live: &str, state: &State) 
 }
 
 /// Whether a key is there, maybe under the name that it has while it is made anew.
-fn is_there(connection: &mut Connection, key: &Key) -> Result<bool, Error> {
+pub(super) fn is_there(connection: &mut Connection, key: &Key) -> Result<bool, Error> {
     let sql = format!(
         "SELECT 1 FROM information_schema.KEY_COLUMN_USAGE WHERE table_schema = {} AND table_name = {table} AND CAST(table_name AS BINARY) \
          = {table} AND referenced_table_name IS NOT NULL AND CAST(constraint_name AS BINARY) IN ({}, {}) LIMIT 1",

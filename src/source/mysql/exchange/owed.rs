@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::super::connection::{Connection, is_answer};
-use super::super::foreign_keys::{self, hint};
+use super::super::foreign_keys::{self, between, exchange_statement, hint};
 use super::super::object::quoted;
+use super::super::unturned::Unturned;
 use super::outer_keys::{self, OuterKey};
 use super::state::State;
 use super::{Around, tables};
@@ -49,6 +50,9 @@ pub struct Turn {
     pub is_held: bool,
     /// The name that it has now.
     pub name: String,
+    /// All pairs of the exchange: which tables lie aside, and so are not to be turned, none of them tells alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub among: Vec<(String, String)>,
 }
 
 /// Has foreign keys point into the other database of a pair, as [`foreign_keys::turn_most`] does, and waits for nobody for long.
@@ -62,12 +66,12 @@ pub(super) fn turn(
     passes: &dyn Fn(&Error) -> bool,
 ) -> Result<Vec<OwedKey>, Error> {
     let unturned = in_short(connection, |connection| foreign_keys::turn_most(connection, pairs, is_held, passes))?;
-    let owed = |one: foreign_keys::Unturned| OwedKey {
+    let owed = |one: Unturned| OwedKey {
         database: one.key.schema,
         key: OuterKey { table: one.key.table, name: one.name, into: one.to, parent: one.key.parent, body: one.body },
         is_to_go: false,
-        turn: Some(Turn { pair: one.pair, is_held, name: one.key.name }),
-        why: one.why,
+        turn: Some(Turn { pair: one.pair, is_held, name: one.key.name, among: pairs.to_vec() }),
+        why: one.refusal.why,
     };
     Ok(unturned.into_iter().map(owed).collect())
 }
@@ -78,22 +82,39 @@ impl OwedKey {
         self.database == other.database && self.key.identity() == other.key.identity() && self.is_to_go == other.is_to_go
     }
 
-    /// The statement that a person can run.
+    /// The statement that a person can run. Rows are not checked, as they are not here; and of several each leaves the key there if it fails.
     pub fn statement(&self) -> String {
+        let unchecked = |sql: String| format!("SET SESSION foreign_key_checks = 0; {sql}; SET SESSION foreign_key_checks = 1");
+        let exchange = |old: &str, new: &str| exchange_statement(&self.database, &self.key.table, &self.key.body, old, new);
         match &self.turn {
-            Some(turn) => {
-                let now = OuterKey { name: turn.name.clone(), ..self.key.clone() };
-                format!("{}; {}", outer_keys::drop_statement(&self.database, &[&now]), self.key.add_statement(&self.database))
+            Some(turn) if turn.name == self.key.name => {
+                let between = between(&self.key.name);
+                unchecked(format!("{}; {}", exchange(&turn.name, &between), exchange(&between, &self.key.name)))
             }
+            Some(turn) => unchecked(exchange(&turn.name, &self.key.name)),
             None if self.is_to_go => outer_keys::drop_statement(&self.database, &[&self.key]),
-            None => self.key.add_statement(&self.database),
+            None => unchecked(self.key.add_statement(&self.database)),
         }
+    }
+
+    /// Whether something in this database may still be what a table outside it refers to, so that it has to stay.
+    pub fn keeps(&self, database: &str) -> bool {
+        // A server that compares names without their case gave them in small letters.
+        let is_it = |(from, _): &(String, String)| from.to_lowercase() == database.to_lowercase();
+        self.turn.as_ref().is_some_and(|turn| !turn.is_held && (is_it(&turn.pair) || turn.among.iter().any(is_it)))
     }
 
     /// It as a sentence without its end.
     fn told(&self) -> String {
         let (key, why, sql) = (hint(&self.key.of(&self.database)), &self.why, self.statement());
-        if self.turn.is_some() {
+        if let Some(Turn { pair: (_, live), is_held: true, .. }) = &self.turn {
+            format!(
+                "what lies aside still has a foreign key to {}.{}{key}, so rows change and go along with those there, or keep them from it \
+                 ({why}); the next command on the source tries again; this turns it: {sql}",
+                quoted(live),
+                quoted(&self.key.parent)
+            )
+        } else if self.turn.is_some() {
             let to = format!("{}.{}", quoted(&self.key.into), quoted(&self.key.parent));
             format!(
                 "a foreign key does not point to {to} yet{key}, and its rows are held against the table that was there before ({why}); the next \
@@ -150,7 +171,7 @@ fn round(connection: &mut Connection, owed: &[OwedKey]) -> Result<Vec<OwedKey>, 
     let mut turns: BTreeMap<bool, BTreeSet<(String, String)>> = BTreeMap::new();
     for one in owed {
         if let Some(turn) = &one.turn {
-            turns.entry(turn.is_held).or_default().insert(turn.pair.clone());
+            turns.entry(turn.is_held).or_default().extend([&turn.pair].into_iter().chain(&turn.among).cloned());
             continue;
         }
         let state = states.entry((one.is_to_go, &one.database)).or_default();
@@ -163,10 +184,21 @@ fn round(connection: &mut Connection, owed: &[OwedKey]) -> Result<Vec<OwedKey>, 
     for (is_held, pairs) in turns {
         left.extend(turn(connection, &pairs.into_iter().collect::<Vec<_>>(), is_held, &is_answer)?);
     }
+    for one in owed.iter().filter(|one| one.turn.is_some()) {
+        if !left.iter().any(|left| left.is_same(one)) && is_lost(connection, one)? {
+            left.push(OwedKey { turn: None, why: "somebody has dropped it".to_owned(), ..one.clone() });
+        }
+    }
     for ((is_to_go, database), state) in &states {
         left.extend(if *is_to_go { outer_keys::let_go(connection, state)? } else { outer_keys::take_hold(connection, database, state)? });
     }
     Ok(left)
+}
+
+/// Whether a key is gone from a table that is there.
+fn is_lost(connection: &mut Connection, one: &OwedKey) -> Result<bool, Error> {
+    let OwedKey { database, key, .. } = one;
+    Ok(!outer_keys::is_there(connection, &key.of(database))? && !tables::listed(connection, database, Some(&key.table))?.is_empty())
 }
 
 /// Does something with foreign keys that waits for nobody for long.
@@ -214,12 +246,29 @@ mod tests {
         let [mut one] = <[OwedKey; 1]>::try_from(owed(1)).unwrap();
         one.is_to_go = false;
         one.key.body.text = "FOREIGN KEY (`a`) REFERENCES `other`.`p` (`a`)".into();
-        one.turn = Some(Turn { pair: ("aside".into(), "other".into()), is_held: false, name: "windlass~key0".into() });
+        one.key.parent = "p".into();
+        one.turn = Some(Turn { pair: ("aside".into(), "other".into()), is_held: false, name: "windlass~key0".into(), among: Vec::new() });
+        let last = "ALTER TABLE `base`.`t` ADD CONSTRAINT `key0` FOREIGN KEY (`a`) REFERENCES `other`.`p` (`a`), DROP FOREIGN KEY `windlass~key0`; \
+                    SET SESSION foreign_key_checks = 1";
+        assert_eq!(one.statement(), format!("SET SESSION foreign_key_checks = 0; {last}"));
+        assert!(one.told().contains("does not point to `other`.`p` yet"), "{}", one.told());
+        let turned = |change: &dyn Fn(&mut Turn)| {
+            let mut other = one.clone();
+            change(other.turn.as_mut().unwrap());
+            other
+        };
         assert_eq!(
-            one.statement(),
-            "ALTER TABLE `base`.`t` DROP FOREIGN KEY `windlass~key0`; ALTER TABLE `base`.`t` ADD CONSTRAINT `key0` FOREIGN KEY (`a`) REFERENCES \
-             `other`.`p` (`a`)"
+            turned(&|turn| turn.name = "key0".into()).statement(),
+            format!(
+                "SET SESSION foreign_key_checks = 0; ALTER TABLE `base`.`t` ADD CONSTRAINT `windlass~key0` FOREIGN KEY (`a`) REFERENCES `other`.`p` \
+                 (`a`), DROP FOREIGN KEY `key0`; {last}"
+            )
         );
+        let held = turned(&|turn| turn.is_held = true);
+        assert!(held.told().contains("what lies aside still has a foreign key to `other`.`p`"), "{}", held.told());
+        let among = turned(&|turn| turn.among = vec![("besides".into(), "live".into())]);
+        assert!(one.keeps("Aside") && among.keeps("aside") && among.keeps("besides") && !one.keeps("besides") && !one.keeps("other"));
+        assert!(!held.keeps("aside"), "its tables go with it");
         let text = serde_json::to_string(&one).unwrap();
         assert_eq!(serde_json::from_str::<OwedKey>(&text).unwrap(), one);
         // As it was written before there were such keys.
