@@ -77,6 +77,7 @@ mod mysql_restore_seen;
 mod mysql_restore_settled;
 mod mysql_restore_told;
 mod mysql_restore_undo;
+mod mysql_restore_views;
 mod mysql_restore_writers;
 mod mysql_reuse;
 mod mysql_rights;

@@ -71,6 +71,7 @@ impl<'a> Case<'a> {
         let folder = tempfile::tempdir().unwrap();
         let settings = Settings { client: self.client.clone(), ..settings(self.server, self.original) };
         let loading = Loading {
+            kept: None,
             first: None,
             without_events: false,
             settings: &settings,

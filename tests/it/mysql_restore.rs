@@ -29,7 +29,8 @@ fn machine(configuration: &str) -> Machine {
 
 /// The databases of the server that begin like this.
 fn databases(server: &MariaDb, base: &str) -> Vec<String> {
-    let named = server.ask(None, &format!("SELECT schema_name FROM information_schema.SCHEMATA WHERE schema_name LIKE '{base}%'"));
+    let named = server
+        .ask(None, &format!("SELECT schema_name FROM information_schema.SCHEMATA WHERE schema_name LIKE '{}%'", base.replace('\'', "''")));
     // What lies aside is called by the time.
     let aside = |name: &str| match name.split_once("_undo_") {
         Some((begin, time)) if time.len() == 18 => format!("{begin}_undo_TIME"),
@@ -41,7 +42,10 @@ fn databases(server: &MariaDb, base: &str) -> Vec<String> {
 }
 
 fn character_set(server: &MariaDb, base: &str) -> String {
-    server.ask(None, &format!("SELECT default_collation_name FROM information_schema.SCHEMATA WHERE schema_name = '{base}'"))
+    server.ask(
+        None,
+        &format!("SELECT default_collation_name FROM information_schema.SCHEMATA WHERE schema_name = '{}'", base.replace('\'', "''")),
+    )
 }
 
 /// A full dump by the vendor's program, without what changes from one minute to the next.
@@ -56,7 +60,8 @@ fn dump(server: &MariaDb, base: &str) -> String {
 #[test]
 fn everything_in_a_database_comes_back_and_what_it_replaced_can_be_put_back_and_back_again() {
     let server = MariaDb::running();
-    let base = server.database();
+    let base = format!("{} b.c of `d`", server.name());
+    server.sql(&format!("CREATE DATABASE `{}` CHARACTER SET utf8mb4", base.replace('`', "``")));
     server.load(Some(&base), EVERYTHING.as_bytes());
     let machine = machine(&server.configuration("ellis", &[&base]));
     machine.run(&["snapshot", "ellis"]).expect(0);

@@ -1,7 +1,7 @@
 //! Restores of databases by an account that does not see, or may not use, all that they have to do with; and what others see meanwhile.
 
 use crate::support::program::Machine;
-use crate::support::restored::{beside, count, document, filled, killed_late, prepared, snapshotted, warned};
+use crate::support::restored::{Holder, beside, count, document, filled, killed_late, prepared, snapshotted, warned};
 use crate::support::servers::databases::Make;
 use crate::support::servers::mariadb::MariaDb;
 
@@ -114,7 +114,7 @@ fn a_view_that_cannot_be_made_all_the_same_names_the_right_that_is_lacking() {
     let (base, other, folder) = (filled(server), server.database(), tempfile::tempdir().unwrap());
     server.sql(&format!(
         "CREATE TABLE {other}.regions (id INT PRIMARY KEY); CREATE VIEW {base}.far AS SELECT id FROM {other}.regions; CREATE VIEW {base}.zone \
-         AS SELECT COUNT(*) AS n FROM {other}.regions; CREATE VIEW {base}.w AS SELECT id FROM {base}.v WHERE id > 0 WITH CHECK OPTION; CREATE \
+         AS SELECT COUNT(*) AS n FROM {other}.regions; CREATE VIEW {base}.zones AS SELECT COUNT(*) AS n FROM {other}.regions; CREATE VIEW {base}.w AS SELECT id FROM {base}.v WHERE id > 0 WITH CHECK OPTION; CREATE \
          FUNCTION {base}.two() RETURNS INT DETERMINISTIC RETURN 2"
     ));
     let (account, configuration) = of_account(server, &base, &rights(&base), &folder);
@@ -136,13 +136,36 @@ fn a_view_that_cannot_be_made_all_the_same_names_the_right_that_is_lacking() {
     assert_eq!(server.ask(Some(&base), "SELECT two()"), "2");
     let unchecked = server.client().args(["-e", &format!("INSERT INTO {base}.w VALUES (-1)")]).output().unwrap();
     assert!(!unchecked.status.success(), "it checks what is written through it");
+    let said = machine.path("said").display().to_string();
     let told = format!("nor could be made: view `zone` of `{base}` (ERROR 1142");
     assert!(failed.stderr.contains("settle what is half done") && failed.stderr.contains(&told), "{told}: {failed:#?}");
     let again = machine.run(&["snapshot", "ellis"]);
     assert!(again.expect(1).stderr.contains(&grant) && again.stderr.contains(&told), "{again:#?}");
+
+    // What somebody has made meanwhile stays, the missing view too, whoever holds a table; and nothing stands in for one that the client
+    // does not tell of.
+    server.sql(&format!(
+        "USE {base}; CREATE VIEW far AS SELECT 4711 AS id; CREATE VIEW more AS SELECT id FROM t; CREATE PROCEDURE three() SELECT 3; CREATE EVENT \
+         yearly ON SCHEDULE EVERY 1 YEAR DO SELECT 1; CREATE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW SET NEW.id = NEW.id"
+    ));
+    let made = server.everything(&base);
+    let holder = Holder::of(server, &base);
+    let says_little = machine.client("mariadb \"$@\" 2>said; code=$?; head -n 1 said >&2; exit $code".replace("said", &said).as_str());
+    for client in ["", &says_little] {
+        machine.configure_again(&format!("{configuration}{client}"));
+        let again = machine.run(&["snapshot", "ellis"]);
+        let is_told =
+            again.expect(1).stderr.contains(&grant) && ["zone", "zones"].iter().all(|view| again.stderr.contains(&format!("`{view}`")));
+        assert!(is_told && !again.stderr.contains("`far`"), "{again:#?}");
+        assert_eq!(server.everything(&base), made, "{client}");
+    }
+    machine.configure_again(&configuration);
+    holder.lets_go();
     server.sql(&given);
     warned(&machine.run(&["snapshot", "ellis"]), &["was taken back"]);
     assert_eq!((count(server, &base), server.ask(Some(&base), "SELECT COUNT(*) FROM v")), ("2".into(), "2".into()));
+    assert_eq!(server.ask(Some(&base), "SELECT far.id, n FROM far JOIN zones"), "4711\t0");
+    assert!(made.iter().all(|line| server.everything(&base).contains(line)));
 }
 
 #[test]

@@ -230,10 +230,11 @@ fn a_table_that_is_held_when_what_was_broken_off_is_settled_takes_nothing_back()
     let holder = Holder::of(server, &base);
     let run = std::thread::scope(|scope| {
         let next = scope.spawn(|| machine.run(&["snapshot", "ellis"]));
-        let waits = "SELECT id FROM information_schema.PROCESSLIST WHERE info LIKE 'CREATE%TRIGGER%noted%' AND state LIKE 'Waiting%'";
-        until("it waits for whoever holds the table", || !server.ask(None, waits).is_empty());
+        let waits =
+            format!("SELECT id FROM information_schema.PROCESSLIST WHERE info LIKE 'LOCK TABLES%{base}%' AND state LIKE 'Waiting%'");
+        until("it waits for whoever holds the table", || !server.ask(None, &waits).is_empty());
         // As its patience ends, only sooner.
-        server.sql(&format!("KILL QUERY {}", server.ask(None, waits)));
+        server.sql(&format!("KILL QUERY {}", server.ask(None, &waits)));
         holder.lets_go();
         next.join().unwrap()
     });

@@ -277,12 +277,20 @@ pub(super) fn is_passing(error: &Error) -> bool {
     let passes = |code| BUSY.contains(&code) || ENDED.contains(&code) || [DISK_FULL, TABLE_FULL, COMMIT_FAILED].contains(&code);
     match error {
         Error::Server { cause, .. } => code(cause).map_or(!is_answer(error), passes),
-        Error::Load { why, .. } => {
-            let code = why.strip_prefix("ERROR ").map(|rest| rest.chars().take_while(char::is_ascii_digit).collect::<String>());
-            code.and_then(|code| code.parse().ok()).is_some_and(|code| passes(code) || GONE.contains(&code))
-        }
+        Error::Load { .. } => code_of_client(error).is_some_and(|code| passes(code) || GONE.contains(&code)),
         _ => false,
     }
+}
+
+/// The code of what a client says that the server has refused, or that the server is gone.
+pub(super) fn code_of_client(error: &Error) -> Option<u16> {
+    let Error::Load { why, .. } = error else { return None };
+    why.strip_prefix("ERROR ")?.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+/// Whether a client says that the server is not there any more.
+pub(super) fn is_gone(error: &Error) -> bool {
+    code_of_client(error).is_some_and(|code| GONE.contains(&code))
 }
 
 /// Whether the server answered, with an error: the connection goes on.

@@ -60,7 +60,7 @@ pub use exchange::{
 pub use facts::{DatabaseFacts, Facts, Position, Reference, TableFacts};
 pub use foreign_keys::{Body, hold_aside, point_back};
 pub use invalid::InvalidView;
-pub use load::{Loaded, Loading, Part, Unmade, load};
+pub use load::{Kept, Loaded, Loading, Part, Unmade, load};
 pub use look::{BESIDE, Present, PresentDatabase, Session, look};
 pub use object::{Object, ObjectKind, quoted};
 pub use settings::{Address, COMPLETED, DATABASES_MAX, DUMP_FILE, PORT, SOCKET, Settings, folder_of};

@@ -9,15 +9,19 @@ mod check;
 mod definitions;
 mod drop;
 mod grants;
+mod kept;
 mod length;
+mod make;
 mod mark;
 mod names;
 mod outer_keys;
 mod owed;
+
 mod put_back;
 mod rehearse;
 mod settle;
 mod sight;
+mod stand_ins;
 mod state;
 mod tables;
 mod told;
@@ -43,8 +47,8 @@ pub use self::views::check_views;
 
 use self::check::Strangers;
 use self::drop::drop_if_empty;
-use super::connection::{Connection, is_answer, literal};
-use super::load::{self, Loaded, OnError, Part};
+use super::connection::{Connection, is_answer, is_busy, literal};
+use super::load::{self, Loaded, Part};
 use super::object::quoted;
 use super::option_file::Login;
 use super::settings::Settings;
@@ -160,14 +164,17 @@ impl Exchange {
         for pair in &self.pairs {
             owed.extend(outer_keys::take_hold(connection, &pair.live, &pair.incoming)?);
         }
+        // Whoever holds a table keeps its triggers from being dropped, so these come before all else.
         for pair in &self.pairs {
             definitions::drop_triggers(connection, pair, &pair.coming)?;
+        }
+        for pair in &self.pairs {
             definitions::drop_rest(connection, pair, &[])?;
             set_character_set(connection, &pair.live, &pair.incoming)?;
             tables::name_own_sequences(connection, pair)?;
         }
         owed.extend(self.point_back(connection, |pair| &pair.outgoing)?);
-        let mut made = definitions::load(around, &self.pairs, |pair| &pair.incoming, &self.words, OnError::End)?;
+        let mut made = make::what_comes(around, &self.pairs, &self.words)?;
         for (pair, made) in self.pairs.iter().zip(&mut made) {
             check::is_whole(connection, pair, made.as_mut(), strangers, around.work)?;
             notes.extend(made.iter().flat_map(|loaded| loaded.notes.clone()));

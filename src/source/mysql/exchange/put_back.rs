@@ -7,7 +7,8 @@ use super::super::object::quoted;
 use super::drop::drop_if_empty;
 use super::state::{Pair, State};
 use super::{
-    Around, Done, Exchange, create_database, definitions, exists, grants, mark, outer_keys, owed, set_character_set, sight, tables, turn,
+    Around, Done, Exchange, create_database, definitions, exists, grants, make, mark, outer_keys, owed, set_character_set, sight, tables,
+    turn,
 };
 use crate::source::Error;
 
@@ -31,20 +32,14 @@ impl Exchange {
                 notes.push(format!("the database `{}` is gone, and nothing of it lies aside: it was not put back", pair.live));
             }
         }
-        let mut moves = (Vec::new(), Vec::new());
-        for pair in &pairs {
-            collect(&mut connection, pair, &mut moves)?;
-        }
-        tables::run(&mut connection, &[moves.0, moves.1].concat())?;
+        move_back(&mut connection, &pairs)?;
         for pair in &pairs {
             owed.extend(outer_keys::take_hold(&mut connection, &pair.live, &pair.outgoing)?);
             owed.extend(outer_keys::let_go(&mut connection, &pair.incoming)?);
-            definitions::drop_rest(&mut connection, pair, &pair.outgoing.invalid)?;
-            definitions::drop_triggers(&mut connection, pair, &pair.going)?;
             set_character_set(&mut connection, &pair.live, &pair.outgoing)?;
         }
         owed.extend(self.point_back(&mut connection, |pair| &pair.incoming)?);
-        let made = definitions::load_back(&mut connection, around, &pairs);
+        let made = make::what_was_live(around, &pairs);
         if made.is_err() {
             // What could be made is used meanwhile. That the server is gone is told by what has failed first.
             let _ = pairs.iter().try_for_each(|pair| grants::give(&mut connection, pair).map(drop));
@@ -107,18 +102,36 @@ impl Moved {
     }
 }
 
-/// The moves that take back what has moved of one database: first what came, then what went.
-fn collect(connection: &mut Connection, pair: &Pair, moves: &mut (Vec<String>, Vec<String>)) -> Result<(), Error> {
-    let Moved { came, went } = Moved::of(connection, pair)?;
-    if !came.is_empty() && !exists(connection, &pair.incoming.database)? {
-        connection.run("make a database on", &format!("CREATE DATABASE {}", quoted(&pair.incoming.database)))?;
+/// Moves back what has moved. Definitions that came go before that, because a new view may have the name of an old table; where nothing has moved, or it
+/// is back already, none is there that came, and those that are there were live before or somebody has made them since.
+fn move_back(connection: &mut Connection, pairs: &[Pair]) -> Result<(), Error> {
+    let moved = pairs.iter().map(|pair| Moved::of(connection, pair)).collect::<Result<Vec<_>, _>>()?;
+    let has_tables = pairs.iter().any(|pair| !pair.going.is_empty() || !pair.coming.is_empty());
+    if has_tables && moved.iter().all(|moved| moved.came.is_empty() && moved.went.is_empty()) {
+        return Ok(());
     }
-    definitions::drop_triggers(connection, pair, &came)?;
-    if pair.table.is_none() {
-        // A new view may have the name of an old table.
+    let each = || pairs.iter().zip(&moved);
+    let of = |database: &str, table: &String| format!("{}.{}", quoted(database), quoted(table));
+    let held = each().flat_map(|(pair, moved)| {
+        let went = moved.went.iter().map(|table| of(&pair.outgoing.database, table));
+        moved.came.iter().map(|table| pair.of_live(table)).chain(went)
+    });
+    tables::wait_for(connection, &held.collect::<Vec<_>>())?;
+    for (pair, moved) in each() {
+        if !moved.came.is_empty() && !exists(connection, &pair.incoming.database)? {
+            connection.run("make a database on", &format!("CREATE DATABASE {}", quoted(&pair.incoming.database)))?;
+        }
+        definitions::drop_triggers(connection, pair, &moved.came)?;
+    }
+    for pair in pairs {
         definitions::drop_rest(connection, pair, &pair.outgoing.invalid)?;
     }
-    moves.0.extend(came.iter().map(|table| tables::rename(&pair.live, &pair.incoming.database, table)));
-    moves.1.extend(went.iter().map(|table| tables::rename(&pair.outgoing.database, &pair.live, table)));
-    Ok(())
+    let mut moves = Vec::new();
+    for (pair, moved) in each() {
+        moves.extend(moved.came.iter().map(|table| tables::rename(&pair.live, &pair.incoming.database, table)));
+    }
+    for (pair, moved) in each() {
+        moves.extend(moved.went.iter().map(|table| tables::rename(&pair.outgoing.database, &pair.live, table)));
+    }
+    tables::run(connection, &moves)
 }

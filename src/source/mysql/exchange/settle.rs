@@ -30,6 +30,8 @@ impl Exchange {
         }
         let mut connection = around.connect()?;
         turn::take(&mut connection, self)?;
+        let coming = self.pairs.iter().flat_map(|pair| pair.coming.iter().map(|table| pair.of_live(table)));
+        tables::wait_for(&mut connection, &coming.collect::<Vec<_>>())?;
         let made = tables::without_checks(&mut connection).and_then(|()| self.make_the_rest(&mut connection, around, Strangers::Stay));
         drop(connection);
         match made {

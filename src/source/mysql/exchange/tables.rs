@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::connection::{Connection, is_answer, literal};
+use super::super::connection::{Connection, is_answer, is_passing, literal};
 use super::super::object::quoted;
 use super::definitions;
 use super::state::Pair;
@@ -75,6 +75,21 @@ pub(super) fn exchange(connection: &mut Connection, pairs: &[Pair]) -> Result<()
 pub(super) fn wait_for_holders(connection: &mut Connection, pairs: &[Pair]) -> Result<(), Error> {
     wait_for_parents(connection, pairs)?;
     if lock(connection, pairs)? { connection.run(UNLOCK, "UNLOCK TABLES") } else { Ok(()) }
+}
+
+/// Waits for whoever holds one of these tables, so that what takes too long is known before definitions are dropped. One that cannot be locked, because a
+/// trigger of it is broken for example, is not waited for.
+pub(super) fn wait_for(connection: &mut Connection, tables: &[String]) -> Result<(), Error> {
+    if tables.is_empty() {
+        return Ok(());
+    }
+    match connection.run(LOCK, &format!("LOCK TABLES {} WRITE", tables.join(" WRITE, "))) {
+        Err(error) if is_answer(&error) && !is_passing(&error) => Ok(()),
+        locked => {
+            locked?;
+            connection.run(UNLOCK, "UNLOCK TABLES")
+        }
+    }
 }
 
 /// Waits a little for whoever holds a table of another database that foreign keys point to, where the account may lock it. One that is held longer

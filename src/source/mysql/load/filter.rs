@@ -11,7 +11,7 @@ use super::bodies::Bodies;
 use super::known::Known;
 use super::trail::{Trail, newlines};
 use super::turns::{Edits, Notes, Turns};
-use super::{Loading, Part, stand_in};
+use super::{Kept, Loading, Part, stand_in};
 use crate::source::Error;
 use crate::source::mysql::connection::literal;
 use crate::source::mysql::inventory::SORT_BUDGET;
@@ -45,6 +45,8 @@ const SET_UP: &str = "SET autocommit=0, unique_checks=0, foreign_key_checks=0, w
 pub(super) struct Filter<'a> {
     part: Part,
     table: Option<&'a str>,
+    /// What is there already; `None` where that is no matter.
+    kept: Option<&'a Kept>,
     /// Events that have stayed behind; `None` where they come.
     events_left: Option<u64>,
     turns: Turns<'a>,
@@ -98,6 +100,7 @@ impl<'a> Filter<'a> {
         let mut filter = Self {
             part: loading.part,
             table: loading.table,
+            kept: loading.kept,
             events_left: loading.without_events.then_some(0),
             turns,
             trail: Trail::default(),
@@ -220,7 +223,9 @@ impl<'a> Filter<'a> {
             Act::Prepare(name) => {
                 let mut edits = Edits::default();
                 let home = self.turns.home(&name, &mut edits);
-                home.map(|()| (self.part.has_forms() && self.table.is_none()).then(|| edits.of(&statement)))
+                // What is there stays, and nothing else is in the way.
+                let is_given = self.part.has_forms() && self.table.is_none() && self.kept.is_none();
+                home.map(|()| is_given.then(|| edits.of(&statement)))
             }
             // Nobody else is in a database that is being loaded; and a table whose rows take numbers from a sequence cannot be filled while it
             // alone is locked.
@@ -236,10 +241,14 @@ impl<'a> Filter<'a> {
     fn stand_in(&self, name: &Name, is_table: bool, statement: &[u8], lexer: &Lexer) -> Result<Option<Vec<u8>>, String> {
         let mut edits = Edits::default();
         self.turns.home(name, &mut edits)?;
-        if !self.part.has_forms() || self.table.is_some() {
+        let is_there = self.kept.is_some_and(|kept| kept.has(ObjectKind::View, &name.name));
+        if !self.part.has_forms() || self.table.is_some() || is_there {
             return Ok(None);
         }
         if !is_table {
+            if let Some((at, column)) = stand_in::mark(statement, lexer.mode, lexer.delimiter()) {
+                edits.insert(at, column);
+            }
             return Ok(Some(edits.of(statement)));
         }
         let view = stand_in::as_view(statement, lexer.mode, lexer.delimiter());
@@ -329,6 +338,9 @@ impl<'a> Filter<'a> {
         let edited = edits.of(&statement);
         self.turns.names_original(&edited, mode, &format!("{kind} {}", quoted(&name.name)));
         self.find(kind, &name.name)?;
+        if self.kept.is_some_and(|kept| kept.stays(kind, &name.name)) {
+            return Ok(());
+        }
         self.count(kind, &edited, mode);
         self.give(&edited);
         self.trail.makes(kind, &name.name);

@@ -26,6 +26,7 @@ struct Case<'a> {
     database: &'a str,
     without_events: bool,
     definers: BTreeMap<String, String>,
+    kept: Option<&'a Kept>,
 }
 
 /// What came of it.
@@ -55,6 +56,7 @@ impl Case<'_> {
         let (settings, work) = (Settings::new(vec!["ellis".into()]), tempfile::tempdir().unwrap());
         let loading = Loading {
             first: None,
+            kept: self.kept,
             settings: &settings,
             database: self.database,
             original: "ellis",
@@ -87,7 +89,7 @@ impl Case<'_> {
 }
 
 fn case(part: Part) -> Case<'static> {
-    Case { part, table: None, database: "beside", without_events: false, definers: BTreeMap::new() }
+    Case { part, table: None, database: "beside", without_events: false, definers: BTreeMap::new(), kept: None }
 }
 
 fn of(part: Part, text: &str) -> Out {
@@ -184,7 +186,7 @@ DELIMITER ;
     let wanted = "/*!40101 SET NAMES utf8 */;
 /*!40101 SET @OLD_SQL_MODE=@@SQL_MODE, SQL_MODE='NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION' */;
 SET @saved_cs_client     = @@character_set_client;
-CREATE VIEW `v` AS SELECT 1 AS `a` ;
+CREATE VIEW `v` AS SELECT 1 AS `windlass~stand-in`, 1 AS `a` ;
 SET character_set_client = @saved_cs_client;
 /*!50003 SET sql_mode              = 'ANSI_QUOTES' */ ;
 DELIMITER ;;
@@ -340,6 +342,34 @@ CREATE PROCEDURE `b`() SELECT 1;
     let definitions = only(Part::Forms);
     assert_eq!(definitions.text, "SET a=1;\nCREATE TRIGGER `tb` BEFORE INSERT ON b FOR EACH ROW SET @b=1;\n");
     assert_eq!(definitions.found, [object(ObjectKind::Trigger, "tb")]);
+}
+
+#[test]
+fn what_is_there_already_is_neither_made_nor_dropped() {
+    let text = "/*!50001 CREATE VIEW `new` AS SELECT 1 AS `a` */;
+/*!50001 CREATE VIEW `old` AS SELECT 1 AS `a` */;
+/*!50001 CREATE VIEW `half` AS SELECT 1 AS `a` */;
+CREATE TRIGGER `ta` BEFORE INSERT ON `t` FOR EACH ROW SET @b=1;
+CREATE TRIGGER `tb` BEFORE INSERT ON `t` FOR EACH ROW SET @b=1;
+/*!50003 DROP PROCEDURE IF EXISTS `old` */;
+CREATE PROCEDURE `old`() SELECT 1;
+CREATE FUNCTION `old`() RETURNS INT DETERMINISTIC RETURN 1;
+CREATE DEFINER=`r`@`h` VIEW `new` AS select 2 AS `a`;
+CREATE DEFINER=`r`@`h` VIEW `old` AS select 2 AS `a`;
+CREATE DEFINER=`r`@`h` VIEW `half` AS select 2 AS `a`;
+";
+    let there = [(ObjectKind::View, "old"), (ObjectKind::View, "half"), (ObjectKind::Trigger, "tb"), (ObjectKind::Procedure, "old")];
+    let kept = Kept { there: there.map(|(kind, name)| object(kind, name).key()).into(), again: ["half".to_owned()].into() };
+    let kept = |part| Case { kept: Some(&kept), ..case(part) }.run(text.as_bytes(), vec![30]).unwrap().text;
+    assert_eq!(
+        kept(Part::Forms),
+        "/*!50001 CREATE VIEW `new` AS SELECT 1 AS `windlass~stand-in`, 1 AS `a` */;
+CREATE TRIGGER `ta` BEFORE INSERT ON `t` FOR EACH ROW SET @b=1;
+CREATE FUNCTION `old`() RETURNS INT DETERMINISTIC RETURN 1;
+"
+    );
+    let view = |name: &str| format!("CREATE OR REPLACE DEFINER=`r`@`h` VIEW `{name}` AS select 2 AS `a`;\n");
+    assert_eq!(kept(Part::Views), view("new") + &view("half"));
 }
 
 #[test]

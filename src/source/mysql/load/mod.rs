@@ -28,9 +28,11 @@ pub use self::failure::Unmade;
 use self::failure::{failure, unmade};
 use self::filter::{Filter, Seen};
 use self::known::Known;
+pub(super) use self::stand_in::COLUMN as STAND_IN;
 use self::window::Window;
-use super::connection::{Connection, is_passing};
+use super::connection::{Connection, is_gone};
 use super::lexer::Lexer;
+use super::object::{Object, ObjectKind};
 use super::option_file::{Login, OptionFile};
 use super::program::{Program, environment};
 use super::settings::Settings;
@@ -83,6 +85,8 @@ pub struct Loading<'a> {
     pub table: Option<&'a str>,
     /// Whether events stay behind: in a copy they would do once more what those of the live database do.
     pub without_events: bool,
+    /// What is there already and stays as it is; `None` where everything of the part is made, and what is in the way dropped.
+    pub kept: Option<&'a Kept>,
     /// A statement that the client is given before all others.
     pub first: Option<&'a str>,
     /// The `sql_mode` that the session begins with; names that the server does not know are left out. `None` = the server's own.
@@ -93,6 +97,26 @@ pub struct Loading<'a> {
     pub folder: &'a Path,
     /// For nameless temporary files.
     pub work: &'a Path,
+}
+
+/// What a database has already of what a dump makes.
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// Keys of views, triggers, events and routines, as objects of database 0.
+    pub there: BTreeSet<Vec<u8>>,
+    /// Views among them that are made anew all the same.
+    pub again: BTreeSet<String>,
+}
+
+impl Kept {
+    /// Whether the statement that makes this is left out.
+    fn stays(&self, kind: ObjectKind, name: &str) -> bool {
+        self.has(kind, name) && !(kind == ObjectKind::View && self.again.contains(name))
+    }
+
+    fn has(&self, kind: ObjectKind, name: &str) -> bool {
+        self.there.contains(&Object { database: 0, kind, name: name.to_owned() }.key())
+    }
 }
 
 /// What was loaded.
@@ -136,16 +160,23 @@ impl Loaded {
         }
         self.statements += later.statements;
         self.definers.extend(later.definers);
-        // A view is made several times, and refused each time.
-        let is_new = |one: &Unmade| !self.unmade.iter().any(|known| known.line == one.line);
-        let more: Vec<Unmade> = later.unmade.into_iter().filter(is_new).collect();
-        self.unmade.extend(more);
+        self.add_unmade(later.unmade);
         for note in later.notes {
             if !self.notes.contains(&note) {
                 self.notes.push(note);
             }
         }
         Ok(())
+    }
+
+    /// Adds what was refused, each thing once: a view with `WITH CHECK OPTION` is made by two statements, and refused twice.
+    pub(super) fn add_unmade(&mut self, later: Vec<Unmade>) {
+        let is_same = |one: &Unmade, known: &Unmade| known.line == one.line || one.makes.is_some() && known.makes == one.makes;
+        for one in later {
+            if !self.unmade.iter().any(|known| is_same(&one, known)) {
+                self.unmade.push(one);
+            }
+        }
     }
 }
 
@@ -166,8 +197,8 @@ pub fn load(loading: &Loading<'_>, dump: &mut dyn Read, meter: &mut dyn FnMut(u6
 pub(super) enum OnError {
     /// It ends.
     End,
-    /// It goes on with the next one, and what was refused is told in [`Loaded::unmade`]. What may go well when it is tried again, because
-    /// somebody holds what is needed or the server is gone, is an error all the same.
+    /// It goes on with the next one, and what was refused is told in [`Loaded::unmade`], also where that may go well when it is tried again. That
+    /// the server is gone is an error all the same.
     GoOn,
 }
 
@@ -206,7 +237,7 @@ pub(super) fn feed(
     if !is_taken || !is_over {
         return Err(failure(&ended, &filter.trail, read));
     }
-    let unmade = unmade.into_iter().map(|one| if is_passing(&one.error) { Err(one.error) } else { Ok(one) }).collect::<Result<_, _>>()?;
+    let unmade = unmade.into_iter().map(|one| if is_gone(&one.error) { Err(one.error) } else { Ok(one) }).collect::<Result<_, _>>()?;
     let statements = filter.statements;
     let Seen { found, definers, creations, undeclared, notes, is_complete, has_views, has_checks, selects } = filter.seen();
     Ok(Loaded {

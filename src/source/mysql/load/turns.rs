@@ -69,6 +69,11 @@ impl Notes {
 pub(super) struct Edits(Vec<(Range<usize>, String)>);
 
 impl Edits {
+    /// That this text is to stand at this place as well.
+    pub(super) fn insert(&mut self, at: usize, text: String) {
+        self.0.push((at..at, text));
+    }
+
     /// The statement as it is to be.
     pub(super) fn of(mut self, statement: &[u8]) -> Vec<u8> {
         self.0.sort_by_key(|(place, _)| place.start);
