@@ -33,6 +33,8 @@ impl Problem {
     pub const CHECKSUM: &'static str = "checksum";
     /// A view that stands on what is missing, so that nothing can dump it.
     pub const INVALID_VIEW: &'static str = "invalid_view";
+    /// Values of a column have more digits than any dump program writes, and come back as others.
+    pub const INEXACT_FLOAT: &'static str = "inexact_float";
 
     /// Parts of an index are missing that the server builds anew: no row is lost.
     pub const INDEX_INCOMPLETE: &'static str = "index_incomplete";

@@ -69,6 +69,37 @@ fn comes_back(make: Make, dump: Option<&Path>) {
     let row = &second["snapshots"][0];
     assert!(row["added_bytes"].as_u64().unwrap() * 50 < row["bytes"].as_u64().unwrap(), "{second:#}");
     machine.run(&["verify", "--full"]).expect(0);
+    if dump.is_none() {
+        floats_are_told(&machine, server, &base);
+    }
+}
+
+/// Floats of which six digits are enough, of which they are not, and such that are written with all of theirs or not at all.
+const FLOATS: &[u8] = b"CREATE TABLE digits (id INT PRIMARY KEY, x FLOAT, enough FLOAT, fixed FLOAT(12,2), large DOUBLE, \
+    made FLOAT GENERATED ALWAYS AS (x) STORED); CREATE TABLE keyed (x FLOAT PRIMARY KEY, v INT); \
+    INSERT INTO digits (id, x, enough, fixed, large) VALUES (1, 16777217, 0.1, 12345.67, 2.123456789), (2, 1234567.875, 145161000, 0.25, 1e100), \
+    (3, -2.1234567, 1e-40, -1234567.89, 16777217), (4, 3.25, 0, 0, 0), (5, NULL, NULL, NULL, NULL), (6, 8388608.5, -71694700, 1, 3e38); \
+    INSERT INTO keyed VALUES (1234567, 1), (1234568, 2)";
+
+/// Columns whose values a dump changes are told, those and so many as it does, until they are DOUBLE.
+fn floats_are_told(machine: &Machine, server: &MariaDb, base: &str) {
+    server.load(Some(base), FLOATS);
+    let run = machine.run(&["--json", "snapshot", "ellis"]);
+    run.expect(3);
+    let told: Vec<Value> = run.events().into_iter().filter(|event| event["event"] == "problem").collect();
+    let [digits, keyed] = &told[..] else { panic!("{told:#?}") };
+    for (event, table, values) in [(digits, "digits", 4), (keyed, "keyed", 2)] {
+        assert_eq!((text(&event["kind"]), text(&event["path"])), ("inexact_float".into(), format!("{base}/{table}.x")));
+        let detail = text(&event["detail"]);
+        let named = format!("`{base}`.`{table}`.`x` is FLOAT");
+        assert!(detail.contains(&named) && detail.contains(&format!("{values} of its values")) && detail.contains("DOUBLE"), "{detail}");
+        assert_eq!(detail.contains("unique key"), table == "keyed", "{detail}");
+    }
+    // What the dump holds, as the server reads it.
+    let dump = machine.run(&["cat", "ellis/latest", &format!("{base}/db_backup.sql")]).expect(0).stdout.clone();
+    assert!(dump.contains("(1,16777200,0.1,12345.67,2.123456789,"), "{dump}");
+    server.load(Some(base), b"ALTER TABLE digits MODIFY x DOUBLE; ALTER TABLE keyed MODIFY x DOUBLE NOT NULL");
+    machine.run(&["snapshot", "ellis"]).expect(0);
 }
 
 #[test]

@@ -333,6 +333,28 @@ fn a_parent_that_is_held_once_tables_have_moved_takes_nothing_back_on_mysql_8() 
     a_parent_that_is_held_takes_nothing_back(Make::Mysql80.running(), false);
 }
 
+/// What MariaDB moves no parent of is told before others have waited for long, and nothing has changed.
+#[test]
+fn a_child_with_rows_that_somebody_changes_ends_a_restore_soon_and_is_named() {
+    let server = MariaDb::running();
+    let case = Case::new(server);
+    let (base, other) = (&case.base, &case.other);
+    server.sql(&format!(
+        "CREATE TABLE {other}.k (id INT PRIMARY KEY, FOREIGN KEY (id) REFERENCES {base}.c (id)); INSERT INTO {other}.k VALUES (1)"
+    ));
+    let holder = Holder::by(server, other, &format!("DELETE FROM {other}.k"));
+    let begun = std::time::Instant::now();
+    let run = case.machine.run(&RESTORE);
+    let took = begun.elapsed();
+    assert!(run.expect(1).stderr.contains(&format!("refers to them, and not committed: `{other}`.`k` (")), "{run:#?}");
+    assert!(run.stderr.contains(" of root@localhost, open since "), "{run:#?}");
+    assert!(took.as_secs() < 40, "InnoDB alone waits for 50 seconds: {took:?}");
+    assert_eq!(all(server, base), case.new);
+    holder.lets_go();
+    case.machine.run(&RESTORE).expect(0);
+    case.is_refused(&format!("INSERT INTO {other}.k VALUES (4711)"));
+}
+
 #[test]
 fn a_copy_under_another_name_keeps_no_row_of_another_database_and_says_which_keys_it_is_without() {
     for server in [MariaDb::running(), Make::Mysql80.running()] {

@@ -269,7 +269,10 @@ fn a_dead_node_is_an_error_and_a_run_that_is_stopped_ends() {
     let node = Node::simple();
     fs::write(node.path("nodetool"), "echo \"nodetool: Failed to connect to '127.0.0.1:7199'\" >&2; exit 1\n").unwrap();
     let error = node.take().unwrap_err().to_string();
-    assert!(error.starts_with("cannot take a snapshot of ks of the Cassandra of /") && error.contains("is Cassandra running"), "{error}");
+    assert!(
+        error.starts_with("cannot write out what is in memory of ks of the Cassandra of /") && error.contains("is Cassandra running"),
+        "{error}"
+    );
     let stopped = Node::simple().with_job(|job| {
         job.stop.request(15);
         let node = Node::simple();

@@ -1,11 +1,14 @@
 //! Which right it takes where a server says that an account may not use something.
 
+use super::look::pattern_beside;
 use super::object::quoted;
 
 /// Codes of a table, of a column and of a routine that the account may not use.
 const TABLE: u16 = 1142;
 const COLUMN: u16 = 1143;
 const ROUTINE: u16 = 1370;
+/// That of a right that holds for the whole server.
+const GLOBAL: u16 = 1227;
 
 /// The statement, without its `TO`, that gives the right which the server misses in a `statement`; nothing where its text does not tell.
 pub(super) fn grant(code: u16, text: &str, statement: &str) -> Option<String> {
@@ -27,10 +30,22 @@ pub(super) fn grant(code: u16, text: &str, statement: &str) -> Option<String> {
         ROUTINE => {
             let named = named(" for routine ")?.strip_prefix('\'')?;
             let (database, routine) = named[..named.rfind('\'')?].split_once('.')?;
-            Some(format!("GRANT EXECUTE ON FUNCTION {}.{}", quoted(database), quoted(routine)))
+            // Beside, nothing has that name when it is granted, and no server gives a right to what is not there.
+            Some(pattern_beside(database).map_or_else(
+                || format!("GRANT EXECUTE ON FUNCTION {}.{}", quoted(database), quoted(routine)),
+                |pattern| format!("GRANT EXECUTE ON {}.*", quoted(&pattern)),
+            ))
         }
-        _ => None,
+        _ => global(code, text),
     }
+}
+
+/// The same where the server names rights of the whole server, of which one is enough; it names the least of them last.
+pub(super) fn global(code: u16, text: &str) -> Option<String> {
+    let named = text.split_once("you need (at least one of) the ").filter(|_| code == GLOBAL)?.1;
+    let rights = named.split_once(" privilege(s)")?.0;
+    let right = rights.rsplit(" or ").next()?.rsplit(", ").next()?.trim();
+    Some(format!("GRANT {right} ON *.*"))
 }
 
 /// The table with the database that a statement names before it; first where it is selected from, since a column may have the same name.
@@ -61,6 +76,10 @@ mod tests {
             (1142, "1142 (42000): ANY command denied to user 'u'@'h' for table 'regions'", "GRANT SELECT ON `ref`.`regions`"),
             (1143, "SELECT command denied to user 'u'@'h' for column 'id' in table 'regions'", "GRANT SELECT ON `ref`.`regions`"),
             (1370, "execute command denied to user 'u'@'h' for routine 'ref.f'", "GRANT EXECUTE ON FUNCTION `ref`.`f`"),
+            (1370, "execute command denied to user 'u'@'h' for routine 'a_b_windlass_new.f'", "GRANT EXECUTE ON `a\\_b\\_windlass\\_%`.*"),
+            (1227, "Access denied; you need (at least one of) the SYSTEM_USER privilege(s) for this operation", "GRANT SYSTEM_USER ON *.*"),
+            (1227, "Access denied; you need (at least one of) the SUPER or SET_USER_ID privilege(s) for", "GRANT SET_USER_ID ON *.*"),
+            (1227, "Access denied; you need (at least one of) the SUPER, SET USER privilege(s) for this", "GRANT SET USER ON *.*"),
         ] {
             assert_eq!(grant(code, text, statement).as_deref(), Some(wanted), "{text}");
         }

@@ -9,8 +9,9 @@
 //! Success is evidence. `inventory` asks the server, on a `connection` of our own, for everything that is in the databases and its
 //! definition, before and after; all of it must be among what `split` has found in the dump, and none of it may have changed. `rights` makes
 //! sure that the account sees everything, because what it does not see is missing everywhere; `release` is where makes and versions differ.
-//! `outside` locks, or reports, tables that no transaction holds still, and `invalid` are views that no program can dump. `facts` and
-//! `accounts` are what a fresh server needs besides, `definers` and `demands` what definitions ask of it.
+//! `outside` locks, or reports, tables that no transaction holds still, `invalid` are views that no program can dump, and `floats` columns
+//! whose values no program dumps exactly. `facts` and `accounts` are what a fresh server needs besides, `definers` and `demands` what
+//! definitions ask of it.
 //!
 //! Before something is put back, [`look()`] tells what is there and [`Present::judge`] whether it can go well. `foreign_keys` has those of other
 //! tables point to the right ones after tables have changed places.
@@ -26,6 +27,7 @@ mod demands;
 mod denied;
 mod exchange;
 mod facts;
+mod floats;
 mod foreign_keys;
 mod generated;
 mod invalid;

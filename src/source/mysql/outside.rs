@@ -11,7 +11,7 @@ use crate::source::{Error, Problem};
 use crate::sys::stop::Stop;
 
 /// Engines whose tables stand for rows that lie elsewhere: the dump program writes their definition alone.
-const EXTERNAL: [&str; 7] = ["FEDERATED", "CONNECT", "SPIDER", "OQGRAPH", "VP", "SPHINX", "MRG_MYISAM"];
+pub(super) const EXTERNAL: [&str; 7] = ["FEDERATED", "CONNECT", "SPIDER", "OQGRAPH", "VP", "SPHINX", "MRG_MYISAM"];
 
 /// Engines that keep no rows at all.
 const EMPTY: [&str; 1] = ["BLACKHOLE"];

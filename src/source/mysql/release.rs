@@ -76,6 +76,11 @@ impl Release {
         }
     }
 
+    /// Whether making things in the name of an account that has `SYSTEM_USER` takes that right too.
+    pub(super) fn has_system_user(self) -> bool {
+        !self.is_mariadb && self.numbers >= [8, 0, 16]
+    }
+
     /// The statement that lets an account see all routines, but for its `TO`.
     pub(super) fn grant_for_routines(self) -> &'static str {
         if self.has_proc() {

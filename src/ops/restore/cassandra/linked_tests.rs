@@ -37,7 +37,6 @@ impl Node {
             node.lines.push(Line::Entry(Entry { mode: 0o755, ..Entry::new(path, Kind::Directory) }));
         }
         fs::create_dir_all(node.live("")).unwrap();
-        fs::create_dir_all(node.copy("")).unwrap();
         node
     }
 
@@ -75,8 +74,7 @@ impl Node {
     }
 
     fn places(&self) -> Vec<DataFolder> {
-        let copy = DataFolder::of_copy(&self.temp.path().join("copy")).unwrap();
-        vec![copy, DataFolder::of_live_files(&self.root.path).unwrap()]
+        vec![DataFolder::of_live_files(&self.root.path).unwrap()]
     }
 
     fn linked(&self) -> (Linked, Totals) {
@@ -121,7 +119,7 @@ fn what_lies_here_as_it_is_to_be_is_linked_and_the_rest_is_left_to_be_written() 
     ] {
         node.file(name, bytes);
     }
-    put(&node.copy("nb-1-big-Data.db"), &large);
+    put(&node.live("nb-1-big-Data.db"), &large);
     put(&node.live("nb-1-big-Digest.crc32"), b"1");
     // Cassandra makes it anew as it likes.
     put(&node.live("nb-1-big-Statistics.db"), b"s");
@@ -150,7 +148,7 @@ fn what_lies_here_as_it_is_to_be_is_linked_and_the_rest_is_left_to_be_written() 
     linked.settle(&mut *node.of_root()).unwrap();
     let inode = |path: PathBuf| fs::metadata(path).unwrap().ino();
     let staged = |name: &str| node.staged().join(TABLE).join(name);
-    assert_eq!(inode(staged("nb-1-big-Data.db")), inode(node.copy("nb-1-big-Data.db")));
+    assert_eq!(inode(staged("nb-1-big-Data.db")), inode(node.live("nb-1-big-Data.db")));
     assert_eq!(inode(staged("nb-4-big-Data.db")), inode(node.live("nb-4-big-Data.db")));
     assert!(!staged("nb-2-big-Data.db").exists() && !node.staged().join(LINKED).exists());
 }
@@ -169,4 +167,29 @@ fn a_file_that_is_replaced_while_it_is_read_is_not_linked() {
     fs::rename(node.live("new"), node.live("nb-1-big-Data.db")).unwrap();
     assert!(!linked.put(&known).unwrap());
     assert_eq!(names(&mut linked.rest_of(node.of_root())), ["nb-1-big-Data.db"]);
+}
+
+#[test]
+fn the_copy_is_the_first_place_and_what_it_lacks_is_left_to_whoever_tells_of_it() {
+    let mut node = Node::new();
+    fs::create_dir_all(node.copy("")).unwrap();
+    for at in 1..=4 {
+        node.file(&format!("nb-{at}-big-Data.db"), b"ab");
+        put(&node.live(&format!("nb-{at}-big-Data.db")), b"ab");
+    }
+    put(&node.copy("nb-1-big-Data.db"), b"ab");
+    // Of the second one it has nothing, of the third too little; the fourth is as whoever has copied it can read it.
+    put(&node.copy("nb-3-big-Data.db"), b"a");
+    put(&node.copy("nb-4-big-Data.db"), b"ab");
+    fs::set_permissions(node.copy("nb-4-big-Data.db"), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let places = [DataFolder::of_copy(&node.temp.path().join("copy")).unwrap(), node.places().remove(0)];
+    let device = fs::metadata(&node.root.path).unwrap().dev();
+    let mut from = Vec::new();
+    for line in &node.lines {
+        let Line::Entry(entry) = line else { continue };
+        if let Some(file) = near(entry, &places.iter().collect::<Vec<_>>(), device) {
+            from.push((file.path.to_string().rsplit_once('/').unwrap().1.to_owned(), file.place.is_copy()));
+        }
+    }
+    assert_eq!(from, [("nb-1-big-Data.db".to_owned(), true), ("nb-4-big-Data.db".to_owned(), false)]);
 }

@@ -47,7 +47,7 @@ pub use self::views::check_views;
 
 use self::check::Strangers;
 use self::drop::drop_if_empty;
-use super::connection::{Connection, is_answer, is_busy, literal};
+use super::connection::{Connection, is_answer, literal};
 use super::load::{self, Loaded, Part};
 use super::object::quoted;
 use super::option_file::Login;

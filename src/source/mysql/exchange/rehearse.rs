@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::connection::{Connection, is_answer};
+use super::super::connection::{Connection, grant_for, is_answer};
 use super::super::definers::account_literal;
 use super::super::demands::Demands;
 use super::super::object::quoted;
@@ -54,7 +54,8 @@ fn try_each(connection: &mut Connection, beside: &str, demands: &Demands, text: 
         match connection.run("try to make a routine on", &sql) {
             Err(error) if is_answer(&error) => {
                 let said = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-                return Err(Error::Refused { why: format!("{text}: {kind} in the name of {definer}: {said}") });
+                let grant = grant_for(&error, &sql).map_or_else(String::new, |grant| format!("; {grant} TO this account lets it"));
+                return Err(Error::Refused { why: format!("{text}: {kind} in the name of {definer}: {said}{grant}") });
             }
             made => made?,
         }

@@ -2,17 +2,31 @@
 
 use std::collections::BTreeSet;
 
-use super::super::connection::{Connection, is_answer, is_passing, literal};
+use super::super::connection::{Connection, is_answer, is_busy, is_passing, literal};
+use super::super::foreign_keys::Names;
 use super::super::object::quoted;
 use super::definitions;
 use super::state::Pair;
+use super::told::first_of;
 use crate::source::Error;
 
 /// Most tables that move at once: the statement that moves them locks them all, and names each twice, up to 300 bytes a name.
 const TABLES_MAX: usize = 20_000;
 
-/// How long is waited for whoever holds a table that foreign keys point to: who uses it next waits as long.
-const PARENTS_SECONDS: u32 = 5;
+/// How long is waited for whoever holds a table of another database that is tied to these by a foreign key: who uses it next waits as long.
+const TIED_SECONDS: u32 = 5;
+
+/// How long the statement that moves tables waits for tables, in seconds: who uses one of them next waits as long, and each was free just before.
+const MOVE_SECONDS: u32 = 10;
+
+/// Most tables that refer to those that go and are waited for; the statement locks them all.
+const CHILDREN_MAX: usize = 1_000;
+
+/// Most of them that are named.
+const NAMED: usize = 10;
+
+/// Most transactions that are named as holding rows.
+const HOLDERS_MAX: usize = 5;
 
 /// What holds rows, as `information_schema` calls it.
 const HOLDS_ROWS: &str = "table_type IN ('BASE TABLE', 'SYSTEM VERSIONED', 'SEQUENCE')";
@@ -68,12 +82,20 @@ pub(super) fn exchange(connection: &mut Connection, pairs: &[Pair]) -> Result<()
     for pair in pairs {
         moves.extend(pair.coming.iter().map(|table| rename(&pair.incoming.database, &pair.live, table)));
     }
-    run(connection, &moves)
+    let limits = format!("lock_wait_timeout = {MOVE_SECONDS}, innodb_lock_wait_timeout = {TIED_SECONDS}");
+    let before = wait(connection, &limits)?;
+    match run(connection, &moves) {
+        Err(error) if is_busy(&error) => {
+            let children = children(connection, pairs).unwrap_or_default();
+            Err(error.adding(&held(&children, &holders(connection))))
+        }
+        moved => moved.and_then(|()| before.restore(connection)),
+    }
 }
 
 /// Waits for whoever holds a table that goes, and lets it go again: what takes too long is known before anything is changed.
 pub(super) fn wait_for_holders(connection: &mut Connection, pairs: &[Pair]) -> Result<(), Error> {
-    wait_for_parents(connection, pairs)?;
+    wait_for_tied(connection, pairs)?;
     if lock(connection, pairs)? { connection.run(UNLOCK, "UNLOCK TABLES") } else { Ok(()) }
 }
 
@@ -92,28 +114,102 @@ pub(super) fn wait_for(connection: &mut Connection, tables: &[String]) -> Result
     }
 }
 
-/// Waits a little for whoever holds a table of another database that foreign keys point to, where the account may lock it. One that is held longer
-/// stands in the way of nothing: its keys come later.
-fn wait_for_parents(connection: &mut Connection, pairs: &[Pair]) -> Result<(), Error> {
+/// Waits a little for whoever holds a table of another database that these refer to, or that refers to them, where the account may lock it. One
+/// that is held longer may stand in the way of nothing: keys of a parent come later, and a child that is only read lets MariaDB move its parent.
+fn wait_for_tied(connection: &mut Connection, pairs: &[Pair]) -> Result<(), Error> {
     let keys = pairs.iter().flat_map(|pair| pair.outgoing.keys.iter().chain(&pair.incoming.keys));
     let stays = |into: &str| !pairs.iter().any(|pair| pair.live == into || pair.incoming.database == into);
     let parents: BTreeSet<String> =
-        keys.filter(|key| stays(&key.into)).map(|key| format!("{}.{} WRITE", quoted(&key.into), quoted(&key.parent))).collect();
-    if parents.is_empty() {
-        return Ok(());
-    }
-    const SET_UP: &str = "set up a session on";
-    let before = connection.value(SET_UP, "SELECT @@session.lock_wait_timeout")?.unwrap_or_else(|| "60".into());
-    connection.run(SET_UP, &format!("SET SESSION lock_wait_timeout = {PARENTS_SECONDS}"))?;
-    let parents = parents.into_iter().collect::<Vec<_>>().join(", ");
-    match connection.run(LOCK, &format!("LOCK TABLES {parents}")) {
-        Err(error) if is_answer(&error) => {}
-        locked => {
-            locked?;
-            connection.run(UNLOCK, "UNLOCK TABLES")?;
+        keys.filter(|key| stays(&key.into)).map(|key| format!("{}.{}", quoted(&key.into), quoted(&key.parent))).collect();
+    let children = children(connection, pairs)?;
+    let before = wait(connection, &format!("lock_wait_timeout = {TIED_SECONDS}"))?;
+    // Each of the two alone: what is held among one is not to keep the other from being waited for.
+    for tied in [parents, children] {
+        if tied.is_empty() {
+            continue;
+        }
+        let list: Vec<String> = tied.into_iter().map(|table| table + " WRITE").collect();
+        match connection.run(LOCK, &format!("LOCK TABLES {}", list.join(", "))) {
+            Err(error) if is_answer(&error) => {}
+            locked => {
+                locked?;
+                connection.run(UNLOCK, "UNLOCK TABLES")?;
+            }
         }
     }
-    connection.run(SET_UP, &format!("SET SESSION lock_wait_timeout = {before}"))
+    before.restore(connection)
+}
+
+/// The tables that refer to those that go, and stay themselves.
+fn children(connection: &mut Connection, pairs: &[Pair]) -> Result<BTreeSet<String>, Error> {
+    let names = Names::read(connection)?;
+    let all = |pair: &Pair| {
+        let live = names.compared(&pair.live);
+        pair.going.iter().map(move |table| (live.clone(), table.clone())).collect::<Vec<_>>()
+    };
+    let going: BTreeSet<(String, String)> = pairs.iter().flat_map(all).collect();
+    let lives: Vec<String> = pairs.iter().map(|pair| literal(&names.compared(&pair.live))).collect();
+    let sql = format!(
+        "SELECT DISTINCT referenced_table_schema, referenced_table_name, table_schema, table_name FROM information_schema.KEY_COLUMN_USAGE WHERE \
+         referenced_table_schema IS NOT NULL AND {} IN ({})",
+        names.column("referenced_table_schema"),
+        lives.join(", ")
+    );
+    let mut found = BTreeSet::new();
+    connection.each("list the foreign keys of", &sql, &mut |row| {
+        if let Ok([Some(into), Some(parent), Some(schema), Some(table)]) = <[_; 4]>::try_from(row)
+            && going.contains(&(names.compared(&into), parent))
+            && !going.contains(&(names.compared(&schema), table.clone()))
+            && found.len() < CHILDREN_MAX
+        {
+            found.insert(format!("{}.{}", quoted(&schema), quoted(&table)));
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// The transactions that have changed rows and are open, where the account may see them.
+fn holders(connection: &mut Connection) -> Vec<String> {
+    let sql = format!(
+        "SELECT CONCAT('connection ', trx_mysql_thread_id, COALESCE(CONCAT(' of ', p.user, '@', p.host), ''), ', open since ', trx_started) FROM \
+         information_schema.INNODB_TRX LEFT JOIN information_schema.PROCESSLIST AS p ON p.id = trx_mysql_thread_id WHERE trx_rows_modified > 0 \
+         AND trx_mysql_thread_id <> CONNECTION_ID() ORDER BY trx_started LIMIT {HOLDERS_MAX}"
+    );
+    connection.column("ask for the open transactions of", &sql).unwrap_or_default()
+}
+
+/// Who may be in the way, as a sentence without its end.
+fn held(children: &BTreeSet<String>, holders: &[String]) -> String {
+    let mut told = "somebody used one of these tables".to_owned();
+    if !children.is_empty() {
+        let list = first_of(children.iter().cloned(), NAMED).join(", ");
+        told += &format!(", or had rows of a table changed that refers to them, and not committed: {list}");
+    }
+    if holders.is_empty() {
+        told + " (information_schema.INNODB_TRX says who, to an account with PROCESS)"
+    } else {
+        format!("{told} ({})", holders.join("; "))
+    }
+}
+
+/// Limits of a session that are to come back.
+struct Before(String);
+
+impl Before {
+    fn restore(self, connection: &mut Connection) -> Result<(), Error> {
+        let limits = format!("lock_wait_timeout = {}, innodb_lock_wait_timeout = DEFAULT", self.0);
+        connection.run(SET_UP, &format!("SET SESSION {limits}"))
+    }
+}
+
+const SET_UP: &str = "set up a session on";
+
+/// Sets how long a session waits.
+fn wait(connection: &mut Connection, limits: &str) -> Result<Before, Error> {
+    let before = connection.value(SET_UP, "SELECT @@session.lock_wait_timeout")?.unwrap_or_else(|| "60".into());
+    connection.run(SET_UP, &format!("SET SESSION {limits}"))?;
+    Ok(Before(before))
 }
 
 /// Locks the tables that go; false where none go.

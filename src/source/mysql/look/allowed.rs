@@ -8,7 +8,7 @@ use crate::source::mysql::release::Release;
 use crate::source::mysql::rights::Rights;
 
 /// Rights on a database that is put back, and on those beside it.
-const RESTORING: [&str; 13] = [
+const RESTORING: [&str; 15] = [
     "SELECT",
     "INSERT",
     "CREATE",
@@ -22,6 +22,8 @@ const RESTORING: [&str; 13] = [
     "EVENT",
     "CREATE ROUTINE",
     "ALTER ROUTINE",
+    "EXECUTE",
+    "LOCK TABLES",
 ];
 
 /// Rights of which one is enough to make things in the name of others.
@@ -86,7 +88,11 @@ impl Allowed {
             lacking_beside: beside,
             is_unclear: rights.is_unclear(),
             may_define: DEFINING.iter().any(|right| rights.has_global(right)),
-            to_define: format!("GRANT {} ON *.* TO {to}", release.right_to_define()),
+            to_define: format!(
+                "GRANT {} ON *.* TO {to}{}",
+                release.right_to_define(),
+                if release.has_system_user() { " (and GRANT SYSTEM_USER ON *.* where one of them has it, as root has)" } else { "" }
+            ),
             trusts_creators,
             may_create_functions: trusts_creators || rights.has_global("SUPER"),
             sees_all_databases: rights.has_global("SELECT") || rights.has_global("ALTER"),
@@ -97,8 +103,13 @@ impl Allowed {
 
 /// The statement that gives an account all rights on a database beside a live one, and on all others beside that one; of a live one, on that.
 pub(in crate::source::mysql) fn grant_beside(database: &str, account: &str) -> String {
-    let scope = database.rfind(BESIDE).map_or_else(|| pattern(database), |at| any(&database[..at + BESIDE.len()]));
+    let scope = pattern_beside(database).unwrap_or_else(|| pattern(database));
     format!("GRANT ALL ON {}.* TO {}", quoted(&scope), account_literal(account))
+}
+
+/// The pattern of all databases beside the one that this one is beside; nothing where it is beside none.
+pub(in crate::source::mysql) fn pattern_beside(database: &str) -> Option<String> {
+    database.rfind(BESIDE).map(|at| any(&database[..at + BESIDE.len()]))
 }
 
 /// Longest pattern that the server takes, in characters.

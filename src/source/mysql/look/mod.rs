@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use self::allowed::Allowed;
-pub(super) use self::allowed::grant_beside;
+pub(super) use self::allowed::{grant_beside, pattern_beside};
 pub(super) use self::judge::needed_packet;
 use super::connection::{Connection, literal};
 use super::definers::Accounts;
