@@ -10,7 +10,6 @@ use super::super::load::{Kept, Loaded, Loading, OnError, Part, Unmade};
 use super::super::object::{ObjectKind, quoted};
 use super::definitions::{load_from, views_of};
 use super::state::{Pair, State};
-
 use super::told::first_of;
 use super::{Around, Words, kept, stand_ins, turn};
 use crate::source::Error;

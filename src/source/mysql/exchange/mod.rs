@@ -16,7 +16,6 @@ mod mark;
 mod names;
 mod outer_keys;
 mod owed;
-
 mod put_back;
 mod rehearse;
 mod settle;

@@ -241,6 +241,7 @@ mod tests {
             );
         }
     }
+
     #[test]
     fn a_key_that_points_elsewhere_is_told_with_the_statements_that_turn_it_and_kept_as_such() {
         let [mut one] = <[OwedKey; 1]>::try_from(owed(1)).unwrap();
