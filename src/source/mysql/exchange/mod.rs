@@ -26,6 +26,7 @@ mod tables;
 mod told;
 mod turn;
 mod views;
+mod waiting;
 
 use std::path::Path;
 

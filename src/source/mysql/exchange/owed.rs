@@ -11,6 +11,7 @@ use super::super::object::quoted;
 use super::super::unturned::Unturned;
 use super::outer_keys::{self, OuterKey};
 use super::state::State;
+use super::waiting::waiting;
 use super::{Around, tables};
 use crate::source::Error;
 
@@ -22,8 +23,6 @@ const ROUNDS: usize = 3;
 
 /// Most of them that are told one by one: a right that is lacking may concern thousands.
 const TOLD_MAX: usize = 20;
-
-const SET_UP: &str = "set up a session on";
 
 /// A foreign key that a table is to have and lacks, or has and is not to have.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -203,12 +202,7 @@ fn is_lost(connection: &mut Connection, one: &OwedKey) -> Result<bool, Error> {
 
 /// Does something with foreign keys that waits for nobody for long.
 pub(super) fn in_short<T>(connection: &mut Connection, work: impl FnOnce(&mut Connection) -> Result<T, Error>) -> Result<T, Error> {
-    let before = connection.value(SET_UP, "SELECT @@session.lock_wait_timeout")?.unwrap_or_else(|| "60".into());
-    connection.run(SET_UP, &format!("SET SESSION lock_wait_timeout = {WAIT_SECONDS}, innodb_lock_wait_timeout = {WAIT_SECONDS}"))?;
-    let done = work(connection);
-    let restored = connection.run(SET_UP, &format!("SET SESSION lock_wait_timeout = {before}, innodb_lock_wait_timeout = DEFAULT"));
-    let done = done?;
-    restored.map(|()| done)
+    waiting(connection, WAIT_SECONDS, WAIT_SECONDS, work)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use super::super::load::STAND_IN;
 use super::super::object::quoted;
 use super::make::View;
 use super::state::Pair;
+use super::waiting::waiting;
 use crate::source::Error;
 
 /// How long is waited for whoever reads one of them: there may be many.
@@ -17,23 +18,22 @@ const WAIT_SECONDS: u32 = 2;
 /// # Errors
 /// [`Error::Server`], also when somebody holds one: then the others are gone.
 pub(super) fn drop_all(connection: &mut Connection, pairs: &[Pair]) -> Result<Vec<View>, Error> {
-    const SET_UP: &str = "set up a session on";
     let views = listed(connection, pairs)?;
     if views.is_empty() {
         return Ok(views);
     }
-    let before = connection.value(SET_UP, "SELECT @@session.lock_wait_timeout")?.unwrap_or_else(|| "60".into());
-    connection.run(SET_UP, &format!("SET SESSION lock_wait_timeout = {WAIT_SECONDS}"))?;
-    let mut first = None;
-    for (live, view) in &views {
-        let sql = format!("DROP VIEW IF EXISTS {}.{}", quoted(live), quoted(view));
-        match connection.run("remove what stands in for a view from", &sql) {
-            Err(error) if is_answer(&error) => first = first.or(Some(error)),
-            dropped => dropped?,
+    waiting(connection, WAIT_SECONDS, WAIT_SECONDS, |connection| {
+        let mut first = None;
+        for (live, view) in &views {
+            let sql = format!("DROP VIEW IF EXISTS {}.{}", quoted(live), quoted(view));
+            match connection.run("remove what stands in for a view from", &sql) {
+                Err(error) if is_answer(&error) => first = first.or(Some(error)),
+                dropped => dropped?,
+            }
         }
-    }
-    connection.run(SET_UP, &format!("SET SESSION lock_wait_timeout = {before}"))?;
-    first.map_or(Ok(views), Err)
+        first.map_or(Ok(()), Err)
+    })?;
+    Ok(views)
 }
 
 /// How many there are.

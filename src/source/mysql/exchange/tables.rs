@@ -8,6 +8,7 @@ use super::super::object::quoted;
 use super::definitions;
 use super::state::Pair;
 use super::told::first_of;
+use super::waiting::waiting;
 use crate::source::Error;
 
 /// Most tables that move at once: the statement that moves them locks them all, and names each twice, up to 300 bytes a name.
@@ -82,14 +83,12 @@ pub(super) fn exchange(connection: &mut Connection, pairs: &[Pair]) -> Result<()
     for pair in pairs {
         moves.extend(pair.coming.iter().map(|table| rename(&pair.incoming.database, &pair.live, table)));
     }
-    let limits = format!("lock_wait_timeout = {MOVE_SECONDS}, innodb_lock_wait_timeout = {TIED_SECONDS}");
-    let before = wait(connection, &limits)?;
-    match run(connection, &moves) {
+    match waiting(connection, MOVE_SECONDS, TIED_SECONDS, |connection| run(connection, &moves)) {
         Err(error) if is_busy(&error) => {
             let children = children(connection, pairs).unwrap_or_default();
             Err(error.adding(&held(&children, &holders(connection))))
         }
-        moved => moved.and_then(|()| before.restore(connection)),
+        moved => moved,
     }
 }
 
@@ -122,22 +121,20 @@ fn wait_for_tied(connection: &mut Connection, pairs: &[Pair]) -> Result<(), Erro
     let parents: BTreeSet<String> =
         keys.filter(|key| stays(&key.into)).map(|key| format!("{}.{}", quoted(&key.into), quoted(&key.parent))).collect();
     let children = children(connection, pairs)?;
-    let before = wait(connection, &format!("lock_wait_timeout = {TIED_SECONDS}"))?;
-    // Each of the two alone: what is held among one is not to keep the other from being waited for.
-    for tied in [parents, children] {
-        if tied.is_empty() {
-            continue;
-        }
-        let list: Vec<String> = tied.into_iter().map(|table| table + " WRITE").collect();
-        match connection.run(LOCK, &format!("LOCK TABLES {}", list.join(", "))) {
-            Err(error) if is_answer(&error) => {}
-            locked => {
-                locked?;
-                connection.run(UNLOCK, "UNLOCK TABLES")?;
+    waiting(connection, TIED_SECONDS, TIED_SECONDS, |connection| {
+        // Each of the two alone: what is held among one is not to keep the other from being waited for.
+        for tied in [parents, children].into_iter().filter(|tied| !tied.is_empty()) {
+            let list: Vec<String> = tied.into_iter().map(|table| table + " WRITE").collect();
+            match connection.run(LOCK, &format!("LOCK TABLES {}", list.join(", "))) {
+                Err(error) if is_answer(&error) => {}
+                locked => {
+                    locked?;
+                    connection.run(UNLOCK, "UNLOCK TABLES")?;
+                }
             }
         }
-    }
-    before.restore(connection)
+        Ok(())
+    })
 }
 
 /// The tables that refer to those that go, and stay themselves.
@@ -191,25 +188,6 @@ fn held(children: &BTreeSet<String>, holders: &[String]) -> String {
     } else {
         format!("{told} ({})", holders.join("; "))
     }
-}
-
-/// Limits of a session that are to come back.
-struct Before(String);
-
-impl Before {
-    fn restore(self, connection: &mut Connection) -> Result<(), Error> {
-        let limits = format!("lock_wait_timeout = {}, innodb_lock_wait_timeout = DEFAULT", self.0);
-        connection.run(SET_UP, &format!("SET SESSION {limits}"))
-    }
-}
-
-const SET_UP: &str = "set up a session on";
-
-/// Sets how long a session waits.
-fn wait(connection: &mut Connection, limits: &str) -> Result<Before, Error> {
-    let before = connection.value(SET_UP, "SELECT @@session.lock_wait_timeout")?.unwrap_or_else(|| "60".into());
-    connection.run(SET_UP, &format!("SET SESSION {limits}"))?;
-    Ok(Before(before))
 }
 
 /// Locks the tables that go; false where none go.
