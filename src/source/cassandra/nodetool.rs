@@ -35,6 +35,13 @@ const IMPORT_TIME: Duration = Duration::from_secs(6 * 3600);
 /// How long a question may take, or a switch be turned.
 const SHORT_TIME: Duration = Duration::from_secs(5 * 60);
 
+/// How often a question is asked at most, where the node says [`VANISHED`]: each time another table must have gone in that instant.
+const ASKED_MAX: usize = 4;
+
+/// What `nodetool` says when a bean of JMX is gone, whether the node has only just begun or a table, of whatever keyspace, was dropped between
+/// being listed and being asked (`NodeTool.err`): `tablestats` asks all tables of the node, also when it is to tell of one.
+const VANISHED: &str = "Server is not initialized yet";
+
 /// Most names of tables that one command is given, so that its words stay below what the system takes.
 const TABLES_MAX: usize = 200;
 
@@ -201,10 +208,20 @@ impl<'a> Nodetool<'a> {
         Ok(counts)
     }
 
-    /// Runs a command to its end and hands over what it writes, line by line.
-    fn lines(&self, what: &'static str, command: &[String], silence: Duration, each: &mut dyn FnMut(&str)) -> Result<(), Error> {
+    /// Asks a question, which changes nothing, and hands over what it answers, line by line: from the beginning, if it has to be asked again.
+    fn lines(&self, what: &'static str, question: &[String], silence: Duration, each: &mut dyn FnMut(&str)) -> Result<(), Error> {
+        let mut asked = 1;
+        loop {
+            match self.lines_once(what, question, silence, each) {
+                Err(Error::Cassandra { why, .. }) if why.contains(VANISHED) && asked < ASKED_MAX => asked += 1,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn lines_once(&self, what: &'static str, question: &[String], silence: Duration, each: &mut dyn FnMut(&str)) -> Result<(), Error> {
         let mut line = Vec::new();
-        self.run_with(what, command, silence, &mut |bytes| {
+        self.run_with(what, question, silence, &mut |bytes| {
             for byte in bytes {
                 if *byte == b'\n' {
                     each(&String::from_utf8_lossy(&line));

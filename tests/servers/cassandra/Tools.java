@@ -61,9 +61,15 @@ final class Tools {
             }
         }
 
-        int code(String... words) {
-            int code = execute(words);
-            return exit == null ? code : exit.code;
+        /** What a Java of its own would end with, and would say on its standard error of what nodetool has not caught. */
+        int code(PrintStream complained, String... words) {
+            try {
+                int code = execute(words);
+                return exit == null ? code : exit.code;
+            } catch (RuntimeException uncaught) {
+                complained.println("Exception in thread \"main\" " + uncaught);
+                return 1;
+            }
         }
     }
 
@@ -99,7 +105,8 @@ final class Tools {
             }
             ByteArrayOutputStream said = new ByteArrayOutputStream();
             ByteArrayOutputStream complained = new ByteArrayOutputStream();
-            int code = new Call(new Output(new PrintStream(said, true), new PrintStream(complained, true))).code(words);
+            PrintStream error = new PrintStream(complained, true);
+            int code = new Call(new Output(new PrintStream(said, true), error)).code(error, words);
             OutputStream output = caller.getOutputStream();
             output.write((code + " " + said.size() + " " + complained.size() + "\n").getBytes(StandardCharsets.UTF_8));
             said.writeTo(output);
