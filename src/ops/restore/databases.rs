@@ -18,7 +18,7 @@ use crate::ops::undo::{Aside, AsideDatabase, Leftovers, PendingExchange, Placed,
 use crate::ops::{Context, Error, size};
 use crate::source::mysql::{
     Demands, Done, Exchange, MARK, NEW, Pair, Present, Sight, State, Words, aside_at, beside, check_aside, check_length, folder_of,
-    identity, load_tables, look, sight, tell_owed, tell_unread,
+    identity, load_tables, look, sight, tell_hidden_keys, tell_owed, tell_unread,
 };
 use crate::sys::random::hex;
 use crate::sys::space::nearest_folder;
@@ -65,7 +65,8 @@ pub(super) fn plan(
         // One that cannot be read is told then, and set apart.
         let left = Leftovers::read(&folder).ok().flatten().unwrap_or_default();
         let server = identity(settings, &ctx.stop)?;
-        refuse_strangers(ctx, settings, &aside, &|name| left.has(&server, name), &server, &folder)?;
+        let goes = |name: &str| left.has(&server, name) && !left.has_written(&server, name);
+        refuse_strangers(ctx, settings, &aside, &goes, &server, &folder)?;
     }
     check_length(settings, &aside, &dumps.known_tables(), &ctx.stop)?;
     for (pair, database) in aside.iter_mut().zip(&present.databases) {
@@ -74,6 +75,7 @@ pub(super) fn plan(
     warnings.extend(check_live(ctx, settings, &present, &aside, &dumps.known_references())?);
     if options.part.rename.is_none() {
         warnings.extend(tell_unread(settings, &aside, &ctx.stop)?);
+        warnings.extend(tell_hidden_keys(settings, &aside, &ctx.stop)?);
     }
     // What it is named by is the time of the restore, which is not that of the plan.
     let told_aside = aside_of_pairs("", &aside).told().replace(&place, "undo_…");

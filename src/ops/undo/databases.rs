@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::aside::{Aside, Placed};
+use super::aside::{Aside, AsideDatabase, Placed};
 use super::clear::{clear, clear_and_mend};
 use super::exchange::{EXCHANGE, PendingExchange, Stage};
 use super::leftovers::{LeftKey, Leftovers};
@@ -43,6 +43,7 @@ pub(crate) fn staging(folder: &Path) -> PathBuf {
 /// Settles an exchange that was broken off, and removes what is to be removed. Gives what was broken off and how it ended.
 pub(super) fn recover(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, folder: &Path) -> Result<Option<(Work, Ending)>, Error> {
     let mut broken_off = None;
+    forget_going(ctx, spec, folder)?;
     if let Some(pending) = PendingExchange::read(folder)? {
         let work = pending.work();
         match pending.stage {
@@ -73,6 +74,27 @@ pub(super) fn recover(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings
         clear_and_mend(ctx, spec, settings, folder, &[])?;
     }
     Ok(broken_off)
+}
+
+/// Whether the removal of an undo has begun: it is written down before the first table goes, and from then on nothing is put back.
+pub(crate) fn is_going(undo: &UndoRecord, folder: &Path) -> bool {
+    let Placed::Databases(aside) = &undo.placement else { return false };
+    // A document that cannot be read names nothing, and is told by what reads it to remove what it names.
+    Leftovers::read(folder).ok().flatten().is_some_and(|left| left.takes(aside))
+}
+
+/// Forgets an undo whose removal has begun, where a kill came before that.
+fn forget_going(ctx: &Context, spec: &SourceSpec, folder: &Path) -> Result<(), Error> {
+    let Some(undo) = UndoRecord::read(folder)?.filter(|undo| is_going(undo, folder)) else { return Ok(()) };
+    UndoRecord::forget(folder)?;
+    ctx.warn(
+        Some(&spec.name),
+        format!(
+            "what the restore of {} had set aside was being removed when that was broken off, and can be put back no more",
+            undo.snapshot
+        ),
+    );
+    Ok(())
 }
 
 fn told_of_loading(work: Work, is_gone: bool) -> &'static str {
@@ -214,11 +236,11 @@ pub(crate) fn abandon(
     let mut leftovers = Leftovers::default();
     leftovers.files.extend(pairs.iter().map(|pair| pair.outgoing.definitions.clone()));
     if !pending.is_undo {
-        let ours = pairs.iter().filter(|pair| pair.is_made && !pending.keep);
-        ours.for_each(|pair| match pending.stage {
+        pairs.iter().filter(|pair| pair.is_made).for_each(|pair| match pending.stage {
+            _ if pending.keep => leftovers.written(server, &pair.incoming.database),
             // Between the note that it is made and its making, and since a kill, others may have made one of its name.
             Stage::Loading => leftovers.marked(server, &pair.incoming.database, &pending.exchange.mark),
-            _ => leftovers.database(server, &pair.incoming.database),
+            _ => leftovers.tables(server, &pair.incoming.database, &pair.coming),
         });
         leftovers.files.push(staging(folder));
     }
@@ -282,6 +304,8 @@ pub(crate) fn finish(
                     Some(&spec.name),
                     format!("what an earlier restore had set aside is not removed: look at it before you do; {text}"),
                 );
+                let there = earlier.databases.iter().filter(|one| one.state.exists);
+                there.for_each(|one| leftovers.written(&earlier.server, &one.state.database));
             } else {
                 give_up(&earlier, &mut leftovers);
             }
@@ -348,7 +372,12 @@ pub(crate) fn told_of_strange(aside: &Aside, document: &Path, do_so: &str) -> St
 
 /// All that there is of databases that lie aside.
 fn give_up(aside: &Aside, leftovers: &mut Leftovers) {
-    aside.databases.iter().for_each(|one| leftovers.database(&aside.server, &one.state.database));
+    for AsideDatabase { state, .. } in &aside.databases {
+        match &state.tables {
+            Some(tables) if state.exists => leftovers.tables(&aside.server, &state.database, tables),
+            _ => leftovers.emptied(&aside.server, &state.database),
+        }
+    }
     leftovers.files.extend(aside.databases.iter().map(|one| one.state.definitions.clone()));
 }
 

@@ -56,6 +56,8 @@ const NO_ROOM: &str = "rrno: 135 ";
 const NO_SPACE: &str = "No space left on device";
 const FULL: &str =
     "a disk of the server's machine is full, where it keeps its data, its binary log or its temporary files: make room there";
+/// A table cannot go, because a foreign key refers to it.
+const REFERRED_TO: [u16; 3] = [1217, 1451, 3730];
 /// What a view answers that stands on what is missing, or whose definer is gone or may not use what it stands on.
 const INVALID_VIEW: [u16; 4] = [1356, 1449, 1142, 1143];
 
@@ -271,6 +273,11 @@ pub(super) fn is_no_such(error: &Error) -> bool {
 /// Whether the server says that a view stands on what is missing, or on what its definer may not use.
 pub(super) fn is_invalid_view(error: &Error) -> bool {
     matches!(error, Error::Server { cause, .. } if code(cause).is_some_and(|code| INVALID_VIEW.contains(&code)))
+}
+
+/// Whether the server says that a foreign key of another table refers to what was to go.
+pub(super) fn is_referred_to(error: &Error) -> bool {
+    matches!(error, Error::Server { cause, .. } if code(cause).is_some_and(|code| REFERRED_TO.contains(&code)))
 }
 
 /// Whether the server says that the account may not do this.

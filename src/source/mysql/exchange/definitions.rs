@@ -1,5 +1,6 @@
 //! Views, triggers, events and routines: they cannot be moved, so they are saved as a dump, dropped and made anew.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -7,12 +8,13 @@ use std::path::Path;
 
 use super::super::connection::{Connection, literal};
 use super::super::invalid::{self, InvalidView};
+use super::super::inventory;
 use super::super::load::{self, Loaded, Loading, OnError, Part};
-use super::super::object::quoted;
+use super::super::object::{Object, ObjectKind, quoted};
 use super::super::settings::Settings;
 use super::super::split::Sink;
 use super::super::take;
-use super::state::Pair;
+use super::state::{Pair, State};
 use super::{Around, Words, tables};
 use crate::source::Error;
 
@@ -66,6 +68,67 @@ pub(super) fn load_part(around: Around<'_>, pair: &Pair, part: Part, words: &Wor
         work: around.work,
     };
     load_from(&loading, OnError::End, &pair.incoming.definitions, meter, around)
+}
+
+/// The keys of the views, triggers, events and routines that the dump of a state makes, as objects of database 0. Nothing where there was no
+/// database.
+fn made(around: Around<'_>, pair: &Pair, state: &State, original: &str, words: &Words) -> Result<BTreeSet<Vec<u8>>, Error> {
+    let mut keys = BTreeSet::new();
+    if !state.exists {
+        return Ok(keys);
+    }
+    let loading = Loading {
+        settings: around.settings,
+        database: &pair.live,
+        original,
+        part: Part::All,
+        table: pair.table.as_deref(),
+        kept: None,
+        without_events: words.without_events,
+        first: None,
+        sql_mode: words.sql_mode.as_deref(),
+        definers: &words.definers,
+        folder: around.folder,
+        work: around.work,
+    };
+    let path = &state.definitions;
+    let mut file = File::open(path).map_err(Error::file("read", path))?;
+    let mut found = load::makes(&loading, &mut file, around.stop)?.sorted()?;
+    while let Some(key) = found.next()? {
+        if !matches!(Object::of_key(key).kind, ObjectKind::Table | ObjectKind::Sequence) {
+            keys.insert(key.to_vec());
+        }
+    }
+    Ok(keys)
+}
+
+/// Those of what comes.
+pub(super) fn coming(around: Around<'_>, pair: &Pair, words: &Words) -> Result<BTreeSet<Vec<u8>>, Error> {
+    made(around, pair, &pair.incoming, &pair.original, words)
+}
+
+/// Those of what was live, with the views that no dump holds.
+pub(super) fn going(around: Around<'_>, pair: &Pair) -> Result<BTreeSet<Vec<u8>>, Error> {
+    let mut keys = made(around, pair, &pair.outgoing, &pair.live, &Words::default())?;
+    keys.extend(pair.outgoing.invalid.iter().map(|view| view_key(&view.name)));
+    Ok(keys)
+}
+
+/// The key of a view.
+pub(super) fn view_key(name: &str) -> Vec<u8> {
+    Object { database: 0, kind: ObjectKind::View, name: name.to_owned() }.key()
+}
+
+/// Everything in a live database but what holds rows.
+pub(super) fn there(connection: &mut Connection, around: Around<'_>, pair: &Pair) -> Result<BTreeSet<Vec<u8>>, Error> {
+    let mut listed = inventory::list(connection, std::slice::from_ref(&pair.live), around.work)?;
+    let mut there = BTreeSet::new();
+    while let Some(key) = listed.next()? {
+        if !matches!(Object::of_key(key).kind, ObjectKind::Table | ObjectKind::Sequence) {
+            there.insert(key.to_vec());
+        }
+    }
+    Ok(there)
 }
 
 /// Writes a dump without its rows.
@@ -130,16 +193,14 @@ pub(super) fn drop_triggers(connection: &mut Connection, pair: &Pair, tables: &[
 
 const MODE: &str = "set up a session on";
 
-/// Drops what is left of a live database beside its tables, but for views that are these still; where only one table is exchanged, nothing.
-pub(super) fn drop_rest(connection: &mut Connection, pair: &Pair, but: &[InvalidView]) -> Result<(), Error> {
+/// Drops what is left of a live database beside its tables; where only one table is exchanged, nothing.
+pub(super) fn drop_rest(connection: &mut Connection, pair: &Pair) -> Result<(), Error> {
     if pair.table.is_some() {
         return Ok(());
     }
     drop_events(connection, pair)?;
     for view in connection.column("list the views of", &views_of(&pair.live))? {
-        if !is_still(connection, pair, &view, but)? {
-            drop_one(connection, pair, "VIEW", &view)?;
-        }
+        drop_one(connection, pair, "VIEW", &view)?;
     }
     for kind in ["PACKAGE", "PROCEDURE", "FUNCTION"] {
         let sql = format!(
@@ -151,10 +212,24 @@ pub(super) fn drop_rest(connection: &mut Connection, pair: &Pair, but: &[Invalid
     Ok(())
 }
 
+/// Drops these of a live database, by their keys. A package goes with its body.
+pub(super) fn drop_these<'k>(connection: &mut Connection, pair: &Pair, keys: impl Iterator<Item = &'k Vec<u8>>) -> Result<(), Error> {
+    for object in keys.map(|key| Object::of_key(key)).filter(|object| object.kind != ObjectKind::PackageBody) {
+        drop_one(connection, pair, object.kind.words(), &object.name)?;
+    }
+    Ok(())
+}
+
 /// Whether a live view is one of these.
 fn is_still(connection: &mut Connection, pair: &Pair, view: &str, among: &[InvalidView]) -> Result<bool, Error> {
     let Some(one) = among.iter().find(|one| one.name == view) else { return Ok(false) };
     Ok(invalid::definition(connection, &pair.live, view)?.as_ref() == Some(&one.definition))
+}
+
+/// Whether this is the key of a view that was live, stood on what was missing, and is there as it was: nothing could make it again.
+pub(super) fn is_old_view(connection: &mut Connection, pair: &Pair, key: &[u8]) -> Result<bool, Error> {
+    let object = Object::of_key(key);
+    Ok(object.kind == ObjectKind::View && is_still(connection, pair, &object.name, &pair.outgoing.invalid)?)
 }
 
 /// Those of the views that nothing can make again which are not there any more, as a person is told them.

@@ -24,13 +24,13 @@ const UNMADE_TOLD: usize = 20;
 /// What each database's file has made; `None` where nothing was saved, because nothing was there.
 pub(super) type Made = Vec<Option<Loaded>>;
 
-/// Makes what comes.
+/// Makes what comes, but for what is `kept`.
 ///
 /// # Errors
 /// That of a definition that the server refuses, with the others that it refuses, one that may go well later before all; whatever else keeps the work
 /// from being done. Nothing stands in for a view afterwards, as long as the server answers.
-pub(super) fn what_comes(around: Around<'_>, pairs: &[Pair], words: &Words) -> Result<Made, Error> {
-    let mut making = Making { around, pairs, words, kept: None, is_held: false };
+pub(super) fn what_comes(around: Around<'_>, pairs: &[Pair], words: &Words, kept: Option<Vec<Kept>>) -> Result<Made, Error> {
+    let mut making = Making { around, pairs, words, kept, is_back: false, is_held: false };
     let (mut made, dropped) = making.all()?;
     let unmade = taken(pairs, &mut made);
     told(unmade, &dropped)?;
@@ -50,7 +50,7 @@ pub(super) fn what_was_live(around: Around<'_>, pairs: &[Pair]) -> Result<(), Er
     for (pair, kept) in pairs.iter().zip(&kept) {
         kept::begin(pair, kept)?;
     }
-    let mut making = Making { around, pairs, words: &Words::default(), kept: Some(kept), is_held: false };
+    let mut making = Making { around, pairs, words: &Words::default(), kept: Some(kept), is_back: true, is_held: false };
     let (mut made, dropped) = making.all()?;
     let unmade = taken(pairs, &mut made);
     if kept::is_exact(&mut around.connect()?, &unmade, &dropped)? {
@@ -66,8 +66,10 @@ struct Making<'a> {
     around: Around<'a>,
     pairs: &'a [Pair],
     words: &'a Words,
-    /// What is there already, where the old state is put back.
+    /// What is there already and stays; `None` where it is known that nothing is there.
     kept: Option<Vec<Kept>>,
+    /// Whether the old state is put back.
+    is_back: bool,
     /// Whether somebody was waited for, to no avail: once is enough.
     is_held: bool,
 }
@@ -105,7 +107,7 @@ impl Making<'_> {
     }
 
     fn forms(&mut self, at: usize) -> Result<Loaded, Error> {
-        if self.kept.is_some() { self.past_refusals(at, Part::Forms) } else { self.run(at, Part::Forms, OnError::End) }
+        if self.is_back { self.past_refusals(at, Part::Forms) } else { self.run(at, Part::Forms, OnError::End) }
     }
 
     /// Makes views again and again; what the last round says of each is what counts.
@@ -162,7 +164,7 @@ impl Making<'_> {
 
     fn state(&self, at: usize) -> &State {
         let pair = &self.pairs[at];
-        if self.kept.is_some() { &pair.outgoing } else { &pair.incoming }
+        if self.is_back { &pair.outgoing } else { &pair.incoming }
     }
 
     /// Makes a part of what a state has saved in the live database.
@@ -171,7 +173,7 @@ impl Making<'_> {
         let loading = Loading {
             settings: around.settings,
             database: &pair.live,
-            original: if self.kept.is_some() { &pair.live } else { &pair.original },
+            original: if self.is_back { &pair.live } else { &pair.original },
             part,
             table: pair.table.as_deref(),
             kept: self.kept.as_ref().map(|kept| &kept[at]),

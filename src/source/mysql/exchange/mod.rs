@@ -5,6 +5,7 @@
 //! cannot be moved; they lie in dumps ([`definitions`]) and are made anew. So a reader sees the old tables or the new ones, and for a
 //! moment no views and routines. [`Exchange::put_back`] makes the old state of whatever a failure or a kill has left.
 
+mod came;
 mod check;
 mod definitions;
 mod drop;
@@ -14,6 +15,7 @@ mod length;
 mod make;
 mod mark;
 mod names;
+mod onward;
 mod outer_keys;
 mod owed;
 mod put_back;
@@ -23,6 +25,7 @@ mod sight;
 mod stand_ins;
 mod state;
 mod tables;
+mod ties;
 mod told;
 mod turn;
 mod views;
@@ -32,17 +35,18 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::drop::{Doomed, Stays, Undropped, drop_databases, drop_made};
+pub use self::drop::{Doomed, Holds, Stays, Undropped, drop_databases, drop_made, removal};
 pub use self::grants::{RoutineGrant, tell_unread};
 pub use self::length::check_length;
 pub use self::mark::{MARK, under_way};
 pub(super) use self::names::beginnings;
-pub use self::names::{NEW, aside_at, beside, is_beside, is_beside_of};
+pub use self::names::{NEW, aside_at, beside, is_beside, is_beside_of, is_of_what_comes};
 pub use self::outer_keys::{OuterKey, check_references};
 pub use self::owed::{OwedKey, Turn, settle_keys, tell_owed};
 pub use self::settle::Settled;
 pub use self::sight::{Sight, sight};
 pub use self::state::{Pair, State, check_aside};
+pub use self::ties::tell_hidden_keys;
 pub use self::views::check_views;
 
 use self::check::Strangers;
@@ -164,19 +168,23 @@ impl Exchange {
         for pair in &self.pairs {
             owed.extend(outer_keys::take_hold(connection, &pair.live, &pair.incoming)?);
         }
-        // Whoever holds a table keeps its triggers from being dropped, so these come before all else.
+        let kept = match strangers {
+            Strangers::Stay => Some(onward::keep(connection, around, &self.pairs)?),
+            Strangers::Refuse => {
+                self.drop_old(connection)?;
+                None
+            }
+        };
         for pair in &self.pairs {
-            definitions::drop_triggers(connection, pair, &pair.coming)?;
-        }
-        for pair in &self.pairs {
-            definitions::drop_rest(connection, pair, &[])?;
             set_character_set(connection, &pair.live, &pair.incoming)?;
             tables::name_own_sequences(connection, pair)?;
         }
         owed.extend(self.point_back(connection, |pair| &pair.outgoing)?);
-        let mut made = make::what_comes(around, &self.pairs, &self.words)?;
+        // What is only told takes no exchange back.
+        notes.extend(self.tell_hidden(connection).unwrap_or_default());
+        let mut made = make::what_comes(around, &self.pairs, &self.words, kept)?;
         for (pair, made) in self.pairs.iter().zip(&mut made) {
-            check::is_whole(connection, pair, made.as_mut(), strangers, around.work)?;
+            notes.extend(check::is_whole(connection, pair, made.as_mut(), strangers, around.work)?);
             notes.extend(made.iter().flat_map(|loaded| loaded.notes.clone()));
             notes.extend(grants::give(connection, pair)?);
             notes.extend(pair.lacks());
@@ -185,8 +193,22 @@ impl Exchange {
             }
         }
         let owed = owed::insist(connection, owed);
+        onward::end(&self.pairs)?;
         mark::remove(connection, self)?;
         Ok(Done { notes, owed })
+    }
+
+    /// Drops what was live besides tables.
+    fn drop_old(&self, connection: &mut Connection) -> Result<(), Error> {
+        // Whoever holds a table keeps its triggers from being dropped, so these come before all else.
+        for pair in &self.pairs {
+            definitions::drop_triggers(connection, pair, &pair.coming)?;
+        }
+        for pair in &self.pairs {
+            definitions::drop_rest(connection, pair)?;
+            onward::begin(pair)?;
+        }
+        Ok(())
     }
 
     /// Makes foreign keys that have moved along with a table point to the live one again, and those of what is `aside` now point to nothing

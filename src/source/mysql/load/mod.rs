@@ -256,6 +256,22 @@ pub(super) fn feed(
     })
 }
 
+/// The keys of all that a part of a dump makes, as objects of database 0; nothing is loaded.
+///
+/// # Errors
+/// As [`load`], of what is refused before the client has it.
+pub(super) fn makes(loading: &Loading<'_>, dump: &mut dyn Read, stop: &Stop) -> Result<Sorter, Error> {
+    let known = Known::read(&mut Connection::open(&Login::of(loading.settings)?, stop)?)?;
+    let mut lexer = Lexer::without_rows();
+    let mut filter = Filter::new(loading, known, &mut lexer);
+    pump(dump, &mut lexer, &mut filter, &mut |_, out| {
+        stop.check()?;
+        out.clear();
+        Ok(true)
+    })?;
+    Ok(filter.seen().found)
+}
+
 /// The collation that stands for this one on a server; none where it knows nothing near it.
 ///
 /// # Errors
