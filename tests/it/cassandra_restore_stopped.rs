@@ -1,14 +1,15 @@
 //! A Cassandra node holds a snapshot again, stopped and started by the program: row by row what it was, and what was there instead comes back
 //! by an undo.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::cassandra::configuration;
-use crate::support::program::{Machine, Run, text};
+use crate::cassandra::{configuration, files_below};
+use crate::support::program::{Machine, Run, text, until};
 use crate::support::servers::cassandra::Cassandra;
 use crate::support::servers::cassandra::cql::quoted;
 use crate::support::servers::cassandra::spec::{Spec, Version};
@@ -114,6 +115,20 @@ impl Bench {
         live.flat_map(files).filter(|file| known.contains(&file.ino())).map(|file| file.len()).sum()
     }
 
+    /// The files with rows that the node has, by their path below a data directory, with filesystem and size.
+    fn rows_live(&self) -> BTreeMap<PathBuf, (u64, u64)> {
+        let mut found = BTreeMap::new();
+        for data in self.server.spec.directories(&self.server.home) {
+            let tables = fs::read_dir(data.join(KEYSPACE)).into_iter().flatten().map(|entry| entry.unwrap().path());
+            let files = tables.flat_map(|table| fs::read_dir(table).unwrap().map(|entry| entry.unwrap().path()));
+            for path in files.filter(|path| path.to_str().unwrap().ends_with("-Data.db")) {
+                let stat = fs::metadata(&path).unwrap();
+                found.insert(path.strip_prefix(&data).unwrap().to_owned(), (stat.dev(), stat.len()));
+            }
+        }
+        found
+    }
+
     pub fn plan(&self, more: &[&str]) -> Value {
         self.machine.json(&[&["restore", "homestead", "--dry-run"], more].concat(), 0)["plan"].clone()
     }
@@ -148,6 +163,7 @@ fn comes_back(spec: &Spec) {
     let bench = Bench::filled(spec);
     let then = picture(&bench);
     bench.backup();
+    let copied = bench.rows_live();
     change(&bench);
     let now = picture(&bench);
     assert_ne!(then, now);
@@ -155,6 +171,7 @@ fn comes_back(spec: &Spec) {
     bench.run(&["INSERT INTO other.t (id, v) VALUES (1, 'not flushed')"]);
     let other = bench.dump(OTHER);
 
+    let before = bench.rows_live();
     let plan = bench.plan(&[]);
     assert_eq!(plan["node"]["way"], "stopped", "{plan:#}");
     assert_eq!(plan["node"]["version"], spec.version.number(), "{plan:#}");
@@ -166,6 +183,11 @@ fn comes_back(spec: &Spec) {
     assert!(plan["node"]["linked_bytes"].as_u64().unwrap() > 0, "{plan:#}");
     assert!(bench.shared_with_the_copy(KEYSPACE) > 0, "what lies here is linked and not copied");
     assert_eq!(picture(&bench), then, "{run:#?}");
+    let after = bench.rows_live();
+    let stayed: Vec<_> = copied.iter().filter(|(path, at)| before.get(*path) == Some(*at)).collect();
+    assert!(!stayed.is_empty() && stayed.iter().all(|(path, at)| after.get(*path) == Some(*at)), "{stayed:?} {after:?}");
+    let filesystems: BTreeSet<u64> = stayed.iter().map(|(_, (device, _))| *device).collect();
+    assert_eq!(filesystems.len(), 1 + usize::from(spec.last_directory.is_some()), "each stays on its filesystem: {stayed:?}");
     assert_eq!(bench.dump(OTHER), other, "another keyspace keeps what it had not written out yet");
     assert_eq!(bench.ours().len(), spec.data_directories, "{:?}", bench.ours());
     bench.server.nodetool(&["listsnapshots"]);
@@ -189,6 +211,26 @@ fn comes_back(spec: &Spec) {
     assert_eq!(picture(&bench), then);
     assert!(bench.dump(OTHER).iter().any(|line| line.contains("after the kill")), "{:?}", bench.dump(OTHER));
     assert_eq!(bench.ours().len(), spec.data_directories, "the undo before it is gone: {:?}", bench.ours());
+    rewritten(&bench);
+    assert_eq!(picture(&bench), then);
+}
+
+/// Whatever the node does to the files that it has got, which are those of the local copies, these stay as they are.
+fn rewritten(bench: &Bench) {
+    assert!(bench.shared_with_the_copy(KEYSPACE) > 0);
+    let copies = || -> BTreeMap<PathBuf, Vec<u8>> {
+        let files = files_below(&bench.machine.path("local/homestead")).into_iter();
+        files.map(|path| (path.clone(), fs::read(path).unwrap())).collect()
+    };
+    let before = copies();
+    // Each of these writes everything anew.
+    bench.server.nodetool(&["scrub", "--no-snapshot", KEYSPACE]);
+    bench.server.nodetool(&["upgradesstables", "-a", KEYSPACE]);
+    bench.server.nodetool(&["compact", KEYSPACE]);
+    bench.server.nodetool(&["garbagecollect", KEYSPACE]);
+    until("the node has files of its own", || bench.shared_with_the_copy(KEYSPACE) == 0);
+    assert!(copies() == before, "no byte of a local copy has changed");
+    bench.machine.run(&["verify", "--full"]).expect(0);
 }
 
 fn change_again(bench: &Bench) {
@@ -201,8 +243,10 @@ fn change_again(bench: &Bench) {
 }
 
 #[test]
-fn a_node_of_4_1_with_two_data_directories_holds_a_snapshot_again() {
-    comes_back(&Spec { data_directories: 2, system_apart: true, num_tokens: 16, ..Spec::new(Version::V41) });
+fn a_node_of_4_1_with_data_directories_on_two_filesystems_holds_a_snapshot_again() {
+    let other = tempfile::tempdir_in("/dev/shm").unwrap();
+    let last_directory = Some(other.path().join("data"));
+    comes_back(&Spec { data_directories: 2, last_directory, system_apart: true, num_tokens: 16, ..Spec::new(Version::V41) });
 }
 
 #[test]

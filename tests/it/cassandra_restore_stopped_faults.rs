@@ -56,9 +56,15 @@ fn words(words: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn a_stop_command_that_stops_nothing_is_noticed_and_no_file_moves() {
+fn a_disk_that_fills_while_files_come_and_a_stop_command_that_stops_nothing_leave_the_node_alone() {
     let changed = Changed::new(Version::V41);
     let bench = &changed.bench;
+    // The disk fills while files are put together: nothing was stopped by then, and nothing is left.
+    let ours = bench.server.home.join("data/.windlass");
+    let script = format!("windlass restore homestead --yes; code=$?; find {} local/.windlass/restore -type f; exit $code", ours.display());
+    let run = bench.machine.on_a_disk_of("16k", ours.to_str().unwrap(), &script);
+    changed.is_left_alone(&run, 1, "No space left on device");
+    assert_eq!(run.stdout, "", "{run:#?}");
     let before = files_below(&bench.server.home.join("data/small"));
     bench.configure("small", &words(&["true"]), &bench.server.command("start"));
     let run = bench.restore(&[]);

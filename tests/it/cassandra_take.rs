@@ -75,7 +75,7 @@ impl Source {
 
     fn take(&self, schema: &Schema) -> Result<Taken, Error> {
         let ddl = [(EVERYTHING.to_owned(), self.server.cql().described(EVERYTHING).join("\n"))];
-        self.with_job(|job| take(job, schema, &ddl, &self.copy(), &mut || Ok(self.schema())))
+        self.with_job(|job| take(job, schema, &ddl, &self.copy(), None, &mut || Ok(self.schema())))
     }
 
     fn clear(&self) -> Result<(), Error> {
@@ -124,7 +124,7 @@ fn takes_everything(spec: &Spec) -> (Source, Schema, Taken) {
     source.server.nodetool(&["snapshot", "-t", "medusa-1", EVERYTHING]);
     let schema = source.schema();
     let config = NodeConfig::read(&source.settings.config_file).unwrap();
-    let size = live_size(&config, &schema, &source.copy(), &Stop::new()).unwrap();
+    let size = live_size(&config, &schema, &source.copy(), None, &Stop::new()).unwrap();
     assert!(size.files > 100 && size.unlinkable_bytes == 0, "{size:?}");
     let taken = source.take(&schema).unwrap();
     assert_eq!((&taken.problems[..], taken.copied_bytes), (&[][..], 0));
@@ -221,7 +221,8 @@ fn refusals(source: &Source) {
         jmx: windlass::source::cassandra::Jmx { password: Some(Secret::new("wrong")), ..source.settings.jmx.clone() },
         ..source.settings.clone()
     };
-    let told = source.with_job(|job| take(&Job { settings: &wrong, ..*job }, &schema, &[], &source.copy(), &mut || Ok(schema.clone())));
+    let told =
+        source.with_job(|job| take(&Job { settings: &wrong, ..*job }, &schema, &[], &source.copy(), None, &mut || Ok(schema.clone())));
     let told = told.unwrap_err().to_string();
     assert!(told.contains("see `jmx`, its user and its password") && !told.contains("wrong"), "{told}");
     // Auto-snapshots of the TRUNCATE and the DROP before.
@@ -233,6 +234,6 @@ fn refusals(source: &Source) {
     source.server.stop();
     fresh();
     let ddl = [(EVERYTHING.to_owned(), "x".to_owned())];
-    let dead = source.with_job(|job| take(job, &schema, &ddl, &source.copy(), &mut || Ok(schema.clone()))).unwrap_err().to_string();
+    let dead = source.with_job(|job| take(job, &schema, &ddl, &source.copy(), None, &mut || Ok(schema.clone()))).unwrap_err().to_string();
     assert!(dead.contains("Failed to connect to '127.0.0.1:") && dead.contains("is Cassandra running"), "{dead}");
 }

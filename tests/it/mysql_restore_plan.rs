@@ -1,7 +1,6 @@
 //! What the plan of a restore says of size and time; and a disk of the node that is too small for the dumps, or fills while they are fetched.
 
 use std::fs;
-use std::process::Command;
 use std::time::Instant;
 
 use crate::support::program::{Machine, Run};
@@ -97,16 +96,9 @@ impl Case {
         Self { machine, base, configuration, old, new }
     }
 
-    /// Runs a script that finds the node's folder on a small disk of its own, which nobody else sees; `windlass` is the program. An ordinary
-    /// user may mount it too.
+    /// Runs a script that finds the node's folder on a small disk of its own.
     fn on_a_disk_of(&self, size: &str, script: &str) -> Run {
-        let before = format!(
-            "set -e; rm -rf kept; cp -a local kept; mount -t tmpfs -o size={size} none local; cp -a kept/. local; set +e
-             windlass() {{ \"$program\" --config windlass.toml \"$@\"; }}; program=$0"
-        );
-        let mut command = Command::new("unshare");
-        command.args(["--map-root-user", "--mount", "bash", "-c", &format!("{before}\n{script}"), env!("CARGO_BIN_EXE_windlass")]);
-        Run::of(command.current_dir(self.machine.path("")).output().unwrap())
+        self.machine.on_a_disk_of(size, "local", script)
     }
 
     fn check_untouched(&self, server: &MariaDb) {

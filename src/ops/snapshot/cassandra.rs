@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::checksums::Checksums;
+use super::doubtful::Doubtful;
 use super::pieces::Cutting;
 use super::survey::Survey;
 use super::taker::Lines;
@@ -17,7 +18,7 @@ use crate::ops::scratch::Scratch;
 use crate::ops::spec::{CassandraSettings, SourceSpec};
 use crate::ops::{Context, Error, budget, size};
 use crate::source;
-use crate::source::cassandra::{Facts, Job, NodeConfig, Schema};
+use crate::source::cassandra::{Earlier, Facts, Job, NodeConfig, Schema};
 use crate::source::directory::{Bringing, CopySettings, Directory, Exclude, Taker};
 use crate::sys::space::nearest_folder;
 use crate::sys::stop::Stop;
@@ -38,9 +39,10 @@ pub(super) fn take_cassandra(
     let data = partial.join(DATA);
     let node = Node { ctx, spec, settings, config: NodeConfig::of(settings)? };
     node.clear_left_over()?;
+    let doubtful = previous.map(|copy| Doubtful::of(ctx, copy, &ctx.state()?.work()?)).transpose()?;
     let mut tries = 1;
     let (facts_of_node, taken) = loop {
-        match node.take(id, &data) {
+        match node.take(id, &data, doubtful.as_ref()) {
             Err(Error::Source(error @ source::Error::Moved { .. })) if tries < TRIES => {
                 ctx.warn(Some(&spec.name), format!("{error}; it is taken once more"));
                 tries += 1;
@@ -60,13 +62,16 @@ pub(super) fn take_cassandra(
     Ok((lines.finish(), read_bytes, facts(ctx, spec, of_kind)))
 }
 
-/// How much there is, of which everything that cannot be linked is copied. What is linked takes no room now, and does once the node has
-/// compacted it away; as much must be free as the keyspaces have grown since the copy before.
-pub(super) fn of_cassandra(ctx: &Context, settings: &CassandraSettings, previous: Option<&Copy>) -> Result<Survey, Error> {
+/// How much there is, of which everything is copied that can neither be linked nor is in the copy before. What is linked takes no room now, and
+/// does once the node has compacted it away; as much must be free as the keyspaces have grown since the copy before.
+pub(super) fn of_cassandra(ctx: &Context, settings: &CassandraSettings, previous: Option<&Copy>, work: &Path) -> Result<Survey, Error> {
     let config = NodeConfig::of(settings)?;
     let looked = source::cassandra::look(settings, &config, &ctx.stop)?;
     let local = ctx.local()?;
-    let live = source::cassandra::live_size(&config, &looked.schema, nearest_folder(&local.dir), &ctx.stop)?;
+    let doubtful = previous.map(|copy| Doubtful::of(ctx, copy, work)).transpose()?;
+    let has_doubts = |path: &str| doubtful.as_ref().map_or(Ok(true), |doubtful| doubtful.has(path));
+    let earlier = doubtful.as_ref().map(|doubtful| Earlier::new(&doubtful.data, &has_doubts));
+    let live = source::cassandra::live_size(&config, &looked.schema, nearest_folder(&local.dir), earlier.as_ref(), &ctx.stop)?;
     let held = previous.map_or(0, |copy| copy.record.bytes);
     let changed = live.bytes.saturating_sub(held);
     Ok(Survey { files: live.files, bytes: live.bytes, changed, needed: changed.max(live.unlinkable_bytes), problems: Vec::new() })
@@ -82,7 +87,7 @@ struct Node<'a> {
 
 impl Node<'_> {
     /// Takes the snapshot once. Whatever comes of it, the node is told to forget it.
-    fn take(&self, id: SnapshotId, data: &Path) -> Result<(Facts, source::cassandra::Taken), Error> {
+    fn take(&self, id: SnapshotId, data: &Path, doubtful: Option<&Doubtful>) -> Result<(Facts, source::cassandra::Taken), Error> {
         let (ctx, name) = (self.ctx, &self.spec.name);
         let work = ctx.state()?.work()?;
         let scratch = Scratch::new(&work, &*ctx.random)?;
@@ -91,7 +96,9 @@ impl Node<'_> {
         tags::note(ctx, name, id)?;
         let job = self.job(&tag, &scratch, &work);
         let mut again = || Ok(source::cassandra::look(self.settings, &self.config, &ctx.stop)?.schema);
-        let taken = source::cassandra::take(&job, &looked.schema, &looked.ddl, data, &mut again);
+        let has_doubts = |path: &str| doubtful.map_or(Ok(true), |doubtful| doubtful.has(path));
+        let earlier = doubtful.map(|doubtful| Earlier::new(&doubtful.data, &has_doubts));
+        let taken = source::cassandra::take(&job, &looked.schema, &looked.ddl, data, earlier.as_ref(), &mut again);
         // Also after a stop: what the node holds takes room as long as it holds it.
         match source::cassandra::clear(&Job { stop: &Stop::new(), ..job }, &names(&looked.schema)) {
             Ok(()) if taken.is_ok() => tags::forget(ctx, name, id)?,

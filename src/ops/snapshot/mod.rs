@@ -7,6 +7,7 @@
 mod admission;
 mod cassandra;
 mod checksums;
+mod doubtful;
 mod freed;
 mod mysql;
 mod pieces;

@@ -45,7 +45,7 @@ impl Survey {
                 Ok(Self { files: 1, bytes, changed: bytes, needed: bytes, problems: Vec::new() })
             }
             SourceKind::Mysql(settings) => Self::of_mysql(ctx, settings, previous),
-            SourceKind::Cassandra(settings) => of_cassandra(ctx, settings, previous),
+            SourceKind::Cassandra(settings) => of_cassandra(ctx, settings, previous, work),
             SourceKind::Directory { .. } => Self::of_directory(ctx, spec, previous, work),
         }
     }

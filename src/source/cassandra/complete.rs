@@ -55,6 +55,11 @@ impl Sstable {
         self.components.iter().map(|component| self.path(component))
     }
 
+    /// What the paths of its files below the snapshot's folder begin with.
+    pub(super) fn stem(&self) -> String {
+        format!("{}{}", self.folder, self.name)
+    }
+
     /// The path of its rows below the snapshot's folder.
     pub(super) fn data(&self) -> String {
         self.path(DATA)

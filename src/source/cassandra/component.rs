@@ -19,6 +19,13 @@ pub(super) const DATA: &str = "Data.db";
 /// link to it changes with it.
 pub(super) const TOC: &str = "TOC.txt";
 
+/// The CRC-32 of the rows, as the server wrote it with them.
+pub(super) const DIGEST: &str = "Digest.crc32";
+
+/// The components that Cassandra writes once and never again, in place or by another under its name. `TOC.txt` is appended to; `Statistics.db`,
+/// `Summary.db` and `Filter.db` are made anew; of components that are not known nobody can say.
+pub(super) const WRITTEN_ONCE: [&str; 6] = [DATA, "Index.db", "Partitions.db", "Rows.db", "CompressionInfo.db", DIGEST];
+
 /// One file of an SSTable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Component<'a> {
@@ -56,12 +63,6 @@ pub(super) fn needed(version: &str, format: &str) -> &'static [&'static str] {
         "bti" => &[DATA, "Partitions.db", "Rows.db", "Statistics.db"],
         _ => &[DATA, "Statistics.db"],
     }
-}
-
-/// Whether Cassandra writes a component once and never again, in place or by another under its name. `TOC.txt` is appended to; `Statistics.db`,
-/// `Summary.db` and `Filter.db` are made anew; of components that are not known nobody can say.
-pub(super) fn is_written_once(name: &str) -> bool {
-    [DATA, "Index.db", "Partitions.db", "Rows.db", "CompressionInfo.db", "Digest.crc32"].contains(&name)
 }
 
 /// Whether a component belongs to an index that lies beside the rows (SAI, SASI): the server builds it anew where it is missing.

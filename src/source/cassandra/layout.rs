@@ -1,6 +1,6 @@
 //! Where a file of a snapshot belongs: `<keyspace>/<table>-<id>/[.<index>/]<file>`.
 
-use super::component::{Component, DATA, is_index_folder, is_plain, is_written_once};
+use super::component::{Component, DATA, WRITTEN_ONCE, is_index_folder, is_plain};
 use super::schema::TableId;
 
 /// A file of an SSTable, by its path in a snapshot, which is also its path below a data directory.
@@ -38,7 +38,7 @@ impl<'a> Member<'a> {
         }
         table_of(folder)?;
         let sstable = &path[..path.len() - file.len() + component.sstable.len()];
-        let (is_data, is_written_once) = (component.name == DATA, is_written_once(component.name));
+        let (is_data, is_written_once) = (component.name == DATA, WRITTEN_ONCE.contains(&component.name));
         Some(Self { keyspace, folder, is_of_index, sstable, version: &file[..2], is_data, is_written_once })
     }
 }

@@ -1,4 +1,4 @@
-//! Files of a snapshot come into the copy: as hard links, or as copies where there can be none.
+//! Files of a snapshot come into the copy: as hard links; where there can be none, as links to those of an earlier copy, or as copies.
 
 use std::fs::{self, File, FileTimes};
 use std::io::{Read, Write};
@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
+use super::earlier::Beside;
 use crate::source::Error;
 use crate::sys::meter::Meter;
 use crate::sys::stop::Stop;
@@ -24,7 +25,7 @@ pub(super) struct Linker<'a> {
     pub(super) files: u64,
     /// Their bytes.
     pub(super) bytes: u64,
-    /// Bytes of those that could not be linked.
+    /// Bytes of those that had to be copied.
     pub(super) copied_bytes: u64,
 }
 
@@ -38,24 +39,22 @@ impl<'a> Linker<'a> {
         Ok(Self { folders, stop, meter, files: 0, bytes: 0, copied_bytes: 0 })
     }
 
-    /// Brings a file from a folder of the snapshot, which is the one at this place among them, under the same path below it.
+    /// Brings a file from a folder of the snapshot, which is the one at this place among them, under the same path below it. `earlier` is what
+    /// an earlier copy may have of its SSTable.
     ///
     /// # Errors
     /// [`Error::NotWhole`] when the name is taken; [`Error::File`]; [`Error::Stopped`].
-    pub(super) fn bring(&mut self, (at, place): (usize, &Path), path: &str) -> Result<(), Error> {
+    pub(super) fn bring(&mut self, (at, place): (usize, &Path), path: &str, earlier: Option<&Beside<'_>>) -> Result<(), Error> {
         self.stop.check()?;
         let (from, to) = (place.join(path), self.target(at, path)?);
         let bytes = match fs::hard_link(&from, &to) {
-            Ok(()) => {
-                let stat = fs::symlink_metadata(&to).map_err(Error::file("look at", &to))?;
-                if !stat.is_file() {
-                    return Err(Error::WrongKind { path: from, wanted: "a file" });
-                }
-                stat.size()
-            }
+            Ok(()) => size_of_link(&from, &to)?,
             Err(cause) if cause.kind() == std::io::ErrorKind::AlreadyExists => {
                 let why = format!("{path} of {} is there twice, also in {}", self.folders[at].display(), place.display());
                 return Err(Error::NotWhole { why });
+            }
+            Err(cause) if is_no_place_for_links(&cause) && earlier.map_or(Ok(false), |earlier| earlier.link(path, &to))? => {
+                size_of_link(&from, &to)?
             }
             Err(cause) if is_no_place_for_links(&cause) => {
                 let bytes = self.copy(&from, &to)?;
@@ -122,6 +121,12 @@ impl<'a> Linker<'a> {
         file.set_times(times_of(&stat)).map_err(Error::file("set the times of", to))?;
         Ok(bytes)
     }
+}
+
+/// The size of a file that was linked.
+fn size_of_link(from: &Path, to: &Path) -> Result<u64, Error> {
+    let stat = fs::symlink_metadata(to).map_err(Error::file("look at", to))?;
+    if stat.is_file() { Ok(stat.size()) } else { Err(Error::WrongKind { path: from.to_owned(), wanted: "a file" }) }
 }
 
 /// Makes a folder of the copy, and those above it.

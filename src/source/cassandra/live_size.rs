@@ -5,8 +5,9 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::component::is_index_folder;
-use super::folders::{Folders, tables};
+use super::component::{Component, is_index_folder};
+use super::earlier::Earlier;
+use super::folders::{Folders, data_files, entries, key, tables};
 use super::link::can_link;
 use super::node_config::NodeConfig;
 use super::schema::Schema;
@@ -20,18 +21,25 @@ pub struct LiveSize {
     pub bytes: u64,
     /// How many files.
     pub files: u64,
-    /// Those of these bytes that a copy would have to take from the disk: they lie where no hard link can be made from.
+    /// Those of these bytes that a copy would have to take from the disk: they lie where no hard link can be made from, and the earlier copy does
+    /// not have them.
     pub unlinkable_bytes: u64,
     /// A data directory where that is so.
     pub unlinkable: Option<PathBuf>,
 }
 
 /// Looks at the folders of all tables. `folder` is where the copy will be, or one on its filesystem that can be written to: whether links work
-/// is tried there, with one file of each data directory.
+/// is tried there, with one file of each data directory. Where they do not, what the `earlier` copy has is linked from there.
 ///
 /// # Errors
 /// [`Error::NodeConfig`]; [`Error::File`]; [`Error::Stopped`]. What is compacted away meanwhile does not count.
-pub fn live_size(config: &NodeConfig, schema: &Schema, folder: &Path, stop: &Stop) -> Result<LiveSize, Error> {
+pub fn live_size(
+    config: &NodeConfig,
+    schema: &Schema,
+    folder: &Path,
+    earlier: Option<&Earlier<'_>>,
+    stop: &Stop,
+) -> Result<LiveSize, Error> {
     let folders = Folders::of(config)?;
     let mut size = LiveSize::default();
     for root in folders.roots() {
@@ -44,11 +52,41 @@ pub fn live_size(config: &NodeConfig, schema: &Schema, folder: &Path, stop: &Sto
         // Without a file there is nothing to try, and nothing that would have to be copied.
         let links = here.example.as_deref().map_or(Ok(true), |example| can_link(example, folder));
         if !links.or_else(gone)? {
-            size.unlinkable_bytes += here.bytes;
+            let held = earlier.map_or(Ok(0), |earlier| held_bytes(earlier, root, schema, stop))?;
+            size.unlinkable_bytes += here.bytes.saturating_sub(held);
             size.unlinkable = Some(root.clone());
         }
     }
     Ok(size)
+}
+
+/// Bytes of the tables in a data directory that an earlier copy has.
+fn held_bytes(earlier: &Earlier<'_>, root: &Path, schema: &Schema, stop: &Stop) -> Result<u64, Error> {
+    let mut bytes = 0;
+    for (keyspace, table) in tables(schema) {
+        let key = key(keyspace, table);
+        let folder = root.join(&key);
+        let mut of_folder = |below: &Path, prefix: &str| {
+            for file in data_files(below)? {
+                stop.check()?;
+                let name = file?.file_name();
+                let name = name.to_str().and_then(Component::parse).map(|component| format!("{prefix}{}", component.sstable));
+                bytes += name.map_or(Ok(0), |name| earlier.beside(&key, &folder, &name).held_bytes())?;
+            }
+            Ok::<(), Error>(())
+        };
+        if !folder.is_dir() {
+            continue;
+        }
+        of_folder(&folder, "")?;
+        for entry in entries(&folder)? {
+            let (path, name) = (entry.path(), entry.file_name());
+            if let Some(name) = name.to_str().filter(|name| is_index_folder(name) && path.is_dir()) {
+                of_folder(&path, &format!("{name}/"))?;
+            }
+        }
+    }
+    Ok(bytes)
 }
 
 /// The file that was tried has just been compacted away: on one filesystem, links are taken to work.

@@ -7,15 +7,16 @@
 //! server says there are. [`look()`] asks it over a connection in CQL (`cql`, encrypted by `tls`; `refused` tells what goes wrong with it) for
 //! the schema, for how each keyspace is made (`describe`, `compact`) and for [`Facts`] (`facts`, `roles`); `names` knows which keyspaces are
 //! Cassandra's own, and [`statements()`] cuts that CQL into statements again. [`take`]: the server makes a snapshot, each table's part is proved
-//! to be whole and linked into a copy, and [`clear`] has the server forget it (`server`: by `nodetool`, or of ScyllaDB by its API, which `scylladb`
-//! speaks). The way back begins with [`missing`]: what of a snapshot's schema
-//! a node lacks, and making it.
+//! to be whole and linked into a copy (from an [`Earlier`] one where the node's own files cannot be linked), and [`clear`] has the server forget
+//! it (`server`: by `nodetool`, or of ScyllaDB by its API, which `scylladb` speaks). The way back begins with [`missing`]: what of a snapshot's
+//! schema a node lacks, and making it.
 
 mod compact;
 mod complete;
 mod component;
 mod cql;
 mod describe;
+mod earlier;
 mod exchange;
 mod facts;
 mod folders;
@@ -47,6 +48,7 @@ mod table;
 mod take;
 mod tls;
 
+pub use earlier::Earlier;
 pub use exchange::{Change, Exchange, Other, Root, Unindexed, make_own_folder};
 pub use facts::{Facts, KeyspaceFacts};
 pub use folders::{check_folders, data_directories, has_rows, table_folders};

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::complete::{Listed, Sstable};
 use super::component::{MANIFEST, SCHEMA};
+use super::earlier::Earlier;
 use super::folders::{Before, Folders, data_files, key};
 use super::link::Linker;
 use super::listing::Listing;
@@ -38,7 +39,7 @@ pub struct TakenTable {
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// Bytes of files that could not be linked, so that the copy takes them from the disk.
+    /// Bytes of files that had to be copied, so that the copy takes them from the disk.
     #[serde(skip)]
     pub copied_bytes: u64,
 }
@@ -58,6 +59,8 @@ pub(super) struct Taking<'a> {
     pub(super) tag: &'a str,
     /// The data folder of the copy that takes what lies in a folder of the snapshot.
     pub(super) data: &'a dyn Fn(&Path) -> PathBuf,
+    /// An earlier copy, whose files stand in for those that cannot be linked.
+    pub(super) earlier: Option<&'a Earlier<'a>>,
     /// Whether a view must be in the snapshot as a table must. ScyllaDB's are made anew from their tables when these come back, and need not.
     pub(super) needs_views: bool,
     /// For nameless temporary files.
@@ -82,9 +85,11 @@ impl Taking<'_> {
             let why = format!("the server has the table {name}, and no snapshot of it lies in {told}");
             return Err(Error::NotWhole { why: format!("{why}: see the server's log (system.log) for why it made none") });
         }
-        let folders = places.iter().map(|place| (self.data)(place).join(key(keyspace, table))).collect();
+        let key = key(keyspace, table);
+        let folders = places.iter().map(|place| (self.data)(place).join(&key)).collect();
         let mut one = One {
             taking: self,
+            key,
             linker: Linker::create(folders, self.stop, self.meter)?,
             listed: Listed::read(&places, self.work)?,
             taken_at: taken_at(&places)?,
@@ -155,6 +160,8 @@ impl Few {
 /// A table that is being taken.
 struct One<'a> {
     taking: &'a Taking<'a>,
+    /// Its folder below a data directory, and below a copy's data.
+    key: String,
     places: Vec<PathBuf>,
     taken_at: Instant,
     linker: Linker<'a>,
@@ -180,7 +187,7 @@ impl One<'_> {
             }
             current = Sstable::begin(&found);
             if current.is_none() {
-                self.linker.bring((found.place, &self.places[found.place]), &found.path)?;
+                self.linker.bring((found.place, &self.places[found.place]), &found.path, None)?;
                 self.unknown.add(found.path);
             }
         }
@@ -195,12 +202,13 @@ impl One<'_> {
         let (toc, missing) = sstable.check(place)?;
         self.listed.expect(&sstable.data(), place)?;
         missing.into_iter().filter(|path| was_there(place, path, self.taken_at)).for_each(|path| self.missing.add(path));
-        let (toc_path, from) = (sstable.toc(), (sstable.place, place.as_path()));
+        let (toc_path, stem, from) = (sstable.toc(), sstable.stem(), (sstable.place, place.as_path()));
+        let earlier = self.taking.earlier.map(|earlier| earlier.beside(&self.key, place, &stem));
         for path in sstable.paths() {
             if path == toc_path {
                 self.linker.write(from, &path, &toc)?;
             } else {
-                self.linker.bring(from, &path)?;
+                self.linker.bring(from, &path, earlier.as_ref())?;
             }
         }
         self.sstables += 1;
@@ -244,7 +252,7 @@ impl One<'_> {
                 }
                 Some(_) => {}
                 None => {
-                    self.linker.bring((at, place), SCHEMA)?;
+                    self.linker.bring((at, place), SCHEMA, None)?;
                     known = Some((path, text));
                 }
             }
@@ -254,10 +262,9 @@ impl One<'_> {
 
     fn finish(self, keyspace: &Keyspace, table: &Table, problems: &mut Vec<Problem>) -> Result<TakenTable, Error> {
         self.listed.finish(&self.places)?;
-        let folder = key(keyspace, table);
-        problems.extend(self.unknown.problem(Problem::UNKNOWN_FILE, &folder, "no file that Cassandra is known to write")?);
+        problems.extend(self.unknown.problem(Problem::UNKNOWN_FILE, &self.key, "no file that Cassandra is known to write")?);
         let what = "in the table's folder and listed in TOC.txt, but not in the snapshot; the server builds it anew";
-        problems.extend(self.missing.problem(Problem::INDEX_INCOMPLETE, &folder, what)?);
+        problems.extend(self.missing.problem(Problem::INDEX_INCOMPLETE, &self.key, what)?);
         let Linker { files, bytes, copied_bytes, .. } = self.linker;
         Ok(TakenTable { sstables: self.sstables, files, bytes, copied_bytes, ..TakenTable::of(keyspace, table) })
     }

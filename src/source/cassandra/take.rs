@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::component::SCHEMA;
+use super::earlier::Earlier;
 use super::folders::{Before, Folders, SNAPSHOTS, tables};
 use super::foreign::Foreign;
 use super::link::make_folder;
@@ -45,7 +46,8 @@ pub struct Taken {
     pub problems: Vec<Problem>,
     /// Snapshots of others in the same keyspaces.
     pub foreign: Foreign,
-    /// Bytes of files that could not be linked: another filesystem, or files of somebody else that the kernel lets nobody link.
+    /// Bytes of files that had to be copied, because they could not be linked (another filesystem, or files of somebody else that the kernel lets
+    /// nobody link) and no earlier copy has them.
     pub copied_bytes: u64,
 }
 
@@ -53,7 +55,8 @@ pub struct Taken {
 /// folder: `<keyspace>/<table>-<id>/…` and `<keyspace>/schema.cql` with the statements of `ddl`, one text for each keyspace. When this
 /// returns without an error, all of it is on the disk.
 ///
-/// `look_again` reads the schema from the server: after the snapshot it must be what it was before.
+/// `look_again` reads the schema from the server: after the snapshot it must be what it was before. What cannot be linked and is the same in the
+/// `earlier` copy is linked from there, and else copied.
 ///
 /// The server's own snapshot stays: [`clear`] removes it, and must also after an error, since part of it may be there.
 ///
@@ -65,6 +68,7 @@ pub fn take(
     schema: &Schema,
     ddl: &[(String, String)],
     data: &Path,
+    earlier: Option<&Earlier<'_>>,
     look_again: &mut dyn FnMut() -> Result<Schema, Error>,
 ) -> Result<Taken, Error> {
     let folders = Folders::of(job.config)?;
@@ -78,7 +82,7 @@ pub fn take(
     let Job { tag, work, stop, meter, .. } = *job;
     let into_data = |_: &Path| data.to_owned();
     let needs_views = !job.settings.is_scylla();
-    let taking = Taking { folders: &folders, before: &before, tag, data: &into_data, needs_views, work, stop, meter };
+    let taking = Taking { folders: &folders, before: &before, tag, data: &into_data, earlier, needs_views, work, stop, meter };
     let (mut taken, mut problems) = (Vec::new(), Vec::new());
     for (keyspace, table) in tables(schema) {
         taken.push(taking.table(keyspace, table, &mut problems)?);

@@ -276,7 +276,7 @@ fn a_dead_node_is_an_error_and_a_run_that_is_stopped_ends() {
     let stopped = Node::simple().with_job(|job| {
         job.stop.request(15);
         let node = Node::simple();
-        take(job, &node.schema, &node.ddl, &node.path("copy"), &mut || Ok(node.schema.clone()))
+        take(job, &node.schema, &node.ddl, &node.path("copy"), None, &mut || Ok(node.schema.clone()))
     });
     assert!(stopped.is_err());
 }

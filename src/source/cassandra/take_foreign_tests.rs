@@ -43,11 +43,11 @@ fn what_the_tables_take_is_counted_without_snapshots_and_backups() {
     let node = varied();
     snapshot_of_everything(&node);
     let config = NodeConfig::read(&node.settings.config_file).unwrap();
-    let size = live_size(&config, &node.schema, &node.path("copy"), &Stop::new()).unwrap();
+    let size = live_size(&config, &node.schema, &node.path("copy"), None, &Stop::new()).unwrap();
     assert_eq!((size.files, size.unlinkable_bytes, size.unlinkable), (7 + 9 + 9 + 8 + 9, 0, None));
     assert_eq!(names(&node.path("copy")).len(), 0, "nothing is left of the trial");
     let elsewhere = tempfile::tempdir_in("/dev/shm").unwrap();
-    let other = live_size(&config, &node.schema, elsewhere.path(), &Stop::new()).unwrap();
+    let other = live_size(&config, &node.schema, elsewhere.path(), None, &Stop::new()).unwrap();
     assert_eq!(other, LiveSize { unlinkable_bytes: size.bytes, unlinkable: Some(node.path("data0")), ..size });
 }
 

@@ -7,6 +7,8 @@ use crate::source::cassandra::schema::{Keyspace, Kind, Table};
 
 #[path = "take_damage_tests.rs"]
 mod damage;
+#[path = "take_earlier_tests.rs"]
+mod earlier;
 #[path = "take_foreign_tests.rs"]
 mod foreign;
 
@@ -116,6 +118,7 @@ impl Node {
                 "TOC.txt" => components.join("\n") + "\n",
                 "Rows.db" => String::new(),
                 marker if marker.ends_with("Complete.db") => String::new(),
+                "Digest.crc32" => crc32fast::hash(format!("{table} {root} {index} {name} Data.db").as_bytes()).to_string(),
                 other => format!("{table} {root} {index} {name} {other}"),
             };
             let file = format!("{name}-{component}");
@@ -161,7 +164,7 @@ impl Node {
     }
 
     fn take_and_look(&self, mut look: impl FnMut() -> Result<Schema, Error>) -> Result<Taken, Error> {
-        self.with_job(|job| take(job, &self.schema, &self.ddl, &self.path("copy"), &mut look))
+        self.with_job(|job| take(job, &self.schema, &self.ddl, &self.path("copy"), None, &mut look))
     }
 
     fn clear(&self) -> Result<(), Error> {
@@ -332,7 +335,7 @@ fn files_that_cannot_be_linked_are_copied_with_mode_and_times() {
     let elsewhere = tempfile::tempdir_in("/dev/shm").unwrap();
     let file = node.live(0, "ks/users").join("nb-1-big-Data.db");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
-    let taken = node.with_job(|job| take(job, &node.schema, &node.ddl, elsewhere.path(), &mut || Ok(node.schema.clone()))).unwrap();
+    let taken = node.with_job(|job| take(job, &node.schema, &node.ddl, elsewhere.path(), None, &mut || Ok(node.schema.clone()))).unwrap();
     let copy = elsewhere.path().join(file.strip_prefix(node.path("data0")).unwrap());
     let (one, other) = (fs::metadata(&file).unwrap(), fs::metadata(&copy).unwrap());
     assert_ne!(one.dev(), other.dev());

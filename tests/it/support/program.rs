@@ -152,6 +152,18 @@ impl Machine {
         Run::of(command.output().expect("the tests need the program strace"))
     }
 
+    /// Runs a script that finds the folder `place` on a small disk that nobody else sees, with what lay in it;
+    /// `windlass` is the program. An ordinary user may mount it too.
+    pub fn on_a_disk_of(&self, size: &str, place: &str, script: &str) -> Run {
+        let before = format!(
+            "set -e; mkdir -p {place}; rm -rf kept; cp -a {place} kept; mount -t tmpfs -o size={size} none {place}; cp -a kept/. {place}; \
+             set +e\nwindlass() {{ \"$program\" --config windlass.toml \"$@\"; }}; program=$0"
+        );
+        let mut command = Command::new("unshare");
+        command.args(["--map-root-user", "--mount", "bash", "-c", &format!("{before}\n{script}"), env!("CARGO_BIN_EXE_windlass")]);
+        Run::of(command.current_dir(self.path("")).output().unwrap())
+    }
+
     /// Starts the program under strace with these options of its own, which writes what it sees to a file.
     pub fn traced(&self, options: &[&str], log: &Path, arguments: &[&str]) -> Child {
         let mut command = bare(Command::new("strace"));

@@ -48,40 +48,41 @@ fn identity(stat: &Stat) -> (u64, u64, i64, i64) {
     (stat.st_ino, u64::try_from(stat.st_size).unwrap_or_default(), stat.st_mtime, i64::try_from(stat.st_mtime_nsec).unwrap_or_default())
 }
 
-/// The first place where a file of a snapshot lies as the data directory on this device is to have it; nothing has been read of it.
-fn near<'a>(entry: &Entry, places: &[&'a DataFolder], device: u64) -> Option<Near<'a>> {
-    let path = std::str::from_utf8(entry.path.as_bytes()).ok()?;
-    if entry.kind != Kind::File || !Member::of(path).is_some_and(|member| member.is_written_once) {
-        return None;
+/// Where a file of a snapshot lies with its size and the mode that it is to have; nothing has been read of it.
+pub(super) struct Home<'a> {
+    pub(super) place: &'a DataFolder,
+    stat: Stat,
+}
+
+impl Home<'_> {
+    /// Whether it lies on this device, and belongs to whom it is to belong.
+    pub(super) fn is_for(&self, device: u64, owner: (u32, u32)) -> bool {
+        (self.stat.st_dev, (self.stat.st_uid, self.stat.st_gid)) == (device, owner)
     }
-    for place in places {
-        let alike = place
-            .stat(&entry.path)
-            .ok()
-            .filter(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && u64::try_from(stat.st_size) == Ok(entry.size));
-        match alike {
-            Some(stat) if (stat.st_uid, stat.st_gid, stat.st_mode & 0o7777, stat.st_dev) == (entry.uid, entry.gid, entry.mode, device) => {
-                return Some(Near { place, path: entry.path.clone(), is: identity(&stat) });
-            }
+}
+
+/// The places where a file of a snapshot lies; none for one that Cassandra writes again.
+pub(super) fn homes<'a>(entry: &Entry, places: &[&'a DataFolder]) -> Vec<Home<'a>> {
+    let is_shared = entry.kind == Kind::File
+        && std::str::from_utf8(entry.path.as_bytes()).is_ok_and(|path| Member::of(path).is_some_and(|member| member.is_written_once));
+    let mut homes = Vec::new();
+    for place in places.iter().filter(|_| is_shared) {
+        let is_alike =
+            |stat: &Stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && u64::try_from(stat.st_size) == Ok(entry.size);
+        match place.stat(&entry.path).ok().filter(is_alike) {
+            Some(stat) if stat.st_mode & 0o7777 == entry.mode => homes.push(Home { place, stat }),
             // Whoever writes the file finds this, and tells of the damage.
-            None if place.is_copy() => return None,
+            None if place.is_copy() => break,
             _ => {}
         }
     }
-    None
+    homes
 }
 
-/// How many bytes of these lines need no room on this device, as far as can be told without reading them.
-pub(super) fn bytes_near(lines: &mut dyn Lines, places: &[&DataFolder], device: u64) -> Result<u64, Error> {
-    let mut bytes = 0;
-    while let Some(line) = lines.next_line()? {
-        if let Line::Entry(entry) = line
-            && near(&entry, places, device).is_some()
-        {
-            bytes += entry.size;
-        }
-    }
-    Ok(bytes)
+/// The first place where a file of a snapshot lies as the data directory on this device is to have it.
+fn near<'a>(entry: &Entry, places: &[&'a DataFolder], device: u64) -> Option<Near<'a>> {
+    let home = homes(entry, places).into_iter().find(|home| home.is_for(device, (entry.uid, entry.gid)))?;
+    Some(Near { place: home.place, path: entry.path.clone(), is: identity(&home.stat) })
 }
 
 /// The links in a folder that is being filled.

@@ -2,7 +2,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 
 use super::*;
-use crate::ops::restore::cassandra::shares::{OfRoot, Wanted};
+use crate::ops::restore::cassandra::shares::{OfRoot, Shares, Wanted};
 
 const TABLE: &str = "k/t-0123456789abcdef0123456789abcdef";
 
@@ -30,7 +30,7 @@ impl Node {
         let data = temp.path().join("data");
         fs::create_dir(&data).unwrap();
         let stat = fs::metadata(&data).unwrap();
-        let root = Root { path: data, owner: (stat.uid(), stat.gid()), mode: 0o755, free: 1 << 30 };
+        let root = Root { path: data, device: stat.dev(), owner: (stat.uid(), stat.gid()), mode: 0o755, free: 1 << 30 };
         let mut node = Self { temp, root, lines: Vec::new() };
         for folder in ["", "k", TABLE] {
             let path = if folder.is_empty() { RelPath::root() } else { RelPath::new(folder.as_bytes()).unwrap() };
@@ -68,9 +68,14 @@ impl Node {
         }
     }
 
+    fn shares(&self) -> Shares {
+        let (mut lines, places) = (Fixed(self.lines.clone().into_iter()), self.places());
+        Shares::of(&mut lines, &Wanted::All, std::slice::from_ref(&self.root), &places.iter().collect::<Vec<_>>()).unwrap()
+    }
+
     fn of_root(&self) -> Box<dyn Lines> {
         let lines = Box::new(Fixed(self.lines.clone().into_iter()));
-        Box::new(OfRoot::new(lines, &Wanted::All, std::slice::from_ref(&self.root), 0))
+        Box::new(OfRoot::new(lines, &Wanted::All, &self.shares(), &self.root, 0))
     }
 
     fn places(&self) -> Vec<DataFolder> {
@@ -132,9 +137,7 @@ fn what_lies_here_as_it_is_to_be_is_linked_and_the_rest_is_left_to_be_written() 
     put(&node.live("nb-6-big-Data.db"), b"");
     put(&node.live("nb-7-big-Data.db"), b"ghi");
 
-    let near =
-        bytes_near(&mut *node.of_root(), &node.places().iter().collect::<Vec<_>>(), fs::metadata(&node.root.path).unwrap().dev()).unwrap();
-    assert_eq!(near, 2 * large.len() as u64 + 3, "nothing has been read");
+    assert_eq!(node.shares().near, [2 * large.len() as u64 + 3], "nothing has been read");
     let (linked, totals) = node.linked();
     assert_eq!((totals.files, totals.bytes), (4, large.len() as u64 + 3));
     let rest = names(&mut linked.rest_of(node.of_root()));

@@ -6,6 +6,7 @@
 //! can take it. [`down`] is for a node that does not answer, [`fresh`] for one that has never run.
 
 mod checks;
+mod choice;
 mod down;
 mod exchange;
 mod fresh;

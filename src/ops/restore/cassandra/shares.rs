@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::choice::Choice;
 use crate::format::entry::{Entry, Kind};
 use crate::format::line::Line;
 use crate::format::path::RelPath;
 use crate::ops::Error;
+use crate::ops::data_folder::DataFolder;
 use crate::ops::lists::Lines;
 use crate::source::cassandra::Member;
 
@@ -35,6 +37,8 @@ impl Wanted {
 pub(super) struct Root {
     /// Its path.
     pub(super) path: PathBuf,
+    /// Its filesystem.
+    pub(super) device: u64,
     /// Owner and group of what comes into it.
     pub(super) owner: (u32, u32),
     /// Its permission bits, which folders that come into it get.
@@ -43,32 +47,55 @@ pub(super) struct Root {
     pub(super) free: u64,
 }
 
-/// Gives one SSTable after another to the data directory that has most room by then. The same lines are shared alike each time.
+/// Which data directory each SSTable goes to. It is decided once, because what is live changes while files are put together; all who read the
+/// lines of the snapshot share them alike.
 #[derive(Clone, Debug)]
 pub(super) struct Shares {
-    left: Vec<u64>,
-    current: Option<(String, usize)>,
+    /// For each SSTable, in the order of lines: two bytes of memory.
+    chosen: Arc<[u16]>,
+    /// Bytes for each directory that lie on its filesystem as they are to be, as far as can be told without reading them.
+    pub(super) near: Vec<u64>,
+    /// The SSTable whose files are passing by, and how many have passed.
+    current: Option<String>,
+    passed: usize,
 }
 
 impl Shares {
-    /// With all the room that there is.
-    pub(super) fn new(roots: &[Root]) -> Self {
-        Self { left: roots.iter().map(|root| root.free).collect(), current: None }
+    /// Chooses for each SSTable, as [`Choice`] says.
+    pub(super) fn of(lines: &mut dyn Lines, wanted: &Wanted, roots: &[Root], places: &[&DataFolder]) -> Result<Self, Error> {
+        let mut choice = Choice::new(roots);
+        let (mut chosen, mut current) = (Vec::new(), None::<String>);
+        while let Some(line) = lines.next_line()? {
+            let Line::Entry(entry) = line else { continue };
+            let Some(member) = wanted_member(&entry, wanted) else { continue };
+            if current.as_deref() != Some(member.sstable) {
+                chosen.extend(current.replace(member.sstable.to_owned()).map(|_| choice.make()));
+            }
+            choice.add(&entry, &member, places);
+        }
+        chosen.extend(current.map(|_| choice.make()));
+        Ok(Self { chosen: chosen.into(), near: choice.near, current: None, passed: 0 })
+    }
+
+    /// How many directories there are.
+    pub(super) fn roots(&self) -> usize {
+        self.near.len()
     }
 
     /// Which of the directories a file goes to. Files of one SSTable follow each other in the order of lines.
-    pub(super) fn of(&mut self, member: &Member<'_>, size: u64) -> usize {
-        let at = match &self.current {
-            Some((sstable, at)) if sstable == member.sstable => *at,
-            _ => {
-                let most = self.left.iter().enumerate().rev().max_by_key(|(_, left)| **left).map_or(0, |(at, _)| at);
-                self.current = Some((member.sstable.to_owned(), most));
-                most
-            }
-        };
-        self.left[at] = self.left[at].saturating_sub(size);
-        at
+    pub(super) fn next(&mut self, member: &Member<'_>) -> usize {
+        if self.current.as_deref() != Some(member.sstable) {
+            self.current = Some(member.sstable.to_owned());
+            self.passed += 1;
+        }
+        self.chosen.get(self.passed - 1).copied().map_or(0, usize::from)
     }
+}
+
+/// A file of an SSTable of a table that is wanted.
+fn wanted_member<'a>(entry: &'a Entry, wanted: &Wanted) -> Option<Member<'a>> {
+    let path = std::str::from_utf8(entry.path.as_bytes()).ok().filter(|_| entry.kind != Kind::Directory)?;
+    Member::of(path).filter(|member| wanted.has(member.keyspace, member.folder))
 }
 
 /// The lines of a snapshot that go to one data directory: the files of SSTables of wanted tables, and the folders above them, with the owner
@@ -83,8 +110,8 @@ pub(super) struct OfRoot {
 }
 
 impl OfRoot {
-    pub(super) fn new(lines: Box<dyn Lines>, wanted: &Wanted, roots: &[Root], at: usize) -> Self {
-        Self { lines, wanted: wanted.clone(), shares: Shares::new(roots), root: roots[at].clone(), at, keeps: false }
+    pub(super) fn new(lines: Box<dyn Lines>, wanted: &Wanted, shares: &Shares, root: &Root, at: usize) -> Self {
+        Self { lines, wanted: wanted.clone(), shares: shares.clone(), root: root.clone(), at, keeps: false }
     }
 
     fn take(&mut self, entry: &Entry) -> Result<bool, Error> {
@@ -92,11 +119,11 @@ impl OfRoot {
         if entry.kind == Kind::Directory {
             return Ok(self.is_above(path));
         }
-        let Some(member) = Member::of(path).filter(|member| self.wanted.has(member.keyspace, member.folder)) else { return Ok(false) };
+        let Some(member) = wanted_member(entry, &self.wanted) else { return Ok(false) };
         if entry.kind != Kind::File {
             return Err(Error::Refused(format!("`{}` is no file in the snapshot, and Cassandra writes none of another kind", entry.path)));
         }
-        Ok(self.shares.of(&member, entry.size) == self.at)
+        Ok(self.shares.next(&member) == self.at)
     }
 
     /// Whether a folder may hold files that are wanted.

@@ -1,6 +1,9 @@
 use super::super::survey::Survey;
 use super::*;
 
+#[path = "shares_near_tests.rs"]
+mod near;
+
 const ID: &str = "0123456789abcdef0123456789abcdef";
 
 /// Lines of a snapshot.
@@ -43,12 +46,22 @@ fn snapshot() -> Fixed {
 }
 
 fn roots(free: &[u64]) -> Vec<Root> {
-    let root = |(at, free): (usize, &u64)| Root { path: format!("/data{at}").into(), owner: (at as u32, 7), mode: 0o750, free: *free };
+    let root = |(at, free): (usize, &u64)| Root {
+        path: format!("/data{at}").into(),
+        device: at as u64,
+        owner: (at as u32, 7),
+        mode: 0o750,
+        free: *free,
+    };
     free.iter().enumerate().map(root).collect()
 }
 
+fn shares(wanted: &Wanted, roots: &[Root]) -> Shares {
+    Shares::of(&mut snapshot(), wanted, roots, &[]).unwrap()
+}
+
 fn of_root(wanted: &Wanted, roots: &[Root], at: usize) -> Vec<Entry> {
-    let mut lines = OfRoot::new(Box::new(snapshot()), wanted, roots, at);
+    let mut lines = OfRoot::new(Box::new(snapshot()), wanted, &shares(wanted, roots), &roots[at], at);
     let mut found = Vec::new();
     while let Some(Line::Entry(entry)) = lines.next_line().unwrap() {
         found.push(entry);
@@ -60,7 +73,7 @@ fn of_root(wanted: &Wanted, roots: &[Root], at: usize) -> Vec<Entry> {
 fn each_sstable_goes_whole_to_one_directory_and_all_of_them_go_somewhere() {
     for free in [&[1000, 1000][..], &[120, 100], &[90, 200, 60], &[1000]] {
         let roots = roots(free);
-        let survey = Survey::of(&mut snapshot(), &Wanted::All, &roots).unwrap();
+        let survey = Survey::of(&mut snapshot(), &Wanted::All, &shares(&Wanted::All, &roots)).unwrap();
         assert_eq!((survey.files(), survey.bytes(), survey.strangers), (7, 185, 1));
         let mut files = Vec::new();
         for (at, root) in roots.iter().enumerate() {
@@ -82,7 +95,7 @@ fn each_sstable_goes_whole_to_one_directory_and_all_of_them_go_somewhere() {
 #[test]
 fn what_does_not_fit_is_told_with_the_directory() {
     let roots = roots(&[60, 110]);
-    let survey = Survey::of(&mut snapshot(), &Wanted::All, &roots).unwrap();
+    let survey = Survey::of(&mut snapshot(), &Wanted::All, &shares(&Wanted::All, &roots)).unwrap();
     assert!(survey.lack_of_room(&roots).unwrap().contains("/data"), "{survey:?}");
 }
 
@@ -90,7 +103,7 @@ fn what_does_not_fit_is_told_with_the_directory() {
 fn only_wanted_tables_come() {
     let roots = roots(&[1000]);
     let wanted = Wanted::Some(Arc::new([("k".to_owned(), format!("u-{ID}"))].into()));
-    let survey = Survey::of(&mut snapshot(), &wanted, &roots).unwrap();
+    let survey = Survey::of(&mut snapshot(), &wanted, &shares(&wanted, &roots)).unwrap();
     assert_eq!((survey.tables.len(), survey.files()), (1, 2));
     let paths: Vec<String> = of_root(&wanted, &roots, 0).iter().map(|entry| entry.path.to_string()).collect();
     assert!(paths.iter().all(|path| !path.contains("/t-")) && paths.len() == 5, "{paths:?}");
@@ -99,6 +112,8 @@ fn only_wanted_tables_come() {
 #[test]
 fn what_is_no_plain_file_is_refused() {
     let link = entry(&format!("k/t-{ID}/nb-1-big-Data.db"), Kind::Symlink, 0);
-    let mut lines = OfRoot::new(Box::new(Fixed(vec![link].into_iter())), &Wanted::All, &roots(&[1]), 0);
+    let (lines, roots) = (|| Fixed(vec![link.clone()].into_iter()), roots(&[1]));
+    let shares = Shares::of(&mut lines(), &Wanted::All, &roots, &[]).unwrap();
+    let mut lines = OfRoot::new(Box::new(lines()), &Wanted::All, &shares, &roots[0], 0);
     assert!(matches!(lines.next_line(), Err(Error::Refused(_))));
 }

@@ -1,10 +1,9 @@
 //! Tables of a snapshot, complete and verified, below the data directories of the node that is to have them.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::linked::{Linked, bytes_near};
-use super::shares::{OfRoot, Root, Wanted};
+use super::linked::Linked;
+use super::shares::{OfRoot, Root, Shares, Wanted};
 use super::survey::Survey;
 use crate::archive::Target;
 use crate::format::names::SourceName;
@@ -64,9 +63,12 @@ pub(super) fn stage(
         make_own_folder(&root.path, &own_folder(&root.path, &spec.name))?;
     }
     let opened = assemble::open(ctx, found, &origins(options, roots), &[], &work)?;
-    let mut survey = Survey::of(&mut *(opened.lines)()?, wanted, roots)?;
+    let shares = Shares::of(&mut *(opened.lines)()?, wanted, roots, &shared(&opened.places.before, roots))?;
+    let mut survey = Survey::of(&mut *(opened.lines)()?, wanted, &shares)?;
+    // From here on what is linked counts, not what may be.
+    survey.linked.fill(0);
     ctx.meter.set_total(survey.bytes());
-    let work = Work { ctx, spec, name: &name, opened: &opened, wanted, roots, work: &work };
+    let work = Work { ctx, spec, name: &name, opened: &opened, wanted, shares: &shares, roots, work: &work };
     let mut staged = Staged::default();
     let linked = (0..roots.len()).map(|at| work.link(at, &mut staged, &mut survey)).collect::<Result<Vec<_>, _>>()?;
     if let Some(why) = survey.lack_of_room(roots) {
@@ -90,13 +92,14 @@ struct Work<'a> {
     name: &'a str,
     opened: &'a Opened,
     wanted: &'a Wanted,
+    shares: &'a Shares,
     roots: &'a [Root],
     work: &'a Path,
 }
 
 impl Work<'_> {
     fn lines(&self, at: usize) -> Result<Box<dyn Lines>, Error> {
-        Ok(Box::new(OfRoot::new((self.opened.lines)()?, self.wanted, self.roots, at)))
+        Ok(Box::new(OfRoot::new((self.opened.lines)()?, self.wanted, self.shares, &self.roots[at], at)))
     }
 
     /// Links what of a directory's share lies here already; nothing where nothing comes.
@@ -135,11 +138,11 @@ impl Work<'_> {
     }
 }
 
-/// How many bytes of each directory's share lie here as they are to be, as far as can be told without reading them.
+/// What would come of a snapshot, with what of each directory's share lies here as it is to be, as far as can be told without reading it.
 ///
 /// # Errors
 /// What reading the lines of the snapshot gives.
-pub(super) fn linked_bytes(ctx: &Context, found: &Found, options: &Options, wanted: &Wanted, roots: &[Root]) -> Result<Vec<u64>, Error> {
+pub(super) fn survey(ctx: &Context, found: &Found, options: &Options, wanted: &Wanted, roots: &[Root]) -> Result<Survey, Error> {
     let mut places = Vec::new();
     for origin in origins(options, roots) {
         let place = match (origin, &found.local) {
@@ -150,11 +153,8 @@ pub(super) fn linked_bytes(ctx: &Context, found: &Found, options: &Options, want
         // What cannot be opened is told by the restore itself.
         places.extend(place.ok());
     }
-    let of_root = |at: usize| -> Result<u64, Error> {
-        let device = std::fs::metadata(&roots[at].path).map_err(Error::file("look at", &roots[at].path))?.dev();
-        bytes_near(&mut OfRoot::new(lines_of(ctx, found)?, wanted, roots, at), &shared(&places, roots), device)
-    };
-    (0..roots.len()).map(of_root).collect()
+    let shares = Shares::of(&mut *lines_of(ctx, found)?, wanted, roots, &shared(&places, roots))?;
+    Survey::of(&mut *lines_of(ctx, found)?, wanted, &shares)
 }
 
 /// The places whose files may be shared: the local copy, and what the node has.

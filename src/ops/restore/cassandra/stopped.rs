@@ -41,7 +41,7 @@ pub(super) fn plan(
     let site = Site { ctx, spec, settings, folder: &folder, ground: &ground };
     let now = Now::of(&site)?;
     let roots = if now == Now::New { roots_to_be(ctx, &ground.config)? } else { roots(ctx, &ground.config)? };
-    let survey = standing.judge(survey_with_links(ctx, found, options, &roots))?;
+    let survey = standing.judge(survey_of(ctx, found, options, &roots))?;
     let recorded = standing.judge(recorded_of(ctx, found, &about))?;
     let mut warnings = about.warnings(found, spec);
     let mut own = settings.keyspaces.clone();
@@ -177,7 +177,7 @@ fn begin_new(site: &Site<'_>, found: &Found, plan: &Plan, recorded: &Recorded, s
     let mut survey = Survey::default();
     if plan.node.as_ref().is_some_and(|node| node.fresh.is_some()) {
         let roots = roots_to_be(ctx, config)?;
-        survey = standing.judge(survey_with_links(ctx, found, &plan.options, &roots))?;
+        survey = standing.judge(survey_of(ctx, found, &plan.options, &roots))?;
         if let Some(why) = survey.lack_of_room(&roots) {
             return Err(Error::Refused(format!("{} does not fit: {why}; nothing was changed", found.name())));
         }
@@ -191,7 +191,7 @@ fn fill(site: &Site<'_>, (found, standing): (Found, &Standing), plan: &Plan, rec
     let options = &plan.options;
     let control = ground.control(ctx, settings, &ctx.stop);
     let roots = roots(ctx, &ground.config)?;
-    let survey = standing.judge(survey_of(ctx, &found, &roots))?;
+    let survey = standing.judge(survey_of(ctx, &found, options, &roots))?;
     let is_up = be_up(ctx, spec, &control, options)?;
     // All that could speak against it is known before anything is fetched.
     let matched = match is_up {
@@ -328,20 +328,11 @@ fn note_what_goes(site: &Site<'_>, pending: &mut PendingStopped) -> Result<(), E
     Ok(())
 }
 
-fn survey_of(ctx: &Context, found: &Found, roots: &[Root]) -> Result<Survey, Error> {
-    let survey = Survey::of(&mut *lines_of(ctx, found)?, &Wanted::All, roots)?;
+fn survey_of(ctx: &Context, found: &Found, options: &Options, roots: &[Root]) -> Result<Survey, Error> {
+    let survey = staging::survey(ctx, found, options, &Wanted::All, roots)?;
     if survey.tables.is_empty() {
         return Err(Error::Refused(format!("{} holds no table; nothing was changed", found.name())));
     }
-    Ok(survey)
-}
-
-/// The same with what of it lies here already.
-fn survey_with_links(ctx: &Context, found: &Found, options: &Options, roots: &[Root]) -> Result<Survey, Error> {
-    let mut survey = survey_of(ctx, found, roots)?;
-    // A directory that is still to be made will lie on the filesystem of the one above it.
-    let there: Vec<Root> = roots.iter().map(|root| Root { path: nearest_folder(&root.path).to_owned(), ..root.clone() }).collect();
-    survey.linked = staging::linked_bytes(ctx, found, options, &Wanted::All, &there)?;
     Ok(survey)
 }
 
@@ -365,7 +356,7 @@ fn live_of(ctx: &Context, ground: &Ground, matched: &Matched) -> Result<LiveSize
         let table = Table { name, id, kind: Kind::Table, base: None, gc_grace_seconds: 0, indexes: Vec::new() };
         keyspaces.last_mut().expect("one was just pushed").tables.push(table);
     }
-    Ok(live_size(&ground.config, &Schema { keyspaces }, nearest_folder(&ctx.local()?.dir), &ctx.stop)?)
+    Ok(live_size(&ground.config, &Schema { keyspaces }, nearest_folder(&ctx.local()?.dir), None, &ctx.stop)?)
 }
 
 fn told_target(settings: &CassandraSettings, recorded: &Recorded) -> String {

@@ -32,17 +32,17 @@ pub(super) struct Survey {
     pub(super) versions: BTreeSet<String>,
     /// Bytes for each data directory.
     pub(super) shares: Vec<u64>,
-    /// Bytes of each share that need no room, because they are linked; none until somebody has looked.
+    /// Bytes of each share that need no room, because they are linked: as far as can be told without reading them, until they are.
     pub(super) linked: Vec<u64>,
     /// Files that are none of an SSTable nor of those that Windlass and Cassandra write beside them.
     pub(super) strangers: u64,
 }
 
 impl Survey {
-    /// Reads all lines of a snapshot.
-    pub(super) fn of(lines: &mut dyn Lines, wanted: &Wanted, roots: &[Root]) -> Result<Self, Error> {
-        let mut survey = Self { shares: vec![0; roots.len()], linked: vec![0; roots.len()], ..Self::default() };
-        let mut shares = Shares::new(roots);
+    /// Reads all lines of a snapshot, whose SSTables are shared so.
+    pub(super) fn of(lines: &mut dyn Lines, wanted: &Wanted, shares: &Shares) -> Result<Self, Error> {
+        let mut survey = Self { shares: vec![0; shares.roots()], linked: shares.near.clone(), ..Self::default() };
+        let mut shares = shares.clone();
         while let Some(line) = lines.next_line()? {
             let Line::Entry(entry) = line else { continue };
             let Ok(path) = std::str::from_utf8(entry.path.as_bytes()) else {
@@ -65,7 +65,7 @@ impl Survey {
             if !wanted.has(member.keyspace, member.folder) {
                 continue;
             }
-            survey.shares[shares.of(&member, entry.size)] += entry.size;
+            survey.shares[shares.next(&member)] += entry.size;
             survey.versions.insert(member.version.to_owned());
             let table = survey.tables.entry((member.keyspace.to_owned(), member.folder.to_owned())).or_default();
             table.sstables += u64::from(member.is_data && !member.is_of_index);
@@ -127,8 +127,8 @@ fn measured(ctx: &Context, paths: Vec<PathBuf>) -> Result<Vec<Root>, Error> {
         let stat = std::fs::metadata(there).map_err(Error::file("look at", there))?;
         *devices.entry(stat.dev()).or_default() += 1;
         let free = ctx.space.room(there)?.free;
-        found.push((stat.dev(), Root { path, owner: (stat.uid(), stat.gid()), mode: stat.mode() & 0o777, free }));
+        found.push(Root { path, device: stat.dev(), owner: (stat.uid(), stat.gid()), mode: stat.mode() & 0o777, free });
     }
     // Directories of one filesystem share its room.
-    Ok(found.into_iter().map(|(device, root)| Root { free: root.free / devices[&device], ..root }).collect())
+    Ok(found.into_iter().map(|root| Root { free: root.free / devices[&root.device], ..root }).collect())
 }

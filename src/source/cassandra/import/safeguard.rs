@@ -53,7 +53,8 @@ pub fn safeguard(
     }
     let into = |place: &Path| place_of(asides, place);
     let (work, stop, meter) = (job.work, job.stop, job.meter);
-    let taking = Taking { folders: &folders, before: &before, tag: job.tag, data: &into, needs_views: true, work, stop, meter };
+    let taking =
+        Taking { folders: &folders, before: &before, tag: job.tag, data: &into, earlier: None, needs_views: true, work, stop, meter };
     let (mut taken, mut problems) = (Vec::new(), Vec::new());
     for (keyspace, table) in tables(schema) {
         taken.push(taking.table(keyspace, table, &mut problems)?);

@@ -46,7 +46,7 @@ pub(super) fn plan(
 ) -> Result<Plan, Error> {
     let standing = Standing::of(found);
     let about = about_same_kind(ctx, spec, found, &standing)?;
-    let mut both = standing.judge(Both::look(ctx, settings, found, options, &about))?;
+    let both = standing.judge(Both::look(ctx, settings, found, options, &about))?;
     let mut warnings = about.warnings(found, spec);
     warnings.extend(both.judge(ctx)?);
     let folder = site::folder(ctx, spec)?;
@@ -63,11 +63,10 @@ pub(super) fn plan(
             (both.matched()?, (!options.manner.merge).then_some(places))
         }
     };
-    both.survey.linked = standing.judge(staging::linked_bytes(ctx, found, options, &both.wanted, &both.roots))?;
     if let Some(why) = room::lack(&both.roots, &both.survey) {
         warnings.push(format!("{why}: it may not fit"));
     }
-    let live = live_size(&both.ground.config, &both.live(), &ctx.local()?.dir, &ctx.stop)?;
+    let live = live_size(&both.ground.config, &both.live(), &ctx.local()?.dir, None, &ctx.stop)?;
     let bytes = both.survey.bytes();
     Ok(Plan {
         source: spec.name.clone(),
@@ -172,7 +171,6 @@ pub(super) fn run(ctx: &Context, spec: &SourceSpec, settings: &CassandraSettings
             if options.manner.merge { Manner::Merge } else { Manner::Replace }
         }
     };
-    both.survey.linked = standing.judge(staging::linked_bytes(ctx, &found, options, &both.wanted, &both.roots))?;
     if let Some(why) = room::lack(&both.roots, &both.survey) {
         return Err(Error::Refused(format!("{} does not fit: {why}; nothing was changed", found.name())));
     }
@@ -186,7 +184,11 @@ pub(super) fn run(ctx: &Context, spec: &SourceSpec, settings: &CassandraSettings
     ctx.phase(&spec.name, Some(found.id), "fetching");
     let prepared = standing
         .judge(staging::stage(ctx, spec, found, options, &both.wanted, &both.roots))
-        .and_then(|(staged, _)| ctx.stop.check().map(|()| staged).map_err(Error::from))
+        .and_then(|(staged, survey)| {
+            // What is live has changed since it was planned, and with it where SSTables go.
+            both.survey = survey;
+            ctx.stop.check().map(|()| staged).map_err(Error::from)
+        })
         .and_then(|staged| prepare(&filling, &mut both, &mut pending, options).map(|notes| (staged, notes)))
         .and_then(|prepared| check_room(ctx, &own, &both.survey.shares).map(|()| prepared));
     let (mut staged, notes) = match prepared {

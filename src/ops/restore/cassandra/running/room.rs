@@ -50,7 +50,7 @@ mod tests {
     const GIB: u64 = 1 << 30;
 
     fn root(name: &str, free: u64) -> Root {
-        Root { path: name.into(), owner: (0, 0), mode: 0o750, free }
+        Root { path: name.into(), device: 0, owner: (0, 0), mode: 0o750, free }
     }
 
     #[test]

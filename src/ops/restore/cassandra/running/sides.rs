@@ -8,7 +8,7 @@ use super::super::checks::Sides;
 use super::super::matched::Matched;
 use super::super::recorded;
 use super::super::shares::{Root, Wanted};
-use super::super::staging::own_folder;
+use super::super::staging::{self, own_folder};
 use super::super::survey::{self, Survey};
 use crate::ops::assemble::lines_of;
 use crate::ops::restore::about::About;
@@ -67,7 +67,7 @@ impl Both {
         let comparison = compare(&recorded, &looked, &part)?;
         let wanted = wanted(&part, &comparison);
         let roots = survey::roots(ctx, &ground.config)?;
-        let survey = Survey::of(&mut *lines_of(ctx, found)?, &wanted, &roots)?;
+        let survey = staging::survey(ctx, found, options, &wanted, &roots)?;
         let peers = peers(settings, &ground.config, &ctx.stop)?;
         let facts = serde_json::from_value(about.facts.clone()).ok();
         Ok(Self { ground, part, recorded, looked, peers, comparison, wanted, survey, roots, facts, id: found.id })

@@ -32,7 +32,7 @@ pub(in super::super) fn plan_undo(
     let ground = Ground::new(ctx, settings)?;
     let looked = look_at_node_of(aside, ctx, settings, &ground)?;
     let live = live(&looked, aside)?;
-    let size = live_size(&ground.config, &live, &ctx.local()?.dir, &ctx.stop)?;
+    let size = live_size(&ground.config, &live, &ctx.local()?.dir, None, &ctx.stop)?;
     Ok(UndoPlan {
         source: spec.name.clone(),
         target: settings.place(),

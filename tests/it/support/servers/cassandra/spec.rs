@@ -74,6 +74,8 @@ pub struct Spec {
     pub bti: bool,
     /// How many data directories it has: `data`, `data2`, …
     pub data_directories: usize,
+    /// A folder of the caller's that is the last of its data directories: one on another filesystem.
+    pub last_directory: Option<PathBuf>,
     /// Whether the tables of the system lie in a folder of their own, `system`.
     pub system_apart: bool,
     /// Whether CQL asks for account and password: [`ADMINISTRATOR`].
@@ -101,6 +103,7 @@ impl Spec {
             version,
             bti: version == Version::V50,
             data_directories: 1,
+            last_directory: None,
             system_apart: false,
             password: false,
             tls: false,
@@ -117,7 +120,11 @@ impl Spec {
     /// The data directories of a server in this folder, without the one of the system.
     pub fn directories(&self, home: &Path) -> Vec<PathBuf> {
         let name = |at: usize| if at == 0 { "data".into() } else { format!("data{}", at + 1) };
-        (0..self.data_directories).map(|at| home.join(name(at))).collect()
+        let mut directories: Vec<PathBuf> = (0..self.data_directories).map(|at| home.join(name(at))).collect();
+        if let (Some(last), Some(other)) = (directories.last_mut(), &self.last_directory) {
+            last.clone_from(other);
+        }
+        directories
     }
 
     /// Writes everything that the server and its scripts read into its folder.
