@@ -73,8 +73,7 @@ pub fn write_new_like(path: &Path, bytes: &[u8], like: &Metadata) -> Result<(), 
 pub fn replace_like(path: &Path, bytes: &[u8], like: &Metadata) -> Result<(), Error> {
     let temporary = beside(path);
     write_like(&temporary, bytes, like)?;
-    fs::rename(&temporary, path).map_err(Error::io("replace", path))?;
-    sync_folder(parent(path))
+    put(&temporary, path)
 }
 
 /// Makes names that were created or removed in a folder survive a power cut.
@@ -101,7 +100,17 @@ pub fn exchange(one: &Path, other: &Path) -> Result<bool, Error> {
 fn replace_with_mode(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
     let temporary = beside(path);
     write_temporary(&temporary, bytes, mode)?;
-    fs::rename(&temporary, path).map_err(Error::io("replace", path))?;
+    put(&temporary, path)
+}
+
+/// Gives what was written its name; what cannot have it is removed.
+fn put(temporary: &Path, path: &Path) -> Result<(), Error> {
+    let put = fs::rename(temporary, path);
+    if put.is_err() {
+        // Why it cannot says more than this could.
+        let _ = fs::remove_file(temporary);
+    }
+    put.map_err(Error::io("replace", path))?;
     sync_folder(parent(path))
 }
 
@@ -112,7 +121,12 @@ fn write_temporary(temporary: &Path, bytes: &[u8], mode: u32) -> Result<(), Erro
         _ => {}
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(temporary).map_err(Error::io("create", temporary))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(Error::io("write", temporary))
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    if written.is_err() {
+        // A disk that is full is to be no fuller for it.
+        let _ = fs::remove_file(temporary);
+    }
+    written.map_err(Error::io("write", temporary))
 }
 
 fn write_like(temporary: &Path, bytes: &[u8], like: &Metadata) -> Result<(), Error> {
@@ -169,6 +183,18 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"one");
         replace_private(&path, b"three").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"three");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_cannot_take_the_place_of_something_leaves_nothing_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        fs::create_dir_all(path.join("not empty")).unwrap();
+        let like = fs::metadata(folder.path()).unwrap();
+        for replaced in [replace(&path, b"one"), replace_private(&path, b"one"), replace_like(&path, b"one", &like)] {
+            assert!(replaced.is_err());
+        }
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 

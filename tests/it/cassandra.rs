@@ -183,7 +183,33 @@ fn a_copy_holds_the_node_s_own_files_and_what_was_there_is_neither_read_nor_ship
         let added = shipped["snapshots"][0]["added_bytes"].as_u64().unwrap_or_else(|| panic!("{shipped:#}"));
         assert!(added < 2 * bytes, "{shipped:#}");
         assert_eq!(case.tags(), [""; 0]);
+        held_bytes_are_those_of_files_that_nobody_else_has(&case);
     }
+}
+
+/// Once the node has compacted files away, the copies alone hold them, and `status` says how much that is.
+fn held_bytes_are_those_of_files_that_nobody_else_has(case: &Case) {
+    // By device and inode, each with its size, its links, and how many of those are in copies.
+    let held = || {
+        let mut found: BTreeMap<u64, (u64, u64, u64)> = BTreeMap::new();
+        for file in case.copies().iter().flat_map(|copy| files_below(&copy.join("data"))) {
+            let stat = fs::metadata(file).unwrap();
+            found.entry(stat.ino()).or_insert((stat.len(), stat.nlink(), 0)).2 += 1;
+        }
+        found.values().filter(|(_, links, ours)| links == ours).map(|(bytes, ..)| bytes).sum::<u64>()
+    };
+    let told = || {
+        let status = case.machine.json(&["status"], 7);
+        status["sources"].as_array().unwrap().iter().find_map(|source| source["held_bytes"].as_u64()).unwrap()
+    };
+    let before = held();
+    assert_eq!(told(), before);
+    let (live, files) = (&case.server.folders_of(&case.keyspace, "impi")[0], case.files_of("impi"));
+    case.server.nodetool(&["compact", &case.keyspace, "impi"]);
+    crate::support::program::until("the node has removed what it has compacted", || !files.keys().any(|name| live.join(name).exists()));
+    let rows = files.iter().filter(|(name, _)| name.ends_with("-Data.db")).map(|(_, path)| fs::metadata(path).unwrap().len()).sum::<u64>();
+    assert!(held() >= before + rows);
+    assert_eq!(told(), held());
 }
 
 pub fn files_below(folder: &Path) -> Vec<PathBuf> {

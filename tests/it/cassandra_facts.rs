@@ -89,6 +89,10 @@ fn what_version_5_0_describes_makes_the_same_again() {
     makes_again(Version::V50);
 }
 
+fn owned<const N: usize>(names: [&str; N]) -> [String; N] {
+    names.map(str::to_owned)
+}
+
 #[test]
 fn facts_are_those_of_the_node() {
     for version in Version::ALL {
@@ -101,6 +105,15 @@ fn facts_are_those_of_the_node() {
         cql.run(&format!("CREATE TABLE {name}.a (k int PRIMARY KEY, v int, w int) WITH gc_grace_seconds = 7"));
         cql.run(&format!("CREATE INDEX by_v ON {name}.a (v)"));
         cql.run(&format!("ALTER TABLE {name}.a DROP w"));
+        for made in [
+            "TYPE KEYSPACE.\"Two\" (a int)",
+            "TYPE KEYSPACE.one (a int)",
+            "FUNCTION KEYSPACE.twice(n int) RETURNS NULL ON NULL INPUT RETURNS int LANGUAGE java AS $$ return n * 2; $$",
+            "FUNCTION KEYSPACE.added(s int, n int) CALLED ON NULL INPUT RETURNS int LANGUAGE java AS $$ return s + n; $$",
+            "AGGREGATE KEYSPACE.total(int) SFUNC added STYPE int INITCOND 0",
+        ] {
+            cql.run(&format!("CREATE {}", made.replace("KEYSPACE", &name)));
+        }
         cql.run(&format!(
             "CREATE MATERIALIZED VIEW {name}.b AS SELECT * FROM {name}.a WHERE v IS NOT NULL AND k IS NOT NULL PRIMARY KEY (v, k)"
         ));
@@ -122,6 +135,11 @@ fn facts_are_those_of_the_node() {
         assert_eq!((keyspace.name.as_str(), keyspace.durable_writes, keyspace.table_count), (name.as_str(), false, 2));
         assert_eq!(keyspace.replication["dc1"], "1");
         assert_eq!(keyspace.dropped_columns, ["a.w"]);
+        let [types, functions, aggregates] = [&keyspace.types, &keyspace.functions, &keyspace.aggregates];
+        assert_eq!(
+            (&types[..], &functions[..], &aggregates[..]),
+            (&owned(["Two", "one"])[..], &owned(["added", "twice"])[..], &owned(["total"])[..])
+        );
         assert_eq!(keyspace.tables, looked.schema.keyspaces[0].tables);
         let [a, b] = keyspace.tables.as_slice() else { panic!("{:?}", keyspace.tables) };
         assert_eq!((a.gc_grace_seconds, a.indexes.as_slice(), a.base.as_deref()), (7, &["by_v".to_owned()][..], None));

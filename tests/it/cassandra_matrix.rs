@@ -88,6 +88,17 @@ fn whatever_is_damaged_the_rows_come_back_from_elsewhere_or_nothing_is_touched()
     // Gone from the node, so that no live file stands in.
     case.run(&["TRUNCATE KEYSPACE.t", "TRUNCATE KEYSPACE.u", "INSERT INTO KEYSPACE.t (id, v) VALUES (9, 'since')"]);
     let now = case.dump(0);
+    // From a folder that a person has fetched, and from one in which nothing of it lies.
+    let (fetched, empty) = (case.machine.path("fetched"), case.machine.path("empty"));
+    case.machine.run(&["fetch", &format!("{}/latest", case.source), "--to", fetched.to_str().unwrap()]).expect(0);
+    fs::create_dir(&empty).unwrap();
+    let from = |folder: &Path| case.restore(&["--table", &case.table("t"), "--as", "then_named", "--from", folder.to_str().unwrap()]);
+    from(&empty).expect(4);
+    assert_eq!(case.dump(0), now);
+    from(&fetched).expect(0);
+    assert_eq!(case.rows("then_named"), rows);
+    case.run(&["DROP TABLE KEYSPACE.then_named"]);
+
     let data = data_of(&case, "t-").remove(0);
     let saved = fs::read(&data).unwrap();
     for what in HARMS {

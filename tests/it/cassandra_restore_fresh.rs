@@ -1,11 +1,12 @@
 //! A machine on which Cassandra has never run becomes the node that a snapshot is of, from the bucket and nothing else of the old one.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::cassandra::configuration;
-use crate::support::program::{Machine, Run, text};
+use crate::support::program::{Machine, Run, finish, text, until};
 use crate::support::servers::cassandra::Cassandra;
 use crate::support::servers::cassandra::spec::{ADMINISTRATOR, Spec, Version};
 
@@ -14,6 +15,9 @@ const KEYSPACE: &str = "Everything";
 
 /// The role that asks, where the node asks who it is.
 const ROLE: [&str; 2] = ["windlass", "role's secret"];
+
+/// A role of somebody else.
+const ANOTHER_ROLE: [&str; 2] = ["homer", "homers"];
 
 /// What a node is, and what it holds.
 #[derive(Debug, PartialEq)]
@@ -48,7 +52,9 @@ fn picture(server: &Cassandra) -> Picture {
 /// The section of a source with these commands, as a role where the node asks.
 fn section(server: &Cassandra, start: &[String], [name, password]: [&str; 2]) -> String {
     let words = |words: &[String]| serde_json::to_string(words).unwrap();
-    let mut section = configuration(server, "homestead", &[KEYSPACE]);
+    // Where there are roles, they are among what is backed up.
+    let keyspaces = [KEYSPACE, "system_auth"];
+    let mut section = configuration(server, "homestead", &keyspaces[..1 + usize::from(server.spec.password)]);
     section += &format!("stop = {}\nstart = {}\n", words(&server.command("stop")), words(start));
     if server.spec.password {
         let secret = server.home.join("conf/windlass.pw");
@@ -71,6 +77,8 @@ impl Lost {
         server.fill(KEYSPACE);
         if spec.password {
             make_role(&server);
+            let [name, password] = ANOTHER_ROLE;
+            server.cql().run(&format!("CREATE ROLE {name} WITH PASSWORD = '{password}' AND LOGIN = true"));
         }
         let section = section(&server, &server.command("start"), ROLE);
         let machine = Machine::new();
@@ -144,6 +152,28 @@ impl New {
         self.machine.run(&["snapshot", "homestead"]).expect(0);
     }
 
+    /// Where the node's file cannot be written, it is not started, and what belongs into it is told.
+    fn cannot_write_its_file(&self) {
+        let fails_from = |at: usize| {
+            let inject = format!("inject=rename:error=EROFS:when={at}+");
+            let run = self.machine.alone_under_strace(&["-e", "trace=rename", "-e", &inject], &["restore", "homestead", "--yes"]);
+            run.expect(1);
+            assert!(run.stderr.contains("Read-only file system"), "{run:#?}");
+            assert_eq!(self.yaml_now(), self.yaml);
+            assert!(self.server.pid().is_none() && !self.server.home.join("data").exists(), "{run:#?}");
+            run.stderr
+        };
+        // Before it other files are written, of ours.
+        let said = (1..10).map(fails_from).find(|said| said.contains("cassandra.yaml: it cannot be written")).unwrap();
+        for told in ["it is as it was", "write into it by hand `cluster_name: 'It''s a cluster'`, `num_tokens: 8`, `initial_token: "] {
+            assert!(said.contains(told), "{told}: {said}");
+        }
+        let beside = fs::read_dir(self.server.home.join("conf")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let beside: Vec<String> = beside.filter(|name| name.starts_with('.') || name.contains("windlass")).collect();
+        assert_eq!(beside, ["cassandra.yaml.before-windlass"]);
+        assert!(!self.machine.path("local/.windlass/restore/homestead/fresh.json").exists(), "nothing has begun");
+    }
+
     fn snapshot_is_refused(&self) {
         let run = self.machine.run(&["snapshot", "homestead"]);
         run.expect(1);
@@ -181,6 +211,7 @@ fn a_machine_of_5_0_that_is_empty_becomes_the_node_that_was_also_when_the_progra
     assert!(run.stdout.contains("node       has never run") && run.stdout.contains("           +num_tokens: 8"), "{run:#?}");
     assert_eq!(new.yaml_now(), new.yaml);
     assert!(new.server.pid().is_none() && !home.join("data").exists());
+    new.cannot_write_its_file();
 
     // A first start fails at the server's own checks; then the program is killed when the file is written, before the node is started; then when it was
     // started; then when it was started with its rows.
@@ -240,9 +271,20 @@ fn a_machine_of_4_1_that_asks_for_a_login_becomes_the_node_that_was_once_it_know
     let spec = Spec { password: true, data_directories: 2, system_apart: true, ..Spec::new(Version::V41) };
     let lost = Lost::new(&Spec { cluster: "clearwater".into(), num_tokens: 5, ..spec.clone() }, true);
     let new = New::of(&lost, &spec);
+    // A password that a new node does not have is refused for good, and not waited for.
+    new.configure(&lost, &new.server.command("start"), ["cassandra", "another"]);
+    let run = new.machine.start(&["restore", "homestead", "--yes"]);
+    until("the node takes connections", || std::net::TcpStream::connect(new.server.cql_address()).is_ok());
+    let since = Instant::now();
+    let run = finish(run);
+    run.expect(1);
+    assert!(since.elapsed() < Duration::from_secs(50), "{:?}: {run:#?}", since.elapsed());
+    assert!(run.stderr.contains("the role with the password `cassandra` alone"), "the plan has said so: {run:#?}");
+    assert!(run.stderr.contains("ALTER ROLE cassandra WITH PASSWORD") && run.stderr.contains("it goes on from here"), "{run:#?}");
+    // Nor is another role.
+    new.configure(&lost, &new.server.command("start"), ROLE);
     let run = new.restore(&[]);
     run.expect(1);
-    assert!(run.stderr.contains("will know the role `cassandra` alone"), "the plan has said so: {run:#?}");
     assert!(run.stderr.contains("CREATE ROLE windlass WITH PASSWORD") && run.stderr.contains("it goes on from here"), "{run:#?}");
     assert!(new.yaml_now().contains("cluster_name: 'clearwater'\nnum_tokens: 5\n"), "{}", new.yaml_now());
     // Whoever does not do as it says is told again.
@@ -250,13 +292,16 @@ fn a_machine_of_4_1_that_asks_for_a_login_becomes_the_node_that_was_once_it_know
     run.expect(1);
     assert!(run.stderr.contains("CREATE ROLE windlass WITH PASSWORD"), "{run:#?}");
     make_role(&new.server);
+    assert!(new.server.cql_as(ANOTHER_ROLE).is_err());
     let run = new.restore(&[]);
     run.expect(0);
     assert_eq!(picture(&new.server), lost.then, "{run:#?}");
+    assert!(new.server.cql_as(ANOTHER_ROLE).is_ok(), "roles come back where they are asked for");
     // What was there before are the tables without their rows.
     let undone = new.restore(&["--undo"]);
     undone.expect(0);
     let found = picture(&new.server);
+    assert!(new.server.cql_as(ANOTHER_ROLE).is_err());
     assert_eq!((&found.identity, &found.schema), (&lost.then.identity, &lost.then.schema));
     assert!(found.rows.iter().all(|line| line.starts_with("table ")), "{:?}", found.rows);
     drop(new);

@@ -372,6 +372,21 @@ fn tables_in_two_data_directories_come_back_and_are_set_aside_in_both() {
     let then = case.dump(0);
     case.run(&["DELETE FROM KEYSPACE.t WHERE id = 101", "INSERT INTO KEYSPACE.t (id, v) VALUES (7, 'since')"]);
     let now = case.dump(0);
+    // Whoever is not let in touches nothing, and no password is told.
+    for (right, place) in
+        [(password, "the password is wrong, or there is no such role"), (jmx_password, "see `jmx`, its user and its password")]
+    {
+        let wrong = accounts.replace(&format!("password = \"{right}\""), "password = \"of-another-node\"");
+        case.machine.configure_again(&(configuration(server, &case.source, &names) + &wrong));
+        for verb in [&["restore", &case.source, "--running", "--yes"][..], &["backup", &case.source]] {
+            let run = case.machine.run(verb);
+            run.expect(1);
+            assert!(run.said().contains(place) && !run.said().contains("of-another-node"), "{verb:?}: {run:#?}");
+            assert_eq!((case.dump(0), case.ours()), (now.clone(), Vec::new()), "{verb:?}");
+            case.keeps_nothing();
+        }
+    }
+    case.machine.configure_again(&(configuration(server, &case.source, &names) + &accounts));
     case.restore(&["--running"]).expect(0);
     assert_eq!(case.dump(0), then);
     let ours = case.ours();

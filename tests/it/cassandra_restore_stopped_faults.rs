@@ -163,9 +163,14 @@ fn what_was_written_since_a_kill_stays_whatever_the_check_says() {
 }
 
 #[test]
-fn a_copy_that_is_damaged_everywhere_touches_nothing() {
+fn a_copy_that_fails_midway_or_is_damaged_everywhere_touches_nothing() {
     let changed = Changed::new(Version::V50);
     let (bench, pid) = (&changed.bench, changed.bench.server.pid());
+    // The disk is full when some of it is there.
+    let full = ["-e", "trace=pwrite64", "-e", "inject=pwrite64:error=ENOSPC:when=3+"];
+    let run = bench.machine.under_strace(&full, &["restore", "homestead", "--yes"]);
+    changed.is_left_alone(&run, 1, "No space left on device");
+    assert_eq!(bench.server.pid(), pid);
     for file in files_below(&bench.machine.path("bucket")).into_iter().filter(|path| path.to_str().unwrap().ends_with(".tar.zst")) {
         let bytes = fs::read(&file).unwrap();
         fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
@@ -306,11 +311,23 @@ fn two_restores_of_one_node_wait_for_each_other() {
 fn names_that_are_no_snapshot_of_the_source_are_refused() {
     let changed = Changed::new(Version::V50);
     let pid = changed.bench.server.pid();
-    for (name, code) in
-        [("homestead/..", 2), ("homestead/../../etc", 2), ("homestead/20990101T000000000Z", 6), ("nobodys", 6), ("../homestead", 2)]
-    {
+    for (name, code, because) in [
+        ("homestead/..", 2, "homestead/.."),
+        ("homestead/../..", 2, "homestead/../.."),
+        ("homestead/../../etc", 2, "homestead/../../etc"),
+        ("../homestead", 2, "../homestead"),
+        ("homestead/20990101T000000000Z", 6, "20990101T000000000Z"),
+        ("nobodys", 6, "nobodys"),
+    ] {
         let run = changed.bench.machine.run(&["restore", name, "--yes"]);
-        assert!(run.code == Some(code) || run.code == Some(6), "{name}: {run:#?}");
+        changed.is_left_alone(&run, code, because);
+    }
+    // Folders of a person's: one in which nothing of the snapshot lies, and one that is not there.
+    let folder = |name: &str| changed.bench.machine.path(name);
+    fs::create_dir(folder("empty")).unwrap();
+    for (name, code) in [("empty", 4), ("absent", 1)] {
+        let run = changed.bench.restore(&["--from", folder(name).to_str().unwrap()]);
+        changed.is_left_alone(&run, code, folder(name).to_str().unwrap());
     }
     assert_eq!(changed.bench.server.pid(), pid);
     let run = changed.bench.restore(&["--undo"]);

@@ -33,6 +33,18 @@ fn a_table_that_was_made_anew_takes_the_files_of_the_one_before_it() {
     assert!(!held(old), "a folder that the schema does not know is left as it is");
     bench.restore(&["--undo"]).expect(0);
     assert_eq!(bench.dump("small"), now);
+
+    // A snapshot of such a table is of the folder that the schema knows, and comes back whichever way.
+    bench.backup();
+    let copies = fs::read_dir(bench.machine.path("local/homestead")).unwrap().map(|entry| entry.unwrap().path());
+    let taken = fs::read_dir(copies.max().unwrap().join("data/small")).unwrap().map(|entry| entry.unwrap().file_name());
+    let taken: Vec<_> = taken.filter(|name| name.to_str().unwrap().starts_with("t-")).collect();
+    let live = folders.iter().find(|path| *path != old).unwrap();
+    assert_eq!(taken, [live.file_name().unwrap()]);
+    bench.run(&["DELETE FROM small.t WHERE id = 9", "DROP TABLE small.u"]);
+    bench.restore(&["--running"]).expect(0);
+    assert_eq!(bench.dump("small"), now);
+    assert_eq!(bench.server.folders_of("small", "t").len(), 2);
 }
 
 #[test]

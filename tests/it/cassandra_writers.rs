@@ -57,8 +57,17 @@ fn rows_of(case: &Case, table: &str) -> Vec<[u64; 3]> {
 }
 
 #[test]
-fn every_snapshot_of_a_node_that_is_written_to_is_a_state_that_there_was() {
-    let case = Case::small(Version::V50, 1);
+fn every_snapshot_of_a_node_of_4_1_that_is_written_to_is_a_state_that_there_was() {
+    every_snapshot_is_a_state_that_there_was(Version::V41);
+}
+
+#[test]
+fn every_snapshot_of_a_node_of_5_0_that_is_written_to_is_a_state_that_there_was() {
+    every_snapshot_is_a_state_that_there_was(Version::V50);
+}
+
+fn every_snapshot_is_a_state_that_there_was(version: Version) {
+    let case = Case::small(version, 1);
     case.run(&["CREATE TABLE KEYSPACE.w (p bigint, c bigint, v bigint, PRIMARY KEY (p, c))"]);
     let (over, done) = (AtomicBool::new(false), AtomicU64::new(0));
     let mut taken = Vec::new();

@@ -5,8 +5,10 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use rustix::process::Signal;
+
 use crate::cassandra::configuration;
-use crate::support::program::{Machine, Run, until};
+use crate::support::program::{Machine, Run, finish, send, until};
 use crate::support::servers::cassandra::Cassandra;
 use crate::support::servers::cassandra::spec::Version;
 use crate::support::servers::scylla::{Fault, Scylla};
@@ -90,6 +92,12 @@ impl Case {
         tags.sort();
         tags.dedup();
         tags
+    }
+
+    /// How many tables have a snapshot that is whole.
+    fn made(&self) -> usize {
+        let snapshots = ["users", "empty", "by_name"].map(|table| files(&self.folder(table).join("snapshots")));
+        snapshots.iter().flatten().filter(|(_, path)| path.join("manifest.json").exists()).count()
     }
 
     /// Folders of complete copies.
@@ -223,6 +231,16 @@ fn whatever_goes_wrong_with_the_api_is_told_and_leaves_nothing_of_ours() {
     let data = case.copies()[1].join("data").join(&case.keyspace).join(case.folder(users).file_name().unwrap());
     let rows = format!("ms-{ID}-big-Data.db");
     assert_eq!(fs::metadata(data.join(&rows)).unwrap().ino(), fs::metadata(case.folder(users).join(&rows)).unwrap().ino());
+
+    // Whoever stops a run does not wait for the answer, and the node is asked to forget what it has made all the same.
+    api.asked();
+    api.fails("POST", Fault::Silent);
+    let run = case.machine.start(&["backup", "homestead"]);
+    until("the node has made its snapshot", || case.made() == 3);
+    send(run.id(), Signal::TERM);
+    let run = finish(run);
+    run.expect(143);
+    assert_eq!((case.tags(), api.asked().len()), (vec!["sm_20260101000000UTC".to_owned()], 2), "{run:#?}");
 
     // What could not be cleared is cleared by the next run.
     api.fails("DELETE", Fault::Refused);

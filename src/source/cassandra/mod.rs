@@ -65,7 +65,7 @@ pub use node_file::{Identity, NodeFile, Place, Surroundings};
 pub use peers::{keyspaces, peer_addresses, peers};
 pub use roles::{Permission, Role};
 pub use schema::{Keyspace, Kind, Schema, Table, TableId};
-pub use settings::{API, Cql, Engine, JMX_PORT, Jmx, Settings};
+pub use settings::{API, Cql, Engine, FIRST_ROLE, JMX_PORT, Jmx, Settings};
 pub use statements::{quoted, statements};
 pub use table::TakenTable;
 pub use take::{Job, Taken, clear, take};

@@ -8,6 +8,9 @@ use crate::sys::secret::Secret;
 /// The port that Cassandra's JMX listens on where nothing else is said.
 pub const JMX_PORT: u16 = 7199;
 
+/// The role that a node makes when it is first started; its password is the same word.
+pub const FIRST_ROLE: &str = "cassandra";
+
 /// How the node is asked in CQL.
 #[derive(Clone, Debug, Default)]
 pub struct Cql {
@@ -21,6 +24,13 @@ pub struct Cql {
     pub ca_file: Option<PathBuf>,
     /// Whether the connection is encrypted; `None` = where a certificate is given.
     pub tls: Option<bool>,
+}
+
+impl Cql {
+    /// Whether a node that is started for the first time will know who asks.
+    pub fn is_first_login(&self) -> bool {
+        self.user.as_deref() == Some(FIRST_ROLE) && self.password.as_ref().is_some_and(|password| password.expose() == FIRST_ROLE)
+    }
 }
 
 /// How the node is told what to do: `nodetool` speaks JMX.

@@ -32,6 +32,22 @@ impl Recorded {
         let keyspaces = ddl.iter().map(|(name, _)| name.clone()).collect();
         Ok(Self { id, facts, definitions: Definitions::read(ddl)?, keyspaces })
     }
+
+    /// How a part of it stands to what a node has.
+    ///
+    /// # Errors
+    /// [`Error::Source`] when what the node says cannot be understood.
+    pub(super) fn compared(&self, looked: &Looked, part: &Part) -> Result<Comparison, Error> {
+        Ok(Comparison::of(&self.definitions, &Definitions::read(&looked.ddl)?, part)?)
+    }
+
+    /// What a person should know before a node that knows so many others takes what comes of it.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for what the node could not read.
+    pub(super) fn judge(&self, ctx: &Context, survey: &Survey, looked: &Looked, peers: u64) -> Result<Vec<String>, Error> {
+        Sides { id: self.id, facts: self.facts.as_ref(), survey, looked, peers }.judge(ctx.clock.now())
+    }
 }
 
 /// A node that is up.
@@ -78,8 +94,8 @@ impl Seen {
         check_folders(config, &looked.schema)?;
         check_is_not_another(ctx, settings, config, recorded, &looked.facts)?;
         let peers = peers(settings, config, &ctx.stop)?;
-        let warnings = Sides { id: recorded.id, facts: recorded.facts.as_ref(), survey, looked: &looked, peers }.judge(ctx.clock.now())?;
-        let comparison = Comparison::of(&recorded.definitions, &Definitions::read(&looked.ddl)?, &Part::All)?;
+        let warnings = recorded.judge(ctx, survey, &looked, peers)?;
+        let comparison = recorded.compared(&looked, &Part::All)?;
         let matched = Matched::of(survey, &comparison)?;
         Ok(Self { looked, comparison, matched, warnings })
     }

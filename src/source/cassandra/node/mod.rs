@@ -60,9 +60,6 @@ const INDEX_TIME: Duration = Duration::from_secs(12 * 3600);
 /// How long a drain may say nothing: every memtable of the node is written out first.
 const DRAIN_TIME: Duration = Duration::from_secs(2 * 3600);
 
-/// The role that a node makes when it is first started.
-const FIRST_ROLE: &str = "cassandra";
-
 /// Whether the node is there and lets us not in: it does not know the role, or its password, or there should be one.
 pub fn is_refused_login(error: &Error) -> bool {
     matches!(error, Error::Cassandra { why, .. } if refused::is_refused_login(why))
@@ -168,13 +165,13 @@ impl Control<'_> {
         self.start_and(&|| self.log_in(&|_| true))
     }
 
-    /// Starts one that has never run. It knows no role but `cassandra`, so a login that it refuses another is refused for good.
+    /// Starts one that has never run. It makes one role a moment later, with one password, so any other login that it refuses is refused for good.
     ///
     /// # Errors
     /// As [`Control::start`]; [`is_refused_login`] tells where it runs and does not know the role.
     pub fn start_first(&self) -> Result<(), Error> {
-        let is_new_role = self.settings.cql.user.as_deref().is_none_or(|user| user != FIRST_ROLE);
-        self.start_and(&|| self.log_in(&|error| !(is_new_role && is_refused_login(error))))
+        let may_come = self.settings.cql.is_first_login();
+        self.start_and(&|| self.log_in(&|error| may_come || !is_refused_login(error)))
     }
 
     fn start_and(&self, log_in: &dyn Fn() -> Result<(), Error>) -> Result<(), Error> {

@@ -118,10 +118,77 @@ fn what_the_node_says_of_itself_must_be_of_the_form_that_is_asked_for() {
 }
 
 #[test]
-fn a_stop_ends_the_waiting() {
-    let server = TcpListener::bind("127.0.0.1:0").unwrap();
-    let (place, stop) = (("127.0.0.1".to_owned(), server.local_addr().unwrap().port()), Stop::new());
-    let api = Api::open(&place, "ks".into(), &stop).unwrap();
+fn an_answer_that_does_not_come_in_time_is_told_with_how_long_it_was_waited_for() {
+    for begun in ["", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n\""] {
+        let server = Silent::new(begun);
+        let api = server.api(&Stop::new());
+        let time = Duration::from_millis(200);
+        assert_eq!(api.http.send(Method::POST, "/storage_service/snapshots?tag=a&kn=b", time).unwrap(), Outcome::Slow(time));
+        server.was_asked();
+        assert_eq!(server.asked(), 0, "what may still be done is not asked for again");
+        let error = api.done("take a snapshot of", Outcome::Slow(SNAPSHOT_TIME)).unwrap_err().to_string();
+        assert!(error.ends_with(": no answer within 30 minutes; is the node busy or stuck? Its log tells"), "{error}");
+    }
+}
+
+#[test]
+fn a_stop_ends_the_waiting_also_in_the_middle_of_a_request() {
+    let stop = Stop::new();
     stop.request(15);
-    assert!(matches!(api.snapshot(TAG, &["ks".to_owned()]).unwrap_err(), Error::Stopped(_)));
+    let server = Silent::new("");
+    assert!(matches!(server.api(&stop).snapshot(TAG, &["ks".to_owned()]).unwrap_err(), Error::Stopped(_)));
+    for begun in ["", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n\""] {
+        let (stop, server) = (Stop::new(), Silent::new(begun));
+        let api = server.api(&stop);
+        let waiting = std::thread::spawn(move || api.snapshot(TAG, &["ks".to_owned()]));
+        server.was_asked();
+        stop.request(15);
+        let stopped = waiting.join().unwrap().unwrap_err();
+        assert!(matches!(stopped, Error::Stopped(_)), "{stopped}");
+        assert_eq!(server.asked(), 0, "it is not asked again");
+    }
+}
+
+/// A server that reads each request, says the beginning of an answer, and nothing more.
+struct Silent {
+    place: (String, u16),
+    requests: Receiver<()>,
+}
+
+impl Silent {
+    fn new(begun: &'static str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let place = ("127.0.0.1".to_owned(), listener.local_addr().unwrap().port());
+        let (told, requests) = channel();
+        std::thread::spawn(move || {
+            let mut open = Vec::new();
+            for stream in listener.incoming().map_while(Result::ok) {
+                let mut stream = stream;
+                let (mut head, mut byte) = (Vec::new(), [0]);
+                while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|count| count > 0) {
+                    head.push(byte[0]);
+                }
+                let _ = stream.write_all(begun.as_bytes());
+                open.push(stream);
+                if !head.is_empty() && told.send(()).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { place, requests }
+    }
+
+    fn api(&self, stop: &Stop) -> Api {
+        Api::open(&self.place, "ks of the ScyllaDB of /etc/scylla/scylla.yaml".to_owned(), stop).unwrap()
+    }
+
+    /// Waits for a request.
+    fn was_asked(&self) {
+        self.requests.recv().unwrap();
+    }
+
+    /// How many requests have come that nobody has waited for.
+    fn asked(&self) -> usize {
+        self.requests.try_iter().count()
+    }
 }

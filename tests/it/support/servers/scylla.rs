@@ -27,6 +27,8 @@ pub enum Fault {
     Cut,
     /// The connection ends at once, and all is done a second later.
     Late,
+    /// All is done, and no answer comes for as long as somebody waits for it.
+    Silent,
     /// Nothing is done, and the connection ends without an answer.
     Lost,
     /// Nothing is done, and all is said to be well.
@@ -125,6 +127,10 @@ impl Node {
         };
         let body = match (fault, body) {
             (Some(Fault::Cut), _) => return,
+            (Some(Fault::Silent), _) => {
+                let _ended = stream.read(&mut [0]);
+                return;
+            }
             (Some(Fault::Other), _) => "<html>It works!</html>".to_owned(),
             (_, Value::Null) => String::new(),
             (_, body) => body.to_string(),

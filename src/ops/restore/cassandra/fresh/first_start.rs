@@ -1,7 +1,7 @@
 //! A new node's file is written and the node is started: from then on it is the one that the snapshot is of.
 
 use super::neighbours::unheard_of;
-use super::plan::{FIRST_ROLE, New};
+use super::plan::New;
 use super::{difference, has_never_run, told_directories};
 use crate::ops::Error;
 use crate::ops::error::chain;
@@ -12,7 +12,7 @@ use crate::ops::restore::cassandra::survey::Survey;
 use crate::ops::snapshots::Found;
 use crate::ops::undo::cassandra::Begun;
 use crate::ops::undo::cassandra::stopped::Site;
-use crate::source::cassandra::{Control, Facts, is_refused_login, look_at_some, peer_addresses};
+use crate::source::cassandra::{Control, FIRST_ROLE, Facts, is_refused_login, look_at_some, peer_addresses};
 
 /// Makes a node that has never run the one that the snapshot is of. Gives whether it was one; to others nothing is done.
 ///

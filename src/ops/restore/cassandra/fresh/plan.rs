@@ -11,10 +11,7 @@ use crate::ops::restore::cassandra::seen::Recorded;
 use crate::ops::spec::CassandraSettings;
 use crate::ops::undo::cassandra::{Begun, Ground};
 use crate::ops::{Context, Error};
-use crate::source::cassandra::{Facts, Identity, NodeFile, Surroundings, all_directories, remains};
-
-/// The role that a new node has.
-pub(super) const FIRST_ROLE: &str = "cassandra";
+use crate::source::cassandra::{FIRST_ROLE, Facts, Identity, NodeFile, Surroundings, all_directories, remains};
 
 /// What a new node becomes, and what is written for that.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -120,11 +117,10 @@ fn told_others(seeds: &[String], heard: &Heard) -> String {
 
 fn told_login(settings: &CassandraSettings, surroundings: &Surroundings) -> Option<String> {
     let authenticator = surroundings.authenticator.as_ref()?;
-    let is_first = settings.cql.user.as_deref() == Some(FIRST_ROLE);
-    // With the role goes the password of the same name.
-    if is_first && settings.cql.password.as_ref().is_some_and(|password| password.expose() == FIRST_ROLE) {
+    if settings.cql.is_first_login() {
         return None;
     }
+    let is_first = settings.cql.user.as_deref() == Some(FIRST_ROLE);
     let knows = if is_first { format!("the role with the password `{FIRST_ROLE}`") } else { format!("the role `{FIRST_ROLE}`") };
     Some(format!(
         "the node asks for a login ({authenticator}), and roles are not restored: it will know {knows} alone. This ends with what to do when the node \

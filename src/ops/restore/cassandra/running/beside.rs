@@ -53,7 +53,7 @@ pub(super) fn manner(ctx: &Context, both: &Both, name: &str) -> Result<Manner, E
     let Part::Table(keyspace, table) = &both.part else { unreachable!("it was checked") };
     let id = new_id(ctx);
     // That it can be made is known before anything is fetched.
-    both.recorded.beside(keyspace, table, name, &id)?;
+    both.recorded.definitions.beside(keyspace, table, name, &id)?;
     Ok(Manner::Beside(keyspace.clone(), name.to_owned(), id))
 }
 
@@ -63,7 +63,7 @@ pub(super) fn make(filling: &Filling<'_>, both: &Both, pending: &mut PendingImpo
     let folder = both.comparison.compared.iter().find(|one| one.element == Element::Table && one.name == *table);
     let folder = folder.and_then(|one| Some(format!("{table}-{}", one.id.as_ref()?)));
     let folder = folder.ok_or_else(|| Error::Refused(format!("the snapshot does not tell the id of `{table}`; nothing was changed")))?;
-    let statements = both.recorded.beside(keyspace, table, name, id)?;
+    let statements = both.recorded.definitions.beside(keyspace, table, name, id)?;
     make_beside(&filling.job("", &filling.ctx.stop), &statements)?;
     let at_least = both.survey.tables.get(&(keyspace.clone(), folder.clone())).map_or(0, |coming| coming.sstables);
     pending.tables = vec![Fill { keyspace: keyspace.clone(), name: name.to_owned(), id: id.clone(), kind: Kind::Table, folder, at_least }];

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::super::checks::Sides;
 use super::super::matched::Matched;
 use super::super::recorded;
+use super::super::seen::Recorded;
 use super::super::shares::{Root, Wanted};
 use super::super::staging::{self, own_folder};
 use super::super::survey::{self, Survey};
@@ -18,8 +18,8 @@ use crate::ops::spec::{CassandraSettings, SourceSpec};
 use crate::ops::undo::cassandra::Ground;
 use crate::ops::{Context, Error};
 use crate::source::cassandra::import::{Aside, Fill};
-use crate::source::cassandra::missing::{Comparison, Definitions, Part};
-use crate::source::cassandra::{Facts, Keyspace, Looked, Schema, check_folders, has_ever_run, look_at_some, peers, table_of};
+use crate::source::cassandra::missing::{Comparison, Part};
+use crate::source::cassandra::{Keyspace, Looked, Schema, check_folders, has_ever_run, look_at_some, peers, table_of};
 
 /// How the folders begin in which that lies aside which tables held.
 const ASIDE: &str = "aside-";
@@ -30,8 +30,8 @@ pub(super) struct Both {
     pub(super) ground: Ground,
     /// What is asked for.
     pub(super) part: Part,
-    /// How the snapshot says that its keyspaces are made.
-    pub(super) recorded: Definitions,
+    /// What the snapshot says of itself.
+    pub(super) recorded: Recorded,
     /// What the node is and has.
     pub(super) looked: Looked,
     /// How many others it knows.
@@ -44,8 +44,6 @@ pub(super) struct Both {
     pub(super) survey: Survey,
     /// The data directories.
     pub(super) roots: Vec<Root>,
-    facts: Option<Facts>,
-    id: crate::format::snapshot_id::SnapshotId,
 }
 
 impl Both {
@@ -59,18 +57,17 @@ impl Both {
     ) -> Result<Self, Error> {
         let ground = Ground::new(ctx, settings)?;
         let ddl = recorded::of(ctx, found, &mut *lines_of(ctx, found)?)?;
-        let part = part(options, &ddl)?;
-        let recorded = Definitions::read(&ddl)?;
-        let keyspaces: Vec<String> = ddl.into_iter().map(|(name, _)| name).filter(|name| is_meant(&part, name)).collect();
+        let recorded = Recorded::new(found.id, &about.facts, &ddl)?;
+        let part = part(options, &recorded.keyspaces)?;
+        let keyspaces: Vec<String> = recorded.keyspaces.iter().filter(|name| is_meant(&part, name)).cloned().collect();
         let looked = look(ctx, settings, &ground, &keyspaces)?;
         check_folders(&ground.config, &looked.schema)?;
-        let comparison = compare(&recorded, &looked, &part)?;
+        let comparison = recorded.compared(&looked, &part)?;
         let wanted = wanted(&part, &comparison);
         let roots = survey::roots(ctx, &ground.config)?;
         let survey = staging::survey(ctx, found, options, &wanted, &roots)?;
         let peers = peers(settings, &ground.config, &ctx.stop)?;
-        let facts = serde_json::from_value(about.facts.clone()).ok();
-        Ok(Self { ground, part, recorded, looked, peers, comparison, wanted, survey, roots, facts, id: found.id })
+        Ok(Self { ground, part, recorded, looked, peers, comparison, wanted, survey, roots })
     }
 
     /// The same with the node as it is now: what was missing has been made.
@@ -78,7 +75,7 @@ impl Both {
         let names: Vec<String> =
             self.comparison.compared.iter().map(|one| one.keyspace.clone()).collect::<BTreeSet<_>>().into_iter().collect();
         self.looked = look(ctx, settings, &self.ground, &names)?;
-        self.comparison = compare(&self.recorded, &self.looked, &self.part)?;
+        self.comparison = self.recorded.compared(&self.looked, &self.part)?;
         match self.comparison.missing().next() {
             Some(missing) => {
                 Err(Error::Refused(format!("the node does not show the {} that was made: nothing else was changed", missing.told())))
@@ -89,8 +86,7 @@ impl Both {
 
     /// What a person should know; refused is what the node could not read.
     pub(super) fn judge(&self, ctx: &Context) -> Result<Vec<String>, Error> {
-        let sides = Sides { id: self.id, facts: self.facts.as_ref(), survey: &self.survey, looked: &self.looked, peers: self.peers };
-        sides.judge(ctx.clock.now())
+        self.recorded.judge(ctx, &self.survey, &self.looked, self.peers)
     }
 
     /// What becomes of each table; refused is what could not be read, and what would leave views that say otherwise than their tables.
@@ -179,17 +175,13 @@ fn look(ctx: &Context, settings: &CassandraSettings, ground: &Ground, keyspaces:
     })
 }
 
-fn compare(recorded: &Definitions, looked: &Looked, part: &Part) -> Result<Comparison, Error> {
-    Ok(Comparison::of(recorded, &Definitions::read(&looked.ddl)?, part)?)
-}
-
 /// What is asked for.
-fn part(options: &Options, ddl: &[(String, String)]) -> Result<Part, Error> {
+fn part(options: &Options, keyspaces: &[String]) -> Result<Part, Error> {
     let restore::Part { database, table, .. } = &options.part;
     let Some(table) = table else { return Ok(database.clone().map_or(Part::All, Part::Keyspace)) };
-    match (table.split_once('.'), database, ddl) {
+    match (table.split_once('.'), database, keyspaces) {
         (None, Some(keyspace), _) => Ok(Part::Table(keyspace.clone(), table.clone())),
-        (None, None, [(only, _)]) => Ok(Part::Table(only.clone(), table.clone())),
+        (None, None, [only]) => Ok(Part::Table(only.clone(), table.clone())),
         (Some((keyspace, table)), None, _) => Ok(Part::Table(keyspace.to_owned(), table.to_owned())),
         (Some((keyspace, table)), Some(database), _) if keyspace == database => Ok(Part::Table(keyspace.to_owned(), table.to_owned())),
         _ => Err(Error::Refused(format!(
