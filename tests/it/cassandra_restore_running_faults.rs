@@ -59,6 +59,15 @@ impl Case {
         self.machine.path("local/.windlass/restore").join(&self.source).join("import.json")
     }
 
+    /// Where we keep what is ours.
+    fn own(&self) -> PathBuf {
+        self.server.spec.directories(&self.server.home)[0].join(".windlass/backups").join(&self.source)
+    }
+
+    fn remove_own(&self, places: &[String]) {
+        places.iter().for_each(|place| fs::remove_dir_all(self.own().join(place)).unwrap());
+    }
+
     fn id(&self) -> String {
         let listed = self.machine.listed();
         format!("{}/{}", self.source, listed.last().unwrap().0)
@@ -142,7 +151,10 @@ fn is_settled(case: &Case, what: &str, states: &[Vec<String>]) -> Option<String>
     let state = case.dump(0);
     assert!(states.contains(&state), "{what}: {state:?}");
     case.compacts();
-    let ours = case.ours();
+    // What the tables held when they were emptied for that is kept, for a person to look at.
+    let (written, ours): (Vec<String>, Vec<String>) = case.ours().into_iter().partition(|name| name.ends_with(".written"));
+    assert!(written.iter().all(|place| next.said().contains(place)), "{what}: {written:?} {}", next.said());
+    case.remove_own(&written);
     assert!(ours.len() <= 1 && ours.iter().all(|name| name.starts_with("aside-") && !name.ends_with(".apart")), "{what}: {ours:?}");
     // Whatever came of it, the state of before is there for the next round.
     if state != states[0] {
@@ -246,8 +258,7 @@ fn what_lies_aside_and_lacks_a_file_is_not_put_back() {
     case.run(&SINCE);
     case.restore(&["--running"]).expect(0);
     let then = case.dump(0);
-    let data = &case.server.spec.directories(&case.server.home)[0];
-    let aside = data.join(".windlass/backups").join(&case.source).join(&case.ours()[0]).join(&case.keyspaces[0]);
+    let aside = case.own().join(&case.ours()[0]).join(&case.keyspaces[0]);
     let of_t = fs::read_dir(&aside).unwrap().map(|entry| entry.unwrap().path());
     let of_t = of_t.into_iter().find(|path| path.file_name().unwrap().to_str().unwrap().starts_with("t-")).unwrap();
     let names = || fs::read_dir(&of_t).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -298,6 +309,34 @@ fn a_table_that_was_dropped_since_does_not_keep_a_restore_from_being_settled() {
     next.expect(0);
     assert!(next.said().contains("was finished") && next.said().contains(".u was dropped meanwhile"), "{}", next.said());
     case.compacts();
+}
+
+#[test]
+fn what_is_written_and_what_is_dropped_between_a_kill_and_the_next_command_is_kept() {
+    let case = Case::small(Version::V41, 1);
+    case.run(&SINCE);
+    let since = case.dump(0);
+    case.act("*' import '*", "kill -KILL $PPID; exit 1");
+    assert_eq!(case.machine.run(&["restore", &case.source, "--running", "--yes"]).code, None);
+    case.be_honest();
+    case.run(&["INSERT INTO KEYSPACE.t (id, v) VALUES (77, 'after the kill')", "DROP TABLE KEYSPACE.u"]);
+    let next = case.machine.run(&["snapshot", &case.source]);
+    next.expect(0);
+    for word in ["all that they held now", ".u was dropped meanwhile", "what was set aside stays"] {
+        assert!(next.said().contains(word), "{word}: {}", next.said());
+    }
+    let of_t = |lines: &[String]| lines.iter().take_while(|line| *line != "table u").cloned().collect::<Vec<_>>();
+    assert_eq!(of_t(&case.dump(0)), of_t(&since));
+    let holds = |place: &str, table: &str, text: &str| {
+        let folders = fs::read_dir(case.own().join(place).join(&case.keyspaces[0])).unwrap().map(|entry| entry.unwrap().path());
+        let of_table = folders.into_iter().filter(|folder| folder.file_name().unwrap().to_str().unwrap().starts_with(table));
+        let files = of_table.flat_map(|folder| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()));
+        let data = files.filter(|file| file.to_str().unwrap().ends_with("-Data.db")).map(|file| fs::read(file).unwrap());
+        data.into_iter().any(|bytes| bytes.windows(text.len()).any(|found| found == text.as_bytes()))
+    };
+    let ours = case.ours();
+    assert_eq!(ours.len(), 2, "{ours:?}");
+    assert!(holds(&ours[1], "t-", "after the kill") && holds(&ours[0], "u-", "since"), "{ours:?}");
 }
 
 #[test]

@@ -209,6 +209,19 @@ fn a_node_that_is_down_and_cannot_be_started_is_refused_or_restored_undrained() 
     run.expect(1);
     assert!(run.stderr.contains("--undrained") && run.stderr.contains("exit code 1"), "{run:#?}");
     assert!(bench.server.pid().is_none());
+    // Neither when that fails nor when it is killed is the node more broken than before.
+    let run = bench.restore(&["--undrained"]);
+    run.expect(1);
+    assert!(run.stderr.contains("the node is left down, as it was before"), "{run:#?}");
+    assert_eq!(bench.ours(), Vec::<PathBuf>::new());
+    let script = bench.machine.script("start.sh", "kill -9 $PPID");
+    bench.configure("small", &bench.server.command("stop"), &words(&[script.to_str().unwrap()]));
+    assert_ne!(bench.restore(&["--undrained"]).code, Some(0));
+    bench.configure("small", &bench.server.command("stop"), &words(&["false"]));
+    let run = bench.machine.run(&["snapshot", "homestead"]);
+    run.expect(1);
+    assert!(run.stderr.contains("was taken back: its files are those that it had before, and the node is left down"), "{run:#?}");
+    assert!(bench.ours().iter().all(|place| place.to_str().unwrap().ends_with(".written")), "{:?}", bench.ours());
     bench.configure("small", &bench.server.command("stop"), &bench.server.command("start"));
     let plan = bench.plan(&["--undrained"]);
     let warned = plan["warnings"].to_string();
@@ -216,6 +229,16 @@ fn a_node_that_is_down_and_cannot_be_started_is_refused_or_restored_undrained() 
     bench.restore(&["--undrained"]).expect(0);
     changed.is_as_then();
     assert_eq!(bench.dump("other"), ["table t"], "as the plan said");
+    // An undo at which the node does not start: the commit log that came back with it goes aside again, and is not read into what was restored.
+    let mark = bench.machine.path("failed");
+    let start = bench.server.command("start").remove(0);
+    let script = bench.machine.script("start-later.sh", &format!("[ -e {0} ] && exec {start}; touch {0}; exit 7", mark.display()));
+    bench.configure("small", &bench.server.command("stop"), &words(&[script.to_str().unwrap()]));
+    let run = bench.restore(&["--undo"]);
+    run.expect(1);
+    assert!(run.stderr.contains("was put back, and the node runs with it"), "{run:#?}");
+    changed.is_as_then();
+    assert_eq!(bench.dump("other"), ["table t"]);
     bench.restore(&["--undo"]).expect(0);
     changed.is_as_now();
     assert_eq!(bench.dump("other"), other, "the commit log came back with the rest");

@@ -85,6 +85,28 @@ fn facts_are_those_of_a_mariadb_with_settings_of_its_own() {
 }
 
 #[test]
+fn a_server_that_would_keep_rows_from_a_dump_without_a_word_is_refused_with_the_setting() {
+    let server = MariaDb::start(&["--max-join-size=100"]);
+    let base = server.database();
+    server.load(Some(&base), b"CREATE TABLE t (id INT PRIMARY KEY) WITH SYSTEM VERSIONING; INSERT INTO t SELECT seq FROM seq_1_to_50;");
+    let machine = machine(&server.configuration("ellis", &[&base]));
+    machine.run(&["backup", "ellis"]).expect(0);
+    for (name, value) in [("sql_select_limit", "3"), ("system_versioning_asof", "'2020-02-02 02:02:02'")] {
+        server.ask(None, &format!("SET GLOBAL {name} = {value}"));
+        for command in [&["backup", "ellis"][..], &["restore", "ellis", "--yes"]] {
+            let run = machine.run(command);
+            run.expect(1);
+            assert!(run.stderr.contains(&format!("SET GLOBAL {name} = DEFAULT")), "{run:#?}");
+        }
+        server.ask(None, &format!("SET GLOBAL {name} = DEFAULT"));
+    }
+    assert_eq!(machine.json(&["list"], 0)["snapshots"].as_array().unwrap().len(), 1);
+    server.ask(Some(&base), "DELETE FROM t WHERE id > 7");
+    machine.run(&["restore", "ellis", "--yes"]).expect(0);
+    assert_eq!(server.ask(Some(&base), "SELECT COUNT(*) FROM t").trim(), "50");
+}
+
+#[test]
 fn facts_are_those_of_mysql_8() {
     let facts = facts_are_the_servers(Make::Mysql80.running());
     assert!(text(&facts["sql_mode"]).contains("NO_ZERO_DATE"), "{facts:#}");

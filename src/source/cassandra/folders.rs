@@ -247,7 +247,17 @@ pub(super) fn data_files(folder: &Path) -> Result<impl Iterator<Item = Result<Di
     Ok(listing.map(move |entry| entry.map_err(Error::file("list", &path))).filter(move |entry| entry.as_ref().map_or(true, is_data)))
 }
 
-/// What lies in a folder; nothing where there is none.
+/// The entries of a folder, one at a time; none where there is no such folder.
+pub(super) fn listing(folder: &Path) -> Result<impl Iterator<Item = Result<DirEntry, Error>>, Error> {
+    let listing = match fs::read_dir(folder) {
+        Err(cause) if cause.kind() == ErrorKind::NotFound => None,
+        listing => Some(listing.map_err(Error::file("list", folder))?),
+    };
+    let path = folder.to_owned();
+    Ok(listing.into_iter().flatten().map(move |entry| entry.map_err(Error::file("list", &path))))
+}
+
+/// What lies in a folder of folders, which are few; nothing where there is none.
 pub(super) fn entries(folder: &Path) -> Result<Vec<DirEntry>, Error> {
     match fs::read_dir(folder) {
         Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(Vec::new()),

@@ -23,10 +23,15 @@ const STATEMENT_TIME: Duration = Duration::from_secs(30 * 60);
 const TICK: Duration = Duration::from_millis(50);
 
 /// How the session is set up: texts are read and written in one way whatever the server's defaults are; a definition that somebody is
-/// changing is waited for a minute; the session is not ended for being idle while a long dump runs beside it; and MySQL 8 answers with sizes of
-/// today, where it would keep those of its first answer for a day (MariaDB leaves numbers from 50700 to 99999 to MySQL).
-const SET_UP: &str =
-    "SET SESSION sql_mode = '', lock_wait_timeout = 60, wait_timeout = 604800 /*!80003 , information_schema_stats_expiry = 0 */";
+/// changing is waited for a minute; the session is not ended for being idle while a long dump runs beside it; no answer is cut or refused for its
+/// length or its time; and MySQL 8 answers with sizes of today, where it would keep those of its first answer for a day (MariaDB leaves numbers
+/// from 50700 to 99999 to MySQL, and MySQL what stands after an M to MariaDB). What would cut the rows of a session that is not set up like this
+/// is kept for [`super::narrowed`].
+const SET_UP: &str = "SET @windlass_rows = @@SESSION.sql_select_limit /*M!100304 , @windlass_as_of = @@SESSION.system_versioning_asof */, \
+                      SESSION sql_mode = '', SESSION lock_wait_timeout = 60, SESSION wait_timeout = 604800, \
+                      SESSION sql_select_limit = 18446744073709551615, SESSION sql_big_selects = 1 \
+                      /*!50708 , SESSION max_execution_time = 0 */ /*!80003 , SESSION information_schema_stats_expiry = 0 */ \
+                      /*M!100103 , SESSION max_statement_time = 0 */ /*M!100304 , SESSION system_versioning_asof = DEFAULT */";
 
 /// Codes of the server's errors.
 const NO_SUCH: [u16; 4] = [1146, 1305, 1360, 1539];

@@ -8,6 +8,7 @@ use super::facts::{About, Facts, data_bytes};
 use super::floats;
 use super::invalid::{self, InvalidView};
 use super::inventory::Inventory;
+use super::narrowed;
 use super::object::quoted;
 use super::option_file::{Login, OptionFile};
 use super::outside::Outside;
@@ -121,6 +122,7 @@ impl<'a> Dumping<'a> {
         let program = Program::find(settings, stop)?;
         let login = Login::of(settings)?;
         let mut connection = Connection::open(&login, stop)?;
+        narrowed::check(&mut connection)?;
         check_databases(&mut connection, settings, &login)?;
         let about = About::read(&mut connection)?;
         let release = Release::of(&about.version);

@@ -45,7 +45,9 @@ pub(super) fn of_aside(
     let stamp = SnapshotId::from_timestamp(ctx.clock.now()).to_string();
     let mut found = Vec::new();
     for place in &from.places {
-        let Some(root) = roots.iter().find(|root| place.starts_with(&root.path)) else {
+        // One data directory may lie in another.
+        let above = roots.iter().filter(|root| place.starts_with(&root.path));
+        let Some(root) = above.max_by_key(|root| root.path.components().count()) else {
             return Err(Error::Refused(format!(
                 "{} lies in none of the data directories that {} names now: name the one that it is in; nothing was changed",
                 place.display(),
@@ -55,7 +57,8 @@ pub(super) fn of_aside(
         found.push(cassandra::Root { data: root.path.clone(), incoming: place.clone(), outgoing: aside(&root.path, source, &stamp) });
     }
     // What has come since into a data directory that there was not before goes too.
-    let is_new = |root: &&Root| !from.places.iter().any(|place| place.starts_with(&root.path));
+    let known: Vec<PathBuf> = found.iter().map(|root| root.data.clone()).collect();
+    let is_new = |root: &&Root| !known.contains(&root.path);
     found.extend(roots.iter().filter(is_new).map(|root| cassandra::Root {
         data: root.path.clone(),
         incoming: staged_folder(&root.path, source),
@@ -88,7 +91,8 @@ fn others(config: &NodeConfig, source: &SourceName, stamp: &str, from: &[AsideOt
             continue;
         }
         let incoming = from.iter().find(|other| other.live == *live && other.is_needed).map(|other| other.place.clone());
-        others.push(Other { live: live.clone(), incoming, outgoing: Some(beside.join(OURS).join(source.as_str()).join(place)) });
+        let outgoing = Some(beside.join(OURS).join(source.as_str()).join(place));
+        others.push(Other { live: live.clone(), incoming, outgoing, coming: Vec::new(), returning: None });
     }
     others
 }

@@ -282,7 +282,10 @@ pub(super) fn stop_and_exchange(
     undrained: bool,
 ) -> Result<Vec<String>, Error> {
     let may = match control.is_up() {
-        Ok(is_up) if is_up || undrained => Ok(()),
+        Ok(is_up) if is_up || undrained => {
+            pending.was_down = !is_up;
+            Ok(())
+        }
         Ok(_) => Err(Error::Refused(
             "the node has ended meanwhile, and what only its commit log holds, of all its keyspaces, would be lost: start it and begin again, or say \
              --undrained; no file was moved"

@@ -102,6 +102,8 @@ impl Dead {
             live: self.path(name),
             incoming: None,
             outgoing: Some(self.path(name).join(".windlass-undo/homestead").join(format!("{name}-1"))),
+            coming: Vec::new(),
+            returning: None,
         };
         let exchange = Exchange {
             roots: vec![cassandra::Root { data: self.path("data"), incoming: ours.join("staged"), outgoing: ours.join("aside-1") }],

@@ -49,6 +49,9 @@ pub(crate) struct PendingStopped {
     pub(crate) is_undo: bool,
     /// Whether the node has written out all that it had in memory before it was stopped last.
     pub(crate) is_drained: bool,
+    /// Whether the node was down when this began, and could not be told to write out anything: going back, it is left as it was.
+    #[serde(default)]
+    pub(crate) was_down: bool,
     /// What changes places.
     pub(crate) exchange: Exchange,
     /// What the node must have afterwards.
@@ -71,6 +74,7 @@ impl PendingStopped {
             stage: Stage::Staging,
             is_undo,
             is_drained: false,
+            was_down: false,
             exchange,
             expected,
             is_written: false,

@@ -25,6 +25,8 @@ pub(crate) enum ImportStage {
     Filling,
     /// They are filled, and looked at.
     Filled,
+    /// They hold again what they held before: clients may have written to them since, and nothing is emptied any more.
+    BackFilled,
 }
 
 /// What becomes of what tables hold.
@@ -63,6 +65,9 @@ pub(crate) struct PendingImport {
     pub(crate) back: Vec<Fill>,
     /// Tables whose compaction is off meanwhile, by keyspace and name.
     pub(crate) uncompacted: Vec<(String, String)>,
+    /// Whether a table has gone to which some of that belongs, so that it stays there.
+    #[serde(default)]
+    pub(crate) is_kept: bool,
     /// What will be remembered for an undo; nothing where nothing is replaced.
     pub(crate) undo: Option<UndoRecord>,
 }
@@ -81,6 +86,7 @@ impl PendingImport {
             outgoing,
             back: Vec::new(),
             uncompacted: Vec::new(),
+            is_kept: false,
             undo: None,
         }
     }

@@ -1,9 +1,10 @@
 //! What a restore of tables of a Cassandra node has left beside them: to be taken back, to be finished, or to be removed.
 //!
 //! [`stopped`] lets files of a node that is down change places, and settles that after a kill; [`ending`] says what becomes of them, [`document`] is
-//! what it remembers, [`ground`] what it needs. [`running`] has a node that runs take files in, and [`import`] is what that remembers. [`others`]
+//! what it remembers, [`ground`] what it needs. [`running`] has a node that runs take files in, [`aside`] keeps what it held, and [`import`] is what that remembers. [`others`]
 //! keeps the sources of one machine apart, [`begun`] remembers that a node was made anew and waits for its rows.
 
+pub(crate) mod aside;
 mod begun;
 mod document;
 mod ending;

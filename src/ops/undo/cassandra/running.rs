@@ -1,7 +1,8 @@
 //! A node that runs takes files in, each step written down before it is done; and what becomes of it after a kill.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::aside::set_aside;
 use super::ground::Ground;
 use super::import::{IMPORT, ImportStage, Manner, PendingImport};
 use super::replaced;
@@ -13,9 +14,12 @@ use crate::ops::undo::leftovers::Leftovers;
 use crate::ops::undo::memory::UndoRecord;
 use crate::ops::undo::settled::{Ending, Work};
 use crate::ops::{Context, Error};
-use crate::source::cassandra::import::{self, Before, Fill};
+use crate::source::cassandra::import::{self, Aside, Before, Fill};
 use crate::source::cassandra::{Job, look_at_some};
 use crate::sys::stop::Stop;
+
+/// How often what tables held is kept beside one place; whoever kills the same work more often than this finds it refused.
+const KEPT_MAX: u32 = 1000;
 
 /// A source whose node takes files in.
 pub(crate) struct Filling<'a> {
@@ -52,6 +56,7 @@ impl Filling<'_> {
         let before = if pending.replaces() { Before::Truncate } else { Before::Keep };
         let filled = import::compaction_off(&job, &pending.uncompacted)
             .and_then(|()| import::fill(&job, &pending.incoming, &pending.tables, before))
+            .and_then(|()| import::prove(&job, &pending.tables))
             .map_err(Error::from)
             .and_then(|()| pending.write(ImportStage::Filled, self.folder));
         match filled {
@@ -78,7 +83,7 @@ impl Filling<'_> {
     }
 
     /// Takes back what did not come through. Gives what to say.
-    fn take_back_after(&self, pending: &PendingImport, why: Error) -> Error {
+    fn take_back_after(&self, pending: &mut PendingImport, why: Error) -> Error {
         let how = match (self.take_back(pending), pending.replaces()) {
             (Ok(()), true) => "what was there before was put back".to_owned(),
             (Ok(()), false) if matches!(pending.manner, Manner::Beside(..)) => "the new table was dropped".to_owned(),
@@ -92,35 +97,85 @@ impl Filling<'_> {
         Error::Refused(format!("{}; {how}", chain(&why)))
     }
 
-    fn take_back(&self, pending: &PendingImport) -> Result<(), Error> {
+    fn take_back(&self, pending: &mut PendingImport) -> Result<(), Error> {
         let no_stop = Stop::new();
         let job = self.job("", &no_stop);
-        if pending.stage != ImportStage::Preparing {
-            if pending.replaces() {
-                self.phase(pending, "putting back");
-                import::check_target(&job, &pending.host_id, true).map_err(|error| {
-                    let places = pending.outgoing.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(", ");
-                    let document = self.folder.join(IMPORT);
-                    let by_hand =
-                        format!("or bring what lies in {places} into the node (nodetool import), and then remove {}", document.display());
-                    worded(error, &by_hand)
-                })?;
-                import::set_apart(&pending.incoming)?;
-                let tables = self.still_there(&pending.back, ": what it held is not put back")?;
-                if let Some(place) = pending.outgoing.first() {
-                    import::wait_for_others(&job, place, &tables)?;
+        match pending.stage {
+            ImportStage::Preparing => {}
+            _ if pending.replaces() => {
+                if pending.stage != ImportStage::BackFilled {
+                    self.fill_back(&job, pending)?;
                 }
-                import::compaction_off(&job, &those(&pending.uncompacted, &tables))?;
-                import::fill(&job, &pending.outgoing, &tables, Before::Truncate)?;
-                import::compaction_on(&job, &those(&pending.uncompacted, &tables))?;
-                if pending.manner == Manner::PutBack {
-                    import::bring_back(&pending.incoming)?;
-                }
-            } else if pending.manner == Manner::Merge {
-                self.compact_again(&job, pending)?;
+                self.end_back(&job, pending)?;
             }
+            _ if pending.manner == Manner::Merge => self.compact_again(&job, pending)?,
+            _ => {}
         }
         self.give_up(pending)
+    }
+
+    /// Has the tables hold again what they held before.
+    fn fill_back(&self, job: &Job<'_>, pending: &mut PendingImport) -> Result<(), Error> {
+        self.phase(pending, "putting back");
+        import::check_target(job, &pending.host_id, true).map_err(|error| {
+            let places = told(&pending.outgoing);
+            let document = self.folder.join(IMPORT);
+            let by_hand = format!("or bring what lies in {places} into the node (nodetool import), and then remove {}", document.display());
+            worded(error, &by_hand)
+        })?;
+        import::set_apart(&pending.incoming)?;
+        let tables = self.still_there(&pending.back, ": what it held is not put back")?;
+        pending.is_kept = tables.len() < pending.back.len();
+        if let Some(place) = pending.outgoing.first() {
+            import::wait_for_others(job, place, &tables)?;
+        }
+        import::compaction_off(job, &those(&pending.uncompacted, &tables))?;
+        import::fill(job, &pending.outgoing, &tables, Before::Truncate)?;
+        pending.write(ImportStage::BackFilled, self.folder)
+    }
+
+    /// Keeps what the tables hold now, half filled as they are: between a kill and this run clients may have written to them, and they are about to
+    /// be emptied.
+    fn keep_written(&self, pending: &PendingImport) -> Result<(), Error> {
+        self.phase(pending, "setting aside");
+        let mut names: Vec<String> = pending.back.iter().map(|table| table.keyspace.clone()).collect();
+        names.dedup();
+        let mut schema = look_at_some(self.settings, &self.ground.config, &names, &Stop::new())?.schema;
+        for keyspace in &mut schema.keyspaces {
+            keyspace.tables.retain(|table| pending.back.iter().any(|back| back.id == table.id));
+        }
+        schema.keyspaces.retain(|keyspace| !keyspace.tables.is_empty());
+        if schema.keyspaces.is_empty() {
+            return Ok(());
+        }
+        let written = |place: &PathBuf| {
+            let within = self.ground.config.data_directories.iter().filter(|root| place.starts_with(root));
+            // One data directory may lie in another one.
+            let root = within.max_by_key(|root| root.components().count()).cloned().unwrap_or_default();
+            Aside { root, place: free(place, ".written") }
+        };
+        let asides: Vec<Aside> = pending.outgoing.iter().map(written).collect();
+        let places: Vec<PathBuf> = asides.iter().map(|aside| aside.place.clone()).collect();
+        set_aside(self, &schema, &asides, false, &pending.host_id)?;
+        self.warn(format!(
+            "clients may have written to the tables since it was broken off, and all that they held now, a part of it from the snapshot, was set apart: \
+             look at {}, bring what you need into the node (nodetool import), and remove it",
+            told(&places)
+        ));
+        Ok(())
+    }
+
+    /// They hold it, and are used again: what is not as it should be is told, and nothing is emptied for it.
+    fn end_back(&self, job: &Job<'_>, pending: &PendingImport) -> Result<(), Error> {
+        let tables = self.still_there(&pending.back, "")?;
+        import::compaction_on(job, &those(&pending.uncompacted, &tables))?;
+        if let Err(why) = import::prove(job, &tables) {
+            self.warn(format!("what the tables held is back in them, and not all is as it should be: {}", chain(&Error::from(why))));
+        }
+        if pending.manner == Manner::PutBack {
+            import::bring_back(&pending.incoming)?;
+        }
+        Ok(())
     }
 
     /// Work that has not touched a row comes to its end as if it had never begun. What was made of the schema stays.
@@ -130,6 +185,11 @@ impl Filling<'_> {
             import::drop_beside(&self.job("", &no_stop), keyspace, name, id)?;
         }
         let mut files = pending.outgoing.clone();
+        if pending.is_kept {
+            let places = told(&files);
+            self.warn(format!("what was set aside stays, because some of it is of tables that are gone: look at {places}, and remove it"));
+            files.clear();
+        }
         // What an undo would have put back stays where it is.
         if pending.manner != Manner::PutBack {
             files.extend(pending.incoming.iter().flat_map(|place| [place.clone(), import::apart(place)]));
@@ -160,7 +220,7 @@ impl Filling<'_> {
     }
 
     /// Settles work that was broken off. Gives whether it was finished.
-    fn settle(&self, pending: &PendingImport) -> Result<bool, Error> {
+    fn settle(&self, pending: &mut PendingImport) -> Result<bool, Error> {
         if pending.stage == ImportStage::Preparing && !matches!(pending.manner, Manner::Beside(..)) {
             return self.give_up(pending).map(|()| false);
         }
@@ -175,7 +235,12 @@ impl Filling<'_> {
         }
         match pending.stage {
             ImportStage::Preparing => self.give_up(pending).map(|()| false),
-            ImportStage::Filling => self.take_back(pending).map(|()| false),
+            ImportStage::Filling | ImportStage::BackFilled => {
+                if pending.stage == ImportStage::Filling && pending.replaces() {
+                    self.keep_written(pending)?;
+                }
+                self.take_back(pending).map(|()| false)
+            }
             ImportStage::Filled => self.finish(pending).map(|()| true),
         }
     }
@@ -217,6 +282,22 @@ fn those(names: &[(String, String)], tables: &[Fill]) -> Vec<(String, String)> {
     names.iter().filter(is_there).cloned().collect()
 }
 
+/// Places for a person.
+fn told(places: &[PathBuf]) -> String {
+    places.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(", ")
+}
+
+/// A name beside a place that nothing has: the suffix alone or, where it is taken, with a number.
+fn free(place: &Path, suffix: &str) -> PathBuf {
+    let named = |number: u32| {
+        let mut name = place.as_os_str().to_owned();
+        name.push(if number == 1 { suffix.to_owned() } else { format!("{suffix}-{number}") });
+        PathBuf::from(name)
+    };
+    // A number is taken for each kill of the same work.
+    (1..KEPT_MAX).map(named).find(|name| !name.exists()).unwrap_or_else(|| named(KEPT_MAX))
+}
+
 /// A refusal of a source, with what is to be said of it here.
 fn worded(error: crate::source::Error, told: &str) -> Error {
     match error {
@@ -232,12 +313,12 @@ pub(super) fn recover(
     settings: &CassandraSettings,
     folder: &Path,
 ) -> Result<Option<(Work, Ending)>, Error> {
-    let Some(pending) = PendingImport::read(folder)? else { return Ok(None) };
+    let Some(mut pending) = PendingImport::read(folder)? else { return Ok(None) };
     let work = pending.work();
     let _lock = locks::cassandra(ctx, &spec.name, "settle a restore of", None)?;
     let (ground, temporary) = (Ground::new(ctx, settings)?, ctx.state()?.work()?);
     let filling = Filling { ctx, spec, settings, folder, ground: &ground, work: &temporary };
-    let is_finished = filling.settle(&pending).inspect_err(|_| {
+    let is_finished = filling.settle(&mut pending).inspect_err(|_| {
         filling.warn(format!(
             "{work} of `{}` that was broken off is not settled, and until it is nothing else is done; {} says how far it has come",
             spec.name,

@@ -9,8 +9,11 @@ use crate::ops::locks;
 use crate::ops::spec::{CassandraSettings, SourceSpec};
 use crate::ops::undo::settled::{Ending, Work};
 use crate::ops::{Context, Error};
-use crate::source::cassandra::Control;
+use crate::source::cassandra::{Control, Exchange};
 use crate::sys::stop::Stop;
+
+/// How often a node is drained at most that something starts again and again.
+const DRAINS_MAX: usize = 3;
 
 /// A source whose node's files change places.
 pub(crate) struct Site<'a> {
@@ -36,6 +39,13 @@ impl Site<'_> {
         if !undrained || control.is_up()? {
             self.phase(pending, "draining");
             control.drain()?;
+            // A drained node takes no connections. One that does was started anew, and has a commit log that nothing else holds.
+            for _ in 1..DRAINS_MAX {
+                if !control.takes_connections()? {
+                    break;
+                }
+                control.drain()?;
+            }
             pending.is_drained = true;
         }
         self.phase(pending, "stopping");
@@ -54,13 +64,16 @@ impl Site<'_> {
         // Whoever has started it meanwhile has it running on what is half gone.
         control.prove_down()?;
         pending.unindexed = pending.exchange.unindexed()?;
+        pending.exchange.note_coming()?;
         pending.write(Stage::In, self.folder)?;
         pending.exchange.place()?;
         pending.write(Stage::Starting, self.folder)?;
         if control.signs_of_life()?.is_some() {
             self.bring_down_as_it_is(pending)?;
         }
-        self.start_and_check(pending)
+        let looked = self.start_and_check(pending);
+        self.tell_late(&pending.exchange);
+        looked
     }
 
     /// Starts the node on what is in place and looks at it; what does not work is put back.
@@ -119,7 +132,9 @@ impl Site<'_> {
     /// Puts back what was there before; gives what is said then.
     fn back_because(&self, pending: &mut PendingStopped, why: &Error) -> Error {
         match self.put_back(pending) {
-            Ok(()) => Error::Refused(format!("{}; what was there before was put back, and the node runs with it", chain(why))),
+            Ok(()) => {
+                Error::Refused(format!("{}; what was there before was put back, and the node {}", chain(why), how_it_is(pending.was_down)))
+            }
             Err(later) => Error::Refused(format!(
                 "{}; and what was there before is not yet back: {}; the next command settles it",
                 chain(why),
@@ -163,21 +178,27 @@ impl Site<'_> {
             back.place()?;
             pending.write(Stage::BackStarting, self.folder)?;
         }
-        self.be_up()?;
+        self.be_up(pending)?;
         self.forget_taken_back(pending)
     }
 
-    /// The node runs, whoever has started it.
-    fn be_up(&self) -> Result<(), Error> {
+    /// The node runs, whoever has started it; one that was down before is not started, for that may be why it was.
+    fn be_up(&self, pending: &PendingStopped) -> Result<(), Error> {
         let no_stop = Stop::new();
         let control = self.ground.control(self.ctx, self.settings, &no_stop);
-        if control.is_up()? { Ok(()) } else { Ok(control.start()?) }
+        if pending.was_down || control.is_up()? { Ok(()) } else { Ok(control.start()?) }
     }
 
     /// Settles work that was broken off. Gives whether it was finished.
     fn settle(&self, mut pending: PendingStopped) -> Result<bool, Error> {
         let exchange = pending.exchange.clone();
         let settled = self.settle_stage(&mut pending);
+        self.tell_late(&exchange);
+        settled
+    }
+
+    /// Says where that lies which came into tables while their files were changing places.
+    fn tell_late(&self, exchange: &Exchange) {
         for place in exchange.late().into_iter().chain(exchange.reversed(true).late()) {
             self.warn(format!(
                 "the node was started while its files were changing places, and what it wrote then to tables that were on their way was set apart: look \
@@ -185,13 +206,14 @@ impl Site<'_> {
                 place.display()
             ));
         }
-        settled
     }
 
     fn settle_stage(&self, pending: &mut PendingStopped) -> Result<bool, Error> {
         let no_stop = Stop::new();
         match pending.stage {
             Stage::Staging => self.forget_taken_back(pending)?,
+            // Nothing was drained, and whoever has started it since is left alone.
+            Stage::Stopping | Stage::Unstopped if pending.was_down => self.forget_taken_back(pending)?,
             Stage::Stopping | Stage::Unstopped => {
                 let control = self.ground.control(self.ctx, self.settings, &no_stop);
                 // A killed run leaves nodetool behind, which goes on with the drain: the node may be up now, and takes nothing a moment later.
@@ -205,7 +227,7 @@ impl Site<'_> {
             Stage::Out => {
                 self.bring_down_as_it_is(pending)?;
                 pending.exchange.take_back()?;
-                self.be_up()?;
+                self.be_up(pending)?;
                 self.forget_taken_back(pending)?;
             }
             Stage::In | Stage::Starting => {
@@ -245,14 +267,18 @@ impl Site<'_> {
     /// Settles what was broken off, if something was. Gives what it was and how it ended. The caller holds the lock of the node.
     pub(crate) fn recover(&self) -> Result<Option<(Work, Ending)>, Error> {
         let Some(pending) = PendingStopped::read(self.folder)? else { return Ok(None) };
-        let (work, name) = (pending.work(), &self.spec.name);
+        let (work, name, was_down) = (pending.work(), &self.spec.name, pending.was_down);
         let is_finished = self.settle(pending).inspect_err(|_| {
             self.warn(format!(
                 "{work} of `{name}` that was broken off is not settled, and until it is nothing else is done; {} says how far it has come",
                 self.folder.join(STOPPED).display()
             ));
         })?;
-        let how = if is_finished { "was finished: the node runs with it" } else { "was taken back: the node runs with what it had before" };
+        let how = if is_finished {
+            "was finished: the node runs with it".to_owned()
+        } else {
+            format!("was taken back: its files are those that it had before, and the node {}", how_it_is(was_down))
+        };
         self.warn(format!("{work} of `{name}` that was broken off {how}"));
         Ok(Some((work, if is_finished { Ending::Finished } else { Ending::TakenBack })))
     }
@@ -264,6 +290,11 @@ impl Site<'_> {
     pub(super) fn warn(&self, text: String) {
         self.ctx.warn(Some(&self.spec.name), text);
     }
+}
+
+/// How a node is, once what was there before was put back.
+fn how_it_is(was_down: bool) -> &'static str {
+    if was_down { "is left down, as it was before" } else { "runs with it" }
 }
 
 /// Settles what was broken off. Gives what it was and how it ended.

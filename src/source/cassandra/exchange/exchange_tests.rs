@@ -102,7 +102,7 @@ impl Bench {
         }
         write(path("caches/KeyCache.db"), "stale");
         let outgoing = Some(path("commitlog/.windlass-undo/homestead"));
-        exchange.others.push(Other { live: path("commitlog"), incoming: None, outgoing });
+        exchange.others.push(Other { live: path("commitlog"), incoming: None, outgoing, coming: Vec::new(), returning: None });
         Self { exchange, kept, old, new, old_logs, temp }
     }
 

@@ -18,14 +18,14 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::component::is_index_folder;
-use super::folders::{data_files, entries};
+use super::folders::{data_files, listing};
 use super::layout::table_of;
 use crate::source::Error;
 use crate::source::placement::{crash, escaped};
 use crate::sys::tree::remove_tree;
 
 pub use folders::make_own_folder;
-use moving::{holds_something, move_whole, pour, put_in, take_out};
+use moving::{give_back, holds_something, move_whole, pour, put_in, take_out};
 
 /// What of a table's folder stays where it is: what the node keeps for others.
 const STAYS: [&str; 2] = [super::folders::SNAPSHOTS, "backups"];
@@ -77,6 +77,12 @@ pub struct Other {
     pub incoming: Option<PathBuf>,
     /// Where its files go; `None` where they stay.
     pub outgoing: Option<PathBuf>,
+    /// Names of what comes in, which [`Exchange::note_coming`] has noted: by them it goes back to where it came from.
+    #[serde(default)]
+    pub coming: Vec<String>,
+    /// Where files of these names go instead; `None` on the way there.
+    #[serde(default)]
+    pub returning: Option<PathBuf>,
 }
 
 /// An index with SSTables of its own of which none come along with those of its table: the node takes it for built, and empty.
@@ -140,12 +146,32 @@ impl Exchange {
             }
         }
         for other in &self.others {
+            if let Some(place) = &other.returning {
+                give_back(&other.live, place, &other.coming)?;
+            }
             if let Some(aside) = &other.outgoing
                 && other.live.is_dir()
             {
                 make_own_folder(&other.live, aside)?;
                 // What else lies in such a folder is not of the node, and one of them is the place aside itself.
                 pour(&other.live, aside, &|entry| entry.file_type().is_ok_and(|kind| !kind.is_dir()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes the names of files of commit log, hints and change data that come in, so that they can be told from what the node writes there. To be
+    /// asked before [`Exchange::place`], and remembered.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn note_coming(&mut self) -> Result<(), Error> {
+        for other in &mut self.others {
+            let Some(place) = &other.incoming else { continue };
+            // Cassandra's own names are ASCII. Its commit log has a limit of its own, 8 GiB in segments of 32 MiB where nothing else is said.
+            other.coming.clear();
+            for entry in listing(place)? {
+                other.coming.extend(entry?.file_name().into_string().ok());
             }
         }
         Ok(())
@@ -166,8 +192,8 @@ impl Exchange {
             }
             let mut indexes = std::collections::BTreeSet::new();
             for root in self.roots.iter().filter(|_| has_rows) {
-                for entry in entries(&root.outgoing.join(&table.keyspace).join(&table.live))? {
-                    indexes.extend(entry.file_name().into_string().ok().filter(|name| is_index_folder(name)));
+                for entry in listing(&root.outgoing.join(&table.keyspace).join(&table.live))? {
+                    indexes.extend(entry?.file_name().into_string().ok().filter(|name| is_index_folder(name)));
                 }
             }
             for folder in indexes {
@@ -249,13 +275,20 @@ impl Exchange {
     }
 
     /// The exchange that makes live again what this one has set aside, and puts what is live then where this one's files had lain ready.
-    /// What the node has written to its commit log since then stays, unless the node has been `drained` since.
+    /// What the node has written to its commit log since then stays, unless the node has been `drained` since; what had come into it goes back to
+    /// where it came from, as far as the node has not taken it up: there it belongs to what is set aside.
     pub fn reversed(&self, drained: bool) -> Self {
         let root = |root: &Root| Root { data: root.data.clone(), incoming: root.outgoing.clone(), outgoing: root.incoming.clone() };
         let table = |table: &Change| Change { incoming: Some(table.live.clone()), ..table.clone() };
         let other = |other: &Other| {
             let aside = other.outgoing.as_ref().map(|place| beside(place));
-            Other { live: other.live.clone(), incoming: other.outgoing.clone(), outgoing: aside.filter(|_| drained) }
+            Other {
+                live: other.live.clone(),
+                incoming: other.outgoing.clone(),
+                outgoing: aside.filter(|_| drained),
+                coming: other.coming.clone(),
+                returning: other.incoming.clone(),
+            }
         };
         Self {
             roots: self.roots.iter().map(root).collect(),
@@ -302,7 +335,8 @@ fn with_suffix(place: &Path, suffix: &str) -> PathBuf {
 
 /// Removes the files in a folder.
 fn remove_files(folder: &Path) -> Result<(), Error> {
-    for entry in entries(folder)? {
+    for entry in listing(folder)? {
+        let entry = entry?;
         if entry.file_type().is_ok_and(|kind| !kind.is_dir()) {
             match fs::remove_file(entry.path()) {
                 Err(cause) if cause.kind() != ErrorKind::NotFound => return Err(Error::file("remove", entry.path())(cause)),

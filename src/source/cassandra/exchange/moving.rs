@@ -2,16 +2,19 @@
 
 use std::fs::{self, DirEntry};
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
-use super::STAYS;
 use super::folders::{make_like, make_own_folder};
+use super::{STAYS, with_suffix};
 use crate::source::Error;
 use crate::source::placement::crash;
 use crate::source::placement::swap::rename_new_at;
 use crate::sys::file::sync_folder;
+
+/// How often what came meanwhile into the folder of one table is kept: nobody starts a node more often while its files change places.
+const LATE_MAX: u32 = 100;
 
 /// Whether a folder holds anything but what stays.
 pub(super) fn holds_something(folder: &Path, stays: &[&str]) -> Result<bool, Error> {
@@ -56,17 +59,10 @@ pub(super) fn put_in(base: &Path, ready: &Path, live: &Path, late: &Path) -> Res
     }
     stays_move(live, ready)?;
     if holds_something(live, &[])? {
-        if late.exists() {
-            let why = format!(
-                "{} holds files that came while files were changing places, and so does {}: look at both, and move one of them away",
-                live.display(),
-                late.display()
-            );
-            return Err(Error::HalfDone { why });
-        }
-        make_own_folder(base, above(late))?;
-        rename(live, late)?;
-        sync(&[late])?;
+        let late = free(late)?;
+        make_own_folder(base, above(&late))?;
+        rename(live, &late)?;
+        sync(&[&late])?;
     } else if live.exists() {
         fs::remove_dir(live).map_err(Error::file("remove the folder", live))?;
         crash::point();
@@ -74,6 +70,14 @@ pub(super) fn put_in(base: &Path, ready: &Path, live: &Path, late: &Path) -> Res
     make_like(base, above(live))?;
     rename(ready, live)?;
     sync(&[ready, live])
+}
+
+/// A path, or, where it is taken, the same with a number after it.
+fn free(path: &Path) -> Result<PathBuf, Error> {
+    let numbered = (2..=LATE_MAX).map(|number| with_suffix(path, &format!("-{number}")));
+    std::iter::once(path.to_owned()).chain(numbered).find(|path| !path.exists()).ok_or_else(|| Error::HalfDone {
+        why: format!("{} is there, and {LATE_MAX} times over: look at what lies there, and move it away", path.display()),
+    })
 }
 
 /// Moves a folder to a name that must be free.
@@ -125,6 +129,21 @@ pub(super) fn pour(from: &Path, to: &Path, moves: &dyn Fn(&DirEntry) -> bool) ->
     // Also when an earlier run has moved all of it and was killed before this.
     for folder in [to, from] {
         if folder.is_dir() {
+            sync_folder(folder)?;
+        }
+    }
+    Ok(())
+}
+
+/// Moves the files of these names from a folder to another, as far as they are there.
+pub(super) fn give_back(from: &Path, to: &Path, names: &[String]) -> Result<(), Error> {
+    for name in names {
+        if from.join(name).exists() {
+            rename(&from.join(name), &to.join(name))?;
+        }
+    }
+    for folder in [to, from] {
+        if !names.is_empty() && folder.is_dir() {
             sync_folder(folder)?;
         }
     }

@@ -12,7 +12,7 @@ use super::super::statements::quoted;
 use super::super::take::Job;
 use super::evidence::{Marks, Names};
 use super::open::{Came, are_open};
-use super::prove;
+use super::prove::views_are_built;
 use super::staged;
 use crate::source::Error;
 use crate::source::placement::crash;
@@ -71,7 +71,7 @@ pub fn count_ready(places: &[PathBuf], keyspace: &str, folder: &str) -> Result<u
     staged::count(&staged::folders(places, keyspace, folder))
 }
 
-/// Has the node take in what lies in `places`, `<place>/<keyspace>/<folder>/`, table by table, and proves that it did. Compaction of these tables
+/// Has the node take in what lies in `places`, `<place>/<keyspace>/<folder>/`, table by table, and proves that it did; [`super::prove()`] does the rest. Compaction of these tables
 /// must be off ([`super::compaction_off`]), so that what came is still there when it is looked for.
 ///
 /// Broken off, it leaves tables that are empty or hold a part; beginning anew with [`Before::Truncate`] makes that good.
@@ -88,7 +88,7 @@ pub fn fill(job: &Job<'_>, places: &[PathBuf], tables: &[Fill], before: Before) 
         ready.push(staged::ready(places, table, job)?);
     }
     if before == Before::Truncate {
-        prove::views_are_built(&connection, tables)?;
+        views_are_built(&connection, tables)?;
         for table in tables.iter().filter(|table| table.kind == Kind::Table) {
             crash::point();
             // Its views are emptied with it.
@@ -103,10 +103,7 @@ pub fn fill(job: &Job<'_>, places: &[PathBuf], tables: &[Fill], before: Before) 
         crash::point();
         import(job, &folders, &nodetool, table, ready)?;
     }
-    are_open(&connection, &nodetool, &folders, &came)?;
-    prove::answers(&connection, tables)?;
-    prove::indexes_are_built(&connection, tables)?;
-    prove::views_are_built(&connection, tables)
+    are_open(&connection, &nodetool, &folders, &came)
 }
 
 /// Imports one table, and looks for what came.

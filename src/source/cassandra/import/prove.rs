@@ -7,6 +7,7 @@ use super::super::cql::{Connection, failed};
 use super::super::refused;
 use super::super::schema::Kind;
 use super::super::statements::{literal, quoted};
+use super::super::take::Job;
 use super::fill::Fill;
 use crate::source::Error;
 
@@ -19,11 +20,22 @@ const BUILD_TICK: Duration = Duration::from_millis(500);
 /// What a node says of a table that has more deletions than it reads at once (`tombstone_failure_threshold`): the files can be read.
 const TOO_MANY_TOMBSTONES: &str = "TOO_MANY_TOMBSTONES";
 
+/// Proves that tables which were filled answer, and that their indexes and views are built, for which the node has an hour.
+///
+/// # Errors
+/// [`Error::Cassandra`] with what is not as it should be; [`Error::Stopped`].
+pub fn prove(job: &Job<'_>, tables: &[Fill]) -> Result<(), Error> {
+    let connection = Connection::open(job.settings, job.config, job.stop)?;
+    answers(&connection, tables)?;
+    indexes_are_built(&connection, tables)?;
+    views_are_built(&connection, tables)
+}
+
 /// Every table gives an answer, where the role may ask for one.
 ///
 /// # Errors
 /// [`Error::Cassandra`] with what the node says; [`Error::Stopped`].
-pub(super) fn answers(connection: &Connection, tables: &[Fill]) -> Result<(), Error> {
+fn answers(connection: &Connection, tables: &[Fill]) -> Result<(), Error> {
     const WHAT: &str = "read a row of a table of";
     for table in tables {
         let statement = format!("SELECT * FROM {}.{} LIMIT 1", quoted(&table.keyspace), quoted(&table.name));
@@ -41,7 +53,7 @@ pub(super) fn answers(connection: &Connection, tables: &[Fill]) -> Result<(), Er
 ///
 /// # Errors
 /// [`Error::Cassandra`] naming those that are not; [`Error::Stopped`].
-pub(super) fn indexes_are_built(connection: &Connection, tables: &[Fill]) -> Result<(), Error> {
+fn indexes_are_built(connection: &Connection, tables: &[Fill]) -> Result<(), Error> {
     const WHAT: &str = "see the indexes built of";
     wait(connection, WHAT, &mut || {
         let mut lacking = Vec::new();

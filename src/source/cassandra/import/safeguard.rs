@@ -77,10 +77,12 @@ fn place_of(asides: &[Aside], folder: &Path) -> PathBuf {
     nearest.map_or_else(PathBuf::new, |aside| aside.place.clone())
 }
 
-/// Gives a folder and all in it to somebody, where they belong to others.
+/// Gives a folder, and what in it no live file shares, to somebody, where they belong to others: a link has the owner of the file that the node
+/// reads.
 fn give(path: &Path, owner: (u32, u32)) -> Result<(), Error> {
     let stat = fs::symlink_metadata(path).map_err(Error::file("look at", path))?;
-    if (stat.uid(), stat.gid()) != owner && rustix::process::geteuid().is_root() {
+    let is_shared = !stat.is_dir() && stat.nlink() > 1;
+    if (stat.uid(), stat.gid()) != owner && !is_shared && rustix::process::geteuid().is_root() {
         chown(path, Some(owner.0), Some(owner.1)).map_err(Error::file("set the owner of", path))?;
     }
     if stat.is_dir() {

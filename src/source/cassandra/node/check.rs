@@ -1,11 +1,15 @@
 //! Whether a node that was started has taken up what was put in place.
 
+use std::fs::DirEntry;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
 use scylla::deserialize::row::{ColumnIterator, DeserializeRow};
 use scylla::deserialize::{DeserializationError, TypeCheckError};
 use scylla::frame::response::result::ColumnSpec;
 use serde::{Deserialize, Serialize};
 
-use super::Control;
+use super::{Control, TICK};
 use crate::source::Error;
 use crate::source::cassandra::cql::Connection;
 use crate::source::cassandra::folders::{Folders, data_files};
@@ -17,6 +21,12 @@ use crate::source::cassandra::statements::quoted;
 
 /// Most tables whose rows nobody may read that are named.
 const NAMED_MAX: usize = 5;
+
+/// How long the node may take to have open what lies in its folders, or to remove what a compaction has replaced.
+const TAKEN_UP_TIME: Duration = Duration::from_secs(60);
+
+/// How old a file is that nobody writes to any more: a compaction writes all the while.
+const WRITING_TIME: SignedDuration = SignedDuration::from_secs(10);
 
 /// A table that a node must have.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,40 +98,64 @@ impl Control<'_> {
         Ok(told(right, &unread).into_iter().chain(told(answer, &silent)).collect())
     }
 
-    /// Looks whether the node has SSTables of each of these tables of which files lie in its folders: a row may come from another node.
+    /// Looks whether the node has all SSTables open of each of these tables that lie in its folders: a row may come from another node, and 5.0
+    /// passes over one that it cannot open at its start. What a compaction has replaced lies there for a moment longer.
     fn check_taken_up(&self, tables: &[&Expected]) -> Result<(), Error> {
+        let since = self.clock.monotonic();
+        while let Some(why) = self.not_taken_up(tables)? {
+            if self.clock.monotonic().saturating_sub(since) > TAKEN_UP_TIME {
+                return Err(self.failed("check", why));
+            }
+            self.stop.check()?;
+            std::thread::sleep(TICK);
+        }
+        Ok(())
+    }
+
+    /// What says that it has not, if something does.
+    fn not_taken_up(&self, tables: &[&Expected]) -> Result<Option<String>, Error> {
         if tables.is_empty() {
-            return Ok(());
+            return Ok(None);
+        }
+        let folders = Folders::of(self.config)?;
+        let mut there = Vec::new();
+        for table in tables {
+            let mut found = 0;
+            for folder in folders.of_table(&table.keyspace, &table.as_table())? {
+                for file in data_files(&folder)? {
+                    found += u64::from(self.is_complete(&file?));
+                }
+            }
+            there.push(found);
         }
         let names: Vec<(&str, &str)> = tables.iter().map(|table| (table.keyspace.as_str(), table.name.as_str())).collect();
         let counts = Nodetool::new(self.settings, self.folder, self.stop).counts(&names)?;
-        for table in tables {
+        for (table, there) in tables.iter().zip(there) {
             let name = table.told();
-            let count = counts.of(&table.keyspace, &table.name);
-            if count.is_none_or(|count| count > 0) {
-                count.ok_or_else(|| self.failed("check", format!("nodetool does not say how many SSTables {name} has")))?;
-                continue;
-            }
-            let of = Table {
-                name: table.name.clone(),
-                id: table.id.clone(),
-                kind: Kind::Table,
-                base: None,
-                gc_grace_seconds: 0,
-                indexes: Vec::new(),
-            };
-            for folder in Folders::of(self.config)?.of_table(&table.keyspace, &of)? {
-                if let Some(file) = data_files(&folder)?.next().transpose()? {
-                    let why = format!("it has no SSTable of {name}, and {} is there: it has not taken it up", file.path().display());
-                    return Err(self.failed("check", why));
-                }
+            let open = counts.of(&table.keyspace, &table.name);
+            let open = open.ok_or_else(|| self.failed("check", format!("nodetool does not say how many SSTables {name} has")))?;
+            if open < there {
+                return Ok(Some(format!(
+                    "it has {open} SSTables of {name} open, and {there} are there: it has not taken all of them up, and its log (system.log) may say why"
+                )));
             }
         }
-        Ok(())
+        Ok(None)
+    }
+
+    /// Whether a file was there before the node has begun to write by itself, as a compaction does.
+    fn is_complete(&self, file: &DirEntry) -> bool {
+        let written = file.metadata().and_then(|stat| stat.modified()).ok().and_then(|time| Timestamp::try_from(time).ok());
+        written.is_some_and(|written| self.clock.now().duration_since(written) > WRITING_TIME)
     }
 }
 
 impl Expected {
+    fn as_table(&self) -> Table {
+        let (name, id) = (self.name.clone(), self.id.clone());
+        Table { name, id, kind: Kind::Table, base: None, gc_grace_seconds: 0, indexes: Vec::new() }
+    }
+
     fn told(&self) -> String {
         format!("{}.{}", self.keyspace, self.name)
     }

@@ -1,15 +1,13 @@
 //! While the node runs: it takes the files in.
 //!
-//! [`sides`] looks at the snapshot and at the node; [`aside`] sets aside what tables hold, [`beside`] makes a table under another name,
+//! [`sides`] looks at the snapshot and at the node; [`beside`] makes a table under another name,
 //! [`room`] is what it takes, [`undo`] puts back. What happens to tables, and what after a kill, is [`crate::ops::undo::cassandra::running`].
 
-mod aside;
 mod beside;
 mod room;
 mod sides;
 mod undo;
 
-use self::aside::{asides_of, set_aside};
 use self::sides::Both;
 pub(super) use self::undo::{plan_undo, undo};
 use super::node_plan::{NodePlan, bounded, never};
@@ -22,6 +20,7 @@ use crate::ops::restore::{Options, Outcome, Plan, about_same_kind, exactly, rate
 use crate::ops::snapshots::Found;
 use crate::ops::spec::{CassandraSettings, SourceSpec};
 use crate::ops::standing::Standing;
+use crate::ops::undo::cassandra::aside::{asides_of, fills, set_aside};
 use crate::ops::undo::cassandra::running::Filling;
 use crate::ops::undo::cassandra::{Ground, Manner, PendingImport};
 use crate::ops::undo::{Placed, UndoRecord, Way, site};
@@ -242,7 +241,7 @@ fn prepare(filling: &Filling<'_>, both: &mut Both, pending: &mut PendingImport, 
         let asides: Vec<_> =
             asides.map(|(root, place)| crate::source::cassandra::import::Aside { root: root.path.clone(), place: place.clone() }).collect();
         let aside = set_aside(filling, &both.live(), &asides, both.is_of_keyspaces(), &pending.host_id)?;
-        pending.back = aside::fills(&aside);
+        pending.back = fills(&aside);
         pending.undo = Some(UndoRecord::new(Placed::Cassandra(aside), pending.snapshot, ctx.clock.now()));
     }
     Ok(notes)

@@ -2,11 +2,11 @@
 
 use super::super::checks::look_at_node_of;
 use super::super::node_plan::NodePlan;
-use super::aside::{asides_of, fills, set_aside};
 use super::check_room;
 use super::sides::asides;
 use crate::ops::restore::{Outcome, UndoPlan};
 use crate::ops::spec::{CassandraSettings, SourceSpec};
+use crate::ops::undo::cassandra::aside::{asides_of, fills, set_aside};
 use crate::ops::undo::cassandra::running::Filling;
 use crate::ops::undo::cassandra::{Ground, Manner, PendingImport};
 use crate::ops::undo::{AsideTables, Placed, UndoRecord, Way, site};

@@ -1,20 +1,20 @@
-//! What tables hold is set aside before they are emptied.
+//! What tables of a node that runs hold is set aside before they are emptied.
 
 use std::path::PathBuf;
 
+use super::PendingImport;
+use super::running::Filling;
 use crate::format::snapshot_id::SnapshotId;
 use crate::ops::Error;
 use crate::ops::error::chain;
 use crate::ops::snapshot::tags;
-use crate::ops::undo::cassandra::PendingImport;
-use crate::ops::undo::cassandra::running::Filling;
 use crate::ops::undo::{AsideTable, AsideTables, Placed, UndoRecord, Way};
 use crate::source::cassandra::import::{Aside, Fill, count_ready, safeguard};
 use crate::source::cassandra::{Schema, clear, look_at_some};
 use crate::sys::stop::Stop;
 
 /// Has the node take a snapshot of these tables and links it into places of the data directories; the node forgets it then.
-pub(super) fn set_aside(
+pub(crate) fn set_aside(
     filling: &Filling<'_>,
     schema: &Schema,
     asides: &[Aside],
@@ -69,7 +69,7 @@ pub(super) fn set_aside(
 }
 
 /// The tables of what lies aside, as they come back.
-pub(super) fn fills(aside: &AsideTables) -> Vec<Fill> {
+pub(crate) fn fills(aside: &AsideTables) -> Vec<Fill> {
     let fill = |table: &AsideTable| Fill {
         keyspace: table.keyspace.clone(),
         name: table.name.clone(),
@@ -82,7 +82,7 @@ pub(super) fn fills(aside: &AsideTables) -> Vec<Fill> {
 }
 
 /// Where what was replaced lies, for a person.
-pub(super) fn asides_of(pending: &PendingImport) -> Option<String> {
+pub(crate) fn asides_of(pending: &PendingImport) -> Option<String> {
     match &pending.undo {
         Some(UndoRecord { placement: Placed::Cassandra(aside), .. }) => Some(aside.told()),
         _ => None,
