@@ -118,7 +118,7 @@ fn what_was_written_to_tables_that_were_taken_back_is_told_until_somebody_remove
     let text = "echo >>COUNT; [ \"$(wc -l <COUNT)\" = 3 ] && kill -KILL $PPID && exit 9; exec mariadb \"$@\"";
     machine.configure_again(&format!("{configuration}{}", machine.client(&text.replace("COUNT", &count_of_clients.display().to_string()))));
     assert_eq!(machine.run(&RESTORE).code, None);
-    server.sql(&format!("INSERT INTO {one}.t VALUES (99); CREATE VIEW {one}.mine AS SELECT 7 AS seven; CREATE FUNCTION {one}.mine_too() RETURNS INT RETURN 7"));
+    server.sql(&format!("INSERT INTO {one}.t VALUES (99); CREATE VIEW {one}.mine AS SELECT 7 AS seven; CREATE FUNCTION {one}.mine_too() RETURNS INT DETERMINISTIC RETURN 7"));
     server.load(Some(&one), b"CREATE TRIGGER noted BEFORE INSERT ON t FOR EACH ROW SET @noted = 4711;");
     // What is left to be done fails, and taking it back does not.
     let once = machine.path("once").display().to_string();
@@ -168,12 +168,12 @@ fn what_others_have_made_since_a_kill_stays_when_the_restore_is_finished() {
     let server = MariaDb::running();
     let begun = || {
         let base = server.database();
-        let more = "CREATE FUNCTION f() RETURNS INT RETURN 1; CREATE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW SET @a = 1;";
+        let more = "CREATE FUNCTION f() RETURNS INT DETERMINISTIC RETURN 1; CREATE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW SET @a = 1;";
         server.load(Some(&base), format!("{CONTENT} {more}").as_bytes());
         let configuration = server.configuration("ellis", &[&base]);
         let machine = snapshotted(&configuration);
         server.sql(&format!(
-            "CREATE VIEW {base}.old AS SELECT 1; CREATE FUNCTION {base}.old() RETURNS INT RETURN 1; CREATE OR REPLACE FUNCTION {base}.f() RETURNS INT \
+            "CREATE VIEW {base}.old AS SELECT 1; CREATE FUNCTION {base}.old() RETURNS INT DETERMINISTIC RETURN 1; CREATE OR REPLACE FUNCTION {base}.f() RETURNS INT DETERMINISTIC \
              RETURN 0"
         ));
         (base, configuration, machine)
@@ -191,12 +191,12 @@ fn what_others_have_made_since_a_kill_stays_when_the_restore_is_finished() {
             killed_late(&machine, &configuration);
         }
         server.sql(&format!(
-            "CREATE VIEW {base}.mine AS SELECT 7 AS seven; CREATE FUNCTION {base}.mine() RETURNS INT RETURN 7; CREATE EVENT {base}.mine ON SCHEDULE \
+            "CREATE VIEW {base}.mine AS SELECT 7 AS seven; CREATE FUNCTION {base}.mine() RETURNS INT DETERMINISTIC RETURN 7; CREATE EVENT {base}.mine ON SCHEDULE \
              EVERY 1 YEAR DO SET @a = 7; CREATE TRIGGER {base}.mine BEFORE DELETE ON {base}.t FOR EACH ROW SET @a = 7"
         ));
         if !is_early {
             // One of a name that comes: it was missing.
-            server.sql(&format!("CREATE FUNCTION {base}.f() RETURNS INT RETURN 2"));
+            server.sql(&format!("CREATE FUNCTION {base}.f() RETURNS INT DETERMINISTIC RETURN 2"));
         }
         let finished = machine.run(&["snapshot", "ellis"]);
         let told = ["view", "event", "trigger", "function"].map(|kind| format!("{kind} `{base}`.`mine`"));

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use super::leftovers::{LEFTOVERS, Leftover};
-use crate::ops::Error;
 use crate::ops::error::chain;
 use crate::source::mysql::{Stays, is_of_what_comes, quoted, removal};
 

@@ -1,7 +1,7 @@
 //! Foreign keys that refer to tables which are to go or have moved, from wherever: rows of a child hang in the air once its parent is gone.
 //!
 //! `information_schema` shows an account the keys of those tables alone to which it has some right. InnoDB's own list has all of them, and is
-//! shown to whoever has `PROCESS`; it names databases and tables as their files are named.
+//! shown to whoever has `PROCESS`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -77,18 +77,22 @@ fn seen(connection: &mut Connection, databases: &[&str]) -> Result<Vec<Tie>, Err
 fn hidden(connection: &mut Connection, databases: &[&str], seen: &[Tie]) -> Result<Vec<Tie>, Error> {
     let names = Names::read(connection)?;
     let version = connection.value("ask for the version of", "SELECT VERSION()")?.unwrap_or_default();
-    let part = |column: &str, at: &str| {
-        format!("CONVERT(CONVERT(CAST(SUBSTRING_INDEX({column}, '/', {at}) AS BINARY) USING filename) USING utf8mb4)")
+    let release = Release::of(&version);
+    // As files are named, but for MySQL since 8.0, which does not know that character set either.
+    let decoded = |part: String| {
+        if release.has_proc() { format!("CONVERT(CONVERT(CAST({part} AS BINARY) USING filename) USING utf8mb4)") } else { part }
     };
+    let database = |column: &str| decoded(format!("SUBSTRING_INDEX({column}, '/', 1)"));
+    let table = |column: &str| decoded(format!("SUBSTRING({column}, LOCATE('/', {column}) + 1)"));
+    let into = database("ref_name");
     let sql = format!(
-        "SELECT {}, {}, SUBSTRING_INDEX(id, '/', -1), {into}, {} FROM information_schema.{} WHERE {} IN ({})",
-        part("for_name", "1"),
-        part("for_name", "-1"),
-        part("ref_name", "-1"),
-        Release::of(&version).keys_of_innodb(),
-        names.column(&part("ref_name", "1")),
+        "SELECT {}, {}, SUBSTRING(id, LOCATE('/', id) + 1), {into}, {} FROM information_schema.{} WHERE {} IN ({})",
+        database("for_name"),
+        table("for_name"),
+        table("ref_name"),
+        release.keys_of_innodb(),
+        names.column(&into),
         among(names, databases),
-        into = part("ref_name", "1"),
     );
     let known: BTreeSet<(&Table, &Table)> = seen.iter().map(|tie| (&tie.child, &tie.parent)).collect();
     match read(connection, &sql, false) {
