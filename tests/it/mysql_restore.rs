@@ -177,17 +177,37 @@ fn keys_hold(server: &MariaDb, base: &str, other: &str) {
 fn one_table_comes_back_with_its_triggers_and_all_others_stay_and_still_refer_to_it() {
     let server = MariaDb::running();
     let (base, other) = family(server);
+    // What of it is made under another default comes with statements that change it, of the table's own trigger and of others.
+    server.sql(&format!(
+        "ALTER DATABASE {base} CHARACTER SET latin1; CREATE PROCEDURE {base}.early() SELECT 1; CREATE TRIGGER {base}.early BEFORE INSERT ON \
+         {base}.parent FOR EACH ROW SET @early = 1; CREATE TRIGGER {base}.early_child BEFORE INSERT ON {base}.child FOR EACH ROW SET @early = 1; \
+         ALTER DATABASE {base} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+    ));
+    let defaults = || {
+        let of_triggers =
+            format!("SELECT database_collation FROM information_schema.TRIGGERS WHERE trigger_schema = '{base}' ORDER BY trigger_name");
+        (character_set(server, &base), server.ask(None, &of_triggers).replace('\n', " "))
+    };
     let machine = machine(&server.configuration("ellis", &[&base]));
     machine.run(&["snapshot", "ellis"]).expect(0);
+    let (_, made_under) = defaults();
+    server.sql(&format!("ALTER DATABASE {base} CHARACTER SET latin2"));
     server.sql(&format!(
         "UPDATE {base}.parent SET note = 'new'; INSERT INTO {base}.child VALUES (3, 1); DROP TRIGGER {base}.counted; TRUNCATE {base}.log"
     ));
     machine.run(&["restore", "ellis", "--table", "parent", "--yes"]).expect(0);
+    assert_eq!(
+        defaults(),
+        ("latin2_general_ci".into(), made_under),
+        "the database of one table keeps its default, and triggers have theirs"
+    );
+    server.sql(&format!("ALTER DATABASE {base} CHARACTER SET latin5"));
     assert_eq!(server.ask(Some(&base), "SELECT DISTINCT note FROM parent"), "old");
     assert_eq!(server.ask(Some(&base), "SELECT COUNT(*) FROM child"), "3");
     keys_hold(server, &base, &other);
     assert_eq!(server.ask(Some(&base), "SELECT COUNT(*) FROM log"), "1", "the trigger is back");
     machine.run(&["restore", "ellis", "--undo", "--yes"]).expect(0);
+    assert_eq!(defaults(), ("latin5_turkish_ci".into(), "latin1_swedish_ci latin1_swedish_ci".into()));
     assert_eq!(server.ask(Some(&base), "SELECT DISTINCT note FROM parent"), "new");
     keys_hold(server, &base, &other);
     assert_eq!(server.ask(Some(&base), "SELECT COUNT(*) FROM log"), "1", "and gone again");

@@ -290,3 +290,39 @@ fn a_broken_off_restore_is_settled_on_the_server_where_it_was_begun_and_on_no_ot
     case.machine.run(&["restore", "ellis", "--undo", "--yes"]).expect(0);
     assert_eq!(server.everything(&case.base), case.new);
 }
+
+/// What the client does when it is used for the so-many-th time: the journal of the exchange cannot be written any more, as on a full disk.
+fn with_a_full_disk(case: Case<'_>, at: u32) -> (Case<'_>, impl Fn()) {
+    let path = case.machine.path("local/.windlass/restore/ellis/exchange.json").display().to_string();
+    let script = format!("echo >>COUNT; [ \"$(wc -l <COUNT)\" = {at} ] && mv {path} {path}.kept && mkdir {path}; exec mariadb \"$@\"",);
+    let script = script.replace("COUNT", &case.machine.path("count").display().to_string());
+    let has_room = move || {
+        fs::remove_dir(&path).unwrap();
+        fs::rename(format!("{path}.kept"), &path).unwrap();
+    };
+    (case.with_client(&script), has_room)
+}
+
+#[test]
+fn a_journal_that_cannot_be_written_hides_neither_that_nothing_was_changed_nor_that_all_has_come() {
+    let server = MariaDb::running();
+    let (case, has_room) = with_a_full_disk(Case::new(server, SMALL), 1);
+    let failed = case.machine.run(&["restore", "ellis", "--yes"]);
+    assert!(failed.expect(1).stderr.contains("exchange.json"), "{failed:#?}");
+    assert!(failed.stderr.contains("nothing that is live was changed"), "{failed:#?}");
+    assert_eq!(server.everything(&case.base), case.new);
+    has_room();
+    let next = case.machine.run(&["restore", "ellis", "--undo", "--yes"]);
+    assert!(next.expect(6).stderr.contains("had changed nothing"), "{next:#?}");
+    case.with("").restores();
+
+    let (case, has_room) = with_a_full_disk(Case::new(server, SMALL), 2);
+    let restored = case.machine.run(&["restore", "ellis", "--yes"]);
+    assert!(restored.expect(0).stderr.contains("has come through, and that cannot be written down"), "{restored:#?}");
+    assert!(restored.said().contains("_windlass_undo_"), "where the old state lies is told: {restored:#?}");
+    assert_eq!(server.everything(&case.base), case.old);
+    has_room();
+    let next = case.machine.run(&["restore", "ellis", "--undo", "--yes"]);
+    assert!(next.expect(0).stderr.contains("was finished"), "{next:#?}");
+    assert_eq!(server.everything(&case.base), case.new);
+}

@@ -8,7 +8,7 @@ use crate::ops::spec::MysqlSettings;
 use crate::ops::undo::Leftovers;
 use crate::ops::{Context, Error};
 use crate::source;
-use crate::source::mysql::{Demands, Pair, Present, Reference, check_references, check_views, removal, which_exist};
+use crate::source::mysql::{Demands, Pair, Present, Reference, check_readable, check_references, check_views, removal, which_exist};
 
 /// Most tables that are named in a text.
 const NAMED: usize = 10;
@@ -52,6 +52,7 @@ pub(super) fn check_live(
     pairs: &[Pair],
     comes: &[Vec<Reference>],
 ) -> Result<Vec<String>, Error> {
+    check_readable(settings, pairs, &ctx.stop)?;
     check_references(settings, pairs, comes, &ctx.stop)?;
     check_views(settings, pairs, &ctx.stop)?;
     let mut warnings = Vec::new();

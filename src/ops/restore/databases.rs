@@ -124,7 +124,8 @@ pub(super) fn run(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, pl
     };
     let server = identity(settings, &ctx.stop)?;
     let mark = format!("{MARK}{}", hex(&*ctx.random, MARK_BYTES));
-    let exchange = Exchange { server, pairs: pairs(&dumps, &folder, &aside_at(ctx.clock.now())), words, mark };
+    let pairs = pairs(&dumps, &folder, &aside_at(ctx.clock.now()));
+    let exchange = Exchange { server, pairs, words, mark, ..Exchange::default() };
     refuse_strangers(ctx, settings, &exchange.pairs, &|_| false, &exchange.server, &folder)?;
     check_length(settings, &exchange.pairs, &dumps.known_tables(), &ctx.stop)?;
     check_live(ctx, settings, &present, &exchange.pairs, &dumps.known_references())?;
@@ -225,11 +226,14 @@ fn change_places(
     folder: &Path,
 ) -> Result<Vec<String>, Error> {
     let bench = Bench::new(ctx)?;
-    if let Err(error) = pending.exchange.get_ready(bench.around(settings, &ctx.stop)) {
+    let ready = pending
+        .note_making(folder)
+        .and_then(|()| Ok(pending.exchange.get_ready(bench.around(settings, &ctx.stop))?))
+        .and_then(|()| pending.write(Stage::Exchanging, folder));
+    if let Err(error) = ready {
         give_up(ctx, spec, settings, pending, folder);
-        return Err(untouched(error.into()));
+        return Err(untouched(error));
     }
-    pending.write(Stage::Exchanging, folder)?;
     // From here on a stop waits: half-way there is neither the old nor the new state, and it is soon over.
     let no_stop = Stop::new();
     let Done { mut notes, owed } = match pending.exchange.carry_out(bench.around(settings, &no_stop)) {
@@ -243,8 +247,18 @@ fn change_places(
     };
     notes.extend(tell_owed(owed.iter()));
     pending.owed = owed;
-    pending.write(Stage::Exchanged, folder)?;
-    if let Err(later) = finish(ctx, spec, settings, pending, folder) {
+    if let Err(later) = pending.write(Stage::Exchanged, folder) {
+        // What is on the disk says that it is under way, so the next command looks and finds that it has come through.
+        ctx.warn(
+            Some(&spec.name),
+            format!(
+                "{} of `{}` has come through, and that cannot be written down, so the next command on the source has to end it: {}",
+                pending.work(),
+                spec.name,
+                chain(&later)
+            ),
+        );
+    } else if let Err(later) = finish(ctx, spec, settings, pending, folder) {
         ctx.warn(Some(&spec.name), format!("the next command has to remove what is left beside it: {}", chain(&later)));
     }
     Ok(notes)
@@ -453,6 +467,9 @@ fn told_of_earlier(earlier: &UndoRecord, folder: &Path) -> String {
 fn untouched(error: Error) -> Error {
     match error {
         Error::Source(cause) => cause.adding("nothing that is live was changed").into(),
+        Error::System(cause @ crate::sys::Error::Io { .. }) => {
+            Error::Refused(format!("{}; nothing that is live was changed", chain(&cause)))
+        }
         other => other,
     }
 }

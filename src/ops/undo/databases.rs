@@ -112,11 +112,7 @@ fn settle(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, mut pendin
     let bench = Bench::new(ctx)?;
     let no_stop = Stop::new();
     let around = bench.around(settings, &no_stop);
-    if !pending.keep && pending.exchange.has_come(around)? {
-        // Remembered before anything moves back: after another kill it would look as if nothing had come.
-        pending.keep = true;
-        pending.write(Stage::Exchanging, folder)?;
-    }
+    note_come(&mut pending, around, folder)?;
     let (why, Done { notes, owed }) = match pending.exchange.settle(around)? {
         Settled::Finished(Done { notes, owed }) => {
             pending.owed = owed;
@@ -132,23 +128,10 @@ fn settle(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, mut pendin
             return Err(error.into());
         }
     };
-    if pending.keep
-        && pending.is_undo
-        && let Some(undo) = UndoRecord::read(folder)?
-    {
-        // It is what the undo still names, which would go with it.
-        undo.written().write(folder)?;
-    }
-    keep_owed(&pending.exchange.server, &owed, folder)?;
-    abandon(ctx, spec, settings, &pending, folder)?;
+    end_taken_back(ctx, spec, settings, &pending, &owed, folder)?;
     if pending.keep {
-        let names: Vec<String> = pending.exchange.pairs.iter().map(|pair| format!("`{}`", pair.incoming.database)).collect();
         let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
-        let what = if pending.is_undo { "what it had put back" } else { "the restored tables" };
-        tell(&format!(
-            "could not be finished{why} and was taken back; {what}, and what was written to it since, is in {}: look at it before you remove it",
-            names.join(", ")
-        ));
+        tell(&format!("could not be finished{why} and was taken back; {}", told_of_kept(&pending)));
     } else {
         let all = if notes.is_empty() && owed.is_empty() { "; all is as before it" } else { ", but not all of it" };
         let why = why.map(|why| format!("could not be finished ({why}) and ")).unwrap_or_default();
@@ -156,6 +139,43 @@ fn settle(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, mut pendin
     }
     warn_of(ctx, spec, notes, &owed);
     Ok(false)
+}
+
+/// Remembers that a table that came is live and may be written to, before anything moves back: after another kill it would look as if nothing had
+/// come.
+fn note_come(pending: &mut PendingExchange, around: Around<'_>, folder: &Path) -> Result<(), Error> {
+    if !pending.keep && pending.exchange.has_come(around)? {
+        pending.keep = true;
+        pending.write(Stage::Exchanging, folder)?;
+    }
+    Ok(())
+}
+
+/// Ends what was taken back. What came stays where it is if it may have been written to.
+fn end_taken_back(
+    ctx: &Context,
+    spec: &SourceSpec,
+    settings: &MysqlSettings,
+    pending: &PendingExchange,
+    owed: &[OwedKey],
+    folder: &Path,
+) -> Result<(), Error> {
+    if pending.keep
+        && pending.is_undo
+        && let Some(undo) = UndoRecord::read(folder)?
+    {
+        // It is what the undo still names, which would go with it.
+        undo.written().write(folder)?;
+    }
+    keep_owed(&pending.exchange.server, owed, folder)?;
+    abandon(ctx, spec, settings, pending, folder).map(drop)
+}
+
+/// Where that is which came, and may have been written to; a sentence without its end.
+fn told_of_kept(pending: &PendingExchange) -> String {
+    let names: Vec<String> = pending.exchange.pairs.iter().map(|pair| format!("`{}`", pair.incoming.database)).collect();
+    let what = if pending.is_undo { "what it had put back" } else { "the restored tables" };
+    format!("{what}, and what was written to it since, is in {}: look at it before you remove it", names.join(", "))
 }
 
 /// Writes down which foreign keys are still to be made or dropped.
@@ -208,20 +228,27 @@ fn warn_of(ctx: &Context, spec: &SourceSpec, lost: Vec<String>, owed: &[OwedKey]
     lost.into_iter().chain(tell_owed(owed.iter())).for_each(|text| ctx.warn(Some(&spec.name), text));
 }
 
-/// Makes the old state live again.
+/// Makes the old state live again. What came goes, unless somebody may have written to it.
 pub(crate) fn take_back(
     ctx: &Context,
     spec: &SourceSpec,
     settings: &MysqlSettings,
-    pending: &PendingExchange,
+    pending: &mut PendingExchange,
     folder: &Path,
 ) -> Result<(), Error> {
-    let bench = Bench::new(ctx)?;
+    let (bench, no_stop) = (Bench::new(ctx)?, Stop::new());
     // Not to be stopped half-way: it is short, and what it leaves would be neither the old nor the new state.
-    let Done { notes, owed } = pending.exchange.put_back(bench.around(settings, &Stop::new()))?;
-    keep_owed(&pending.exchange.server, &owed, folder)?;
+    let around = bench.around(settings, &no_stop);
+    note_come(pending, around, folder)?;
+    let Done { notes, owed } = pending.exchange.put_back(around)?;
+    // Only now does nobody write to it any more.
+    pending.keep = pending.keep && pending.exchange.is_written(around).unwrap_or(true);
     warn_of(ctx, spec, notes, &owed);
-    abandon(ctx, spec, settings, pending, folder).map(drop)
+    end_taken_back(ctx, spec, settings, pending, &owed, folder)?;
+    if pending.keep {
+        ctx.warn(Some(&spec.name), format!("{} of `{}` was taken back; {}", pending.work(), spec.name, told_of_kept(pending)));
+    }
+    Ok(())
 }
 
 /// Removes what a restore has loaded for nothing; gives whether all of that is gone, else it was told. The live databases are as they were.

@@ -6,7 +6,7 @@
 //! again, past those that are refused, and the last word of the server counts; only then can those be made that check what is written.
 
 use super::super::connection::{code_of_client, is_gone, is_passing};
-use super::super::load::{Kept, Loaded, Loading, OnError, Part, Unmade};
+use super::super::load::{Defaults, Kept, Loaded, Loading, OnError, Part, Unmade};
 use super::super::object::{ObjectKind, quoted};
 use super::definitions::{load_from, views_of};
 use super::state::{Pair, State};
@@ -170,12 +170,17 @@ impl Making<'_> {
     /// Makes a part of what a state has saved in the live database.
     fn run(&self, at: usize, part: Part, on_error: OnError) -> Result<Loaded, Error> {
         let (pair, around, words) = (&self.pairs[at], self.around, self.words);
+        let defaults = pair.table.as_ref().map(|_| Defaults {
+            dumped: self.state(at).character_set_words(),
+            live: if pair.outgoing.exists { &pair.outgoing } else { &pair.incoming }.character_set_words(),
+        });
         let loading = Loading {
             settings: around.settings,
             database: &pair.live,
             original: if self.is_back { &pair.live } else { &pair.original },
             part,
             table: pair.table.as_deref(),
+            defaults,
             kept: self.kept.as_ref().map(|kept| &kept[at]),
             without_events: words.without_events,
             first: Some(&turn::of_the_client(pair, on_error)),

@@ -7,6 +7,7 @@
 
 mod came;
 mod check;
+mod damaged;
 mod definitions;
 mod drop;
 mod grants;
@@ -30,11 +31,13 @@ mod told;
 mod turn;
 mod views;
 mod waiting;
+mod written;
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::damaged::check_readable;
 pub use self::drop::{Doomed, Holds, Stays, Undropped, drop_databases, drop_made, removal};
 pub use self::grants::{RoutineGrant, tell_unread};
 pub use self::length::check_length;
@@ -74,6 +77,9 @@ pub struct Exchange {
     /// The mark of what this restore loads: a name that no other one has. Empty where nothing is loaded.
     #[serde(default)]
     pub mark: String,
+    /// A second, by the server's clock, in which all that was loaded had been committed and nothing had moved yet; 0 before that.
+    #[serde(default)]
+    pub since: u64,
 }
 
 /// How a dump is to be read.
@@ -141,6 +147,7 @@ impl Exchange {
         for pair in &mut self.pairs {
             pair.make_room(&mut connection)?;
         }
+        self.since = written::since(&mut connection, &self.pairs)?;
         tables::wait_for_holders(&mut connection, &self.pairs)
     }
 
@@ -176,7 +183,9 @@ impl Exchange {
             }
         };
         for pair in &self.pairs {
-            set_character_set(connection, &pair.live, &pair.incoming)?;
+            if pair.table.is_none() {
+                set_character_set(connection, &pair.live, &pair.incoming)?;
+            }
             tables::name_own_sequences(connection, pair)?;
         }
         owed.extend(self.point_back(connection, |pair| &pair.outgoing)?);

@@ -32,11 +32,15 @@ impl Exchange {
                 notes.push(format!("the database `{}` is gone, and nothing of it lies aside: it was not put back", pair.live));
             }
         }
+        let came = pairs.iter().map(|pair| Ok(!Moved::of(&mut connection, pair)?.came.is_empty())).collect::<Result<Vec<_>, Error>>()?;
         notes.extend(self.move_back(&mut connection, around, &pairs)?);
-        for pair in &pairs {
+        for (pair, came) in pairs.iter().zip(came) {
             owed.extend(outer_keys::take_hold(&mut connection, &pair.live, &pair.outgoing)?);
             owed.extend(outer_keys::let_go(&mut connection, &pair.incoming)?);
-            set_character_set(&mut connection, &pair.live, &pair.outgoing)?;
+            // Of a single table it is changed around triggers that come alone, and what was broken off may have left it so.
+            if pair.table.is_none() || came {
+                set_character_set(&mut connection, &pair.live, &pair.outgoing)?;
+            }
         }
         owed.extend(self.point_back(&mut connection, |pair| &pair.incoming)?);
         let made = make::what_was_live(around, &pairs);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::connection::{Connection, literal};
+use super::super::connection::{Connection, is_answer, literal};
 use super::super::invalid::{self, InvalidView};
 use super::super::object::quoted;
 use super::super::option_file::Login;
@@ -170,11 +170,18 @@ impl Pair {
     pub(super) fn make_room(&mut self, connection: &mut Connection) -> Result<(), Error> {
         if self.outgoing.exists {
             super::create_database(connection, &self.outgoing)?;
-        } else if self.incoming.exists {
-            super::create_database(connection, &State { database: self.live.clone(), ..self.incoming.clone() })?;
-            self.is_live_made = true;
+        } else if self.makes_live() {
+            let made = super::create_database(connection, &State { database: self.live.clone(), ..self.incoming.clone() });
+            // Where there is no answer, the server may still make it.
+            self.is_live_made = made.as_ref().map_or_else(|error| !is_answer(error), |()| true);
+            made?;
         }
         Ok(())
+    }
+
+    /// Whether the live database is to be made for what comes.
+    pub fn makes_live(&self) -> bool {
+        self.incoming.exists && !self.outgoing.exists
     }
 
     /// A table of the live database, as SQL names it.

@@ -8,6 +8,7 @@ use std::mem::take;
 
 use super::act::{Act, Name, declares_use};
 use super::bodies::Bodies;
+use super::defaults::Around;
 use super::known::Known;
 use super::trail::{Trail, newlines};
 use super::turns::{Edits, Notes, Turns};
@@ -45,6 +46,7 @@ const SET_UP: &str = "SET autocommit=0, unique_checks=0, foreign_key_checks=0, w
 pub(super) struct Filter<'a> {
     part: Part,
     table: Option<&'a str>,
+    around: Around,
     /// What is there already; `None` where that is no matter.
     kept: Option<&'a Kept>,
     /// Events that have stayed behind; `None` where they come.
@@ -100,6 +102,7 @@ impl<'a> Filter<'a> {
         let mut filter = Self {
             part: loading.part,
             table: loading.table,
+            around: Around::new(loading),
             kept: loading.kept,
             events_left: loading.without_events.then_some(0),
             turns,
@@ -214,7 +217,7 @@ impl<'a> Filter<'a> {
                 self.turns.notes.add(format!("what makes and enters {original} was left out: its contents go into {database}"));
                 None
             }),
-            Act::AlterDatabase(named) => self.alter_database(named, &statement, mode),
+            Act::AlterDatabase(named) => self.alter_database(named, &statement, lexer),
             Act::Table { name, makes } => return self.table(&name, makes, &statement, mode),
             Act::Define { kind, name, on, wrapped } => return self.define(kind, (name, on), wrapped, statement, lexer),
             Act::StandIn { name, is_table } => self.stand_in(&name, is_table, &statement, lexer),
@@ -255,7 +258,7 @@ impl<'a> Filter<'a> {
         view.map(Some).ok_or_else(|| "the columns of what stands in for a view cannot be understood".to_owned())
     }
 
-    fn alter_database(&mut self, named: Option<Placed>, statement: &[u8], mode: Mode) -> Result<Option<Vec<u8>>, String> {
+    fn alter_database(&mut self, named: Option<Placed>, statement: &[u8], lexer: &Lexer) -> Result<Option<Vec<u8>>, String> {
         let mut edits = Edits::default();
         if let Some((name, place)) = named {
             self.turns.database(&name, place, &mut edits)?;
@@ -263,8 +266,8 @@ impl<'a> Filter<'a> {
         if !self.part.has_forms() {
             return Ok(None);
         }
-        self.turns.collations(statement, mode, &mut edits)?;
-        Ok(Some(edits.of(statement)))
+        self.turns.collations(statement, lexer.mode, &mut edits)?;
+        Ok(self.around.take(edits.of(statement), lexer.delimiter()))
     }
 
     /// A statement about a table or a sequence.
@@ -342,8 +345,11 @@ impl<'a> Filter<'a> {
             return Ok(());
         }
         self.count(kind, &edited, mode);
+        let [before, after] = self.around.of(kind, lexer.delimiter());
+        before.iter().for_each(|statement| self.give(statement));
         self.give(&edited);
         self.trail.makes(kind, &name.name);
+        after.iter().for_each(|statement| self.give(statement));
         Ok(())
     }
 

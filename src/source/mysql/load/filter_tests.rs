@@ -62,6 +62,7 @@ impl Case<'_> {
             original: "ellis",
             part: self.part,
             table: self.table,
+            defaults: None,
             without_events: self.without_events,
             sql_mode: None,
             definers: &self.definers,

@@ -8,6 +8,7 @@
 mod act;
 mod bodies;
 mod collation;
+mod defaults;
 mod extract;
 mod failure;
 mod filter;
@@ -23,6 +24,7 @@ use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
+pub use self::defaults::Defaults;
 pub(super) use self::extract::without_rows;
 pub use self::failure::Unmade;
 use self::failure::{failure, unmade};
@@ -70,7 +72,7 @@ impl Part {
 }
 
 /// What to load, and into what.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Loading<'a> {
     /// The server, the account, and the words of the client.
     pub settings: &'a Settings,
@@ -83,6 +85,8 @@ pub struct Loading<'a> {
     /// Only this table, its rows and its triggers. Sequences do not come with it; where its columns take numbers from one, they go on naming
     /// that of the original database.
     pub table: Option<&'a str>,
+    /// Where one table comes into a database that goes on having its own default character set; `None` where it takes that of the dump.
+    pub defaults: Option<Defaults>,
     /// Whether events stay behind: in a copy they would do once more what those of the live database do.
     pub without_events: bool,
     /// What is there already and stays as it is; `None` where everything of the part is made, and what is in the way dropped.
