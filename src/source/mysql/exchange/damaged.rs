@@ -44,7 +44,7 @@ pub fn check_readable(settings: &Settings, pairs: &[Pair], stop: &Stop) -> Resul
     Err(Error::Refused {
         why: format!(
             "the server cannot open {names} ({said}), so that nothing can set aside what is live: save what you want of its files, remove it (DROP \
-             TABLE {table}) and run it again; no undo will have its rows; nothing was changed"
+             TABLE {table}) and run it again; no undo will have its rows"
         ),
     })
 }
