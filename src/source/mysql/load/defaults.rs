@@ -5,6 +5,7 @@
 
 use super::super::object::{ObjectKind, quoted};
 use super::Loading;
+use super::filter::Filter;
 
 /// The default of a database, as SQL says it, where a table was dumped and where it is loaded.
 #[derive(Clone, Debug)]
@@ -40,8 +41,19 @@ impl Around {
     }
 
     /// What comes before this and after it, if anything does.
-    pub(super) fn of(&self, kind: ObjectKind, delimiter: &[u8]) -> [Option<Vec<u8>>; 2] {
+    fn of(&self, kind: ObjectKind, delimiter: &[u8]) -> [Option<Vec<u8>>; 2] {
         let (Some(back), Some(set), ObjectKind::Trigger) = (&self.back, &self.set, kind) else { return [None, None] };
         [set, back].map(|statement| Some([statement, delimiter].concat()))
+    }
+}
+
+impl Filter<'_> {
+    /// Gives the client what makes something, with what sets the default for it and back.
+    pub(super) fn give_making(&mut self, kind: ObjectKind, name: &str, statement: &[u8], delimiter: &[u8]) {
+        let [before, after] = self.around.of(kind, delimiter);
+        before.iter().for_each(|statement| self.give(statement));
+        self.give(statement);
+        self.trail.makes(kind, name);
+        after.iter().for_each(|statement| self.give(statement));
     }
 }

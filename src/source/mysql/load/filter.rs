@@ -46,7 +46,7 @@ const SET_UP: &str = "SET autocommit=0, unique_checks=0, foreign_key_checks=0, w
 pub(super) struct Filter<'a> {
     part: Part,
     table: Option<&'a str>,
-    around: Around,
+    pub(super) around: Around,
     /// What is there already; `None` where that is no matter.
     kept: Option<&'a Kept>,
     /// Events that have stayed behind; `None` where they come.
@@ -345,11 +345,7 @@ impl<'a> Filter<'a> {
             return Ok(());
         }
         self.count(kind, &edited, mode);
-        let [before, after] = self.around.of(kind, lexer.delimiter());
-        before.iter().for_each(|statement| self.give(statement));
-        self.give(&edited);
-        self.trail.makes(kind, &name.name);
-        after.iter().for_each(|statement| self.give(statement));
+        self.give_making(kind, &name.name, &edited, lexer.delimiter());
         Ok(())
     }
 
@@ -439,7 +435,7 @@ impl<'a> Filter<'a> {
         self.put(b"\n");
     }
 
-    fn give(&mut self, statement: &[u8]) {
+    pub(super) fn give(&mut self, statement: &[u8]) {
         self.trail.begin();
         self.statements += 1;
         self.put(statement);
