@@ -1,9 +1,9 @@
 //! Loading a dump with the vendor's client.
 //!
 //! The file is read as a stream, statement by statement. `act` tells what a statement does, `filter` whether it belongs to the part that is
-//! loaded, `turns` what must be other in it for this database and this server (`known`, `collation`). What is left goes to the client's
-//! standard input. When the client complains of a line that it was given, `trail` knows which line of the file that is, and `failure` says
-//! it.
+//! loaded, `turns` what must be other in it for this database and this server (`known`, `collation`), and `defaults` what is
+//! set around triggers of a single table. What is left goes to the client's standard input. When the client complains of a line that it was
+//! given, `trail` knows which line of the file that is, and `failure` says it.
 
 mod act;
 mod bodies;
