@@ -67,6 +67,7 @@ mod mysql_old_copies;
 mod mysql_password;
 mod mysql_restore;
 mod mysql_restore_definers;
+mod mysql_restore_definitions;
 mod mysql_restore_faults;
 mod mysql_restore_hidden;
 mod mysql_restore_keys;

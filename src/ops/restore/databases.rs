@@ -17,8 +17,8 @@ use crate::ops::undo::databases::{
 use crate::ops::undo::{Aside, AsideDatabase, Leftovers, PendingExchange, Placed, Stage, UNDO, UndoRecord, is_under_way, site};
 use crate::ops::{Context, Error, size};
 use crate::source::mysql::{
-    Demands, Done, Exchange, MARK, NEW, Pair, Present, Sight, State, Words, aside_at, beside, check_aside, check_length, folder_of,
-    identity, load_tables, look, sight, tell_hidden_keys, tell_owed, tell_unread,
+    Captured, Demands, Done, Exchange, MARK, NEW, Pair, Present, Sight, State, Words, aside_at, beside, check_aside, check_length,
+    folder_of, identity, load_tables, look, sight, tell_hidden_keys, tell_owed, tell_unread,
 };
 use crate::sys::random::hex;
 use crate::sys::space::nearest_folder;
@@ -133,7 +133,7 @@ pub(super) fn run(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, pl
     pending.is_look = options.part.rename.is_some();
     pending.write(Stage::Loading, &folder)?;
     let prepared = prepare(ctx, spec, settings, &mut dumps, options, &mut pending, &present);
-    let mut prepared = match prepared.and_then(|prepared| ctx.stop.check().map(|()| prepared).map_err(Error::from)) {
+    let (mut prepared, captured) = match prepared.and_then(|prepared| ctx.stop.check().map(|()| prepared).map_err(Error::from)) {
         Ok(prepared) => prepared,
         Err(error) => {
             give_up(ctx, spec, settings, &pending, &folder);
@@ -144,7 +144,7 @@ pub(super) fn run(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, pl
         pending.undo = Some(UndoRecord::new(Placed::Databases(aside_of(&pending.exchange)), dumps.id, ctx.clock.now()));
     }
     ctx.phase(&spec.name, Some(dumps.id), "placing");
-    prepared.notes.extend(change_places(ctx, spec, settings, &mut pending, &folder)?);
+    prepared.notes.extend(change_places(ctx, spec, settings, (&mut pending, &captured), &folder)?);
     prepared.notes.sort();
     prepared.notes.dedup();
     if options.part.table.is_none() && options.part.database.is_none() {
@@ -177,7 +177,7 @@ fn prepare(
     options: &Options,
     pending: &mut PendingExchange,
     present: &Present,
-) -> Result<staging::Staged, Error> {
+) -> Result<(staging::Staged, Captured), Error> {
     ctx.phase(&spec.name, Some(dumps.id), "fetching");
     let folder = site::folder(ctx, spec)?;
     let place = staging_folder(&folder);
@@ -212,9 +212,9 @@ fn prepare(
     demands.definers.dedup();
     staged.notes.extend(present.tell_missing(&demands.definers));
     pending.exchange.rehearse(&demands, around)?;
-    pending.exchange.capture(around)?;
+    let captured = pending.exchange.capture(around)?;
     take_over_owed(&mut pending.exchange, &folder)?;
-    Ok(staged)
+    Ok((staged, captured))
 }
 
 /// Lets the two change places, or puts the old state back. Gives what a person should know of how it was loaded.
@@ -222,7 +222,7 @@ fn change_places(
     ctx: &Context,
     spec: &SourceSpec,
     settings: &MysqlSettings,
-    pending: &mut PendingExchange,
+    (pending, captured): (&mut PendingExchange, &Captured),
     folder: &Path,
 ) -> Result<Vec<String>, Error> {
     let bench = Bench::new(ctx)?;
@@ -236,7 +236,7 @@ fn change_places(
     }
     // From here on a stop waits: half-way there is neither the old nor the new state, and it is soon over.
     let no_stop = Stop::new();
-    let Done { mut notes, owed } = match pending.exchange.carry_out(bench.around(settings, &no_stop)) {
+    let Done { mut notes, owed, .. } = match pending.exchange.carry_out(captured, bench.around(settings, &no_stop)) {
         Ok(done) => done,
         Err(error) => {
             if let Err(later) = take_back(ctx, spec, settings, pending, folder) {
@@ -307,13 +307,17 @@ pub(super) fn undo(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, u
     let bench = Bench::new(ctx)?;
     let around = bench.around(settings, &ctx.stop);
     let captured = pending.exchange.rehearse(&Demands::default(), around).and_then(|()| pending.exchange.capture(around));
-    if let Err(error) = captured.map_err(Error::from).and_then(|()| take_over_owed(&mut pending.exchange, &folder)) {
-        give_up(ctx, spec, settings, &pending, &folder);
-        return Err(untouched(error));
-    }
+    let captured = captured.map_err(Error::from).and_then(|captured| take_over_owed(&mut pending.exchange, &folder).map(|()| captured));
+    let captured = match captured {
+        Ok(captured) => captured,
+        Err(error) => {
+            give_up(ctx, spec, settings, &pending, &folder);
+            return Err(untouched(error));
+        }
+    };
     let undone = undo.turned(Placed::Databases(aside_of(&pending.exchange)), ctx.clock.now());
     pending.undo = Some(undone.clone());
-    let notes = change_places(ctx, spec, settings, &mut pending, &folder)?;
+    let notes = change_places(ctx, spec, settings, (&mut pending, &captured), &folder)?;
     let lies_aside = aside_of(&pending.exchange);
     Ok(Outcome {
         notes,
@@ -443,7 +447,7 @@ fn check_server(aside: &Aside, here: &str, undo: &UndoRecord, folder: &Path) -> 
 
 /// Removes what was loaded for nothing. Why it was for nothing is what matters.
 fn give_up(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, pending: &PendingExchange, folder: &Path) {
-    if let Err(later) = abandon(ctx, spec, settings, pending, folder) {
+    if let Err(later) = abandon(ctx, spec, settings, pending, folder, &[]) {
         ctx.warn(Some(&spec.name), format!("the next command has to remove what was loaded beside it: {}", chain(&later)));
     }
 }

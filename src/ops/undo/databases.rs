@@ -48,7 +48,7 @@ pub(super) fn recover(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings
         let work = pending.work();
         match pending.stage {
             Stage::Loading => {
-                let is_gone = abandon(ctx, spec, settings, &pending, folder)?;
+                let is_gone = abandon(ctx, spec, settings, &pending, folder, &[])?;
                 ctx.warn(Some(&spec.name), format!("{work} of `{}` that was broken off {}", spec.name, told_of_loading(work, is_gone)));
                 broken_off = Some((work, Ending::TakenBack));
             }
@@ -113,8 +113,8 @@ fn settle(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, mut pendin
     let no_stop = Stop::new();
     let around = bench.around(settings, &no_stop);
     note_come(&mut pending, around, folder)?;
-    let (why, Done { notes, owed }) = match pending.exchange.settle(around)? {
-        Settled::Finished(Done { notes, owed }) => {
+    let (why, Done { notes, owed, needed }) = match pending.exchange.settle(around)? {
+        Settled::Finished(Done { notes, owed, .. }) => {
             pending.owed = owed;
             pending.write(Stage::Exchanged, folder)?;
             finish_and_tell(ctx, spec, settings, &pending, folder)?;
@@ -128,7 +128,7 @@ fn settle(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, mut pendin
             return Err(error.into());
         }
     };
-    end_taken_back(ctx, spec, settings, &pending, &owed, folder)?;
+    end_taken_back(ctx, spec, settings, &pending, (&owed, &needed), folder)?;
     if pending.keep {
         let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
         tell(&format!("could not be finished{why} and was taken back; {}", told_of_kept(&pending)));
@@ -151,13 +151,13 @@ fn note_come(pending: &mut PendingExchange, around: Around<'_>, folder: &Path) -
     Ok(())
 }
 
-/// Ends what was taken back. What came stays where it is if it may have been written to.
+/// Ends what was taken back, but for keys that are `owed` and saved definitions that are `needed`. What came stays where it is if it may have been written to.
 fn end_taken_back(
     ctx: &Context,
     spec: &SourceSpec,
     settings: &MysqlSettings,
     pending: &PendingExchange,
-    owed: &[OwedKey],
+    (owed, needed): (&[OwedKey], &[PathBuf]),
     folder: &Path,
 ) -> Result<(), Error> {
     if pending.keep
@@ -168,7 +168,7 @@ fn end_taken_back(
         undo.written().write(folder)?;
     }
     keep_owed(&pending.exchange.server, owed, folder)?;
-    abandon(ctx, spec, settings, pending, folder).map(drop)
+    abandon(ctx, spec, settings, pending, folder, needed).map(drop)
 }
 
 /// Where that is which came, and may have been written to; a sentence without its end.
@@ -240,28 +240,30 @@ pub(crate) fn take_back(
     // Not to be stopped half-way: it is short, and what it leaves would be neither the old nor the new state.
     let around = bench.around(settings, &no_stop);
     note_come(pending, around, folder)?;
-    let Done { notes, owed } = pending.exchange.put_back(around)?;
+    let Done { notes, owed, needed } = pending.exchange.put_back(around)?;
     // Only now does nobody write to it any more.
     pending.keep = pending.keep && pending.exchange.is_written(around).unwrap_or(true);
     warn_of(ctx, spec, notes, &owed);
-    end_taken_back(ctx, spec, settings, pending, &owed, folder)?;
+    end_taken_back(ctx, spec, settings, pending, (&owed, &needed), folder)?;
     if pending.keep {
         ctx.warn(Some(&spec.name), format!("{} of `{}` was taken back; {}", pending.work(), spec.name, told_of_kept(pending)));
     }
     Ok(())
 }
 
-/// Removes what a restore has loaded for nothing; gives whether all of that is gone, else it was told. The live databases are as they were.
+/// Removes what a restore has loaded for nothing, and the saved definitions of what is live but those that are still `needed`; gives whether all of
+/// that is gone, else it was told. The live databases are as they were.
 pub(crate) fn abandon(
     ctx: &Context,
     spec: &SourceSpec,
     settings: &MysqlSettings,
     pending: &PendingExchange,
     folder: &Path,
+    needed: &[PathBuf],
 ) -> Result<bool, Error> {
     let (pairs, server) = (&pending.exchange.pairs, &pending.exchange.server);
     let mut leftovers = Leftovers::default();
-    leftovers.files.extend(pairs.iter().map(|pair| pair.outgoing.definitions.clone()));
+    leftovers.files.extend(pairs.iter().map(|pair| pair.outgoing.definitions.clone()).filter(|path| !needed.contains(path)));
     if !pending.is_undo {
         pairs.iter().filter(|pair| pair.is_made).for_each(|pair| match pending.stage {
             _ if pending.keep => leftovers.written(server, &pair.incoming.database),

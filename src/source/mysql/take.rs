@@ -72,7 +72,7 @@ pub fn take<S: Sink>(settings: &Settings, folder: &Path, work: &Path, stop: &Sto
     let mut outside = Outside::find(&mut dumping.connection, settings, &dumping.rights, &dumping.login, stop)?;
     let knows_history = dumping.program.knows_history();
     let history = (outside.has_history && knows_history).then_some("--dump-history");
-    let (seen, ended) = dumping.run(history, sink)?;
+    let (seen, ended, _) = dumping.run(history, sink)?;
     outside.release()?;
     let mut problems = outside.problems;
     problems.extend(dumping.left_out.iter().filter_map(|view| view.problem(&settings.databases)));
@@ -86,7 +86,7 @@ pub fn take<S: Sink>(settings: &Settings, folder: &Path, work: &Path, stop: &Sto
 }
 
 /// As [`take`], without rows: what is left is how everything is defined. Nothing is locked, and no facts are read. Gives the views that stand
-/// on what is missing, so that they are not in it.
+/// on what is missing, so that they are not in it, and the list of what is.
 ///
 /// # Errors
 /// As [`take`].
@@ -96,10 +96,10 @@ pub(super) fn definitions<S: Sink>(
     work: &Path,
     stop: &Stop,
     sink: &mut S,
-) -> Result<Vec<InvalidView>, S::Error> {
+) -> Result<(Vec<InvalidView>, Inventory), S::Error> {
     let mut dumping = Dumping::begin(settings, folder, work, stop)?;
-    dumping.run(Some("--no-data"), sink)?;
-    Ok(dumping.left_out)
+    let (_, _, inventory) = dumping.run(Some("--no-data"), sink)?;
+    Ok((dumping.left_out, inventory))
 }
 
 /// A dump that is about to be made, by an account that may see all of it.
@@ -132,8 +132,8 @@ impl<'a> Dumping<'a> {
         Ok(Self { settings, folder, work, stop, program, login, connection, about, rights, left_out })
     }
 
-    /// Runs the program to its end, and proves that all that is listed before is in the dump, and unchanged after it.
-    fn run<S: Sink>(&mut self, option: Option<&str>, sink: &mut S) -> Result<(Seen, Ended), S::Error> {
+    /// Runs the program to its end, and proves that all that is listed before is in the dump, and unchanged after it. Gives that list, too.
+    fn run<S: Sink>(&mut self, option: Option<&str>, sink: &mut S) -> Result<(Seen, Ended, Inventory), S::Error> {
         let Self { settings, work, .. } = *self;
         let before = Inventory::read(&mut self.connection, &settings.databases, &self.left_out, work)?;
         let option_file = OptionFile::create(self.folder, &self.login.option_file(self.program.is_mariadb))?;
@@ -153,7 +153,7 @@ impl<'a> Dumping<'a> {
         }
         check_end(&ended, &seen)?;
         before.check_found(found, &settings.databases)?;
-        Ok((seen, ended))
+        Ok((seen, ended, before))
     }
 }
 

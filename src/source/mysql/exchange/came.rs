@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::connection::{Connection, literal};
+use super::super::connection::Connection;
+use super::super::foreign_keys::Names;
 use super::super::object::{Object, ObjectKind, quoted};
 use super::put_back::Moved;
 use super::state::Pair;
@@ -49,8 +50,8 @@ pub(super) fn known(made: Result<BTreeSet<Vec<u8>>, Error>) -> Result<Option<BTr
 
 /// Triggers on tables that came, with which none moves, and views under the names of tables that come back.
 fn in_the_way(connection: &mut Connection, pair: &Pair, moved: &Moved) -> Result<BTreeSet<Vec<u8>>, Error> {
-    let sql =
-        format!("SELECT trigger_name, event_object_table FROM information_schema.TRIGGERS WHERE trigger_schema = {}", literal(&pair.live));
+    let of_live = Names::read(connection)?.is("trigger_schema", &pair.live);
+    let sql = format!("SELECT trigger_name, event_object_table FROM information_schema.TRIGGERS WHERE {of_live}");
     let rows = connection.rows("list the triggers of", &sql)?;
     let on: BTreeMap<String, String> = rows
         .into_iter()

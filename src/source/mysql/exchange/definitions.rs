@@ -6,9 +6,10 @@ use std::io::{BufWriter, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
-use super::super::connection::{Connection, literal};
+use super::super::connection::{Connection, is_busy, literal};
+use super::super::foreign_keys::Names;
 use super::super::invalid::{self, InvalidView};
-use super::super::inventory;
+use super::super::inventory::{self, Inventory};
 use super::super::load::{self, Loaded, Loading, OnError, Part};
 use super::super::object::{Object, ObjectKind, quoted};
 use super::super::settings::Settings;
@@ -40,15 +41,16 @@ pub(super) fn create(path: &Path) -> Result<(File, &Path), Error> {
     Ok((file, folder))
 }
 
-/// Saves all definitions of a live database, in place of what was saved there before; gives the views that cannot be saved.
-pub(super) fn save(around: Around<'_>, live: &str, path: &Path) -> Result<Vec<InvalidView>, Error> {
+/// Saves all definitions of a live database, in place of what was saved there before; gives the views that cannot be saved, and the list of what
+/// was.
+pub(super) fn save(around: Around<'_>, live: &str, path: &Path) -> Result<(Vec<InvalidView>, Inventory), Error> {
     let (file, folder) = create(path)?;
     let mut sink = ToFile { file, path };
     let settings = Settings { databases: vec![live.to_owned()], ..around.settings.clone() };
-    let left_out = take::definitions(&settings, around.folder, around.work, around.stop, &mut sink)?;
+    let saved = take::definitions(&settings, around.folder, around.work, around.stop, &mut sink)?;
     sink.file.sync_all().map_err(Error::file("write", path))?;
     crate::sys::file::sync_folder(folder)?;
-    Ok(left_out)
+    Ok(saved)
 }
 
 /// Loads a part of the dump that comes into the database beside the live one.
@@ -164,24 +166,15 @@ pub(super) fn drop_events(connection: &mut Connection, pair: &Pair) -> Result<()
     if pair.table.is_some() {
         return Ok(());
     }
-    let sql = format!("SELECT event_name FROM information_schema.EVENTS WHERE event_schema = {}", literal(&pair.live));
+    let of_live = Names::read(connection)?.is("event_schema", &pair.live);
+    let sql = format!("SELECT event_name FROM information_schema.EVENTS WHERE {of_live}");
     drop_each(connection, pair, "EVENT", &sql)
-}
-
-/// Drops views whose names tables are about to take.
-pub(super) fn drop_views_in_the_way(connection: &mut Connection, pair: &Pair) -> Result<(), Error> {
-    let views = connection.column("list the views of", &views_of(&pair.live))?;
-    let coming = tables::set(&pair.coming);
-    for view in views.iter().filter(|view| coming.contains(view.as_str())) {
-        drop_one(connection, pair, "VIEW", view)?;
-    }
-    Ok(())
 }
 
 /// Drops the triggers of these tables of the live database.
 pub(super) fn drop_triggers(connection: &mut Connection, pair: &Pair, tables: &[String]) -> Result<(), Error> {
-    let sql =
-        format!("SELECT trigger_name, event_object_table FROM information_schema.TRIGGERS WHERE trigger_schema = {}", literal(&pair.live));
+    let of_live = Names::read(connection)?.is("trigger_schema", &pair.live);
+    let sql = format!("SELECT trigger_name, event_object_table FROM information_schema.TRIGGERS WHERE {of_live}");
     let tables = tables::set(tables);
     for row in connection.rows("list the triggers of", &sql)? {
         if let [Some(trigger), Some(table)] = &row[..]
@@ -201,15 +194,16 @@ pub(super) fn drop_rest(connection: &mut Connection, pair: &Pair) -> Result<(), 
         return Ok(());
     }
     drop_events(connection, pair)?;
-    for view in connection.column("list the views of", &views_of(&pair.live))? {
-        drop_one(connection, pair, "VIEW", &view)?;
-    }
+    // Nobody is waited for before a routine is dropped, as it is before views are: so what somebody uses is known before they go.
     for kind in ["PACKAGE", "PROCEDURE", "FUNCTION"] {
         let sql = format!(
             "SELECT routine_name FROM information_schema.ROUTINES WHERE routine_schema = {} AND routine_type = '{kind}'",
             literal(&pair.live)
         );
         drop_each(connection, pair, kind, &sql)?;
+    }
+    for view in connection.column("list the views of", &views_of(&pair.live))? {
+        drop_one(connection, pair, "VIEW", &view)?;
     }
     Ok(())
 }
@@ -262,6 +256,14 @@ fn drop_one(connection: &mut Connection, pair: &Pair, kind: &str, name: &str) ->
     if !mode.is_empty() {
         connection.run(MODE, &format!("SET SESSION sql_mode = '{mode}'"))?;
     }
-    connection.run("remove a definition from", &format!("DROP {kind} IF EXISTS {}.{}", quoted(&pair.live), quoted(name)))?;
+    let (of_live, word) = (format!("{}.{}", quoted(&pair.live), quoted(name)), kind.to_lowercase());
+    match connection.run("remove a definition from", &format!("DROP {kind} IF EXISTS {of_live}")) {
+        Err(error) if is_busy(&error) => {
+            return Err(
+                error.adding(&format!("somebody has used the {word} {of_live} in a transaction that is open: let that come to its end"))
+            );
+        }
+        dropped => dropped?,
+    }
     if mode.is_empty() { Ok(()) } else { connection.run(MODE, "SET SESSION sql_mode = ''") }
 }

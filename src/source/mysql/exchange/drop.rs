@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::super::connection::{Connection, is_answer, is_referred_to, literal};
+use super::super::foreign_keys::Names;
 use super::super::object::quoted;
 use super::names::{is_beside, is_of_what_comes};
 use super::sight::{self, Sight};
@@ -273,11 +274,11 @@ pub(super) fn drop_if_empty(connection: &mut Connection, name: &str) -> Result<(
 
 /// What a database holds, for a person.
 fn held(connection: &mut Connection, database: &str) -> Result<Vec<String>, Error> {
-    let schema = literal(database);
+    let (schema, of_events) = (literal(database), Names::read(connection)?.is("event_schema", database));
     let sql = format!(
         "SELECT table_type, table_name FROM information_schema.TABLES WHERE table_schema = {schema} UNION ALL SELECT routine_type, routine_name \
          FROM information_schema.ROUTINES WHERE routine_schema = {schema} UNION ALL SELECT 'EVENT', event_name FROM information_schema.EVENTS \
-         WHERE event_schema = {schema}"
+         WHERE {of_events}"
     );
     let rows = connection.rows("look into a database of", &sql)?;
     let told = |row: Vec<Option<String>>| match <[_; 2]>::try_from(row) {

@@ -41,7 +41,7 @@ pub(super) fn what_comes(around: Around<'_>, pairs: &[Pair], words: &Words, kept
 ///
 /// # Errors
 /// As [`what_comes`].
-pub(super) fn what_was_live(around: Around<'_>, pairs: &[Pair]) -> Result<(), Error> {
+pub(super) fn what_was_live(around: Around<'_>, pairs: &[Pair]) -> Result<Made, Error> {
     let mut connection = around.connect()?;
     // Those that a kill has left.
     stand_ins::drop_all(&mut connection, pairs)?;
@@ -58,7 +58,8 @@ pub(super) fn what_was_live(around: Around<'_>, pairs: &[Pair]) -> Result<(), Er
             kept::end(pair)?;
         }
     }
-    told(unmade, &dropped)
+    told(unmade, &dropped)?;
+    Ok(made)
 }
 
 /// Definitions that are being made.

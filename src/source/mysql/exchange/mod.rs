@@ -6,12 +6,14 @@
 //! moment no views and routines. [`Exchange::put_back`] makes the old state of whatever a failure or a kill has left.
 
 mod came;
+mod captured;
 mod check;
 mod damaged;
 mod definitions;
 mod drop;
 mod grants;
 mod kept;
+mod lacking;
 mod length;
 mod make;
 mod mark;
@@ -27,16 +29,18 @@ mod stand_ins;
 mod state;
 mod tables;
 mod ties;
+mod timed;
 mod told;
 mod turn;
 mod views;
 mod waiting;
 mod written;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::captured::Captured;
 pub use self::damaged::check_readable;
 pub use self::drop::{Doomed, Holds, Stays, Undropped, drop_databases, drop_made, removal};
 pub use self::grants::{RoutineGrant, tell_unread};
@@ -101,6 +105,8 @@ pub struct Done {
     pub notes: Vec<String>,
     /// Foreign keys that are still to be made or dropped.
     pub owed: Vec<OwedKey>,
+    /// Files of definitions of which not all are there again, so that they stay.
+    pub needed: Vec<PathBuf>,
 }
 
 /// What both directions need of the world around them.
@@ -124,17 +130,19 @@ impl Around<'_> {
 
 impl Exchange {
     /// Notes what is live now: its tables, its character set, and everything else as a dump of definitions. Nothing is changed but files
-    /// of this node.
+    /// of this node. Gives what tells later whether it is still so.
     ///
     /// # Errors
     /// [`Error::Refused`] when there are too many tables for one statement, or the table that is wanted is not among what was loaded; those of a dump.
-    pub fn capture(&mut self, around: Around<'_>) -> Result<(), Error> {
+    pub fn capture(&mut self, around: Around<'_>) -> Result<Captured, Error> {
         let mut connection = around.connect()?;
+        let mut saved = Vec::new();
         for pair in &mut self.pairs {
-            pair.capture(&mut connection, around)?;
+            saved.push(pair.capture(&mut connection, around)?);
         }
         outer_keys::note(&mut connection, &mut self.pairs)?;
-        length::check(&mut connection, &self.pairs)
+        length::check(&mut connection, &self.pairs)?;
+        Ok(Captured(saved))
     }
 
     /// Makes the databases that tables are about to move into, and waits for whoever holds a table. Nothing that is live is changed.
@@ -151,17 +159,18 @@ impl Exchange {
         tables::wait_for_holders(&mut connection, &self.pairs)
     }
 
-    /// Lets all of them change places, once all is ready. After a failure [`Exchange::put_back`] is due.
+    /// Lets all of them change places, once all is ready, and what is live is still what was `captured`. After a failure [`Exchange::put_back`] is due.
     ///
     /// # Errors
-    /// [`Error::Server`], also when somebody keeps a table locked; [`Error::Load`]; [`Error::Dump`] when something is missing afterwards.
-    pub fn carry_out(&self, around: Around<'_>) -> Result<Done, Error> {
+    /// [`Error::Refused`] when a definition is another one now; [`Error::Server`], also when somebody keeps a table locked; [`Error::Load`];
+    /// [`Error::Dump`] when something is missing afterwards.
+    pub fn carry_out(&self, captured: &Captured, around: Around<'_>) -> Result<Done, Error> {
         let mut connection = around.connect()?;
         turn::take(&mut connection, self)?;
         for pair in &self.pairs {
             mark::make_aside(&mut connection, pair, &self.mark)?;
         }
-        tables::exchange(&mut connection, &self.pairs)?;
+        tables::exchange(&mut connection, &self.pairs, || captured.check(around, &self.pairs))?;
         self.make_the_rest(&mut connection, around, Strangers::Refuse)
     }
 
@@ -177,10 +186,8 @@ impl Exchange {
         }
         let kept = match strangers {
             Strangers::Stay => Some(onward::keep(connection, around, &self.pairs)?),
-            Strangers::Refuse => {
-                self.drop_old(connection)?;
-                None
-            }
+            // What was live is gone since before tables have moved.
+            Strangers::Refuse => None,
         };
         for pair in &self.pairs {
             if pair.table.is_none() {
@@ -193,6 +200,10 @@ impl Exchange {
         notes.extend(self.tell_hidden(connection).unwrap_or_default());
         let mut made = make::what_comes(around, &self.pairs, &self.words, kept)?;
         for (pair, made) in self.pairs.iter().zip(&mut made) {
+            if let Some(made) = made {
+                notes.extend(timed::pass_over_dropped(connection, pair, made, around.work)?);
+                notes.extend(timed::switched_off(connection, pair, made)?);
+            }
             notes.extend(check::is_whole(connection, pair, made.as_mut(), strangers, around.work)?);
             notes.extend(made.iter().flat_map(|loaded| loaded.notes.clone()));
             notes.extend(grants::give(connection, pair)?);
@@ -204,20 +215,7 @@ impl Exchange {
         let owed = owed::insist(connection, owed);
         onward::end(&self.pairs)?;
         mark::remove(connection, self)?;
-        Ok(Done { notes, owed })
-    }
-
-    /// Drops what was live besides tables.
-    fn drop_old(&self, connection: &mut Connection) -> Result<(), Error> {
-        // Whoever holds a table keeps its triggers from being dropped, so these come before all else.
-        for pair in &self.pairs {
-            definitions::drop_triggers(connection, pair, &pair.coming)?;
-        }
-        for pair in &self.pairs {
-            definitions::drop_rest(connection, pair)?;
-            onward::begin(pair)?;
-        }
-        Ok(())
+        Ok(Done { notes, owed, ..Done::default() })
     }
 
     /// Makes foreign keys that have moved along with a table point to the live one again, and those of what is `aside` now point to nothing

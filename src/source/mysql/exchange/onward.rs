@@ -1,7 +1,7 @@
 //! Finishing an exchange that was broken off once its tables had moved: what was live goes, and what others have made meanwhile stays.
 //!
-//! Triggers and events that were live are gone before any table moves. Its views and routines go afterwards; a file beside their dump says when that
-//! is done, because from then on nothing that is there was live before.
+//! Definitions that were live are gone before any table moves; a file beside their dump says when that is done, because from then on nothing that is
+//! there was live before. Where it is not there, it was lost, or the exchange was begun by an older release, which dropped views and routines later.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

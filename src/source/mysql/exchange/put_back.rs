@@ -7,8 +7,8 @@ use super::super::object::quoted;
 use super::drop::drop_if_empty;
 use super::state::{Pair, State};
 use super::{
-    Around, Done, Exchange, came, create_database, definitions, exists, grants, make, mark, onward, outer_keys, owed, set_character_set,
-    sight, tables, turn,
+    Around, Done, Exchange, came, create_database, definitions, exists, grants, lacking, make, mark, onward, outer_keys, owed,
+    set_character_set, sight, tables, timed, turn,
 };
 use crate::source::Error;
 
@@ -48,7 +48,15 @@ impl Exchange {
             // What could be made is used meanwhile. That the server is gone is told by what has failed first.
             let _ = pairs.iter().try_for_each(|pair| grants::give(&mut connection, pair).map(drop));
         }
-        made?;
+        let mut needed = Vec::new();
+        for (pair, made) in pairs.iter().zip(made?) {
+            let Some(made) = made else { continue };
+            notes.extend(timed::switched_off(&mut connection, pair, &made)?);
+            if let Some(lacking) = lacking::told(&mut connection, pair, made, around.work)? {
+                notes.push(lacking);
+                needed.push(pair.outgoing.definitions.clone());
+            }
+        }
         onward::end(&pairs)?;
         mark::remove(&mut connection, self)?;
         for pair in &pairs {
@@ -60,7 +68,7 @@ impl Exchange {
                 drop_if_empty(&mut connection, &pair.live)?;
             }
         }
-        Ok(Done { notes, owed: owed::insist(&mut connection, owed) })
+        Ok(Done { notes, owed: owed::insist(&mut connection, owed), needed })
     }
 }
 

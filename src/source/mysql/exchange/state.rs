@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::connection::{Connection, is_answer, literal};
 use super::super::invalid::{self, InvalidView};
+use super::super::inventory::Inventory;
 use super::super::object::quoted;
 use super::super::option_file::Login;
 use super::super::settings::Settings;
@@ -98,8 +99,9 @@ impl State {
 }
 
 impl Pair {
-    /// Notes what is live now.
-    pub(super) fn capture(&mut self, connection: &mut Connection, around: Around<'_>) -> Result<(), Error> {
+    /// Notes what is live now; gives the list of what was saved, if there is a live database.
+    pub(super) fn capture(&mut self, connection: &mut Connection, around: Around<'_>) -> Result<Option<Inventory>, Error> {
+        let mut saved = None;
         let sql = format!(
             "SELECT default_character_set_name, default_collation_name FROM information_schema.SCHEMATA WHERE schema_name = {}",
             literal(&self.live)
@@ -114,7 +116,8 @@ impl Pair {
             self.going = tables::listed(connection, &self.live, self.table.as_deref())?;
             self.outgoing.tables = Some(self.going.clone());
             self.check_no_view(connection)?;
-            let mut invalid = definitions::save(around, &self.live, &self.outgoing.definitions)?;
+            let (mut invalid, inventory) = definitions::save(around, &self.live, &self.outgoing.definitions)?;
+            saved = Some(inventory);
             if self.table.is_some() {
                 let coming = tables::set(&self.coming);
                 invalid.retain(|view| coming.contains(view.name.as_str()));
@@ -124,7 +127,7 @@ impl Pair {
             self.outgoing.invalid = invalid;
         }
         self.is_captured = true;
-        Ok(())
+        Ok(saved)
     }
 
     /// That the one table that comes does not take the name of a view: nothing would remember that one.

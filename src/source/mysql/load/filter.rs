@@ -10,6 +10,8 @@ use super::act::{Act, Name, declares_use};
 use super::bodies::Bodies;
 use super::defaults::Around;
 use super::known::Known;
+use super::seen::Seen;
+use super::timed::{self, Timed};
 use super::trail::{Trail, newlines};
 use super::turns::{Edits, Notes, Turns};
 use super::{Kept, Loading, Part, stand_in};
@@ -73,19 +75,7 @@ pub(super) struct Filter<'a> {
     has_views: bool,
     has_checks: bool,
     bodies: Bodies,
-}
-
-/// What was seen.
-pub(super) struct Seen {
-    pub(super) found: Sorter,
-    pub(super) definers: std::collections::BTreeSet<String>,
-    pub(super) creations: u64,
-    pub(super) undeclared: u64,
-    pub(super) notes: Vec<String>,
-    pub(super) is_complete: bool,
-    pub(super) has_views: bool,
-    pub(super) has_checks: bool,
-    pub(super) selects: Vec<String>,
+    timed: Timed,
 }
 
 impl<'a> Filter<'a> {
@@ -121,6 +111,7 @@ impl<'a> Filter<'a> {
             has_views: false,
             has_checks: false,
             bodies: Bodies::default(),
+            timed: Timed::new(),
         };
         if let Some(first) = loading.first {
             filter.own(first.as_bytes());
@@ -341,11 +332,16 @@ impl<'a> Filter<'a> {
         let edited = edits.of(&statement);
         self.turns.names_original(&edited, mode, &format!("{kind} {}", quoted(&name.name)));
         self.find(kind, &name.name)?;
+        let again = if kind == ObjectKind::Event { timed::again(&mut self.timed, &name.name, &edited, lexer) } else { None };
         if self.kept.is_some_and(|kept| kept.stays(kind, &name.name)) {
             return Ok(());
         }
         self.count(kind, &edited, mode);
         self.give_making(kind, &name.name, &edited, lexer.delimiter());
+        for step in again.filter(|_| !self.turns.known.keeps_time).iter().flatten() {
+            self.own(step);
+            self.trail.makes(kind, &name.name);
+        }
         Ok(())
     }
 
@@ -472,7 +468,7 @@ impl<'a> Filter<'a> {
     }
 
     pub(super) fn seen(self) -> Seen {
-        let Self { found, mut turns, creations, undeclared, is_complete, has_views, has_checks, bodies, .. } = self;
+        let Self { found, mut turns, creations, undeclared, is_complete, has_views, has_checks, bodies, timed, .. } = self;
         if let Some(left) = self.events_left.filter(|left| *left > 0) {
             let were = if left == 1 { "event was" } else { "events were" };
             let (database, original) = (quoted(turns.database), quoted(turns.original));
@@ -488,6 +484,7 @@ impl<'a> Filter<'a> {
             has_views,
             has_checks,
             selects: bodies.found,
+            timed,
         }
     }
 }

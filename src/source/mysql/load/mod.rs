@@ -7,13 +7,16 @@
 
 mod act;
 mod bodies;
+mod client;
 mod collation;
 mod defaults;
 mod extract;
 mod failure;
 mod filter;
 mod known;
+mod seen;
 mod stand_in;
+mod timed;
 mod trail;
 mod turns;
 mod vanish;
@@ -22,29 +25,27 @@ mod window;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::Path;
-use std::time::Duration;
 
+use self::client::Client;
 pub use self::defaults::Defaults;
 pub(super) use self::extract::without_rows;
 pub use self::failure::Unmade;
 use self::failure::{failure, unmade};
-use self::filter::{Filter, Seen};
+use self::filter::Filter;
 use self::known::Known;
+use self::seen::Seen;
 pub(super) use self::stand_in::COLUMN as STAND_IN;
+pub use self::timed::{Timed, TimedEvent};
 use self::window::Window;
 use super::connection::{Connection, is_gone};
 use super::lexer::Lexer;
 use super::object::{Object, ObjectKind};
 use super::option_file::{Login, OptionFile};
-use super::program::{Program, environment};
+use super::program::Program;
 use super::settings::Settings;
 use crate::source::Error;
-use crate::sys::child::Child;
 use crate::sys::sorter::Sorter;
 use crate::sys::stop::Stop;
-
-/// How long one statement may take: the indexes of a huge table are made by one.
-const STATEMENT_TIME: Duration = Duration::from_secs(24 * 3600);
 
 /// What of a dump is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,6 +149,8 @@ pub struct Loaded {
     pub has_checks: bool,
     /// What they select, where the tables were loaded; at most some megabytes of them.
     pub selects: Vec<String>,
+    /// Events that have a last time, at most 10,000.
+    pub timed: Timed,
     /// Statements that the server has refused, where the client goes on after them; as many as fit into what is kept of its words.
     pub unmade: Vec<Unmade>,
 }
@@ -221,20 +224,21 @@ pub(super) fn feed(
     let option_file = OptionFile::create(loading.folder, &login.option_file(program.is_mariadb))?;
     let words = program.load(&option_file.path.to_string_lossy(), loading.database, goes_on);
 
-    let mut client = Child::feed(&words, &environment(), STATEMENT_TIME, stop)?;
     let mut lexer = Lexer::without_rows();
     let mut filter = Filter::new(loading, known, &mut lexer);
     filter.trail.keeps_names = goes_on;
+    let mut client = Client::start(loading, &words, stop)?;
+    filter.trail.keeps_all = matches!(client, Client::Waits(..));
     let mut read = 0;
     let is_taken = pump(dump, &mut lexer, &mut filter, &mut |more, out| {
         stop.check()?;
         read += more;
         meter(more);
-        let is_taken = client.write(out)?;
+        let is_taken = client.take(out)?;
         out.clear();
         Ok(is_taken)
     })?;
-    let ended = client.finish_within(STATEMENT_TIME)?;
+    let ended = client.finish(&words, stop)?;
     // Whatever its exit code: releases differ in what it is after an error that was gone past.
     let unmade = if goes_on { unmade(&ended, &filter.trail, read) } else { Vec::new() };
     let is_over = ended.is_well() || !unmade.is_empty() && ended.status.code().is_some();
@@ -243,7 +247,7 @@ pub(super) fn feed(
     }
     let unmade = unmade.into_iter().map(|one| if is_gone(&one.error) { Err(one.error) } else { Ok(one) }).collect::<Result<_, _>>()?;
     let statements = filter.statements;
-    let Seen { found, definers, creations, undeclared, notes, is_complete, has_views, has_checks, selects } = filter.seen();
+    let Seen { found, definers, creations, undeclared, notes, is_complete, has_views, has_checks, selects, timed } = filter.seen();
     Ok(Loaded {
         bytes: read,
         statements,
@@ -256,6 +260,7 @@ pub(super) fn feed(
         has_views,
         has_checks,
         selects,
+        timed,
         unmade,
     })
 }
