@@ -114,7 +114,8 @@ fn what_fails_in_the_exchange_puts_the_old_state_back() {
     let case = Case::new(server, SMALL);
     let late = case.machine.client_that_fails_late();
     let case = case.with(&late);
-    case.fails(&[], 1, "exit code 9");
+    let failed = case.fails(&[], 1, "exit code 9");
+    assert!(failed.stderr.contains("the exchange was taken back, and what was live before it is live again"), "{failed:#?}");
     case.with("").restores();
 }
 

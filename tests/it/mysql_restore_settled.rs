@@ -335,3 +335,65 @@ fn what_was_written_to_tables_that_had_come_before_an_exchange_fails_is_kept_and
     machine.run(&["snapshot", "ellis"]).expect(0);
     assert_eq!((count(server, &base), server.ask(Some(&aside), "SELECT MAX(id) FROM t")), ("2".into(), "99".into()));
 }
+
+/// A database without any table, and a view that selects from another one.
+const NO_TABLES: &str = "
+CREATE PROCEDURE one() SELECT 1; CREATE FUNCTION two() RETURNS INT DETERMINISTIC RETURN 2; CREATE VIEW v AS SELECT two() AS n;
+CREATE EVENT yearly ON SCHEDULE EVERY 1 YEAR DO SELECT 1; CREATE VIEW far AS SELECT id FROM OTHER.t; CREATE PROCEDURE zero() SELECT 0;
+";
+
+#[test]
+fn of_a_source_without_tables_what_is_as_it_was_is_not_made_anew_and_what_somebody_made_meanwhile_stays() {
+    let server = MariaDb::running();
+    let (base, other) = (server.database(), filled(server));
+    server.load(Some(&base), NO_TABLES.replace("OTHER", &other).as_bytes());
+    let configuration = server.configuration("ellis", &[&base]);
+    let machine = snapshotted(&configuration);
+    server.load(Some(&base), b"DROP PROCEDURE one; CREATE PROCEDURE one() SELECT 11; CREATE PROCEDURE three() SELECT 3");
+    let new = server.everything(&base);
+    let made = || {
+        server.ask(
+            None,
+            &format!(
+                "SELECT routine_name, created FROM information_schema.ROUTINES WHERE routine_schema = '{base}' UNION ALL \
+                 SELECT event_name, created FROM information_schema.EVENTS WHERE event_schema = '{base}' ORDER BY 1"
+            ),
+        )
+    };
+    let second = || std::thread::sleep(std::time::Duration::from_millis(1100));
+
+    // A kill after the first definition was dropped: the others are as they were.
+    let first = made();
+    let dropped = crate::support::restored::sent(&machine, &["restore", "ellis", "--yes"]);
+    let (at, _) = dropped.iter().rfind(|(_, line)| line.contains("DROP EVENT")).unwrap().clone();
+    machine.run(&["restore", "ellis", "--undo", "--yes"]).expect(0);
+    assert_eq!(server.everything(&base), new);
+    let before = made();
+    assert_ne!(before, first, "a second has passed, so that one can tell");
+    second();
+    let kill = format!("inject=sendto:signal=KILL:when={}", at + 1);
+    let killed = machine.alone_under_strace(&["-e", "trace=sendto", "-e", &kill], &["restore", "ellis", "--yes"]);
+    assert_ne!(killed.code, Some(0));
+    warned(&machine.run(&["snapshot", "ellis"]), &["was taken back"]);
+    assert_eq!(server.everything(&base), new);
+    let lines = |text: &str, but: &str| text.lines().filter(|line| !line.starts_with(but)).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(lines(&made(), "yearly"), lines(&before, "yearly"), "only the event was missing");
+
+    // All of them were dropped, and one view cannot be made: the next command makes it alone, and drops nothing.
+    killed_late(&machine, &configuration);
+    server.sql(&format!("DROP TABLE {other}.t"));
+    machine.run(&["snapshot", "ellis"]).expect(1);
+    let before = made();
+    second();
+    server.sql(&format!("CREATE PROCEDURE {base}.mine() SELECT 4; CREATE TABLE {other}.t (id INT PRIMARY KEY)"));
+    warned(&machine.run(&["snapshot", "ellis"]), &["was taken back"]);
+    assert_eq!(lines(&made(), "mine"), lines(&before, "mine"));
+    assert_eq!(server.ask(Some(&base), "CALL mine()"), "4");
+    server.sql(&format!("DROP PROCEDURE {base}.mine"));
+    assert_eq!(server.everything(&base), new);
+    assert_eq!(
+        document(&machine, "").read_dir().unwrap().filter(|entry| entry.as_ref().unwrap().path().is_dir()).count(),
+        1,
+        "that of the undo"
+    );
+}

@@ -58,7 +58,9 @@ fn nothing_stands_in_for_views_that_are_refused_whatever_a_database_is_called_an
     machine.configure_again(&format!("{configuration}{}", machine.client(&script.replace("OTHER", &other))));
     let failed = machine.run(&["restore", "ellis", "--yes"]);
     assert!(
-        failed.expect(1).stderr.contains("settle what is half done") && failed.stderr.contains("nor could be made: view `b`"),
+        failed.expect(1).stderr.contains("settle what is half done")
+            && failed.stderr.contains("nor could be made: view `")
+            && failed.stderr.contains("`.`b`"),
         "{failed:#?}"
     );
     let without: Vec<String> = new.iter().filter(|line| !line.starts_with("VIEW a\t") && !line.starts_with("VIEW b\t")).cloned().collect();

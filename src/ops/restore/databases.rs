@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::allowed::{check_live, check_tables, judge, refuse_strangers, warnings_of_part};
 use super::dumps::{self, Dumps};
-use super::{Options, Outcome, Plan, UndoPlan, old_copy, rate, staging};
+use super::{Options, Outcome, Plan, UndoPlan, live, old_copy, rate, staging};
 use crate::format::names::SourceName;
 use crate::ops::error::chain;
 use crate::ops::event::Event;
@@ -189,7 +189,7 @@ fn prepare(
     ctx.meter.set_total(dumps.bytes);
     let bench = Bench::new(ctx)?;
     let around = bench.around(settings, &ctx.stop);
-    let mut demands = Demands::default();
+    let (mut demands, mut calls) = (Demands::default(), Vec::new());
     for at in 0..pending.exchange.pairs.len() {
         // Others may have come while the dumps were fetched; what is there now is theirs.
         let server = &pending.exchange.server;
@@ -205,6 +205,7 @@ fn prepare(
         demands.creations += loaded.creations;
         demands.undeclared += loaded.undeclared;
         demands.definers.extend(loaded.definers);
+        calls.push(loaded.calls);
     }
     // Of an old copy nothing of this is known before; of others it was refused when it was planned.
     staged.notes.extend(present.check("the dump", &demands)?);
@@ -212,6 +213,7 @@ fn prepare(
     demands.definers.dedup();
     staged.notes.extend(present.tell_missing(&demands.definers));
     pending.exchange.rehearse(&demands, around)?;
+    pending.exchange.check_calls(&calls, around)?;
     let captured = pending.exchange.capture(around)?;
     take_over_owed(&mut pending.exchange, &folder)?;
     Ok((staged, captured))
@@ -239,10 +241,14 @@ fn change_places(
     let Done { mut notes, owed, .. } = match pending.exchange.carry_out(captured, bench.around(settings, &no_stop)) {
         Ok(done) => done,
         Err(error) => {
-            if let Err(later) = take_back(ctx, spec, settings, pending, folder) {
-                ctx.warn(Some(&spec.name), format!("the next command has to settle what is half done: {}", chain(&later)));
-            }
-            return Err(error.into());
+            let state = match take_back(ctx, spec, settings, pending, folder) {
+                Ok(()) => live::of_taken_back(pending).to_owned(),
+                Err(later) => {
+                    ctx.warn(Some(&spec.name), format!("the next command has to settle what is half done: {}", chain(&later)));
+                    live::of_stuck(ctx, spec, settings, pending)
+                }
+            };
+            return Err(error.adding(&state).into());
         }
     };
     notes.extend(tell_owed(owed.iter()));

@@ -1,7 +1,7 @@
 //! `restore`: makes a source hold a snapshot again, so that it can be undone.
 //!
 //! [`staging`] fetches and verifies beside the live thing; then the source lets the two change places, under a journal: [`files`], or the
-//! [`databases`] of a server, from [`dumps`] or from the one in an [`old_copy`]; tables of a node come back by [`cassandra`].
+//! [`databases`] of a server, from [`dumps`] or from the one in an [`old_copy`] ([`live`] says what a failure there has left); tables of a node come back by [`cassandra`].
 //! What is remembered of it, and what becomes of one that was killed, is [`super::undo`].
 
 mod about;
@@ -10,6 +10,7 @@ mod cassandra;
 mod databases;
 mod dumps;
 mod files;
+mod live;
 mod old_copy;
 mod rate;
 mod staging;

@@ -35,6 +35,8 @@ const SET_UP: &str = "SET @windlass_rows = @@SESSION.sql_select_limit /*M!100304
 
 /// Codes of the server's errors.
 const NO_SUCH: [u16; 4] = [1146, 1305, 1360, 1539];
+/// A function, and a database that it may be of.
+const NO_FUNCTION: [u16; 2] = [1305, 1049];
 const DENIED_DATABASE: u16 = 1044;
 const DENIED_ACCOUNT: u16 = 1045;
 const DENIED: [u16; 5] = [DENIED_DATABASE, 1142, 1143, 1227, 1370];
@@ -273,6 +275,11 @@ fn code(cause: &sqlx::Error) -> Option<u16> {
 /// Whether the server says that what was asked about is not there.
 pub(super) fn is_no_such(error: &Error) -> bool {
     matches!(error, Error::Server { cause, .. } if code(cause).is_some_and(|code| NO_SUCH.contains(&code)))
+}
+
+/// Whether the server says that there is no such function.
+pub(super) fn is_no_such_function(error: &Error) -> bool {
+    matches!(error, Error::Server { cause, .. } if code(cause).is_some_and(|code| NO_FUNCTION.contains(&code)))
 }
 
 /// Whether the server says that a view stands on what is missing, or on what its definer may not use.

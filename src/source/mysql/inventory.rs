@@ -231,7 +231,7 @@ fn kind_of(text: &str) -> Option<ObjectKind> {
 }
 
 /// The digest of a definition; of one that has just gone, that of nothing.
-fn definition(connection: &mut Connection, databases: &[String], object: &Object) -> Result<Digest, Error> {
+pub(super) fn definition(connection: &mut Connection, databases: &[String], object: &Object) -> Result<Digest, Error> {
     let database = &databases[usize::from(object.database)];
     let sql = format!("SHOW CREATE {} {}.{}", object.kind.words(), quoted(database), quoted(&object.name));
     let rows = match connection.rows("read a definition from", &sql) {

@@ -35,6 +35,9 @@ const PACKET_MAX: u64 = 1 << 30;
 /// What the server says when a table was changed under a transaction that is older than the change.
 const TABLE_MOVED: [&str; 2] = ["1412", "Table definition has changed"];
 
+/// What the program says when it cannot enter a database.
+const NOT_ENTERED: &str = "when selecting the database";
+
 /// What a dump is, beside its bytes.
 #[derive(Debug)]
 pub struct Taken {
@@ -151,7 +154,7 @@ impl<'a> Dumping<'a> {
             Err(error) if ended.is_well() || matches!(error, Error::Stopped(_)) => return Err(error.into()),
             Err(_) => {}
         }
-        check_end(&ended, &seen)?;
+        check_end(&ended, &seen, &settings.databases)?;
         before.check_found(found, &settings.databases)?;
         Ok((seen, ended, before))
     }
@@ -173,9 +176,9 @@ fn dump<S: Sink>(words: &[String], mut splitter: Splitter<'_, S>, stop: &Stop) -
 }
 
 /// The program has ended well, and has written the line that it writes last.
-fn check_end(ended: &Ended, seen: &Seen) -> Result<(), Error> {
+fn check_end(ended: &Ended, seen: &Seen, databases: &[String]) -> Result<(), Error> {
     if !ended.is_well() {
-        let how = ended.how();
+        let how = ended.how() + &miswritten(&ended.said, databases);
         if TABLE_MOVED.iter().any(|moved| ended.said.contains(moved)) {
             return Err(Error::Moved { what: format!("a table was altered ({how})") });
         }
@@ -187,6 +190,19 @@ fn check_end(ended: &Ended, seen: &Seen) -> Result<(), Error> {
         });
     }
     Ok(())
+}
+
+/// What is added where the program's own mistake is the cause: it writes quotes and backslashes in the name of a database as in a text when it
+/// enters it for its events (MariaDB's from 10.2 to 11.4 do).
+fn miswritten(said: &str, databases: &[String]) -> String {
+    let database = databases.iter().find(|database| database.contains(['\'', '"', '\\'])).filter(|_| said.contains(NOT_ENTERED));
+    database.map_or_else(String::new, |database| {
+        format!(
+            "; the dump program itself writes the name of {} wrong when it comes to its events, because there are quotes or backslashes in it (those \
+             of MariaDB 10.2 to 11.4 all do): rename the database, drop its events, or take it out of `databases`",
+            quoted(database)
+        )
+    })
 }
 
 fn check_databases(connection: &mut Connection, settings: &Settings, login: &Login) -> Result<(), Error> {

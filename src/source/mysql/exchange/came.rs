@@ -7,7 +7,7 @@ use super::super::foreign_keys::Names;
 use super::super::object::{Object, ObjectKind, quoted};
 use super::put_back::Moved;
 use super::state::Pair;
-use super::{Around, Words, definitions, tables};
+use super::{Around, Words, definitions, tables, without_tables};
 use crate::source::Error;
 
 /// Drops the definitions of a live database that came. A trigger of others on a table that moves, and a view of theirs under the name of one that
@@ -20,10 +20,12 @@ pub(super) fn drop(
 ) -> Result<Vec<String>, Error> {
     let came = known(definitions::coming(around, pair, words))?;
     let in_the_way = in_the_way(connection, pair, moved)?;
+    let as_before = without_tables::as_before(connection, pair, around)?;
     let (mut notes, mut doomed) = (Vec::new(), Vec::new());
     for key in definitions::there(connection, around, pair)? {
         let is_in_the_way = in_the_way.contains(&key);
-        if !is_in_the_way && pair.table.is_some() || definitions::is_old_view(connection, pair, &key)? {
+        let stays = pair.table.is_some() || as_before.contains(&key);
+        if !is_in_the_way && stays || definitions::is_old_view(connection, pair, &key)? {
             continue;
         }
         // Where nobody can tell, all of it is taken for what came, so that the old state comes back.

@@ -108,7 +108,10 @@ impl Making<'_> {
     }
 
     fn forms(&mut self, at: usize) -> Result<Loaded, Error> {
-        if self.is_back { self.past_refusals(at, Part::Forms) } else { self.run(at, Part::Forms, OnError::End) }
+        if self.is_back {
+            return self.past_refusals(at, Part::Forms);
+        }
+        self.run(at, Part::Forms, OnError::End).map_err(|error| about(error, &format!("in {}", quoted(&self.pairs[at].live))))
     }
 
     /// Makes views again and again; what the last round says of each is what counts.
@@ -194,6 +197,14 @@ impl Making<'_> {
     }
 }
 
+/// The same error of a load, which says of what.
+fn about(error: Error, what: &str) -> Error {
+    match error {
+        Error::Load { line, head, why } => Error::Load { line, head: format!("{what}, {head}"), why },
+        other => other,
+    }
+}
+
 /// What was refused, each with its database.
 fn taken(pairs: &[Pair], made: &mut Made) -> Vec<(String, Unmade)> {
     let each = pairs.iter().zip(made).flat_map(|(pair, made)| {
@@ -207,7 +218,7 @@ fn taken(pairs: &[Pair], made: &mut Made) -> Vec<(String, Unmade)> {
 fn told(mut unmade: Vec<(String, Unmade)>, dropped: &[View]) -> Result<(), Error> {
     let is_view = |one: &Unmade, name: &str| matches!(&one.makes, Some((ObjectKind::View, view)) if view == name);
     let is_told = |(live, name): &&View| unmade.iter().any(|(of, one)| of == live && is_view(one, name));
-    let untold = dropped.iter().filter(|view| !is_told(view)).map(|(live, name)| format!("view {} of {}", quoted(name), quoted(live)));
+    let untold = dropped.iter().filter(|view| !is_told(view)).map(|(live, name)| format!("view {}.{}", quoted(live), quoted(name)));
     let untold: Vec<String> = untold.collect();
     if unmade.is_empty() {
         let why = format!(
@@ -218,16 +229,54 @@ fn told(mut unmade: Vec<(String, Unmade)>, dropped: &[View]) -> Result<(), Error
     }
     // Whoever gets the error tries again where that may help.
     let first = unmade.iter().position(|(_, one)| is_passing(&one.error)).unwrap_or(0);
-    let (_, first) = unmade.remove(first);
-    let named = |(live, one): (String, Unmade)| {
-        let (line, head, why) = match one.error {
-            Error::Load { line, head, why } => (line, head, why),
-            other => (one.line, String::new(), other.to_string()),
-        };
-        let what = one.makes.map_or_else(|| format!("line {line}, {head}"), |(kind, name)| format!("{kind} {}", quoted(&name)));
-        format!("{what} of {} ({why})", quoted(&live))
+    let first = unmade.remove(first);
+    let first = about(first.1.error, &named(&first.0, first.1.makes.as_ref()));
+    let other = |(live, one): (String, Unmade)| {
+        let what = named(&live, one.makes.as_ref());
+        match one.error {
+            Error::Load { why, .. } if one.makes.is_some() => format!("{what} ({why})"),
+            Error::Load { line, head, why } => format!("line {line} {what}, {head} ({why})"),
+            other => format!("line {} {what} ({other})", one.line),
+        }
     };
-    let others: Vec<String> = unmade.into_iter().map(named).chain(untold).collect();
+    let others: Vec<String> = unmade.into_iter().map(other).chain(untold).collect();
     let others = first_of(others.into_iter(), UNMADE_TOLD);
-    Err(if others.is_empty() { first.error } else { first.error.adding(&format!("nor could be made: {}", others.join(", "))) })
+    Err(if others.is_empty() { first } else { first.adding(&format!("nor could be made: {}", others.join(", "))) })
+}
+
+/// What a statement would have made in a live database, as a person is told it.
+fn named(live: &str, makes: Option<&(ObjectKind, String)>) -> String {
+    makes.map_or_else(|| format!("in {}", quoted(live)), |(kind, name)| format!("{kind} {}.{}", quoted(live), quoted(name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_definition_that_is_refused_is_told_with_its_database_the_first_one_too() {
+        let one = |line, makes: Option<(ObjectKind, &str)>, code| Unmade {
+            line,
+            makes: makes.map(|(kind, name)| (kind, name.to_owned())),
+            error: Error::Load { line, head: "CREATE …".into(), why: format!("ERROR {code}: no") },
+        };
+        let unmade = || {
+            vec![
+                ("a`b".to_owned(), one(7, Some((ObjectKind::View, "v")), 1356)),
+                ("c".to_owned(), one(8, None, 1064)),
+                ("c".to_owned(), one(9, Some((ObjectKind::Function, "f")), 1064)),
+            ]
+        };
+        let error = told(unmade(), &[("c".to_owned(), "w".to_owned())]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the dump cannot be loaded: at line 7, view `a``b`.`v`, CREATE …: ERROR 1356: no; nor could be made: line 8 in `c`, CREATE … (ERROR \
+             1064: no), function `c`.`f` (ERROR 1064: no), view `c`.`w`"
+        );
+        // Whoever gets the error still sees by it whether to try again, and what may go well later comes first.
+        let mut held = unmade();
+        held.push(("c".to_owned(), one(10, Some((ObjectKind::Trigger, "t")), 1205)));
+        let error = told(held, &[]).unwrap_err();
+        assert!(is_passing(&error) && error.to_string().contains("at line 10, trigger `c`.`t`, CREATE …: ERROR 1205"), "{error}");
+    }
 }

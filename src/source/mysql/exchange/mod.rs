@@ -5,6 +5,7 @@
 //! cannot be moved; they lie in dumps ([`definitions`]) and are made anew. So a reader sees the old tables or the new ones, and for a
 //! moment no views and routines. [`Exchange::put_back`] makes the old state of whatever a failure or a kill has left.
 
+mod calls;
 mod came;
 mod captured;
 mod check;
@@ -34,6 +35,7 @@ mod told;
 mod turn;
 mod views;
 mod waiting;
+mod without_tables;
 mod written;
 
 use std::path::{Path, PathBuf};
@@ -55,6 +57,7 @@ pub use self::sight::{Sight, sight};
 pub use self::state::{Pair, State, check_aside};
 pub use self::ties::tell_hidden_keys;
 pub use self::views::check_views;
+pub use self::without_tables::Definition;
 
 use self::check::Strangers;
 use self::drop::drop_if_empty;
@@ -141,6 +144,7 @@ impl Exchange {
             saved.push(pair.capture(&mut connection, around)?);
         }
         outer_keys::note(&mut connection, &mut self.pairs)?;
+        self.note_definitions(&mut connection, around)?;
         length::check(&mut connection, &self.pairs)?;
         Ok(Captured(saved))
     }

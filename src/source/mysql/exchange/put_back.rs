@@ -8,7 +8,7 @@ use super::drop::drop_if_empty;
 use super::state::{Pair, State};
 use super::{
     Around, Done, Exchange, came, create_database, definitions, exists, grants, lacking, make, mark, onward, outer_keys, owed,
-    set_character_set, sight, tables, timed, turn,
+    set_character_set, sight, tables, timed, turn, without_tables,
 };
 use crate::source::Error;
 
@@ -67,6 +67,7 @@ impl Exchange {
             if !pair.outgoing.exists {
                 drop_if_empty(&mut connection, &pair.live)?;
             }
+            without_tables::end(pair)?;
         }
         Ok(Done { notes, owed: owed::insist(&mut connection, owed), needed })
     }
@@ -121,7 +122,7 @@ impl Exchange {
     /// the way is told, as sentences without their end.
     fn move_back(&self, connection: &mut Connection, around: Around<'_>, pairs: &[Pair]) -> Result<Vec<String>, Error> {
         let moved = pairs.iter().map(|pair| Moved::of(connection, pair)).collect::<Result<Vec<_>, _>>()?;
-        let has_tables = pairs.iter().any(|pair| !pair.going.is_empty() || !pair.coming.is_empty());
+        let has_tables = !Self::has_no_tables(pairs);
         if has_tables && moved.iter().all(|moved| moved.came.is_empty() && moved.went.is_empty()) {
             return Ok(Vec::new());
         }
@@ -137,7 +138,12 @@ impl Exchange {
             if !moved.came.is_empty() && !exists(connection, &pair.incoming.database)? {
                 connection.run("make a database on", &format!("CREATE DATABASE {}", quoted(&pair.incoming.database)))?;
             }
-            notes.extend(came::drop(connection, around, (pair, moved), &self.words)?);
+            if has_tables || !without_tables::has_dropped(pair) {
+                notes.extend(came::drop(connection, around, (pair, moved), &self.words)?);
+            }
+            if !has_tables {
+                without_tables::dropped(pair)?;
+            }
         }
         let mut moves = Vec::new();
         for (pair, moved) in each() {

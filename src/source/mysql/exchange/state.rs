@@ -12,6 +12,7 @@ use super::super::option_file::Login;
 use super::super::settings::Settings;
 use super::grants::{self, RoutineGrant};
 use super::outer_keys::OuterKey;
+use super::without_tables::Definition;
 use super::{Around, definitions, tables};
 use crate::source::Error;
 use crate::sys::stop::Stop;
@@ -72,6 +73,9 @@ pub struct Pair {
     pub coming: Vec<String>,
     /// Tables that go.
     pub going: Vec<String>,
+    /// What is live besides tables, where no table moves: else those tell what has come.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub definitions: Vec<Definition>,
 }
 
 /// That the databases which are to come back hold what was set aside in them, all of it and nothing else, as an exchange will ask.

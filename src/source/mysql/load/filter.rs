@@ -299,10 +299,11 @@ impl<'a> Filter<'a> {
             // What is to be made after the tables is known before them.
             self.turns.definer(&statement, lexer.mode, &mut Edits::default());
             self.count(kind, &statement, lexer.mode);
+            self.bodies.calls.comes(kind, &name.name);
             if kind == ObjectKind::View {
                 let mut edits = Edits::default();
                 self.turns.view(&statement, lexer.mode, name.database.as_ref().map_or(0, |(_, place)| place.end), &mut edits);
-                self.bodies.add(&edits.of(&statement), lexer.mode, lexer.delimiter());
+                self.bodies.add(&name.name, &edits.of(&statement), lexer.mode, lexer.delimiter());
             }
             return Ok(());
         }
@@ -483,7 +484,7 @@ impl<'a> Filter<'a> {
             is_complete,
             has_views,
             has_checks,
-            selects: bodies.found,
+            bodies,
             timed,
         }
     }

@@ -7,6 +7,7 @@
 
 mod act;
 mod bodies;
+mod calls;
 mod client;
 mod collation;
 mod defaults;
@@ -26,6 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::Path;
 
+pub use self::calls::Calls;
 use self::client::Client;
 pub use self::defaults::Defaults;
 pub(super) use self::extract::without_rows;
@@ -151,6 +153,8 @@ pub struct Loaded {
     pub selects: Vec<String>,
     /// Events that have a last time, at most 10,000.
     pub timed: Timed,
+    /// The functions that they call, and those that the dump makes, where the tables were loaded.
+    pub calls: Calls,
     /// Statements that the server has refused, where the client goes on after them; as many as fit into what is kept of its words.
     pub unmade: Vec<Unmade>,
 }
@@ -247,7 +251,7 @@ pub(super) fn feed(
     }
     let unmade = unmade.into_iter().map(|one| if is_gone(&one.error) { Err(one.error) } else { Ok(one) }).collect::<Result<_, _>>()?;
     let statements = filter.statements;
-    let Seen { found, definers, creations, undeclared, notes, is_complete, has_views, has_checks, selects, timed } = filter.seen();
+    let Seen { found, definers, creations, undeclared, notes, is_complete, has_views, has_checks, bodies, timed } = filter.seen();
     Ok(Loaded {
         bytes: read,
         statements,
@@ -259,7 +263,8 @@ pub(super) fn feed(
         is_complete,
         has_views,
         has_checks,
-        selects,
+        selects: bodies.found,
+        calls: bodies.calls,
         timed,
         unmade,
     })

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::bodies::Bodies;
 use super::timed::Timed;
 use crate::sys::sorter::Sorter;
 
@@ -15,6 +16,6 @@ pub(super) struct Seen {
     pub(super) is_complete: bool,
     pub(super) has_views: bool,
     pub(super) has_checks: bool,
-    pub(super) selects: Vec<String>,
+    pub(super) bodies: Bodies,
     pub(super) timed: Timed,
 }
