@@ -112,6 +112,12 @@ impl Bench {
         below.filter(|below| below.is_dir()).flat_map(|below| written_once(&below)).collect()
     }
 
+    /// How many of its files the newest local copy shares with the live tables.
+    fn shared_with_the_copy(&self, keyspace: &str) -> usize {
+        let live: BTreeSet<u64> = self.live(keyspace).iter().map(|file| file.inode).collect();
+        self.copied(keyspace).iter().filter(|file| live.contains(&file.inode)).count()
+    }
+
     /// The files with rows that the node has, by their path below a data directory, with filesystem and size.
     fn rows_live(&self) -> BTreeMap<PathBuf, (u64, u64)> {
         let mut found = BTreeMap::new();

@@ -110,7 +110,10 @@ fn what_hidden_children_refer_to_stays(server: &MariaDb, ca: bool, right: &str) 
     case.machine.run(&RESTORE).expect(0);
     let aside = beside(server, base).remove(0);
     let again = case.machine.run(&RESTORE);
-    warned(&again, &[&format!("`{aside}` is needed no more"), "which this account does not see", "PROCESS"]);
+    warned(&again, &[&format!("`{aside}` is needed no more")]);
+    // MySQL 8.0.31 names them to such an account too.
+    let is_named = again.stderr.contains("`of_p` of `");
+    assert!(is_named || again.stderr.contains("which this account does not see"), "{again:#?}");
     case.no_child_is_alone();
     case.keys_are_turned();
     case.machine.run(&["snapshot", "ellis"]).expect(0);
