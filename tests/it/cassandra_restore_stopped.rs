@@ -261,7 +261,9 @@ fn comes_back(spec: &Spec) {
     assert_eq!(picture(&bench), then);
     assert!(bench.dump(OTHER).iter().any(|line| line.contains("after the kill")), "{:?}", bench.dump(OTHER));
     assert_eq!(bench.ours().len(), spec.data_directories, "the undo before it is gone: {:?}", bench.ours());
-    rewritten(&bench);
+    if spec.version == Version::V41 {
+        rewritten(&bench);
+    }
 }
 
 /// Whatever the node does to the files that it has got, which are those of the local copies, these stay as they are.
