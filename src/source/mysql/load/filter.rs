@@ -8,10 +8,7 @@ use std::mem::take;
 
 use super::act::{Act, Name, declares_use};
 use super::bodies::Bodies;
-use super::defaults::Around;
 use super::known::Known;
-use super::seen::Seen;
-use super::timed::{self, Timed};
 use super::trail::{Trail, newlines};
 use super::turns::{Edits, Notes, Turns};
 use super::{Kept, Loading, Part, stand_in};
@@ -48,7 +45,6 @@ const SET_UP: &str = "SET autocommit=0, unique_checks=0, foreign_key_checks=0, w
 pub(super) struct Filter<'a> {
     part: Part,
     table: Option<&'a str>,
-    pub(super) around: Around,
     /// What is there already; `None` where that is no matter.
     kept: Option<&'a Kept>,
     /// Events that have stayed behind; `None` where they come.
@@ -75,7 +71,19 @@ pub(super) struct Filter<'a> {
     has_views: bool,
     has_checks: bool,
     bodies: Bodies,
-    timed: Timed,
+}
+
+/// What was seen.
+pub(super) struct Seen {
+    pub(super) found: Sorter,
+    pub(super) definers: std::collections::BTreeSet<String>,
+    pub(super) creations: u64,
+    pub(super) undeclared: u64,
+    pub(super) notes: Vec<String>,
+    pub(super) is_complete: bool,
+    pub(super) has_views: bool,
+    pub(super) has_checks: bool,
+    pub(super) selects: Vec<String>,
 }
 
 impl<'a> Filter<'a> {
@@ -92,7 +100,6 @@ impl<'a> Filter<'a> {
         let mut filter = Self {
             part: loading.part,
             table: loading.table,
-            around: Around::new(loading),
             kept: loading.kept,
             events_left: loading.without_events.then_some(0),
             turns,
@@ -111,7 +118,6 @@ impl<'a> Filter<'a> {
             has_views: false,
             has_checks: false,
             bodies: Bodies::default(),
-            timed: Timed::new(),
         };
         if let Some(first) = loading.first {
             filter.own(first.as_bytes());
@@ -208,7 +214,7 @@ impl<'a> Filter<'a> {
                 self.turns.notes.add(format!("what makes and enters {original} was left out: its contents go into {database}"));
                 None
             }),
-            Act::AlterDatabase(named) => self.alter_database(named, &statement, lexer),
+            Act::AlterDatabase(named) => self.alter_database(named, &statement, mode),
             Act::Table { name, makes } => return self.table(&name, makes, &statement, mode),
             Act::Define { kind, name, on, wrapped } => return self.define(kind, (name, on), wrapped, statement, lexer),
             Act::StandIn { name, is_table } => self.stand_in(&name, is_table, &statement, lexer),
@@ -249,7 +255,7 @@ impl<'a> Filter<'a> {
         view.map(Some).ok_or_else(|| "the columns of what stands in for a view cannot be understood".to_owned())
     }
 
-    fn alter_database(&mut self, named: Option<Placed>, statement: &[u8], lexer: &Lexer) -> Result<Option<Vec<u8>>, String> {
+    fn alter_database(&mut self, named: Option<Placed>, statement: &[u8], mode: Mode) -> Result<Option<Vec<u8>>, String> {
         let mut edits = Edits::default();
         if let Some((name, place)) = named {
             self.turns.database(&name, place, &mut edits)?;
@@ -257,8 +263,8 @@ impl<'a> Filter<'a> {
         if !self.part.has_forms() {
             return Ok(None);
         }
-        self.turns.collations(statement, lexer.mode, &mut edits)?;
-        Ok(self.around.take(edits.of(statement), lexer.delimiter()))
+        self.turns.collations(statement, mode, &mut edits)?;
+        Ok(Some(edits.of(statement)))
     }
 
     /// A statement about a table or a sequence.
@@ -299,11 +305,10 @@ impl<'a> Filter<'a> {
             // What is to be made after the tables is known before them.
             self.turns.definer(&statement, lexer.mode, &mut Edits::default());
             self.count(kind, &statement, lexer.mode);
-            self.bodies.calls.comes(kind, &name.name);
             if kind == ObjectKind::View {
                 let mut edits = Edits::default();
                 self.turns.view(&statement, lexer.mode, name.database.as_ref().map_or(0, |(_, place)| place.end), &mut edits);
-                self.bodies.add(&name.name, &edits.of(&statement), lexer.mode, lexer.delimiter());
+                self.bodies.add(&edits.of(&statement), lexer.mode, lexer.delimiter());
             }
             return Ok(());
         }
@@ -333,16 +338,12 @@ impl<'a> Filter<'a> {
         let edited = edits.of(&statement);
         self.turns.names_original(&edited, mode, &format!("{kind} {}", quoted(&name.name)));
         self.find(kind, &name.name)?;
-        let again = if kind == ObjectKind::Event { timed::again(&mut self.timed, &name.name, &edited, lexer) } else { None };
         if self.kept.is_some_and(|kept| kept.stays(kind, &name.name)) {
             return Ok(());
         }
         self.count(kind, &edited, mode);
-        self.give_making(kind, &name.name, &edited, lexer.delimiter());
-        for step in again.filter(|_| !self.turns.known.keeps_time).iter().flatten() {
-            self.own(step);
-            self.trail.makes(kind, &name.name);
-        }
+        self.give(&edited);
+        self.trail.makes(kind, &name.name);
         Ok(())
     }
 
@@ -432,7 +433,7 @@ impl<'a> Filter<'a> {
         self.put(b"\n");
     }
 
-    pub(super) fn give(&mut self, statement: &[u8]) {
+    fn give(&mut self, statement: &[u8]) {
         self.trail.begin();
         self.statements += 1;
         self.put(statement);
@@ -469,7 +470,7 @@ impl<'a> Filter<'a> {
     }
 
     pub(super) fn seen(self) -> Seen {
-        let Self { found, mut turns, creations, undeclared, is_complete, has_views, has_checks, bodies, timed, .. } = self;
+        let Self { found, mut turns, creations, undeclared, is_complete, has_views, has_checks, bodies, .. } = self;
         if let Some(left) = self.events_left.filter(|left| *left > 0) {
             let were = if left == 1 { "event was" } else { "events were" };
             let (database, original) = (quoted(turns.database), quoted(turns.original));
@@ -484,8 +485,7 @@ impl<'a> Filter<'a> {
             is_complete,
             has_views,
             has_checks,
-            bodies,
-            timed,
+            selects: bodies.found,
         }
     }
 }
