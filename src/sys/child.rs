@@ -5,6 +5,7 @@
 //! whole group ends. Nothing secret may be among the words: every user of the machine can read them.
 
 use std::fmt::Write as _;
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -108,6 +109,17 @@ impl Child {
     /// When there are no words.
     pub fn feed(words: &[String], variables: &[(&str, String)], silence: Duration, stop: &Stop) -> Result<Self, Error> {
         Self::spawn(words, variables, (Stdio::piped(), Stdio::null()), silence, stop)
+    }
+
+    /// Starts a program that reads this file to its end, and whose output goes nowhere.
+    ///
+    /// # Errors
+    /// As [`Child::start`].
+    ///
+    /// # Panics
+    /// When there are no words.
+    pub fn read_from(input: File, words: &[String], variables: &[(&str, String)], stop: &Stop) -> Result<Self, Error> {
+        Self::spawn(words, variables, (input.into(), Stdio::null()), Duration::ZERO, stop)
     }
 
     fn spawn(

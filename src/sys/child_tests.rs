@@ -125,3 +125,12 @@ fn a_program_that_takes_nothing_is_not_waited_for_for_ever() {
     let error = child.write(&vec![0; 4 << 20]).unwrap_err();
     assert!(matches!(error, Error::Program { what: "write to", .. }), "{error}");
 }
+
+#[test]
+fn one_that_reads_a_file_has_all_of_it() {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(b"a\nb").unwrap();
+    std::io::Seek::rewind(&mut file).unwrap();
+    let child = Child::read_from(file, &words("cat >&2; exit 3"), &[("PATH", "/bin".into())], &Stop::new()).unwrap();
+    assert_eq!(child.finish().unwrap().how(), "exit code 3; it said: a; b");
+}

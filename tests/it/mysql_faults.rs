@@ -144,6 +144,7 @@ fn a_dump_is_believed_only_when_its_exit_its_last_line_and_its_objects_say_so() 
         ("exec mariadb-dump \"${@/--triggers/--skip-triggers}\"", "it holds no definition of trigger"),
         ("exec mariadb-dump \"${@/--events/--skip-events}\"", "it holds no definition of event"),
         ("exec mariadb-dump \"${@/--routines/--skip-routines}\"", "it holds no definition of function"),
+        (&without.replace("NAME", "a"), "it holds no definition of table"),
         (&without.replace("NAME", "v"), "it holds no definition of view"),
         (&without.replace("NAME", "s"), "it holds no definition of sequence"),
         (
@@ -348,6 +349,20 @@ fn an_event_at_which_the_dump_program_would_never_end_is_refused() {
     let case = Case::new(server);
     server.load(Some(&case.base), b"DELIMITER //\nCREATE EVENT e ON SCHEDULE EVERY 1 DAY DO SELECT ';;'//\n");
     case.fails("go on for ever");
+}
+
+#[test]
+fn a_database_whose_name_the_dump_program_writes_wrong_is_told_with_what_to_do() {
+    let server = MariaDb::running();
+    let base = format!("{} it's", server.name());
+    server.sql(&format!("CREATE DATABASE `{base}`; CREATE EVENT `{base}`.e ON SCHEDULE EVERY 1 YEAR DO SELECT 1"));
+    let machine = Machine::in_memory().configured(&server.configuration("ellis", &[&base]));
+    machine.run(&["init"]).expect(0);
+    let failed = machine.run(&["snapshot", "ellis"]);
+    let says = format!("the dump program itself writes the name of `{base}` wrong when it comes to its events");
+    assert!(failed.expect(1).stderr.contains(&says) && failed.stderr.contains("rename the database"), "{failed:#?}");
+    server.sql(&format!("DROP EVENT `{base}`.e"));
+    machine.run(&["snapshot", "ellis"]).expect(0);
 }
 
 #[test]

@@ -8,6 +8,15 @@ const ROUTINES: &str = "
 CREATE TABLE t (id INT PRIMARY KEY); CREATE PROCEDURE p() SELECT 1; CREATE FUNCTION f() RETURNS INT DETERMINISTIC RETURN 2;
 ";
 
+/// What MariaDB alone has.
+const PACKAGE: &str = "
+SET SESSION sql_mode = ORACLE;
+DELIMITER //
+CREATE PACKAGE pack AS PROCEDURE q; END//
+CREATE PACKAGE BODY pack AS PROCEDURE q AS BEGIN SELECT 4; END; END//
+DELIMITER ;
+";
+
 /// A routine that is not in the snapshot.
 const LATER: &str = "CREATE PROCEDURE later() SELECT 3; INSERT INTO t VALUES (1);";
 
@@ -34,12 +43,14 @@ fn rights_stay(server: &MariaDb, role: bool) {
     ));
     if role {
         server.sql(&format!("CREATE ROLE role_{base}; GRANT EXECUTE ON FUNCTION {base}.f TO role_{base}"));
+        let rights = format!("GRANT EXECUTE ON PACKAGE pack TO {one}@'%'; GRANT EXECUTE ON PACKAGE BODY pack TO {other}@'%';");
+        server.load(Some(&base), format!("{PACKAGE}{rights}").as_bytes());
     }
     let (machine, shared) = (machine(&server.configuration("ellis", &[&base])), grants(server, &base));
     server.load(Some(&base), LATER.as_bytes());
     server.sql(&format!("GRANT EXECUTE ON PROCEDURE {base}.later TO {one}@'%'; GRANT EXECUTE ON PROCEDURE {base}.later TO {other}@'%'"));
     let all = grants(server, &base);
-    assert_eq!(all.lines().count(), 4 + usize::from(role), "{all}");
+    assert_eq!(all.lines().count(), 4 + 3 * usize::from(role), "{all}");
 
     let restored = machine.run(&["restore", "ellis", "--yes"]);
     assert!(!restored.expect(0).stderr.contains("GRANT"), "{restored:#?}");
@@ -54,7 +65,13 @@ fn rights_stay(server: &MariaDb, role: bool) {
     let undone = machine.run(&["restore", "ellis", "--undo", "--yes"]);
     assert!(undone.expect(0).stderr.contains(&format!("ON PROCEDURE `{base}`.`later` TO '{other}'@'%'")), "{undone:#?}");
     assert_eq!(server.ask(None, &format!("SELECT COUNT(*) FROM mysql.user WHERE user = '{other}'")), "0");
-    assert_eq!(grants(server, &base).lines().count(), 3 + usize::from(role));
+    assert_eq!(grants(server, &base).lines().count(), 3 + 2 * usize::from(role));
+    if role {
+        let statement = format!("SET SESSION sql_mode = 'ORACLE'; GRANT EXECUTE ON PACKAGE BODY `{base}`.`pack` TO '{other}'@'%'");
+        assert!(undone.stderr.contains(&statement), "{undone:#?}");
+        server.sql(&format!("CREATE USER {other}@'%'; {statement}"));
+        assert!(grants(server, &base).contains("PACKAGE BODY"), "whoever does as he is told has it again");
+    }
 }
 
 #[test]

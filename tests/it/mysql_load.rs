@@ -72,6 +72,7 @@ impl<'a> Case<'a> {
         let settings = Settings { client: self.client.clone(), ..settings(self.server, self.original) };
         let loading = Loading {
             kept: None,
+            defaults: None,
             first: None,
             without_events: false,
             settings: &settings,

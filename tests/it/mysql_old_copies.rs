@@ -1,8 +1,11 @@
-//! Folders with several copies of Clearwater's old script, whose names are seconds or, of later scripts, milliseconds since 1970.
+//! Folders with several copies of Clearwater's old script, whose names are seconds or, of later scripts, milliseconds since 1970; and copies that
+//! lack the functions which their views call.
 
 use std::fs;
 
 use crate::support::program::Machine;
+use crate::support::restored::beside;
+use crate::support::servers::databases::Make;
 use crate::support::servers::mariadb::MariaDb;
 
 /// Copies by their names, oldest first; and which number the only row of each holds.
@@ -71,4 +74,65 @@ fn a_copy_is_chosen_by_its_name_of_seconds_or_milliseconds_and_never_guessed() {
     assert_eq!(ids(), "99");
     from(&backups, "ellis/1388534400123", "--yes").expect(0);
     assert_eq!(ids(), "3");
+}
+
+/// A view on a view, each of which calls a function; and one that calls a function of another database.
+const CALLING: &str = "
+CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1);
+CREATE FUNCTION `odd f`() RETURNS INT DETERMINISTIC RETURN 1; CREATE FUNCTION Next_One(x INT) RETURNS INT DETERMINISTIC RETURN x + 1;
+CREATE FUNCTION OTHER.far() RETURNS INT DETERMINISTIC RETURN 3;
+CREATE VIEW a AS SELECT CONCAT(id, `odd f`()) AS n, id FROM t; CREATE VIEW b AS SELECT n, `odd f`() + next_one(id) AS m FROM a;
+CREATE VIEW c AS SELECT OTHER.far() AS f, MAX(id) AS m FROM t; CREATE VIEW d AS SELECT id FROM t;
+";
+
+/// What the old script dumps has no functions, and is refused with the names of those that are missing before anything that is live is touched.
+fn a_copy_without_functions_is_refused(server: &MariaDb) {
+    let (base, other) = (server.database(), server.database());
+    server.load(Some(&base), CALLING.replace("OTHER", &other).as_bytes());
+    let machine = Machine::in_memory().configured(&server.configuration("ellis", &[&base]));
+    machine.run(&["init"]).expect(0);
+    let folder = machine.path("1388534400");
+    fs::create_dir(&folder).unwrap();
+    let dump = |words: &[&str]| {
+        let mut dump = std::process::Command::new("mysqldump");
+        let dump = dump.args(["--no-defaults", "-u", "root", "-S"]).arg(&server.socket).args(words).arg(&base).output().unwrap();
+        assert!(dump.status.success(), "{dump:?}");
+        fs::write(folder.join("db_backup.sql"), dump.stdout).unwrap();
+    };
+    let restore = || machine.run(&["restore", "ellis", "--from", folder.to_str().unwrap(), "--yes"]);
+    dump(&[]);
+    let old = server.everything(&base);
+    server.sql(&format!("INSERT INTO {base}.t VALUES (2)"));
+    let new = server.everything(&base);
+    let names = |view: &str, of: &str, function: &str| format!("the view `{view}` of `{base}` calls the function `{of}`.`{function}`");
+    let refused = restore();
+    let said = &refused.expect(1).stderr;
+    assert!(said.contains(&names("a", &base, "odd f")) && said.to_lowercase().contains(&names("b", &base, "next_one")), "{refused:#?}");
+    assert!(said.contains("nothing was changed") && !said.contains("far"), "{refused:#?}");
+    assert_eq!((server.everything(&base), beside(server, &base)), (new.clone(), Vec::new()), "{refused:#?}");
+    // A table of it comes all the same.
+    machine.run(&["restore", "ellis", "--from", folder.to_str().unwrap(), "--table", "t", "--yes"]).expect(0);
+    assert_eq!(server.ask(Some(&base), "SELECT COUNT(*) FROM t"), "1");
+    machine.run(&["restore", "ellis", "--undo", "--yes"]).expect(0);
+
+    // With its functions all of it comes, unless one of another database is gone.
+    dump(&["--routines"]);
+    server.sql(&format!("DROP FUNCTION {other}.far"));
+    let refused = restore();
+    assert!(refused.expect(1).stderr.contains(&names("c", &other, "far")) && !refused.stderr.contains("odd f"), "{refused:#?}");
+    server.sql(&format!("CREATE FUNCTION {other}.far() RETURNS INT DETERMINISTIC RETURN 3; DELETE FROM {base}.t WHERE id = 2"));
+    dump(&["--routines"]);
+    server.sql(&format!("INSERT INTO {base}.t VALUES (2)"));
+    restore().expect(0);
+    assert_eq!(server.everything(&base), old);
+}
+
+#[test]
+fn a_copy_whose_views_call_functions_that_it_lacks_is_refused_before_anything_is_touched() {
+    a_copy_without_functions_is_refused(MariaDb::running());
+}
+
+#[test]
+fn a_copy_whose_views_call_functions_that_it_lacks_is_refused_before_anything_is_touched_on_mysql_8() {
+    a_copy_without_functions_is_refused(Make::Mysql80.running());
 }

@@ -52,7 +52,7 @@ fn character_set(server: &MariaDb, base: &str) -> String {
 fn dump(server: &MariaDb, base: &str) -> String {
     let mut command = std::process::Command::new("mariadb-dump");
     command.args(["--no-defaults", "-uroot", "--routines", "--events", "--triggers", "--hex-blob", "--skip-dump-date", "--dump-history"]);
-    let output = command.args(["--single-transaction", "-S"]).arg(&server.socket).arg(base).output().unwrap();
+    let output = command.args(["--single-transaction", "--max-allowed-packet=1G", "-S"]).arg(&server.socket).arg(base).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
@@ -145,6 +145,26 @@ fn a_look_under_another_name_touches_nothing_that_is_live_and_has_no_events() {
     nothing.expect(6);
 }
 
+#[test]
+fn one_table_is_looked_at_alone_under_another_name() {
+    let server = MariaDb::running();
+    let base = server.database();
+    server.load(Some(&base), EVERYTHING.as_bytes());
+    let machine = machine(&server.configuration("ellis", &[&base]));
+    machine.run(&["snapshot", "ellis"]).expect(0);
+    let old = server.everything(&base);
+    server.load(Some(&base), CHANGES.as_bytes());
+    server.sql(&format!("DELETE FROM {base}.no_key; DROP TRIGGER {base}.first_one"));
+    let (new, look) = (server.everything(&base), server.name());
+    let restored = machine.run(&["restore", "ellis", "--table", "no_key", "--as", &look, "--yes"]);
+    assert!(restored.expect(0).said().contains("nothing that is live was touched"), "{restored:#?}");
+    let of_table = ["TABLE no_key", "rows of no_key", "TRIGGER first_one", "TRIGGER sec`ond"];
+    let wanted: Vec<String> = old.into_iter().filter(|line| of_table.iter().any(|kind| line.starts_with(kind))).collect();
+    assert_eq!((server.everything(&look), wanted.len()), (wanted, 4));
+    assert_eq!(server.everything(&base), new);
+    machine.run(&["restore", "ellis", "--undo", "--yes"]).expect(6);
+}
+
 /// Parents and children, one of them in another database; triggers on both.
 fn family(server: &MariaDb) -> (String, String) {
     let (base, other) = (server.database(), server.database());
@@ -177,17 +197,37 @@ fn keys_hold(server: &MariaDb, base: &str, other: &str) {
 fn one_table_comes_back_with_its_triggers_and_all_others_stay_and_still_refer_to_it() {
     let server = MariaDb::running();
     let (base, other) = family(server);
+    // What of it is made under another default comes with statements that change it, of the table's own trigger and of others.
+    server.sql(&format!(
+        "ALTER DATABASE {base} CHARACTER SET latin1; CREATE PROCEDURE {base}.early() SELECT 1; CREATE TRIGGER {base}.early BEFORE INSERT ON \
+         {base}.parent FOR EACH ROW SET @early = 1; CREATE TRIGGER {base}.early_child BEFORE INSERT ON {base}.child FOR EACH ROW SET @early = 1; \
+         ALTER DATABASE {base} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+    ));
+    let defaults = || {
+        let of_triggers =
+            format!("SELECT database_collation FROM information_schema.TRIGGERS WHERE trigger_schema = '{base}' ORDER BY trigger_name");
+        (character_set(server, &base), server.ask(None, &of_triggers).replace('\n', " "))
+    };
     let machine = machine(&server.configuration("ellis", &[&base]));
     machine.run(&["snapshot", "ellis"]).expect(0);
+    let (_, made_under) = defaults();
+    server.sql(&format!("ALTER DATABASE {base} CHARACTER SET latin2"));
     server.sql(&format!(
         "UPDATE {base}.parent SET note = 'new'; INSERT INTO {base}.child VALUES (3, 1); DROP TRIGGER {base}.counted; TRUNCATE {base}.log"
     ));
     machine.run(&["restore", "ellis", "--table", "parent", "--yes"]).expect(0);
+    assert_eq!(
+        defaults(),
+        ("latin2_general_ci".into(), made_under),
+        "the database of one table keeps its default, and triggers have theirs"
+    );
+    server.sql(&format!("ALTER DATABASE {base} CHARACTER SET latin5"));
     assert_eq!(server.ask(Some(&base), "SELECT DISTINCT note FROM parent"), "old");
     assert_eq!(server.ask(Some(&base), "SELECT COUNT(*) FROM child"), "3");
     keys_hold(server, &base, &other);
     assert_eq!(server.ask(Some(&base), "SELECT COUNT(*) FROM log"), "1", "the trigger is back");
     machine.run(&["restore", "ellis", "--undo", "--yes"]).expect(0);
+    assert_eq!(defaults(), ("latin5_turkish_ci".into(), "latin1_swedish_ci latin1_swedish_ci".into()));
     assert_eq!(server.ask(Some(&base), "SELECT DISTINCT note FROM parent"), "new");
     keys_hold(server, &base, &other);
     assert_eq!(server.ask(Some(&base), "SELECT COUNT(*) FROM log"), "1", "and gone again");
@@ -336,12 +376,14 @@ fn an_empty_database_comes_back_empty_and_a_row_of_64_mib_takes_no_memory() {
     server.load(Some(&base), b"CREATE TABLE huge (id INT PRIMARY KEY, bytes LONGBLOB); INSERT INTO huge VALUES (1, 'x'), (2, REPEAT(RANDOM_BYTES(1024), 65536));");
     let machine = machine(&server.configuration("ellis", &[&base, &empty]));
     machine.run(&["snapshot", "ellis"]).expect(0);
-    let old = server.everything(&base);
+    let (old, dumps) = (server.everything(&base), [&base, &empty].map(|base| dump(&server, base)));
+    assert!(dumps[0].len() > 128 << 20, "twice as many digits as bytes");
     server.sql(&format!("CREATE TABLE {empty}.stranger (id INT); DELETE FROM {base}.huge"));
     let peak = crate::memory::peak_of(machine.start(&["restore", "ellis", "--yes"]));
     assert!(peak < 128 << 20, "{} MiB", peak >> 20);
     assert_eq!(server.everything(&base), old);
     assert_eq!(server.everything(&empty), Vec::<String>::new());
+    assert!([&base, &empty].map(|base| dump(&server, base)) == dumps, "full dumps are the same");
     machine.run(&["restore", "ellis", "--undo", "--yes"]).expect(0);
     assert_eq!(server.ask(Some(&empty), "SHOW TABLES"), "stranger");
     // What one packet must take is known before anything is done.

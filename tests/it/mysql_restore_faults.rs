@@ -114,7 +114,8 @@ fn what_fails_in_the_exchange_puts_the_old_state_back() {
     let case = Case::new(server, SMALL);
     let late = case.machine.client_that_fails_late();
     let case = case.with(&late);
-    case.fails(&[], 1, "exit code 9");
+    let failed = case.fails(&[], 1, "exit code 9");
+    assert!(failed.stderr.contains("the exchange was taken back, and what was live before it is live again"), "{failed:#?}");
     case.with("").restores();
 }
 
@@ -215,7 +216,7 @@ fn a_server_that_is_killed_in_the_exchange_has_the_old_or_the_new_state_after_th
     let server = service();
     // Once the tables have moved, somebody may have written to the new ones: then it is finished, and undone by the command. What is only
     // tried before the exchange is written otherwise.
-    for (statement, has_moved) in [("DROP TRIGGER", false), ("DROP FUNCTION IF EXISTS", true), ("CREATE DEFINER=", true)] {
+    for (statement, has_moved) in [("DROP TRIGGER", false), ("DROP FUNCTION IF EXISTS", false), ("CREATE DEFINER=", true)] {
         let case = Case::new(&server, SMALL);
         let real = case.server.configuration("ellis", &[&case.base]);
         let die = || server.kill();
@@ -288,5 +289,41 @@ fn a_broken_off_restore_is_settled_on_the_server_where_it_was_begun_and_on_no_ot
     assert_eq!(other.ask(None, &format!("SHOW TABLES IN {}", case.base)), "child");
     case.machine.configure_again(&server.configuration("ellis", &[&case.base]));
     case.machine.run(&["restore", "ellis", "--undo", "--yes"]).expect(0);
+    assert_eq!(server.everything(&case.base), case.new);
+}
+
+/// What the client does when it is used for the so-many-th time: the journal of the exchange cannot be written any more, as on a full disk.
+fn with_a_full_disk(case: Case<'_>, at: u32) -> (Case<'_>, impl Fn()) {
+    let path = case.machine.path("local/.windlass/restore/ellis/exchange.json").display().to_string();
+    let script = format!("echo >>COUNT; [ \"$(wc -l <COUNT)\" = {at} ] && mv {path} {path}.kept && mkdir {path}; exec mariadb \"$@\"",);
+    let script = script.replace("COUNT", &case.machine.path("count").display().to_string());
+    let has_room = move || {
+        fs::remove_dir(&path).unwrap();
+        fs::rename(format!("{path}.kept"), &path).unwrap();
+    };
+    (case.with_client(&script), has_room)
+}
+
+#[test]
+fn a_journal_that_cannot_be_written_hides_neither_that_nothing_was_changed_nor_that_all_has_come() {
+    let server = MariaDb::running();
+    let (case, has_room) = with_a_full_disk(Case::new(server, SMALL), 1);
+    let failed = case.machine.run(&["restore", "ellis", "--yes"]);
+    assert!(failed.expect(1).stderr.contains("exchange.json"), "{failed:#?}");
+    assert!(failed.stderr.contains("nothing that is live was changed"), "{failed:#?}");
+    assert_eq!(server.everything(&case.base), case.new);
+    has_room();
+    let next = case.machine.run(&["restore", "ellis", "--undo", "--yes"]);
+    assert!(next.expect(0).stderr.contains("had changed nothing"), "{next:#?}");
+    case.with("").restores();
+
+    let (case, has_room) = with_a_full_disk(Case::new(server, SMALL), 2);
+    let restored = case.machine.run(&["restore", "ellis", "--yes"]);
+    assert!(restored.expect(0).stderr.contains("has come through, and that cannot be written down"), "{restored:#?}");
+    assert!(restored.said().contains("_windlass_undo_"), "where the old state lies is told: {restored:#?}");
+    assert_eq!(server.everything(&case.base), case.old);
+    has_room();
+    let next = case.machine.run(&["restore", "ellis", "--undo", "--yes"]);
+    assert!(next.expect(0).stderr.contains("was finished"), "{next:#?}");
     assert_eq!(server.everything(&case.base), case.new);
 }

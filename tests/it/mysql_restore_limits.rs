@@ -48,6 +48,30 @@ fn tables_whose_exchange_is_no_packet_are_refused_before_anything_is_loaded() {
 }
 
 #[test]
+fn statements_of_a_dump_fit_into_the_packet_of_their_server_on_the_way_back_and_are_loaded_without_checks() {
+    let server = MariaDb::start(&["--max-allowed-packet=1M"]);
+    let base = server.database();
+    server.load(
+        Some(&base),
+        b"CREATE TABLE big (id INT PRIMARY KEY, name VARCHAR(40) UNIQUE, pad TEXT); \
+          INSERT INTO big SELECT seq, MD5(seq), REPEAT(MD5(seq), 8) FROM seq_1_to_20000;",
+    );
+    let machine = machine(&server.configuration("ellis", &[&base]));
+    let longest = machine.json(&["show", "ellis/latest"], 0)["facts"]["longest_statement"].as_u64().unwrap();
+    assert!(longest > 256 << 10 && longest < 1 << 20, "{longest}");
+    let old = server.everything(&base);
+    server.sql(&format!("DELETE FROM {base}.big WHERE id > 10"));
+    let given = machine.path("given.sql");
+    let client = machine.client(&format!("tee -a {} | mariadb \"$@\"", given.display()));
+    machine.configure_again(&format!("{}{client}", server.configuration("ellis", &[&base])));
+    machine.run(&["restore", "ellis", "--yes"]).expect(0);
+    assert_eq!(server.everything(&base), old);
+    let given = String::from_utf8(std::fs::read(given).unwrap()).unwrap();
+    assert!(given.starts_with("SET autocommit=0, unique_checks=0, foreign_key_checks=0,"), "{}", &given[..200]);
+    assert!(given.matches("INSERT INTO `big`").count() > 5);
+}
+
+#[test]
 fn the_rights_that_are_asked_for_are_enough_for_names_of_every_length() {
     let server = MariaDb::running();
     // The second is cut where it is set aside alone, the others everywhere or nowhere; and the last one's pattern is too long as such.

@@ -66,6 +66,12 @@ impl<'a> Case<'a> {
         self.server.ask(None, &format!("SELECT GROUP_CONCAT(id ORDER BY id) FROM {table}"))
     }
 
+    /// `status` finds nothing wrong with the source; the other one of the machine has no snapshot.
+    fn is_well(&self) {
+        let said = self.machine.run(&["status"]).said();
+        assert!(said.lines().any(|line| line.starts_with("ellis ") && line.ends_with("well")), "{said}");
+    }
+
     /// What `status` says of the source, which is wrong, and of the node, which is not.
     fn told_by_status(&self) -> String {
         let status = self.machine.json(&["status"], 7);
@@ -95,6 +101,7 @@ fn what_lies_aside_of_several_databases_stays_as_it_was_while_a_key_is_owed_and_
     machine.run(&UNDO).expect(0);
     assert_eq!((case.ids(&format!("{a}.parent")), case.ids(&format!("{b}.child"))), ("1,2,3".into(), "1,2,3".into()));
     assert!(!document(machine, "leftovers.json").exists());
+    case.is_well();
     holder.lets_go();
 
     // Another restore leaves alone what the key still points to.
@@ -116,6 +123,7 @@ fn what_lies_aside_of_several_databases_stays_as_it_was_while_a_key_is_owed_and_
     assert!(!document(machine, "leftovers.json").exists());
     machine.run(&UNDO).expect(0);
     assert_eq!(case.points_into(other, "k"), *a);
+    case.is_well();
 }
 
 #[test]
@@ -143,4 +151,45 @@ fn a_child_in_another_database_that_the_server_does_not_make_takes_nothing_back_
     let next = machine.run(&["snapshot", "ellis"]);
     assert!(!next.expect(0).stderr.contains("tries again"), "{next:#?}");
     assert!(!document(machine, "leftovers.json").exists());
+}
+
+#[test]
+fn an_undo_that_puts_right_what_was_owed_leaves_nothing_that_status_tells() {
+    let server = MariaDb::running();
+    let case = Case::new(server);
+    let Case { machine, a, b, other, .. } = &case;
+    case.is_well();
+    // What the server does not make.
+    server.sql(&format!(
+        "ALTER TABLE {a}.parent ADD extra INT, ADD KEY (extra);
+         CREATE TABLE {other}.l (id INT, CONSTRAINT of_extra FOREIGN KEY (id) REFERENCES {a}.parent (extra))"
+    ));
+    machine.run(&RESTORE).expect(3);
+    assert_ne!(case.told_by_status(), "[]");
+    machine.run(&UNDO).expect(0);
+    assert_eq!(case.points_into(other, "l"), *a);
+    assert!(!document(machine, "leftovers.json").exists());
+    case.is_well();
+    server.sql(&format!("DROP TABLE {other}.l"));
+
+    // What somebody holds: a child of a third database, and the parent of what was set aside alone.
+    let (_, holder) = case.restored_while_held();
+    assert_ne!(case.told_by_status(), "[]");
+    machine.run(&UNDO).expect(0);
+    case.is_well();
+    holder.lets_go();
+    let configuration = server.configuration("ellis", &[a, b]);
+    let holder = std::sync::Mutex::new(None);
+    let hold = || *holder.lock().unwrap() = Some(Holder::by(server, a, &format!("INSERT INTO {a}.parent VALUES (77)")));
+    let between = Between::start(&server.socket, &machine.path("between"), "RENAME TABLE", &hold);
+    machine.configure_again(&configuration.replace(server.socket.to_str().unwrap(), between.socket.to_str().unwrap()));
+    let part = ["restore", "ellis", "--database", b, "--yes"];
+    let run = std::thread::scope(|scope| between.serve(scope, || machine.run(&part)));
+    machine.configure_again(&configuration);
+    assert!(run.expect(3).stderr.contains("what lies aside still has a foreign key"), "{run:#?}");
+    assert_ne!(case.told_by_status(), "[]");
+    holder.into_inner().unwrap().unwrap().lets_go();
+    machine.run(&UNDO).expect(0);
+    case.is_well();
+    assert_eq!(case.points_into(b, "child"), *a);
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Instant;
 
 use crate::support::program::{Machine, Run};
-use crate::support::restored::Holder;
+use crate::support::restored::{Holder, count, prepared};
 use crate::support::servers::mariadb::MariaDb;
 
 /// What is taken for a server's speed before any restore was measured, in bytes per second.
@@ -147,4 +147,24 @@ fn a_disk_that_fills_while_a_dump_is_fetched_is_told_and_changes_nothing() {
     assert_eq!(run.stdout.trim(), "undo: 6", "nothing is left, and there is nothing to undo: {run:#?}");
     case.check_untouched(server);
     case.restores(server);
+}
+
+#[test]
+fn a_live_table_that_the_server_cannot_open_is_named_before_anything_is_loaded() {
+    let server = MariaDb::running();
+    let (base, machine) = prepared(server);
+    let folder = std::path::PathBuf::from(server.ask(None, "SELECT @@datadir")).join(&base);
+    // What is left of a table whose rows are gone.
+    fs::copy(folder.join("t.frm"), folder.join("lost.frm")).unwrap();
+    server.sql(&format!("INSERT INTO {base}.t VALUES (2)"));
+    for arguments in [&["--dry-run"][..], &["--yes"], &["--table", "t", "--yes"]] {
+        let refused = machine.run(&[&["restore", "ellis"], arguments].concat());
+        let way_out = format!("the server cannot open `{base}`.`lost`");
+        assert!(refused.expect(1).stderr.contains(&way_out) && refused.stderr.contains("nothing was changed"), "{refused:#?}");
+        assert!(refused.stderr.contains(&format!("(DROP TABLE `{base}`.`lost`)")), "{refused:#?}");
+    }
+    assert_eq!(count(server, &base), "2");
+    server.sql(&format!("DROP TABLE `{base}`.`lost`"));
+    machine.run(&["restore", "ellis", "--yes"]).expect(0);
+    assert_eq!(count(server, &base), "1");
 }

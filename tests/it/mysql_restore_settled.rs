@@ -5,7 +5,9 @@ use std::fs;
 
 use crate::support::between::Between;
 use crate::support::program::until;
-use crate::support::restored::{Holder, beside, count, document, filled, grow_old, killed_by, killed_late, prepared, snapshotted, warned};
+use crate::support::restored::{
+    Holder, beside, count, document, filled, grow_old, killed_by, killed_late, prepared, sent, snapshotted, warned,
+};
 use crate::support::servers::mariadb::MariaDb;
 
 #[test]
@@ -266,4 +268,132 @@ fn each_database_that_was_made_for_what_does_not_come_is_removed_though_another_
     assert_eq!(there, [true, false, true], "{failed:#?}");
     fs::remove_file(stray).unwrap();
     server.sql(&format!("DROP DATABASE {one}"));
+}
+
+#[test]
+fn a_live_database_that_a_killed_restore_had_made_is_removed_by_the_next_command() {
+    let server = MariaDb::running();
+    let gone = || {
+        let (base, machine) = prepared(server);
+        server.sql(&format!("DROP DATABASE {base}"));
+        (base, machine)
+    };
+    let (_, machine) = gone();
+    // What comes is made before it.
+    let (at, _) = sent(&machine, &["restore", "ellis", "--yes"]).into_iter().rfind(|(_, line)| line.contains("CREATE DATABASE")).unwrap();
+    let (base, machine) = gone();
+    let kill = format!("inject=sendto:signal=KILL:when={}", at + 1);
+    let killed = machine.alone_under_strace(&["-e", "trace=sendto", "-e", &kill], &["restore", "ellis", "--yes"]);
+    let is_there = || server.ask(None, &format!("SHOW DATABASES LIKE '{base}'")) == base;
+    assert!(killed.code != Some(0) && is_there(), "{killed:#?}");
+    let next = machine.run(&["snapshot", "ellis"]);
+    assert!(next.expect(1).stderr.contains("had changed nothing, and what it had loaded was removed"), "{next:#?}");
+    assert!(next.stderr.contains("has no database") && !is_there(), "{next:#?}");
+
+    // Whoever makes an empty one in its place has a copy of nothing, and is told so.
+    server.sql(&format!("CREATE DATABASE {base}"));
+    let empty = machine.run(&["snapshot", "ellis"]);
+    assert!(empty.expect(3).stderr.contains("it holds no table, and the copy before has 1"), "{empty:#?}");
+}
+
+/// A client that somebody is quicker than at its so-many-th use: he writes to the table, and then it fails.
+fn fails_after_a_row(server: &MariaDb, machine: &crate::support::program::Machine, base: &str, at: u32, row: u32) -> String {
+    let count = machine.path("uses");
+    let _ = fs::remove_file(&count);
+    let insert = format!("mariadb --no-defaults -uroot -S {} -e 'INSERT INTO {base}.t VALUES ({row})'", server.socket.display());
+    let script = format!("echo >>COUNT; [ \"$(wc -l <COUNT)\" = {at} ] && {insert} && exit 9; exec mariadb \"$@\"");
+    format!("{}{}", server.configuration("ellis", &[base]), machine.client(&script.replace("COUNT", &count.display().to_string())))
+}
+
+#[test]
+fn what_was_written_to_tables_that_had_come_before_an_exchange_fails_is_kept_and_told() {
+    let server = MariaDb::running();
+    let (base, machine) = prepared(server);
+    let (configuration, new) = (server.configuration("ellis", &[&base]), format!("{base}_windlass_new"));
+    server.sql(&format!("INSERT INTO {base}.t VALUES (2)"));
+    machine.configure_again(&fails_after_a_row(server, &machine, &base, 2, 98));
+    let failed = machine.run(&["restore", "ellis", "--yes"]);
+    machine.configure_again(&configuration);
+    let told = format!("the restored tables, and what was written to it since, is in `{new}`");
+    assert!(failed.expect(1).stderr.contains("exit code 9") && failed.stderr.contains(&told), "{failed:#?}");
+    assert_eq!((count(server, &base), server.ask(Some(&new), "SELECT MAX(id) FROM t")), ("2".into(), "98".into()));
+    machine.run(&["snapshot", "ellis"]).expect(0);
+    let refused = machine.run(&["restore", "ellis", "--yes"]);
+    assert!(refused.expect(1).stderr.contains(&new), "{refused:#?}");
+    assert_eq!(count(server, &new), "2", "no command removes it");
+    server.sql(&format!("DROP DATABASE {new}"));
+
+    // The same of an undo: what it had put back lies aside again, and does not grow old.
+    machine.run(&["restore", "ellis", "--yes"]).expect(0);
+    let aside = beside(server, &base).remove(0);
+    machine.configure_again(&fails_after_a_row(server, &machine, &base, 1, 99));
+    let failed = machine.run(&["restore", "ellis", "--undo", "--yes"]);
+    machine.configure_again(&configuration);
+    let told = format!("what it had put back, and what was written to it since, is in `{aside}`");
+    assert!(failed.expect(1).stderr.contains(&told), "{failed:#?}");
+    grow_old(&machine);
+    machine.run(&["snapshot", "ellis"]).expect(0);
+    assert_eq!((count(server, &base), server.ask(Some(&aside), "SELECT MAX(id) FROM t")), ("2".into(), "99".into()));
+}
+
+/// A database without any table, and a view that selects from another one.
+const NO_TABLES: &str = "
+CREATE PROCEDURE one() SELECT 1; CREATE FUNCTION two() RETURNS INT DETERMINISTIC RETURN 2; CREATE VIEW v AS SELECT two() AS n;
+CREATE EVENT yearly ON SCHEDULE EVERY 1 YEAR DO SELECT 1; CREATE VIEW far AS SELECT id FROM OTHER.t; CREATE PROCEDURE zero() SELECT 0;
+";
+
+#[test]
+fn of_a_source_without_tables_what_is_as_it_was_is_not_made_anew_and_what_somebody_made_meanwhile_stays() {
+    let server = MariaDb::running();
+    let (base, other) = (server.database(), filled(server));
+    server.load(Some(&base), NO_TABLES.replace("OTHER", &other).as_bytes());
+    let configuration = server.configuration("ellis", &[&base]);
+    let machine = snapshotted(&configuration);
+    server.load(Some(&base), b"DROP PROCEDURE one; CREATE PROCEDURE one() SELECT 11; CREATE PROCEDURE three() SELECT 3");
+    let new = server.everything(&base);
+    let made = || {
+        server.ask(
+            None,
+            &format!(
+                "SELECT routine_name, created FROM information_schema.ROUTINES WHERE routine_schema = '{base}' UNION ALL \
+                 SELECT event_name, created FROM information_schema.EVENTS WHERE event_schema = '{base}' ORDER BY 1"
+            ),
+        )
+    };
+    let second = || std::thread::sleep(std::time::Duration::from_millis(1100));
+
+    // A kill after the first definition was dropped: the others are as they were.
+    let first = made();
+    let dropped = crate::support::restored::sent(&machine, &["restore", "ellis", "--yes"]);
+    let (at, _) = dropped.iter().rfind(|(_, line)| line.contains("DROP EVENT")).unwrap().clone();
+    machine.run(&["restore", "ellis", "--undo", "--yes"]).expect(0);
+    assert_eq!(server.everything(&base), new);
+    let before = made();
+    assert_ne!(before, first, "a second has passed, so that one can tell");
+    second();
+    let kill = format!("inject=sendto:signal=KILL:when={}", at + 1);
+    let killed = machine.alone_under_strace(&["-e", "trace=sendto", "-e", &kill], &["restore", "ellis", "--yes"]);
+    assert_ne!(killed.code, Some(0));
+    warned(&machine.run(&["snapshot", "ellis"]), &["was taken back"]);
+    assert_eq!(server.everything(&base), new);
+    let lines = |text: &str, but: &str| text.lines().filter(|line| !line.starts_with(but)).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(lines(&made(), "yearly"), lines(&before, "yearly"), "only the event was missing");
+
+    // All of them were dropped, and one view cannot be made: the next command makes it alone, and drops nothing.
+    killed_late(&machine, &configuration);
+    server.sql(&format!("DROP TABLE {other}.t"));
+    machine.run(&["snapshot", "ellis"]).expect(1);
+    let before = made();
+    second();
+    server.sql(&format!("CREATE PROCEDURE {base}.mine() SELECT 4; CREATE TABLE {other}.t (id INT PRIMARY KEY)"));
+    warned(&machine.run(&["snapshot", "ellis"]), &["was taken back"]);
+    assert_eq!(lines(&made(), "mine"), lines(&before, "mine"));
+    assert_eq!(server.ask(Some(&base), "CALL mine()"), "4");
+    server.sql(&format!("DROP PROCEDURE {base}.mine"));
+    assert_eq!(server.everything(&base), new);
+    assert_eq!(
+        document(&machine, "").read_dir().unwrap().filter(|entry| entry.as_ref().unwrap().path().is_dir()).count(),
+        1,
+        "that of the undo"
+    );
 }

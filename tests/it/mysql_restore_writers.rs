@@ -107,3 +107,62 @@ fn no_snapshot_and_no_exchange_cuts_a_transfer_in_two() {
 fn no_snapshot_and_no_exchange_cuts_a_transfer_in_two_on_mysql_8() {
     transfers(Make::Mysql80.running());
 }
+
+/// Whoever reads while a restore, its undo and a redo let tables change places sees all tables of one state, and never none or a half.
+fn readers(server: &MariaDb) {
+    let base = server.database();
+    let tables: Vec<String> = (0..20).map(|n| format!("t{n}")).collect();
+    let each = |statement: &str| tables.iter().map(|table| statement.replace("ONE", table)).collect::<String>();
+    server.load(Some(&base), each("CREATE TABLE ONE (id INT PRIMARY KEY, v INT); INSERT INTO ONE VALUES (1, 1), (2, 1);").as_bytes());
+    let machine = Machine::in_memory().configured(&server.configuration("ellis", &[&base]));
+    machine.run(&["init"]).expect(0);
+    machine.run(&["snapshot", "ellis"]).expect(0);
+    server.load(Some(&base), each("UPDATE ONE SET v = 2; INSERT INTO ONE VALUES (3, 2);").as_bytes());
+    // Rows and values of all tables in one statement, and so of one instant.
+    let sums: Vec<String> = tables.iter().map(|table| format!("(SELECT CONCAT(COUNT(*), MIN(v), MAX(v)) FROM {base}.{table})")).collect();
+    let question = format!("SELECT CONCAT_WS(' ', {})", sums.join(", "));
+    let [old, new] = ["211", "322"].map(|sum| vec![sum; tables.len()].join(" "));
+    assert_eq!(server.ask(None, &question), new);
+    let over = AtomicBool::new(false);
+    let (was_old, was_new) = (AtomicU64::new(0), AtomicU64::new(0));
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let many = format!("{question};").repeat(20);
+                while !over.load(Ordering::SeqCst) {
+                    let seen = server.ask(None, &many);
+                    for line in seen.lines() {
+                        assert!(line == old || line == new, "{line}");
+                        (if line == old { &was_old } else { &was_new }).fetch_add(1, Ordering::SeqCst);
+                    }
+                }
+            });
+        }
+        let work = || {
+            for arguments in [&["restore", "ellis", "--yes"][..], &UNDO, &UNDO, &UNDO] {
+                let before = [&was_old, &was_new].map(|seen| seen.load(Ordering::SeqCst));
+                machine.run(arguments).expect(0);
+                until("both states are read again", || {
+                    [&was_old, &was_new].iter().zip(before).any(|(seen, before)| seen.load(Ordering::SeqCst) > before + 40)
+                });
+            }
+        };
+        let worked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+        over.store(true, Ordering::SeqCst);
+        worked.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    });
+    assert!(was_old.into_inner() > 40 && was_new.into_inner() > 40);
+    assert_eq!(server.ask(None, &question), new);
+}
+
+const UNDO: [&str; 4] = ["restore", "ellis", "--undo", "--yes"];
+
+#[test]
+fn whoever_reads_while_tables_change_places_sees_one_state_whole_and_never_none() {
+    readers(MariaDb::running());
+}
+
+#[test]
+fn whoever_reads_while_tables_change_places_sees_one_state_whole_and_never_none_on_mysql_8() {
+    readers(Make::Mysql80.running());
+}

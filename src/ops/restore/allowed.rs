@@ -8,7 +8,7 @@ use crate::ops::spec::MysqlSettings;
 use crate::ops::undo::Leftovers;
 use crate::ops::{Context, Error};
 use crate::source;
-use crate::source::mysql::{Demands, Pair, Present, Reference, check_references, check_views, which_exist};
+use crate::source::mysql::{Demands, Pair, Present, Reference, check_readable, check_references, check_views, removal, which_exist};
 
 /// Most tables that are named in a text.
 const NAMED: usize = 10;
@@ -52,6 +52,7 @@ pub(super) fn check_live(
     pairs: &[Pair],
     comes: &[Vec<Reference>],
 ) -> Result<Vec<String>, Error> {
+    check_readable(settings, pairs, &ctx.stop)?;
     check_references(settings, pairs, comes, &ctx.stop)?;
     check_views(settings, pairs, &ctx.stop)?;
     let mut warnings = Vec::new();
@@ -140,10 +141,19 @@ pub(super) fn refuse_strangers(
     let names: Vec<String> = names.filter(|name| !known(name)).collect();
     let there = which_exist(settings, &names, &ctx.stop)?;
     let Some(name) = there.first() else { return Ok(()) };
-    if Leftovers::read(folder)?.is_some_and(|left| left.has(server, name)) {
+    let left = Leftovers::read(folder)?.unwrap_or_default();
+    if left.has_written(server, name) {
         return Err(Error::Refused(format!(
-            "the database `{name}` is left of an earlier restore, could not be removed (a warning says why) and is in the way: remove it; nothing \
-             was changed"
+            "the database `{name}` is in the way: it was live before a restore that was broken off was taken back, and may have been written to; \
+             look at it; this removes it: {}; nothing was changed",
+            removal(name)
+        )));
+    }
+    if left.has(server, name) {
+        return Err(Error::Refused(format!(
+            "the database `{name}` is left of an earlier restore, could not be removed (a warning says why) and is in the way: remove it ({}); \
+             nothing was changed",
+            removal(name)
         )));
     }
     Err(Error::Refused(format!(

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::allowed::{check_live, check_tables, judge, refuse_strangers, warnings_of_part};
 use super::dumps::{self, Dumps};
-use super::{Options, Outcome, Plan, UndoPlan, old_copy, rate, staging};
+use super::{Options, Outcome, Plan, UndoPlan, live, old_copy, rate, staging};
 use crate::format::names::SourceName;
 use crate::ops::error::chain;
 use crate::ops::event::Event;
@@ -17,8 +17,8 @@ use crate::ops::undo::databases::{
 use crate::ops::undo::{Aside, AsideDatabase, Leftovers, PendingExchange, Placed, Stage, UNDO, UndoRecord, is_under_way, site};
 use crate::ops::{Context, Error, size};
 use crate::source::mysql::{
-    Demands, Done, Exchange, MARK, NEW, Pair, Present, Sight, State, Words, aside_at, beside, check_aside, check_length, folder_of,
-    identity, load_tables, look, sight, tell_owed, tell_unread,
+    Captured, Demands, Done, Exchange, MARK, NEW, Pair, Present, Sight, State, Words, aside_at, beside, check_aside, check_length,
+    folder_of, identity, load_tables, look, sight, tell_hidden_keys, tell_owed, tell_unread,
 };
 use crate::sys::random::hex;
 use crate::sys::space::nearest_folder;
@@ -65,7 +65,8 @@ pub(super) fn plan(
         // One that cannot be read is told then, and set apart.
         let left = Leftovers::read(&folder).ok().flatten().unwrap_or_default();
         let server = identity(settings, &ctx.stop)?;
-        refuse_strangers(ctx, settings, &aside, &|name| left.has(&server, name), &server, &folder)?;
+        let goes = |name: &str| left.has(&server, name) && !left.has_written(&server, name);
+        refuse_strangers(ctx, settings, &aside, &goes, &server, &folder)?;
     }
     check_length(settings, &aside, &dumps.known_tables(), &ctx.stop)?;
     for (pair, database) in aside.iter_mut().zip(&present.databases) {
@@ -74,6 +75,7 @@ pub(super) fn plan(
     warnings.extend(check_live(ctx, settings, &present, &aside, &dumps.known_references())?);
     if options.part.rename.is_none() {
         warnings.extend(tell_unread(settings, &aside, &ctx.stop)?);
+        warnings.extend(tell_hidden_keys(settings, &aside, &ctx.stop)?);
     }
     // What it is named by is the time of the restore, which is not that of the plan.
     let told_aside = aside_of_pairs("", &aside).told().replace(&place, "undo_…");
@@ -122,7 +124,8 @@ pub(super) fn run(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, pl
     };
     let server = identity(settings, &ctx.stop)?;
     let mark = format!("{MARK}{}", hex(&*ctx.random, MARK_BYTES));
-    let exchange = Exchange { server, pairs: pairs(&dumps, &folder, &aside_at(ctx.clock.now())), words, mark };
+    let pairs = pairs(&dumps, &folder, &aside_at(ctx.clock.now()));
+    let exchange = Exchange { server, pairs, words, mark, ..Exchange::default() };
     refuse_strangers(ctx, settings, &exchange.pairs, &|_| false, &exchange.server, &folder)?;
     check_length(settings, &exchange.pairs, &dumps.known_tables(), &ctx.stop)?;
     check_live(ctx, settings, &present, &exchange.pairs, &dumps.known_references())?;
@@ -130,7 +133,7 @@ pub(super) fn run(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, pl
     pending.is_look = options.part.rename.is_some();
     pending.write(Stage::Loading, &folder)?;
     let prepared = prepare(ctx, spec, settings, &mut dumps, options, &mut pending, &present);
-    let mut prepared = match prepared.and_then(|prepared| ctx.stop.check().map(|()| prepared).map_err(Error::from)) {
+    let (mut prepared, captured) = match prepared.and_then(|prepared| ctx.stop.check().map(|()| prepared).map_err(Error::from)) {
         Ok(prepared) => prepared,
         Err(error) => {
             give_up(ctx, spec, settings, &pending, &folder);
@@ -141,7 +144,7 @@ pub(super) fn run(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, pl
         pending.undo = Some(UndoRecord::new(Placed::Databases(aside_of(&pending.exchange)), dumps.id, ctx.clock.now()));
     }
     ctx.phase(&spec.name, Some(dumps.id), "placing");
-    prepared.notes.extend(change_places(ctx, spec, settings, &mut pending, &folder)?);
+    prepared.notes.extend(change_places(ctx, spec, settings, (&mut pending, &captured), &folder)?);
     prepared.notes.sort();
     prepared.notes.dedup();
     if options.part.table.is_none() && options.part.database.is_none() {
@@ -174,7 +177,7 @@ fn prepare(
     options: &Options,
     pending: &mut PendingExchange,
     present: &Present,
-) -> Result<staging::Staged, Error> {
+) -> Result<(staging::Staged, Captured), Error> {
     ctx.phase(&spec.name, Some(dumps.id), "fetching");
     let folder = site::folder(ctx, spec)?;
     let place = staging_folder(&folder);
@@ -186,7 +189,7 @@ fn prepare(
     ctx.meter.set_total(dumps.bytes);
     let bench = Bench::new(ctx)?;
     let around = bench.around(settings, &ctx.stop);
-    let mut demands = Demands::default();
+    let (mut demands, mut calls) = (Demands::default(), Vec::new());
     for at in 0..pending.exchange.pairs.len() {
         // Others may have come while the dumps were fetched; what is there now is theirs.
         let server = &pending.exchange.server;
@@ -202,6 +205,7 @@ fn prepare(
         demands.creations += loaded.creations;
         demands.undeclared += loaded.undeclared;
         demands.definers.extend(loaded.definers);
+        calls.push(loaded.calls);
     }
     // Of an old copy nothing of this is known before; of others it was refused when it was planned.
     staged.notes.extend(present.check("the dump", &demands)?);
@@ -209,9 +213,10 @@ fn prepare(
     demands.definers.dedup();
     staged.notes.extend(present.tell_missing(&demands.definers));
     pending.exchange.rehearse(&demands, around)?;
-    pending.exchange.capture(around)?;
+    pending.exchange.check_calls(&calls, around)?;
+    let captured = pending.exchange.capture(around)?;
     take_over_owed(&mut pending.exchange, &folder)?;
-    Ok(staged)
+    Ok((staged, captured))
 }
 
 /// Lets the two change places, or puts the old state back. Gives what a person should know of how it was loaded.
@@ -219,30 +224,47 @@ fn change_places(
     ctx: &Context,
     spec: &SourceSpec,
     settings: &MysqlSettings,
-    pending: &mut PendingExchange,
+    (pending, captured): (&mut PendingExchange, &Captured),
     folder: &Path,
 ) -> Result<Vec<String>, Error> {
     let bench = Bench::new(ctx)?;
-    if let Err(error) = pending.exchange.get_ready(bench.around(settings, &ctx.stop)) {
+    let ready = pending
+        .note_making(folder)
+        .and_then(|()| Ok(pending.exchange.get_ready(bench.around(settings, &ctx.stop))?))
+        .and_then(|()| pending.write(Stage::Exchanging, folder));
+    if let Err(error) = ready {
         give_up(ctx, spec, settings, pending, folder);
-        return Err(untouched(error.into()));
+        return Err(untouched(error));
     }
-    pending.write(Stage::Exchanging, folder)?;
     // From here on a stop waits: half-way there is neither the old nor the new state, and it is soon over.
     let no_stop = Stop::new();
-    let Done { mut notes, owed } = match pending.exchange.carry_out(bench.around(settings, &no_stop)) {
+    let Done { mut notes, owed, .. } = match pending.exchange.carry_out(captured, bench.around(settings, &no_stop)) {
         Ok(done) => done,
         Err(error) => {
-            if let Err(later) = take_back(ctx, spec, settings, pending, folder) {
-                ctx.warn(Some(&spec.name), format!("the next command has to settle what is half done: {}", chain(&later)));
-            }
-            return Err(error.into());
+            let state = match take_back(ctx, spec, settings, pending, folder) {
+                Ok(()) => live::of_taken_back(pending).to_owned(),
+                Err(later) => {
+                    ctx.warn(Some(&spec.name), format!("the next command has to settle what is half done: {}", chain(&later)));
+                    live::of_stuck(ctx, spec, settings, pending)
+                }
+            };
+            return Err(error.adding(&state).into());
         }
     };
     notes.extend(tell_owed(owed.iter()));
     pending.owed = owed;
-    pending.write(Stage::Exchanged, folder)?;
-    if let Err(later) = finish(ctx, spec, settings, pending, folder) {
+    if let Err(later) = pending.write(Stage::Exchanged, folder) {
+        // What is on the disk says that it is under way, so the next command looks and finds that it has come through.
+        ctx.warn(
+            Some(&spec.name),
+            format!(
+                "{} of `{}` has come through, and that cannot be written down, so the next command on the source has to end it: {}",
+                pending.work(),
+                spec.name,
+                chain(&later)
+            ),
+        );
+    } else if let Err(later) = finish(ctx, spec, settings, pending, folder) {
         ctx.warn(Some(&spec.name), format!("the next command has to remove what is left beside it: {}", chain(&later)));
     }
     Ok(notes)
@@ -291,13 +313,17 @@ pub(super) fn undo(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, u
     let bench = Bench::new(ctx)?;
     let around = bench.around(settings, &ctx.stop);
     let captured = pending.exchange.rehearse(&Demands::default(), around).and_then(|()| pending.exchange.capture(around));
-    if let Err(error) = captured.map_err(Error::from).and_then(|()| take_over_owed(&mut pending.exchange, &folder)) {
-        give_up(ctx, spec, settings, &pending, &folder);
-        return Err(untouched(error));
-    }
+    let captured = captured.map_err(Error::from).and_then(|captured| take_over_owed(&mut pending.exchange, &folder).map(|()| captured));
+    let captured = match captured {
+        Ok(captured) => captured,
+        Err(error) => {
+            give_up(ctx, spec, settings, &pending, &folder);
+            return Err(untouched(error));
+        }
+    };
     let undone = undo.turned(Placed::Databases(aside_of(&pending.exchange)), ctx.clock.now());
     pending.undo = Some(undone.clone());
-    let notes = change_places(ctx, spec, settings, &mut pending, &folder)?;
+    let notes = change_places(ctx, spec, settings, (&mut pending, &captured), &folder)?;
     let lies_aside = aside_of(&pending.exchange);
     Ok(Outcome {
         notes,
@@ -427,7 +453,7 @@ fn check_server(aside: &Aside, here: &str, undo: &UndoRecord, folder: &Path) -> 
 
 /// Removes what was loaded for nothing. Why it was for nothing is what matters.
 fn give_up(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, pending: &PendingExchange, folder: &Path) {
-    if let Err(later) = abandon(ctx, spec, settings, pending, folder) {
+    if let Err(later) = abandon(ctx, spec, settings, pending, folder, &[]) {
         ctx.warn(Some(&spec.name), format!("the next command has to remove what was loaded beside it: {}", chain(&later)));
     }
 }
@@ -451,6 +477,9 @@ fn told_of_earlier(earlier: &UndoRecord, folder: &Path) -> String {
 fn untouched(error: Error) -> Error {
     match error {
         Error::Source(cause) => cause.adding("nothing that is live was changed").into(),
+        Error::System(cause @ crate::sys::Error::Io { .. }) => {
+            Error::Refused(format!("{}; nothing that is live was changed", chain(&cause)))
+        }
         other => other,
     }
 }

@@ -1,7 +1,7 @@
 //! `restore`: makes a source hold a snapshot again, so that it can be undone.
 //!
 //! [`staging`] fetches and verifies beside the live thing; then the source lets the two change places, under a journal: [`files`], or the
-//! [`databases`] of a server, from [`dumps`] or from the one in an [`old_copy`]; tables of a node come back by [`cassandra`].
+//! [`databases`] of a server, from [`dumps`] or from the one in an [`old_copy`] ([`live`] says what a failure there has left); tables of a node come back by [`cassandra`].
 //! What is remembered of it, and what becomes of one that was killed, is [`super::undo`].
 
 mod about;
@@ -10,6 +10,7 @@ mod cassandra;
 mod databases;
 mod dumps;
 mod files;
+mod live;
 mod old_copy;
 mod rate;
 mod staging;
@@ -28,8 +29,9 @@ use super::origin::Origin;
 use super::snapshots::Found;
 use super::spec::{SourceKind, SourceSpec};
 use super::standing::Standing;
+use super::undo::databases::is_going;
 pub use super::undo::{Ending, Settled, Undoable, Way, Work, is_under_way};
-use super::undo::{Placed, UndoRecord, finish_broken_off, recover, site};
+use super::undo::{Leftovers, Placed, UndoRecord, finish_broken_off, recover, site};
 use super::{Context, Error};
 use crate::format::names::{NodeName, SourceName};
 use crate::format::snapshot_id::SnapshotId;
@@ -289,13 +291,28 @@ pub fn settle(ctx: &Context, source: &SourceName, wait: Waiting) -> Result<Optio
 pub fn plan_undo(ctx: &Context, source: &SourceName) -> Result<UndoPlan, Error> {
     let spec = ctx.source(source)?;
     let folder = site::folder(ctx, spec)?;
-    let undo = UndoRecord::read(&folder)?
-        .ok_or_else(|| Error::Absent(format!("there is nothing to undo for `{source}`: no restore, or its undo has expired")))?;
+    let undo = UndoRecord::read(&folder)?.ok_or_else(|| nothing_to_undo(source, &folder))?;
+    if is_going(&undo, &folder) {
+        return Err(Error::Refused(format!(
+            "what the restore of {} had set aside is being removed, which was broken off, and what is left of it cannot be put back: the next \
+             command on `{source}` removes it; nothing was changed",
+            undo.snapshot
+        )));
+    }
     match (&undo.placement, &spec.kind) {
         (Placed::Databases(aside), SourceKind::Mysql(settings)) => databases::plan_undo(ctx, settings, &undo, aside, source),
         (Placed::Cassandra(aside), SourceKind::Cassandra(settings)) => cassandra::plan_undo(ctx, spec, settings, &undo, aside),
         _ => files::plan_undo(&undo, undo.files(&folder)?, source),
     }
+}
+
+fn nothing_to_undo(source: &SourceName, folder: &std::path::Path) -> Error {
+    // A document that cannot be read names nothing.
+    let why = match Leftovers::read(folder).ok().flatten().and_then(|left| left.told_of_aside()) {
+        Some(names) => format!("what restores of it had set aside is being removed ({names}), and what is left of it cannot be put back"),
+        None => "no restore, or its undo has expired".to_owned(),
+    };
+    Error::Absent(format!("there is nothing to undo for `{source}`: {why}"))
 }
 
 /// Puts it back; what is replaced by that is set aside in turn, so that an undo can be undone.

@@ -177,16 +177,27 @@ fn make(ctx: &Context, spec: &SourceSpec, id: SnapshotId, partial: &Path, copies
     Ok((record, read_bytes))
 }
 
-/// A source may rightly have become empty; far more often its disk is not mounted. It counts as a problem, so that the newest copy that
-/// holds files stays, however many empty ones follow.
+/// A source may rightly have become empty; far more often its disk is not mounted, or its databases were lost and only made again. It counts as a
+/// problem, so that the newest copy that holds files, or tables, stays, however many empty ones follow.
 fn emptied(ctx: &Context, spec: &SourceSpec, record: &Record, copies: &Copies) -> Option<ProblemCount> {
-    let before = copies.complete.iter().rev().map(|copy| copy.record.files).find(|files| *files > 0)?;
-    if record.files > 0 {
+    let before = |count: &dyn Fn(&Record) -> u64| copies.complete.iter().rev().map(|copy| count(&copy.record)).find(|count| *count > 0);
+    let message = if record.files == 0 {
+        let before = before(&|record| record.files)?;
+        format!("it holds no file, and the copy before has {before}: is its disk mounted at {}?", spec.kind.place())
+    } else if tables(record) == Some(0) {
+        let before = before(&|record| tables(record).unwrap_or_default())?;
+        format!("it holds no table, and the copy before has {before}: were the databases at {} lost?", spec.kind.place())
+    } else {
         return None;
-    }
-    let message = format!("it holds no file, and the copy before has {before}: is its disk mounted at {}?", spec.kind.place());
+    };
     ctx.warn(Some(&spec.name), message);
     Some(ProblemCount { kind: "emptied".to_owned(), count: 1 })
+}
+
+/// How many tables the databases of a server had, whose dumps are files even where there are none.
+fn tables(record: &Record) -> Option<u64> {
+    let databases = record.facts.get("databases")?.as_array()?;
+    databases.iter().map(|database| database.get("table_count")?.as_u64()).sum()
 }
 
 /// An empty backup of a source that is not empty is an error: a tree that could not be read at all is no snapshot.

@@ -5,10 +5,11 @@ use std::path::{Component, Path};
 
 use super::databases::Bench;
 use super::leftovers::{LEFTOVERS, LeftKey, Leftover, Leftovers};
+use super::stays;
 use crate::ops::error::chain;
 use crate::ops::spec::{MysqlSettings, SourceSpec};
 use crate::ops::{Context, Error};
-use crate::source::mysql::{Doomed, OwedKey, Stays, Undropped, drop_databases, identity, settle_keys, tell_owed};
+use crate::source::mysql::{Doomed, OwedKey, Undropped, drop_databases, identity, settle_keys, tell_owed};
 use crate::sys::stop::Stop;
 use crate::sys::tree::remove_tree;
 
@@ -77,12 +78,12 @@ fn mend(ctx: &Context, settings: &MysqlSettings, keys: &[LeftKey]) -> Result<Vec
 pub(super) fn clear(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, folder: &Path) -> Result<bool, Error> {
     set_unreadable_apart(ctx, spec, folder)?;
     let Some(mut leftovers) = Leftovers::read(folder)? else { return Ok(true) };
-    leftovers.files.retain(|path| stays(ctx, spec, folder, path));
+    leftovers.files.retain(|path| file_stays(ctx, spec, folder, path));
     let keys = std::mem::take(&mut leftovers.keys);
     let is_kept = |one: &Leftover| {
         let keeps = |left: &LeftKey| left.server == one.server && left.owed.keeps(&one.database);
-        // What is empty, nothing refers to.
-        !one.if_empty && keys.iter().any(keeps)
+        // What is empty, nothing refers to; and one of the others is told of anyway.
+        !one.if_empty && !one.is_written && keys.iter().any(keeps)
     };
     let (kept, databases): (Vec<Leftover>, Vec<Leftover>) = std::mem::take(&mut leftovers.databases).into_iter().partition(is_kept);
     for Leftover { database, .. } in &kept {
@@ -114,7 +115,7 @@ pub(super) fn clear(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, 
 pub(super) fn clear_files(ctx: &Context, spec: &SourceSpec, folder: &Path) -> Result<(), Error> {
     set_unreadable_apart(ctx, spec, folder)?;
     let Some(mut leftovers) = Leftovers::read(folder)? else { return Ok(()) };
-    leftovers.files.retain(|path| stays_on_node(ctx, spec, folder, path));
+    leftovers.files.retain(|path| file_stays_on_node(ctx, spec, folder, path));
     leftovers.keep(folder)
 }
 
@@ -131,8 +132,8 @@ fn set_unreadable_apart(ctx: &Context, spec: &SourceSpec, folder: &Path) -> Resu
     Ok(())
 }
 
-/// As [`stays`], of what lies in folders of ours in those of a Cassandra node.
-fn stays_on_node(ctx: &Context, spec: &SourceSpec, folder: &Path, path: &Path) -> bool {
+/// As [`file_stays`], of what lies in folders of ours in those of a Cassandra node.
+fn file_stays_on_node(ctx: &Context, spec: &SourceSpec, folder: &Path, path: &Path) -> bool {
     let removed = if is_on_node(spec.name.as_str(), path) {
         remove_tree(path).map_err(|cause| chain(&Error::from(cause)))
     } else {
@@ -161,7 +162,7 @@ fn is_on_node(source: &str, path: &Path) -> bool {
 
 /// Removes a file or a folder that is needed no more, and the folder that it leaves empty; gives whether it stays. Such things lie in the folder
 /// of the source's restores alone: what is written down of others is not ours.
-fn stays(ctx: &Context, spec: &SourceSpec, folder: &Path, path: &Path) -> bool {
+fn file_stays(ctx: &Context, spec: &SourceSpec, folder: &Path, path: &Path) -> bool {
     let below = path.strip_prefix(folder).ok().filter(|below| below.components().all(|part| matches!(part, Component::Normal(_))));
     let removed = match below {
         Some(below) if below.components().next().is_some() => remove_tree(path).map_err(|cause| chain(&Error::from(cause))),
@@ -223,39 +224,14 @@ fn drop_leftovers(
         ctx.warn_once_of(Some(&spec.name), text);
     }
     let bench = Bench::new(ctx)?;
-    let doomed: Vec<Doomed<'_>> =
-        own.iter().map(|one| Doomed { database: &one.database, if_empty: one.if_empty, mark: one.mark.as_deref() }).collect();
+    let doomed: Vec<Doomed<'_>> = own.iter().map(|one| Doomed { database: &one.database, holds: one.holds() }).collect();
     for Undropped { database, stays } in drop_databases(bench.around(settings, &no_stop), &doomed)? {
-        let is_strange = matches!(stays, Stays::Strange);
-        ctx.warn_once_of(Some(&spec.name), told(&database, stays, folder));
-        left.extend(own.iter().filter(|one| !is_strange && one.database == database).cloned());
+        for one in own.iter().filter(|one| one.database == database) {
+            ctx.warn_once_of(Some(&spec.name), stays::told(one, &stays, folder));
+            left.extend(stays::kept(one, &stays));
+        }
     }
     Ok(left)
-}
-
-/// What is said of a database that stays.
-fn told(database: &str, stays: Stays, folder: &Path) -> String {
-    let document = folder.join(LEFTOVERS);
-    let document = document.display();
-    match stays {
-        Stays::Strange => {
-            format!(
-                "`{database}` is not what a restore that was broken off had loaded: somebody else has made it since, and it stays as it is"
-            )
-        }
-        Stays::Nameless => format!(
-            "{document} names `{database}` as needed no more, and no restore gives such a name: it stays as it is; take its entry out of that file"
-        ),
-        Stays::Hidden(grant) => format!(
-            "`{database}` is needed no more, and is gone or not to be seen by this account: {grant}; it is tried again with the next command on the \
-             source. Where it is gone for good and the account is to have no right to it, take its entry out of {document}"
-        ),
-        Stays::Refused(why) => format!(
-            "`{database}` is needed no more and could not be removed: {}; it is tried again with the next command on the source: see that nobody \
-             holds it and that the account may drop it, or remove it by hand (DROP DATABASE)",
-            chain(&Error::from(why))
-        ),
-    }
 }
 
 #[cfg(test)]

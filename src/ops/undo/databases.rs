@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::aside::{Aside, Placed};
+use super::aside::{Aside, AsideDatabase, Placed};
 use super::clear::{clear, clear_and_mend};
 use super::exchange::{EXCHANGE, PendingExchange, Stage};
 use super::leftovers::{LeftKey, Leftovers};
@@ -43,11 +43,12 @@ pub(crate) fn staging(folder: &Path) -> PathBuf {
 /// Settles an exchange that was broken off, and removes what is to be removed. Gives what was broken off and how it ended.
 pub(super) fn recover(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, folder: &Path) -> Result<Option<(Work, Ending)>, Error> {
     let mut broken_off = None;
+    forget_going(ctx, spec, folder)?;
     if let Some(pending) = PendingExchange::read(folder)? {
         let work = pending.work();
         match pending.stage {
             Stage::Loading => {
-                let is_gone = abandon(ctx, spec, settings, &pending, folder)?;
+                let is_gone = abandon(ctx, spec, settings, &pending, folder, &[])?;
                 ctx.warn(Some(&spec.name), format!("{work} of `{}` that was broken off {}", spec.name, told_of_loading(work, is_gone)));
                 broken_off = Some((work, Ending::TakenBack));
             }
@@ -75,6 +76,27 @@ pub(super) fn recover(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings
     Ok(broken_off)
 }
 
+/// Whether the removal of an undo has begun: it is written down before the first table goes, and from then on nothing is put back.
+pub(crate) fn is_going(undo: &UndoRecord, folder: &Path) -> bool {
+    let Placed::Databases(aside) = &undo.placement else { return false };
+    // A document that cannot be read names nothing, and is told by what reads it to remove what it names.
+    Leftovers::read(folder).ok().flatten().is_some_and(|left| left.takes(aside))
+}
+
+/// Forgets an undo whose removal has begun, where a kill came before that.
+fn forget_going(ctx: &Context, spec: &SourceSpec, folder: &Path) -> Result<(), Error> {
+    let Some(undo) = UndoRecord::read(folder)?.filter(|undo| is_going(undo, folder)) else { return Ok(()) };
+    UndoRecord::forget(folder)?;
+    ctx.warn(
+        Some(&spec.name),
+        format!(
+            "what the restore of {} had set aside was being removed when that was broken off, and can be put back no more",
+            undo.snapshot
+        ),
+    );
+    Ok(())
+}
+
 fn told_of_loading(work: Work, is_gone: bool) -> &'static str {
     match (work, is_gone) {
         (Work::Undo, _) => "had changed nothing and was taken back",
@@ -90,13 +112,9 @@ fn settle(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, mut pendin
     let bench = Bench::new(ctx)?;
     let no_stop = Stop::new();
     let around = bench.around(settings, &no_stop);
-    if !pending.keep && pending.exchange.has_come(around)? {
-        // Remembered before anything moves back: after another kill it would look as if nothing had come.
-        pending.keep = true;
-        pending.write(Stage::Exchanging, folder)?;
-    }
-    let (why, Done { notes, owed }) = match pending.exchange.settle(around)? {
-        Settled::Finished(Done { notes, owed }) => {
+    note_come(&mut pending, around, folder)?;
+    let (why, Done { notes, owed, needed }) = match pending.exchange.settle(around)? {
+        Settled::Finished(Done { notes, owed, .. }) => {
             pending.owed = owed;
             pending.write(Stage::Exchanged, folder)?;
             finish_and_tell(ctx, spec, settings, &pending, folder)?;
@@ -110,23 +128,10 @@ fn settle(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, mut pendin
             return Err(error.into());
         }
     };
-    if pending.keep
-        && pending.is_undo
-        && let Some(undo) = UndoRecord::read(folder)?
-    {
-        // It is what the undo still names, which would go with it.
-        undo.written().write(folder)?;
-    }
-    keep_owed(&pending.exchange.server, &owed, folder)?;
-    abandon(ctx, spec, settings, &pending, folder)?;
+    end_taken_back(ctx, spec, settings, &pending, (&owed, &needed), folder)?;
     if pending.keep {
-        let names: Vec<String> = pending.exchange.pairs.iter().map(|pair| format!("`{}`", pair.incoming.database)).collect();
         let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
-        let what = if pending.is_undo { "what it had put back" } else { "the restored tables" };
-        tell(&format!(
-            "could not be finished{why} and was taken back; {what}, and what was written to it since, is in {}: look at it before you remove it",
-            names.join(", ")
-        ));
+        tell(&format!("could not be finished{why} and was taken back; {}", told_of_kept(&pending)));
     } else {
         let all = if notes.is_empty() && owed.is_empty() { "; all is as before it" } else { ", but not all of it" };
         let why = why.map(|why| format!("could not be finished ({why}) and ")).unwrap_or_default();
@@ -134,6 +139,43 @@ fn settle(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, mut pendin
     }
     warn_of(ctx, spec, notes, &owed);
     Ok(false)
+}
+
+/// Remembers that a table that came is live and may be written to, before anything moves back: after another kill it would look as if nothing had
+/// come.
+fn note_come(pending: &mut PendingExchange, around: Around<'_>, folder: &Path) -> Result<(), Error> {
+    if !pending.keep && pending.exchange.has_come(around)? {
+        pending.keep = true;
+        pending.write(Stage::Exchanging, folder)?;
+    }
+    Ok(())
+}
+
+/// Ends what was taken back, but for keys that are `owed` and saved definitions that are `needed`. What came stays where it is if it may have been written to.
+fn end_taken_back(
+    ctx: &Context,
+    spec: &SourceSpec,
+    settings: &MysqlSettings,
+    pending: &PendingExchange,
+    (owed, needed): (&[OwedKey], &[PathBuf]),
+    folder: &Path,
+) -> Result<(), Error> {
+    if pending.keep
+        && pending.is_undo
+        && let Some(undo) = UndoRecord::read(folder)?
+    {
+        // It is what the undo still names, which would go with it.
+        undo.written().write(folder)?;
+    }
+    keep_owed(&pending.exchange.server, owed, folder)?;
+    abandon(ctx, spec, settings, pending, folder, needed).map(drop)
+}
+
+/// Where that is which came, and may have been written to; a sentence without its end.
+fn told_of_kept(pending: &PendingExchange) -> String {
+    let names: Vec<String> = pending.exchange.pairs.iter().map(|pair| format!("`{}`", pair.incoming.database)).collect();
+    let what = if pending.is_undo { "what it had put back" } else { "the restored tables" };
+    format!("{what}, and what was written to it since, is in {}: look at it before you remove it", names.join(", "))
 }
 
 /// Writes down which foreign keys are still to be made or dropped.
@@ -186,39 +228,48 @@ fn warn_of(ctx: &Context, spec: &SourceSpec, lost: Vec<String>, owed: &[OwedKey]
     lost.into_iter().chain(tell_owed(owed.iter())).for_each(|text| ctx.warn(Some(&spec.name), text));
 }
 
-/// Makes the old state live again.
+/// Makes the old state live again. What came goes, unless somebody may have written to it.
 pub(crate) fn take_back(
     ctx: &Context,
     spec: &SourceSpec,
     settings: &MysqlSettings,
-    pending: &PendingExchange,
+    pending: &mut PendingExchange,
     folder: &Path,
 ) -> Result<(), Error> {
-    let bench = Bench::new(ctx)?;
+    let (bench, no_stop) = (Bench::new(ctx)?, Stop::new());
     // Not to be stopped half-way: it is short, and what it leaves would be neither the old nor the new state.
-    let Done { notes, owed } = pending.exchange.put_back(bench.around(settings, &Stop::new()))?;
-    keep_owed(&pending.exchange.server, &owed, folder)?;
+    let around = bench.around(settings, &no_stop);
+    note_come(pending, around, folder)?;
+    let Done { notes, owed, needed } = pending.exchange.put_back(around)?;
+    // Only now does nobody write to it any more.
+    pending.keep = pending.keep && pending.exchange.is_written(around).unwrap_or(true);
     warn_of(ctx, spec, notes, &owed);
-    abandon(ctx, spec, settings, pending, folder).map(drop)
+    end_taken_back(ctx, spec, settings, pending, (&owed, &needed), folder)?;
+    if pending.keep {
+        ctx.warn(Some(&spec.name), format!("{} of `{}` was taken back; {}", pending.work(), spec.name, told_of_kept(pending)));
+    }
+    Ok(())
 }
 
-/// Removes what a restore has loaded for nothing; gives whether all of that is gone, else it was told. The live databases are as they were.
+/// Removes what a restore has loaded for nothing, and the saved definitions of what is live but those that are still `needed`; gives whether all of
+/// that is gone, else it was told. The live databases are as they were.
 pub(crate) fn abandon(
     ctx: &Context,
     spec: &SourceSpec,
     settings: &MysqlSettings,
     pending: &PendingExchange,
     folder: &Path,
+    needed: &[PathBuf],
 ) -> Result<bool, Error> {
     let (pairs, server) = (&pending.exchange.pairs, &pending.exchange.server);
     let mut leftovers = Leftovers::default();
-    leftovers.files.extend(pairs.iter().map(|pair| pair.outgoing.definitions.clone()));
+    leftovers.files.extend(pairs.iter().map(|pair| pair.outgoing.definitions.clone()).filter(|path| !needed.contains(path)));
     if !pending.is_undo {
-        let ours = pairs.iter().filter(|pair| pair.is_made && !pending.keep);
-        ours.for_each(|pair| match pending.stage {
+        pairs.iter().filter(|pair| pair.is_made).for_each(|pair| match pending.stage {
+            _ if pending.keep => leftovers.written(server, &pair.incoming.database),
             // Between the note that it is made and its making, and since a kill, others may have made one of its name.
             Stage::Loading => leftovers.marked(server, &pair.incoming.database, &pending.exchange.mark),
-            _ => leftovers.database(server, &pair.incoming.database),
+            _ => leftovers.tables(server, &pair.incoming.database, &pair.coming),
         });
         leftovers.files.push(staging(folder));
     }
@@ -282,6 +333,8 @@ pub(crate) fn finish(
                     Some(&spec.name),
                     format!("what an earlier restore had set aside is not removed: look at it before you do; {text}"),
                 );
+                let there = earlier.databases.iter().filter(|one| one.state.exists);
+                there.for_each(|one| leftovers.written(&earlier.server, &one.state.database));
             } else {
                 give_up(&earlier, &mut leftovers);
             }
@@ -348,7 +401,12 @@ pub(crate) fn told_of_strange(aside: &Aside, document: &Path, do_so: &str) -> St
 
 /// All that there is of databases that lie aside.
 fn give_up(aside: &Aside, leftovers: &mut Leftovers) {
-    aside.databases.iter().for_each(|one| leftovers.database(&aside.server, &one.state.database));
+    for AsideDatabase { state, .. } in &aside.databases {
+        match &state.tables {
+            Some(tables) if state.exists => leftovers.tables(&aside.server, &state.database, tables),
+            _ => leftovers.emptied(&aside.server, &state.database),
+        }
+    }
     leftovers.files.extend(aside.databases.iter().map(|one| one.state.definitions.clone()));
 }
 

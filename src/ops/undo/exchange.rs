@@ -82,6 +82,14 @@ impl PendingExchange {
         write(folder, EXCHANGE, self)
     }
 
+    /// Writes down which live databases are about to be made, before they are: a kill may come between their making and the next that is
+    /// written, and after it one that is empty is ours.
+    pub(crate) fn note_making(&self, folder: &Path) -> Result<(), Error> {
+        let mut noted = self.clone();
+        noted.exchange.pairs.iter_mut().for_each(|pair| pair.is_live_made = pair.makes_live());
+        if noted.exchange.pairs.iter().any(|pair| pair.is_live_made) { noted.write(self.stage, folder) } else { Ok(()) }
+    }
+
     /// It is over.
     pub(crate) fn forget(folder: &Path) -> Result<(), Error> {
         remove(folder, EXCHANGE)

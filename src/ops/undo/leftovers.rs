@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::aside::Aside;
 use super::memory::{read, remove, write};
 use crate::format::limits::FORMAT_VERSION;
 use crate::ops::Error;
-use crate::source::mysql::{OwedKey, Pair};
+use crate::source::mysql::{Holds, OwedKey, Pair, is_of_what_comes};
 
 /// The document of it.
 pub(crate) const LEFTOVERS: &str = "leftovers.json";
@@ -59,8 +60,8 @@ impl LeftKey {
     }
 }
 
-/// A database that is to be removed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A database that is to be removed, or is left for a person to remove.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Leftover {
     /// Its name.
     pub(crate) database: String,
@@ -68,9 +69,32 @@ pub(crate) struct Leftover {
     pub(crate) server: String,
     /// Whether it is left alone if it holds something.
     pub(crate) if_empty: bool,
-    /// The mark that it bears if it is ours; without one its name says enough.
+    /// The mark that it bears if it is ours, and then goes with all that it holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) mark: Option<String>,
+    /// The tables that go; whatever else it holds is somebody's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) tables: Vec<String>,
+    /// Whether what it holds may have been written to, so that only a person removes it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) is_written: bool,
+}
+
+impl Leftover {
+    /// What of it is to go.
+    pub(crate) fn holds(&self) -> Holds<'_> {
+        match &self.mark {
+            _ if self.is_written => Holds::Written,
+            _ if self.if_empty => Holds::Nothing,
+            Some(mark) => Holds::Marked(mark),
+            None => Holds::Tables(&self.tables),
+        }
+    }
+
+    /// The same, once what was to go is gone and somebody else's is left.
+    pub(crate) fn emptied(self) -> Self {
+        Self { if_empty: true, mark: None, tables: Vec::new(), ..self }
+    }
 }
 
 impl Default for Leftovers {
@@ -95,23 +119,49 @@ impl Leftovers {
         self.databases.iter().any(|left| left.server == server && left.database == database)
     }
 
-    /// A database that is to go whatever it holds.
-    pub(crate) fn database(&mut self, server: &str, database: &str) {
-        self.push(server, database, false, None);
+    /// Whether one that is written down for this database of this server is left for a person.
+    pub(crate) fn has_written(&self, server: &str, database: &str) -> bool {
+        self.databases.iter().any(|left| left.server == server && left.database == database && left.is_written)
+    }
+
+    /// Whether the removal of this undo has begun, so that tables of it may be gone.
+    pub(crate) fn takes(&self, aside: &Aside) -> bool {
+        let goes = |database: &str| {
+            let is_it = |left: &Leftover| left.server == aside.server && left.database == database;
+            self.databases.iter().any(|left| is_it(left) && !left.if_empty && !left.is_written)
+        };
+        aside.databases.iter().any(|one| one.state.exists && goes(&one.state.database))
+    }
+
+    /// What was set aside by restores and is being removed, for a person; nothing where there is none.
+    pub(crate) fn told_of_aside(&self) -> Option<String> {
+        let is_aside = |left: &&Leftover| !left.if_empty && !left.is_written && !is_of_what_comes(&left.database);
+        let names: Vec<String> = self.databases.iter().filter(is_aside).map(|left| format!("`{}`", left.database)).collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    }
+
+    /// A database of which these tables are to go.
+    pub(crate) fn tables(&mut self, server: &str, database: &str, tables: &[String]) {
+        self.push(server, Leftover { database: database.to_owned(), tables: tables.to_vec(), ..Leftover::default() });
     }
 
     /// A database that is to go if it bears this mark: others may have made one of its name since.
     pub(crate) fn marked(&mut self, server: &str, database: &str, mark: &str) {
-        self.push(server, database, false, Some(mark.to_owned()));
+        self.push(server, Leftover { database: database.to_owned(), mark: Some(mark.to_owned()), ..Leftover::default() });
     }
 
     /// A database that is to go if it holds nothing any more.
     pub(crate) fn emptied(&mut self, server: &str, database: &str) {
-        self.push(server, database, true, None);
+        self.push(server, Leftover { database: database.to_owned(), if_empty: true, ..Leftover::default() });
     }
 
-    fn push(&mut self, server: &str, database: &str, if_empty: bool, mark: Option<String>) {
-        self.databases.push(Leftover { database: database.to_owned(), server: server.to_owned(), if_empty, mark });
+    /// A database that is left for a person.
+    pub(crate) fn written(&mut self, server: &str, database: &str) {
+        self.push(server, Leftover { database: database.to_owned(), is_written: true, ..Leftover::default() });
+    }
+
+    fn push(&mut self, server: &str, left: Leftover) {
+        self.databases.push(Leftover { server: server.to_owned(), ..left });
     }
 
     /// Whatever is of this name on this server from now on is no leftover.
@@ -180,7 +230,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let left = |name: &str| {
             let mut left = Leftovers::default();
-            left.database("here", name);
+            left.tables("here", name, &["t".into()]);
             left.emptied("here", "empty");
             left.files.push("/f".into());
             left

@@ -2,7 +2,7 @@
 //!
 //! [`site`] is where a restore of files happens, [`databases`] what is beside those of a server, [`cassandra`] what is beside the
 //! tables of a node, [`memory`], [`exchange`] and
-//! [`aside`] what is remembered of it, [`leftovers`] what is to be removed (by [`clear`]), [`recover`] what the next command does after a kill and
+//! [`aside`] what is remembered of it, [`leftovers`] what is to be removed (by [`clear`]; [`stays`] what of it cannot be), [`recover`] what the next command does after a kill and
 //! [`settled`] what became of it.
 
 mod aside;
@@ -15,6 +15,7 @@ mod memory;
 mod recover;
 mod settled;
 pub(crate) mod site;
+mod stays;
 mod tables;
 
 use jiff::Timestamp;
@@ -29,6 +30,8 @@ pub use settled::{Ending, Settled, Undoable, Work};
 pub(crate) use site::Site;
 pub use tables::Way;
 pub(crate) use tables::{AsideOther, AsideTable, AsideTables};
+
+use leftovers::Leftover;
 
 use super::error::chain;
 use super::{Context, Error, locks};
@@ -102,15 +105,17 @@ fn left_of(ctx: &Context, source: &SourceName) -> Result<Vec<String>, Error> {
         }
         left => left?.unwrap_or_default(),
     };
-    let databases = left.databases.iter().map(|left| format!("`{}`", left.database));
+    let (written, databases): (Vec<&Leftover>, Vec<&Leftover>) = left.databases.iter().partition(|left| left.is_written);
+    let databases = databases.into_iter().map(|left| format!("`{}`", left.database));
     let files = left.files.iter().map(|path| path.display().to_string());
+    let written = written.into_iter().map(|left| stays::told_of_written(&left.database));
     let told = |name: String| {
         format!("{name} is needed no more and could not be removed yet: the next command on `{source}` tries again and says why")
     };
     let keys = tell_owed(left.keys.iter().map(|left| &left.owed));
     let waits = cassandra::Begun::read(&folder)?
         .map(|begun| format!("{}; until then no snapshot of it is taken", begun.told(ctx, source, &folder)));
-    Ok(databases.chain(files).map(told).chain(keys).chain(waits).collect())
+    Ok(databases.chain(files).map(told).chain(written).chain(keys).chain(waits).collect())
 }
 
 /// The undo of a source, if there is one.
@@ -119,7 +124,7 @@ fn left_of(ctx: &Context, source: &SourceName) -> Result<Vec<String>, Error> {
 /// [`Error::File`].
 pub fn undo_of(ctx: &Context, source: &SourceName) -> Result<Option<Undo>, Error> {
     let folder = ctx.state()?.path(&["restore", source.as_str()]);
-    let Some(undo) = UndoRecord::read(&folder)? else { return Ok(None) };
+    let Some(undo) = UndoRecord::read(&folder)?.filter(|undo| !databases::is_going(undo, &folder)) else { return Ok(None) };
     let (aside, gone) = match &undo.placement {
         Placed::Files(placement) => {
             let site = Site::of(placement);

@@ -35,6 +35,8 @@ const SET_UP: &str = "SET @windlass_rows = @@SESSION.sql_select_limit /*M!100304
 
 /// Codes of the server's errors.
 const NO_SUCH: [u16; 4] = [1146, 1305, 1360, 1539];
+/// A function, and a database that it may be of.
+const NO_FUNCTION: [u16; 2] = [1305, 1049];
 const DENIED_DATABASE: u16 = 1044;
 const DENIED_ACCOUNT: u16 = 1045;
 const DENIED: [u16; 5] = [DENIED_DATABASE, 1142, 1143, 1227, 1370];
@@ -61,6 +63,8 @@ const NO_ROOM: &str = "rrno: 135 ";
 const NO_SPACE: &str = "No space left on device";
 const FULL: &str =
     "a disk of the server's machine is full, where it keeps its data, its binary log or its temporary files: make room there";
+/// A table cannot go, because a foreign key refers to it.
+const REFERRED_TO: [u16; 3] = [1217, 1451, 3730];
 /// What a view answers that stands on what is missing, or whose definer is gone or may not use what it stands on.
 const INVALID_VIEW: [u16; 4] = [1356, 1449, 1142, 1143];
 
@@ -273,9 +277,19 @@ pub(super) fn is_no_such(error: &Error) -> bool {
     matches!(error, Error::Server { cause, .. } if code(cause).is_some_and(|code| NO_SUCH.contains(&code)))
 }
 
+/// Whether the server says that there is no such function.
+pub(super) fn is_no_such_function(error: &Error) -> bool {
+    matches!(error, Error::Server { cause, .. } if code(cause).is_some_and(|code| NO_FUNCTION.contains(&code)))
+}
+
 /// Whether the server says that a view stands on what is missing, or on what its definer may not use.
 pub(super) fn is_invalid_view(error: &Error) -> bool {
     matches!(error, Error::Server { cause, .. } if code(cause).is_some_and(|code| INVALID_VIEW.contains(&code)))
+}
+
+/// Whether the server says that a foreign key of another table refers to what was to go.
+pub(super) fn is_referred_to(error: &Error) -> bool {
+    matches!(error, Error::Server { cause, .. } if code(cause).is_some_and(|code| REFERRED_TO.contains(&code)))
 }
 
 /// Whether the server says that the account may not do this.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::connection::{Connection, is_answer, literal};
+use super::foreign_keys::Names;
 use super::option_file::Login;
 use super::settings::Settings;
 use crate::source::Error;
@@ -25,10 +26,11 @@ pub(super) fn read(connection: &mut Connection, databases: &[String]) -> Result<
     const TABLES: [(&str, &str); 4] =
         [("VIEWS", "table_schema"), ("ROUTINES", "routine_schema"), ("TRIGGERS", "trigger_schema"), ("EVENTS", "event_schema")];
     let mut definers = BTreeSet::new();
+    let names = Names::read(connection)?;
     for database in databases {
         for (table, column) in TABLES {
             // Not DISTINCT: under the collation of these tables names that differ in their case are one.
-            let sql = format!("SELECT definer FROM information_schema.{table} WHERE {column} = {}", literal(database));
+            let sql = format!("SELECT definer FROM information_schema.{table} WHERE {}", names.is(column, database));
             connection.each("read the definers of", &sql, &mut |row| {
                 if let Some(Some(definer)) = row.into_iter().next() {
                     // A role has no host, which some of these tables write as an empty one.

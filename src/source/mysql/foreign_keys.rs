@@ -114,6 +114,12 @@ impl Names {
         if self.is_exact { format!("CAST({column} AS BINARY)") } else { format!("CAST(LOWER({column}) AS BINARY)") }
     }
 
+    /// The condition that a column of `information_schema` is the name of this database. MariaDB looks up triggers and events by names that are
+    /// near it, too: of a database whose name differs in its case or an accent.
+    pub(super) fn is(self, column: &str, database: &str) -> String {
+        format!("{column} = {} AND {} = {}", literal(database), self.column(column), literal(&self.compared(database)))
+    }
+
     fn of(self, key: &Key) -> Key {
         Key { schema: self.compared(&key.schema), into: self.compared(&key.into), ..key.clone() }
     }

@@ -6,6 +6,7 @@ use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::connection::{Connection, Value, is_no_such, literal};
+use super::foreign_keys::Names;
 use super::invalid::InvalidView;
 use super::object::{Object, ObjectKind, quoted};
 use crate::format::digest::Digest;
@@ -34,12 +35,26 @@ impl Inventory {
     /// # Errors
     /// [`Error::Server`], also when a definition may not be seen.
     pub(super) fn read(connection: &mut Connection, databases: &[String], left_out: &[InvalidView], work: &Path) -> Result<Self, Error> {
+        Self::read_some(connection, databases, left_out, &|_| true, work)
+    }
+
+    /// The same of those kinds that count.
+    ///
+    /// # Errors
+    /// As [`Inventory::read`].
+    pub(super) fn read_some(
+        connection: &mut Connection,
+        databases: &[String],
+        left_out: &[InvalidView],
+        counts: &dyn Fn(ObjectKind) -> bool,
+        work: &Path,
+    ) -> Result<Self, Error> {
         let left_out: BTreeSet<Vec<u8>> = left_out.iter().map(|view| view.object().key()).collect();
         let mut listed = list(connection, databases, work)?;
         let failed = || Error::file("write a temporary file in", work);
         let mut file = BufWriter::new(unlinked(work)?);
         while let Some(key) = listed.next()? {
-            if left_out.contains(key) {
+            if left_out.contains(key) || !counts(Object::of_key(key).kind) {
                 continue;
             }
             let digest = definition(connection, databases, &Object::of_key(key))?;
@@ -86,20 +101,36 @@ impl Inventory {
     /// # Errors
     /// [`Error::Moved`] naming what differs.
     pub(super) fn check_unchanged(&self, later: &Self, databases: &[String]) -> Result<(), Error> {
+        match self.changed(later, databases, &|_| true)? {
+            None => Ok(()),
+            Some(moved) => Err(Error::Moved { what: format!("{moved} was made, changed or removed") }),
+        }
+    }
+
+    /// What differs in another list of the same databases, made later, as far as its kind counts.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub(super) fn changed(&self, later: &Self, databases: &[String], counts: &dyn Fn(ObjectKind) -> bool) -> Result<Option<String>, Error> {
         let (mut before, mut after) = (self.entries()?, later.entries()?);
         let (mut one, mut other) = (before.next()?, after.next()?);
         let mut moved = Named::default();
+        let mut add = |key: &[u8]| {
+            if counts(Object::of_key(key).kind) {
+                moved.add(key, databases);
+            }
+        };
         while one.is_some() || other.is_some() {
             match (&one, &other) {
                 (Some(a), Some(b)) if a == b => {}
-                (Some((a, _)), Some((b, _))) if a == b => moved.add(a, databases),
+                (Some((a, _)), Some((b, _))) if a == b => add(a),
                 (Some((a, _)), b) if b.as_ref().is_none_or(|(b, _)| a < b) => {
-                    moved.add(a, databases);
+                    add(a);
                     one = before.next()?;
                     continue;
                 }
                 (_, Some((b, _))) => {
-                    moved.add(b, databases);
+                    add(b);
                     other = after.next()?;
                     continue;
                 }
@@ -108,10 +139,7 @@ impl Inventory {
             one = before.next()?;
             other = after.next()?;
         }
-        match moved.text() {
-            None => Ok(()),
-            Some(moved) => Err(Error::Moved { what: format!("{moved} was made, changed or removed") }),
-        }
+        Ok(moved.text())
     }
 }
 
@@ -166,15 +194,14 @@ impl Entries {
 /// All that is in the databases, in order.
 pub(super) fn list(connection: &mut Connection, databases: &[String], work: &Path) -> Result<Sorted, Error> {
     let mut sorter = Sorter::new(work, SORT_BUDGET);
+    let names = Names::read(connection)?;
     for (at, database) in databases.iter().enumerate() {
         let schema = literal(database);
+        let (of_triggers, of_events) = (names.is("trigger_schema", database), names.is("event_schema", database));
         let questions = [
             ("list the tables of", format!("SELECT table_name, table_type FROM information_schema.TABLES WHERE table_schema = {schema}")),
-            (
-                "list the triggers of",
-                format!("SELECT trigger_name, 'TRIGGER' FROM information_schema.TRIGGERS WHERE trigger_schema = {schema}"),
-            ),
-            ("list the events of", format!("SELECT event_name, 'EVENT' FROM information_schema.EVENTS WHERE event_schema = {schema}")),
+            ("list the triggers of", format!("SELECT trigger_name, 'TRIGGER' FROM information_schema.TRIGGERS WHERE {of_triggers}")),
+            ("list the events of", format!("SELECT event_name, 'EVENT' FROM information_schema.EVENTS WHERE {of_events}")),
             (
                 "list the routines of",
                 format!("SELECT routine_name, routine_type FROM information_schema.ROUTINES WHERE routine_schema = {schema}"),
@@ -204,7 +231,7 @@ fn kind_of(text: &str) -> Option<ObjectKind> {
 }
 
 /// The digest of a definition; of one that has just gone, that of nothing.
-fn definition(connection: &mut Connection, databases: &[String], object: &Object) -> Result<Digest, Error> {
+pub(super) fn definition(connection: &mut Connection, databases: &[String], object: &Object) -> Result<Digest, Error> {
     let database = &databases[usize::from(object.database)];
     let sql = format!("SHOW CREATE {} {}.{}", object.kind.words(), quoted(database), quoted(&object.name));
     let rows = match connection.rows("read a definition from", &sql) {

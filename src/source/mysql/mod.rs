@@ -57,14 +57,15 @@ pub use accounts::Account;
 pub use definers::missing_definers;
 pub use demands::Demands;
 pub use exchange::{
-    Around, Definers, Done, Doomed, Exchange, MARK, NEW, OuterKey, OwedKey, Pair, RoutineGrant, Settled, Sight, State, Stays, Turn,
-    Undropped, Words, aside_at, beside, check_aside, check_length, check_references, check_views, drop_databases, drop_made, identity,
-    is_beside, is_beside_of, load_tables, settle_keys, sight, tell_owed, tell_unread, under_way, which_exist,
+    Around, Captured, Definers, Definition, Done, Doomed, Exchange, Holds, MARK, NEW, OuterKey, OwedKey, Pair, RoutineGrant, Settled,
+    Sight, State, Stays, Turn, Undropped, Words, aside_at, beside, check_aside, check_length, check_readable, check_references,
+    check_views, drop_databases, drop_made, identity, is_beside, is_beside_of, is_of_what_comes, load_tables, removal, settle_keys, sight,
+    tell_hidden_keys, tell_owed, tell_unread, under_way, which_exist,
 };
 pub use facts::{DatabaseFacts, Facts, Position, Reference, TableFacts};
 pub use foreign_keys::{Body, hold_aside, point_back};
 pub use invalid::InvalidView;
-pub use load::{Kept, Loaded, Loading, Part, Unmade, load};
+pub use load::{Calls, Defaults, Kept, Loaded, Loading, Part, Timed, TimedEvent, Unmade, load};
 pub use look::{BESIDE, Present, PresentDatabase, Session, look};
 pub use object::{Object, ObjectKind, quoted};
 pub use settings::{Address, COMPLETED, DATABASES_MAX, DUMP_FILE, PORT, SOCKET, Settings, folder_of};

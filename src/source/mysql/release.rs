@@ -56,6 +56,11 @@ impl Release {
         self.is_mariadb || self.numbers < [8, 0, 0]
     }
 
+    /// The table of `information_schema` with all foreign keys of InnoDB: MySQL has renamed it in 8.0.
+    pub(super) fn keys_of_innodb(self) -> &'static str {
+        if self.has_proc() { "INNODB_SYS_FOREIGN" } else { "INNODB_FOREIGN" }
+    }
+
     /// Whether the password's hash is no part of the grants, but of the statement that makes the account: MySQL since 5.7.
     pub(super) fn has_hashes_apart(self) -> bool {
         !self.is_mariadb && self.numbers >= [5, 7, 0]

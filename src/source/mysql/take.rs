@@ -35,6 +35,9 @@ const PACKET_MAX: u64 = 1 << 30;
 /// What the server says when a table was changed under a transaction that is older than the change.
 const TABLE_MOVED: [&str; 2] = ["1412", "Table definition has changed"];
 
+/// What the program says when it cannot enter a database.
+const NOT_ENTERED: &str = "when selecting the database";
+
 /// What a dump is, beside its bytes.
 #[derive(Debug)]
 pub struct Taken {
@@ -72,7 +75,7 @@ pub fn take<S: Sink>(settings: &Settings, folder: &Path, work: &Path, stop: &Sto
     let mut outside = Outside::find(&mut dumping.connection, settings, &dumping.rights, &dumping.login, stop)?;
     let knows_history = dumping.program.knows_history();
     let history = (outside.has_history && knows_history).then_some("--dump-history");
-    let (seen, ended) = dumping.run(history, sink)?;
+    let (seen, ended, _) = dumping.run(history, sink)?;
     outside.release()?;
     let mut problems = outside.problems;
     problems.extend(dumping.left_out.iter().filter_map(|view| view.problem(&settings.databases)));
@@ -86,7 +89,7 @@ pub fn take<S: Sink>(settings: &Settings, folder: &Path, work: &Path, stop: &Sto
 }
 
 /// As [`take`], without rows: what is left is how everything is defined. Nothing is locked, and no facts are read. Gives the views that stand
-/// on what is missing, so that they are not in it.
+/// on what is missing, so that they are not in it, and the list of what is.
 ///
 /// # Errors
 /// As [`take`].
@@ -96,10 +99,10 @@ pub(super) fn definitions<S: Sink>(
     work: &Path,
     stop: &Stop,
     sink: &mut S,
-) -> Result<Vec<InvalidView>, S::Error> {
+) -> Result<(Vec<InvalidView>, Inventory), S::Error> {
     let mut dumping = Dumping::begin(settings, folder, work, stop)?;
-    dumping.run(Some("--no-data"), sink)?;
-    Ok(dumping.left_out)
+    let (_, _, inventory) = dumping.run(Some("--no-data"), sink)?;
+    Ok((dumping.left_out, inventory))
 }
 
 /// A dump that is about to be made, by an account that may see all of it.
@@ -132,8 +135,8 @@ impl<'a> Dumping<'a> {
         Ok(Self { settings, folder, work, stop, program, login, connection, about, rights, left_out })
     }
 
-    /// Runs the program to its end, and proves that all that is listed before is in the dump, and unchanged after it.
-    fn run<S: Sink>(&mut self, option: Option<&str>, sink: &mut S) -> Result<(Seen, Ended), S::Error> {
+    /// Runs the program to its end, and proves that all that is listed before is in the dump, and unchanged after it. Gives that list, too.
+    fn run<S: Sink>(&mut self, option: Option<&str>, sink: &mut S) -> Result<(Seen, Ended, Inventory), S::Error> {
         let Self { settings, work, .. } = *self;
         let before = Inventory::read(&mut self.connection, &settings.databases, &self.left_out, work)?;
         let option_file = OptionFile::create(self.folder, &self.login.option_file(self.program.is_mariadb))?;
@@ -151,9 +154,9 @@ impl<'a> Dumping<'a> {
             Err(error) if ended.is_well() || matches!(error, Error::Stopped(_)) => return Err(error.into()),
             Err(_) => {}
         }
-        check_end(&ended, &seen)?;
+        check_end(&ended, &seen, &settings.databases)?;
         before.check_found(found, &settings.databases)?;
-        Ok((seen, ended))
+        Ok((seen, ended, before))
     }
 }
 
@@ -173,9 +176,9 @@ fn dump<S: Sink>(words: &[String], mut splitter: Splitter<'_, S>, stop: &Stop) -
 }
 
 /// The program has ended well, and has written the line that it writes last.
-fn check_end(ended: &Ended, seen: &Seen) -> Result<(), Error> {
+fn check_end(ended: &Ended, seen: &Seen, databases: &[String]) -> Result<(), Error> {
     if !ended.is_well() {
-        let how = ended.how();
+        let how = ended.how() + &miswritten(&ended.said, databases);
         if TABLE_MOVED.iter().any(|moved| ended.said.contains(moved)) {
             return Err(Error::Moved { what: format!("a table was altered ({how})") });
         }
@@ -187,6 +190,19 @@ fn check_end(ended: &Ended, seen: &Seen) -> Result<(), Error> {
         });
     }
     Ok(())
+}
+
+/// What is added where the program's own mistake is the cause: it writes quotes and backslashes in the name of a database as in a text when it
+/// enters it for its events (MariaDB's from 10.2 to 11.4 do).
+fn miswritten(said: &str, databases: &[String]) -> String {
+    let database = databases.iter().find(|database| database.contains(['\'', '"', '\\'])).filter(|_| said.contains(NOT_ENTERED));
+    database.map_or_else(String::new, |database| {
+        format!(
+            "; the dump program itself writes the name of {} wrong when it comes to its events, because there are quotes or backslashes in it (those \
+             of MariaDB 10.2 to 11.4 all do): rename the database, drop its events, or take it out of `databases`",
+            quoted(database)
+        )
+    })
 }
 
 fn check_databases(connection: &mut Connection, settings: &Settings, login: &Login) -> Result<(), Error> {

@@ -30,14 +30,14 @@ pub(super) fn tables_came(connection: &mut Connection, pair: &Pair, loaded: &mut
 }
 
 /// That the live database holds the tables that came and everything that was made after them, and nothing else; of a single table, that it
-/// and its triggers are there.
+/// and its triggers are there. Gives what else stays, for a person, as a sentence without its end.
 pub(super) fn is_whole(
     connection: &mut Connection,
     pair: &Pair,
     loaded: Option<&mut Loaded>,
     strangers: Strangers,
     work: &Path,
-) -> Result<(), Error> {
+) -> Result<Option<String>, Error> {
     let mut wanted = loaded.map_or_else(|| Sorter::new(work, SORT_BUDGET), |loaded| take_found(loaded, work));
     for table in &pair.coming {
         for kind in [ObjectKind::Table, ObjectKind::Sequence] {
@@ -48,13 +48,16 @@ pub(super) fn is_whole(
     let there = inventory::list(connection, live, work)?;
     let strangers = if pair.table.is_some() { Strangers::Stay } else { strangers };
     // Whether a name is that of a table or of a sequence was looked at when it was loaded; here it counts once.
-    compare(wanted, there, live, strangers, &|kind| !is_table(kind))?;
+    let strange = compare(wanted, there, live, strangers, &|kind| !is_table(kind))?.filter(|_| pair.table.is_none());
     let tables = tables::listed(connection, &pair.live, None)?;
     let (coming, there) = (tables::set(&pair.coming), tables::set(&tables));
     let lost = coming.difference(&there).next();
     let stranger = there.difference(&coming).next().filter(|_| strangers == Strangers::Refuse);
     match (lost, stranger) {
-        (None, None) => Ok(()),
+        (None, None) => {
+            Ok(strange
+                .map(|strange| format!("what somebody has made since that was broken off stays, and is none of what came: {strange}")))
+        }
         (Some(table), _) => Err(Error::Dump { why: format!("the table {} has not come", pair.of_live(table)) }),
         (None, Some(table)) => Err(Error::Dump { why: format!("the table {} is there and should not be", pair.of_live(table)) }),
     }
@@ -77,14 +80,14 @@ fn is_table(kind: ObjectKind) -> bool {
     matches!(kind, ObjectKind::Table | ObjectKind::Sequence)
 }
 
-/// Compares what should be there with what is, as far as the kind counts.
+/// Compares what should be there with what is, as far as the kind counts. Gives what else is there and stays.
 fn compare(
     wanted: Sorter,
     mut there: Sorted,
     databases: &[String],
     strangers: Strangers,
     counts: &dyn Fn(ObjectKind) -> bool,
-) -> Result<(), Error> {
+) -> Result<Option<String>, Error> {
     let mut wanted = wanted.sorted()?;
     let next = |sorted: &mut Sorted| -> Result<Option<Vec<u8>>, Error> {
         while let Some(key) = sorted.next()? {
@@ -121,8 +124,10 @@ fn compare(
     if let Some(missing) = missing.text() {
         return Err(Error::Dump { why: format!("it was loaded, and {missing} did not come") });
     }
-    match strange.text().filter(|_| strangers == Strangers::Refuse) {
-        Some(strange) => Err(Error::Dump { why: format!("it was loaded, and {strange} is there, which it does not make") }),
-        None => Ok(()),
+    match strange.text() {
+        Some(strange) if strangers == Strangers::Refuse => {
+            Err(Error::Dump { why: format!("it was loaded, and {strange} is there, which it does not make") })
+        }
+        strange => Ok(strange),
     }
 }

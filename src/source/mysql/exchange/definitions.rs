@@ -1,18 +1,21 @@
 //! Views, triggers, events and routines: they cannot be moved, so they are saved as a dump, dropped and made anew.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
-use super::super::connection::{Connection, literal};
+use super::super::connection::{Connection, is_busy, literal};
+use super::super::foreign_keys::Names;
 use super::super::invalid::{self, InvalidView};
+use super::super::inventory::{self, Inventory};
 use super::super::load::{self, Loaded, Loading, OnError, Part};
-use super::super::object::quoted;
+use super::super::object::{Object, ObjectKind, quoted};
 use super::super::settings::Settings;
 use super::super::split::Sink;
 use super::super::take;
-use super::state::Pair;
+use super::state::{Pair, State};
 use super::{Around, Words, tables};
 use crate::source::Error;
 
@@ -38,15 +41,16 @@ pub(super) fn create(path: &Path) -> Result<(File, &Path), Error> {
     Ok((file, folder))
 }
 
-/// Saves all definitions of a live database, in place of what was saved there before; gives the views that cannot be saved.
-pub(super) fn save(around: Around<'_>, live: &str, path: &Path) -> Result<Vec<InvalidView>, Error> {
+/// Saves all definitions of a live database, in place of what was saved there before; gives the views that cannot be saved, and the list of what
+/// was.
+pub(super) fn save(around: Around<'_>, live: &str, path: &Path) -> Result<(Vec<InvalidView>, Inventory), Error> {
     let (file, folder) = create(path)?;
     let mut sink = ToFile { file, path };
     let settings = Settings { databases: vec![live.to_owned()], ..around.settings.clone() };
-    let left_out = take::definitions(&settings, around.folder, around.work, around.stop, &mut sink)?;
+    let saved = take::definitions(&settings, around.folder, around.work, around.stop, &mut sink)?;
     sink.file.sync_all().map_err(Error::file("write", path))?;
     crate::sys::file::sync_folder(folder)?;
-    Ok(left_out)
+    Ok(saved)
 }
 
 /// Loads a part of the dump that comes into the database beside the live one.
@@ -58,6 +62,7 @@ pub(super) fn load_part(around: Around<'_>, pair: &Pair, part: Part, words: &Wor
         part,
         table: pair.table.as_deref(),
         kept: None,
+        defaults: None,
         without_events: words.without_events,
         first: None,
         sql_mode: words.sql_mode.as_deref(),
@@ -66,6 +71,68 @@ pub(super) fn load_part(around: Around<'_>, pair: &Pair, part: Part, words: &Wor
         work: around.work,
     };
     load_from(&loading, OnError::End, &pair.incoming.definitions, meter, around)
+}
+
+/// The keys of the views, triggers, events and routines that the dump of a state makes, as objects of database 0. Nothing where there was no
+/// database.
+fn made(around: Around<'_>, pair: &Pair, state: &State, original: &str, words: &Words) -> Result<BTreeSet<Vec<u8>>, Error> {
+    let mut keys = BTreeSet::new();
+    if !state.exists {
+        return Ok(keys);
+    }
+    let loading = Loading {
+        settings: around.settings,
+        database: &pair.live,
+        original,
+        part: Part::All,
+        table: pair.table.as_deref(),
+        kept: None,
+        defaults: None,
+        without_events: words.without_events,
+        first: None,
+        sql_mode: words.sql_mode.as_deref(),
+        definers: &words.definers,
+        folder: around.folder,
+        work: around.work,
+    };
+    let path = &state.definitions;
+    let mut file = File::open(path).map_err(Error::file("read", path))?;
+    let mut found = load::makes(&loading, &mut file, around.stop)?.sorted()?;
+    while let Some(key) = found.next()? {
+        if !matches!(Object::of_key(key).kind, ObjectKind::Table | ObjectKind::Sequence) {
+            keys.insert(key.to_vec());
+        }
+    }
+    Ok(keys)
+}
+
+/// Those of what comes.
+pub(super) fn coming(around: Around<'_>, pair: &Pair, words: &Words) -> Result<BTreeSet<Vec<u8>>, Error> {
+    made(around, pair, &pair.incoming, &pair.original, words)
+}
+
+/// Those of what was live, with the views that no dump holds.
+pub(super) fn going(around: Around<'_>, pair: &Pair) -> Result<BTreeSet<Vec<u8>>, Error> {
+    let mut keys = made(around, pair, &pair.outgoing, &pair.live, &Words::default())?;
+    keys.extend(pair.outgoing.invalid.iter().map(|view| view_key(&view.name)));
+    Ok(keys)
+}
+
+/// The key of a view.
+pub(super) fn view_key(name: &str) -> Vec<u8> {
+    Object { database: 0, kind: ObjectKind::View, name: name.to_owned() }.key()
+}
+
+/// Everything in a live database but what holds rows.
+pub(super) fn there(connection: &mut Connection, around: Around<'_>, pair: &Pair) -> Result<BTreeSet<Vec<u8>>, Error> {
+    let mut listed = inventory::list(connection, std::slice::from_ref(&pair.live), around.work)?;
+    let mut there = BTreeSet::new();
+    while let Some(key) = listed.next()? {
+        if !matches!(Object::of_key(key).kind, ObjectKind::Table | ObjectKind::Sequence) {
+            there.insert(key.to_vec());
+        }
+    }
+    Ok(there)
 }
 
 /// Writes a dump without its rows.
@@ -99,24 +166,15 @@ pub(super) fn drop_events(connection: &mut Connection, pair: &Pair) -> Result<()
     if pair.table.is_some() {
         return Ok(());
     }
-    let sql = format!("SELECT event_name FROM information_schema.EVENTS WHERE event_schema = {}", literal(&pair.live));
+    let of_live = Names::read(connection)?.is("event_schema", &pair.live);
+    let sql = format!("SELECT event_name FROM information_schema.EVENTS WHERE {of_live}");
     drop_each(connection, pair, "EVENT", &sql)
-}
-
-/// Drops views whose names tables are about to take.
-pub(super) fn drop_views_in_the_way(connection: &mut Connection, pair: &Pair) -> Result<(), Error> {
-    let views = connection.column("list the views of", &views_of(&pair.live))?;
-    let coming = tables::set(&pair.coming);
-    for view in views.iter().filter(|view| coming.contains(view.as_str())) {
-        drop_one(connection, pair, "VIEW", view)?;
-    }
-    Ok(())
 }
 
 /// Drops the triggers of these tables of the live database.
 pub(super) fn drop_triggers(connection: &mut Connection, pair: &Pair, tables: &[String]) -> Result<(), Error> {
-    let sql =
-        format!("SELECT trigger_name, event_object_table FROM information_schema.TRIGGERS WHERE trigger_schema = {}", literal(&pair.live));
+    let of_live = Names::read(connection)?.is("trigger_schema", &pair.live);
+    let sql = format!("SELECT trigger_name, event_object_table FROM information_schema.TRIGGERS WHERE {of_live}");
     let tables = tables::set(tables);
     for row in connection.rows("list the triggers of", &sql)? {
         if let [Some(trigger), Some(table)] = &row[..]
@@ -130,23 +188,30 @@ pub(super) fn drop_triggers(connection: &mut Connection, pair: &Pair, tables: &[
 
 const MODE: &str = "set up a session on";
 
-/// Drops what is left of a live database beside its tables, but for views that are these still; where only one table is exchanged, nothing.
-pub(super) fn drop_rest(connection: &mut Connection, pair: &Pair, but: &[InvalidView]) -> Result<(), Error> {
+/// Drops what is left of a live database beside its tables; where only one table is exchanged, nothing.
+pub(super) fn drop_rest(connection: &mut Connection, pair: &Pair) -> Result<(), Error> {
     if pair.table.is_some() {
         return Ok(());
     }
     drop_events(connection, pair)?;
-    for view in connection.column("list the views of", &views_of(&pair.live))? {
-        if !is_still(connection, pair, &view, but)? {
-            drop_one(connection, pair, "VIEW", &view)?;
-        }
-    }
+    // Nobody is waited for before a routine is dropped, as it is before views are: so what somebody uses is known before they go.
     for kind in ["PACKAGE", "PROCEDURE", "FUNCTION"] {
         let sql = format!(
             "SELECT routine_name FROM information_schema.ROUTINES WHERE routine_schema = {} AND routine_type = '{kind}'",
             literal(&pair.live)
         );
         drop_each(connection, pair, kind, &sql)?;
+    }
+    for view in connection.column("list the views of", &views_of(&pair.live))? {
+        drop_one(connection, pair, "VIEW", &view)?;
+    }
+    Ok(())
+}
+
+/// Drops these of a live database, by their keys. A package goes with its body.
+pub(super) fn drop_these<'k>(connection: &mut Connection, pair: &Pair, keys: impl Iterator<Item = &'k Vec<u8>>) -> Result<(), Error> {
+    for object in keys.map(|key| Object::of_key(key)).filter(|object| object.kind != ObjectKind::PackageBody) {
+        drop_one(connection, pair, object.kind.words(), &object.name)?;
     }
     Ok(())
 }
@@ -155,6 +220,12 @@ pub(super) fn drop_rest(connection: &mut Connection, pair: &Pair, but: &[Invalid
 fn is_still(connection: &mut Connection, pair: &Pair, view: &str, among: &[InvalidView]) -> Result<bool, Error> {
     let Some(one) = among.iter().find(|one| one.name == view) else { return Ok(false) };
     Ok(invalid::definition(connection, &pair.live, view)?.as_ref() == Some(&one.definition))
+}
+
+/// Whether this is the key of a view that was live, stood on what was missing, and is there as it was: nothing could make it again.
+pub(super) fn is_old_view(connection: &mut Connection, pair: &Pair, key: &[u8]) -> Result<bool, Error> {
+    let object = Object::of_key(key);
+    Ok(object.kind == ObjectKind::View && is_still(connection, pair, &object.name, &pair.outgoing.invalid)?)
 }
 
 /// Those of the views that nothing can make again which are not there any more, as a person is told them.
@@ -185,6 +256,14 @@ fn drop_one(connection: &mut Connection, pair: &Pair, kind: &str, name: &str) ->
     if !mode.is_empty() {
         connection.run(MODE, &format!("SET SESSION sql_mode = '{mode}'"))?;
     }
-    connection.run("remove a definition from", &format!("DROP {kind} IF EXISTS {}.{}", quoted(&pair.live), quoted(name)))?;
+    let (of_live, word) = (format!("{}.{}", quoted(&pair.live), quoted(name)), kind.to_lowercase());
+    match connection.run("remove a definition from", &format!("DROP {kind} IF EXISTS {of_live}")) {
+        Err(error) if is_busy(&error) => {
+            return Err(
+                error.adding(&format!("somebody has used the {word} {of_live} in a transaction that is open: let that come to its end"))
+            );
+        }
+        dropped => dropped?,
+    }
     if mode.is_empty() { Ok(()) } else { connection.run(MODE, "SET SESSION sql_mode = ''") }
 }

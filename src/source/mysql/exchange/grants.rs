@@ -19,6 +19,9 @@ const TOLD_MAX: usize = 100;
 /// The mode in which no server makes an account, without a password, for a right whose account is gone. MySQL 8 neither knows it nor does so.
 const NO_NEW_ACCOUNTS: &str = "SET SESSION sql_mode = 'NO_AUTO_CREATE_USER'";
 
+/// The mode in which MariaDB takes the names of packages in rights, whose statements are wrong in others; it makes no account either.
+const OF_PACKAGES: &str = "SET SESSION sql_mode = 'ORACLE'";
+
 const MODE: &str = "set up a session on";
 const READ: &str = "read the rights on routines of";
 
@@ -31,6 +34,18 @@ pub struct RoutineGrant {
     pub routine: String,
     /// The statement that gives the right.
     pub statement: String,
+}
+
+impl RoutineGrant {
+    /// Whether it is a right on a package of MariaDB, or on its body.
+    fn is_of_package(&self) -> bool {
+        self.kind.starts_with("PACKAGE")
+    }
+
+    /// What a person is told to run.
+    fn told(&self) -> String {
+        if self.is_of_package() { format!("{OF_PACKAGES}; {}", self.statement) } else { self.statement.clone() }
+    }
 }
 
 /// The rights on single routines of a live database, and what a person should know where they cannot be read.
@@ -117,7 +132,7 @@ fn of_row(live: &str, row: &[Option<String>]) -> Option<RoutineGrant> {
 /// [`Error::Server`] when the server does not answer.
 pub(super) fn give(connection: &mut Connection, pair: &Pair) -> Result<Vec<String>, Error> {
     let mut grants: Vec<&RoutineGrant> = pair.outgoing.grants.iter().chain(&pair.incoming.grants).collect();
-    grants.sort_by_key(|grant| &grant.statement);
+    grants.sort_by_key(|grant| (grant.is_of_package(), &grant.statement));
     grants.dedup();
     if grants.is_empty() {
         return Ok(Vec::new());
@@ -126,8 +141,12 @@ pub(super) fn give(connection: &mut Connection, pair: &Pair) -> Result<Vec<Strin
         Err(error) if is_answer(&error) => {}
         set => set?,
     }
-    let (mut notes, mut more) = (Vec::new(), 0);
+    let (mut notes, mut more, mut in_packages) = (Vec::new(), 0, false);
     for grant in grants {
+        if grant.is_of_package() && !in_packages {
+            connection.run(MODE, OF_PACKAGES)?;
+            in_packages = true;
+        }
         match connection.run("give a right on a routine of", &grant.statement) {
             Err(error) if is_no_such(&error) => {}
             Err(error) if is_answer(&error) => {
@@ -149,7 +168,7 @@ pub(super) fn give(connection: &mut Connection, pair: &Pair) -> Result<Vec<Strin
 
 fn refused(grant: &RoutineGrant, error: &Error) -> String {
     let cause = std::error::Error::source(error).map_or_else(String::new, |cause| format!(" ({cause})"));
-    format!("a right on a routine could not be given again{cause}: {}", grant.statement)
+    format!("a right on a routine could not be given again{cause}: {}", grant.told())
 }
 
 /// Whether the routine is there: a server that refuses a right does so before it looks.

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::super::connection::{Connection, is_answer, is_invalid_view};
-use super::super::inventory;
 use super::super::load::{Kept, Unmade};
 use super::super::object::{Object, ObjectKind, quoted};
 use super::Around;
-use super::definitions::{create, views_of};
+use super::definitions::{self, create, views_of};
 use super::make::View;
 use super::state::Pair;
 use crate::source::Error;
@@ -18,10 +17,10 @@ use crate::source::Error;
 /// views were being made when a run ended, all that were not there before. One that was made on a stand-in looks like any other and cannot be written
 /// through.
 pub(super) fn read(connection: &mut Connection, around: Around<'_>, pair: &Pair) -> Result<Kept, Error> {
-    let there = there(connection, around, pair)?;
+    let there = definitions::there(connection, around, pair)?;
     let mut again = BTreeSet::new();
     if pair.table.is_none() {
-        let sound = noted(pair)?;
+        let sound = noted(&marker(pair))?;
         for view in connection.column("list the views of", &views_of(&pair.live))? {
             if sound.as_ref().is_some_and(|sound| !sound.contains(&view)) || is_broken(connection, pair, &view)? {
                 again.insert(view);
@@ -33,23 +32,11 @@ pub(super) fn read(connection: &mut Connection, around: Around<'_>, pair: &Pair)
 
 /// Looks again once something was made; views that have come since are to be made anew.
 pub(super) fn refresh(connection: &mut Connection, around: Around<'_>, pair: &Pair, kept: &mut Kept) -> Result<(), Error> {
-    let now = there(connection, around, pair)?;
+    let now = definitions::there(connection, around, pair)?;
     let come = now.difference(&kept.there).map(|key| Object::of_key(key)).filter(|one| one.kind == ObjectKind::View);
     kept.again.extend(come.map(|view| view.name));
     kept.there = now;
     Ok(())
-}
-
-/// Everything in a live database but what holds rows.
-fn there(connection: &mut Connection, around: Around<'_>, pair: &Pair) -> Result<BTreeSet<Vec<u8>>, Error> {
-    let mut listed = inventory::list(connection, std::slice::from_ref(&pair.live), around.work)?;
-    let mut there = BTreeSet::new();
-    while let Some(key) = listed.next()? {
-        if !matches!(Object::of_key(key).kind, ObjectKind::Table | ObjectKind::Sequence) {
-            there.insert(key.to_vec());
-        }
-    }
-    Ok(there)
 }
 
 fn is_broken(connection: &mut Connection, pair: &Pair, view: &str) -> Result<bool, Error> {
@@ -65,36 +52,47 @@ fn marker(pair: &Pair) -> PathBuf {
 }
 
 /// The views that were as they should be before others were made; `None` where none were being made. A file that a kill has cut says of none that it is.
-fn noted(pair: &Pair) -> Result<Option<BTreeSet<String>>, Error> {
-    let path = marker(pair);
-    match std::fs::read(&path) {
+pub(super) fn noted(marker: &Path) -> Result<Option<BTreeSet<String>>, Error> {
+    match std::fs::read(marker) {
         Ok(text) => Ok(Some(serde_json::from_slice(&text).unwrap_or_default())),
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(cause) => Err(Error::file("read", &path)(cause)),
+        Err(cause) => Err(Error::file("read", marker)(cause)),
+    }
+}
+
+/// Notes that views are about to be made, and which of those that are there are as they should be.
+pub(super) fn note(marker: &Path, sound: &BTreeSet<String>) -> Result<(), Error> {
+    let (mut file, folder) = create(marker)?;
+    let text = serde_json::to_vec(sound).expect("names are text");
+    file.write_all(&text).and_then(|()| file.sync_all()).map_err(Error::file("write", marker))?;
+    Ok(crate::sys::file::sync_folder(folder)?)
+}
+
+/// Notes that none are being made any more.
+pub(super) fn forget(marker: &Path) -> Result<(), Error> {
+    match std::fs::remove_file(marker) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(Error::file("remove", marker)(cause)),
+        _ => Ok(()),
     }
 }
 
 /// Notes that views are about to be made, and which are there and stay.
 pub(super) fn begin(pair: &Pair, kept: &Kept) -> Result<(), Error> {
-    if !pair.outgoing.exists || noted(pair)?.is_some() {
+    let path = marker(pair);
+    if !pair.outgoing.exists || noted(&path)?.is_some() {
         return Ok(());
     }
-    let views = kept.there.iter().map(|key| Object::of_key(key)).filter(|one| one.kind == ObjectKind::View).map(|view| view.name);
-    let sound: BTreeSet<String> = views.filter(|view| !kept.again.contains(view)).collect();
-    let path = marker(pair);
-    let (mut file, folder) = create(&path)?;
-    let text = serde_json::to_vec(&sound).expect("names are text");
-    file.write_all(&text).and_then(|()| file.sync_all()).map_err(Error::file("write", &path))?;
-    Ok(crate::sys::file::sync_folder(folder)?)
+    note(&path, &views(&kept.there).filter(|view| !kept.again.contains(view)).collect())
+}
+
+/// The views among these keys.
+pub(super) fn views(keys: &BTreeSet<Vec<u8>>) -> impl Iterator<Item = String> {
+    keys.iter().map(|key| Object::of_key(key)).filter(|one| one.kind == ObjectKind::View).map(|view| view.name)
 }
 
 /// Notes that those which are there are as they should be.
 pub(super) fn end(pair: &Pair) -> Result<(), Error> {
-    let path = marker(pair);
-    match std::fs::remove_file(&path) {
-        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(Error::file("remove", &path)(cause)),
-        _ => Ok(()),
-    }
+    forget(&marker(pair))
 }
 
 /// Whether every view that is there was made as it should be: those that were refused are not there, and all of them are known.

@@ -6,7 +6,7 @@
 //! again, past those that are refused, and the last word of the server counts; only then can those be made that check what is written.
 
 use super::super::connection::{code_of_client, is_gone, is_passing};
-use super::super::load::{Kept, Loaded, Loading, OnError, Part, Unmade};
+use super::super::load::{Defaults, Kept, Loaded, Loading, OnError, Part, Unmade};
 use super::super::object::{ObjectKind, quoted};
 use super::definitions::{load_from, views_of};
 use super::state::{Pair, State};
@@ -24,13 +24,13 @@ const UNMADE_TOLD: usize = 20;
 /// What each database's file has made; `None` where nothing was saved, because nothing was there.
 pub(super) type Made = Vec<Option<Loaded>>;
 
-/// Makes what comes.
+/// Makes what comes, but for what is `kept`.
 ///
 /// # Errors
 /// That of a definition that the server refuses, with the others that it refuses, one that may go well later before all; whatever else keeps the work
 /// from being done. Nothing stands in for a view afterwards, as long as the server answers.
-pub(super) fn what_comes(around: Around<'_>, pairs: &[Pair], words: &Words) -> Result<Made, Error> {
-    let mut making = Making { around, pairs, words, kept: None, is_held: false };
+pub(super) fn what_comes(around: Around<'_>, pairs: &[Pair], words: &Words, kept: Option<Vec<Kept>>) -> Result<Made, Error> {
+    let mut making = Making { around, pairs, words, kept, is_back: false, is_held: false };
     let (mut made, dropped) = making.all()?;
     let unmade = taken(pairs, &mut made);
     told(unmade, &dropped)?;
@@ -41,7 +41,7 @@ pub(super) fn what_comes(around: Around<'_>, pairs: &[Pair], words: &Words) -> R
 ///
 /// # Errors
 /// As [`what_comes`].
-pub(super) fn what_was_live(around: Around<'_>, pairs: &[Pair]) -> Result<(), Error> {
+pub(super) fn what_was_live(around: Around<'_>, pairs: &[Pair]) -> Result<Made, Error> {
     let mut connection = around.connect()?;
     // Those that a kill has left.
     stand_ins::drop_all(&mut connection, pairs)?;
@@ -50,7 +50,7 @@ pub(super) fn what_was_live(around: Around<'_>, pairs: &[Pair]) -> Result<(), Er
     for (pair, kept) in pairs.iter().zip(&kept) {
         kept::begin(pair, kept)?;
     }
-    let mut making = Making { around, pairs, words: &Words::default(), kept: Some(kept), is_held: false };
+    let mut making = Making { around, pairs, words: &Words::default(), kept: Some(kept), is_back: true, is_held: false };
     let (mut made, dropped) = making.all()?;
     let unmade = taken(pairs, &mut made);
     if kept::is_exact(&mut around.connect()?, &unmade, &dropped)? {
@@ -58,7 +58,8 @@ pub(super) fn what_was_live(around: Around<'_>, pairs: &[Pair]) -> Result<(), Er
             kept::end(pair)?;
         }
     }
-    told(unmade, &dropped)
+    told(unmade, &dropped)?;
+    Ok(made)
 }
 
 /// Definitions that are being made.
@@ -66,8 +67,10 @@ struct Making<'a> {
     around: Around<'a>,
     pairs: &'a [Pair],
     words: &'a Words,
-    /// What is there already, where the old state is put back.
+    /// What is there already and stays; `None` where it is known that nothing is there.
     kept: Option<Vec<Kept>>,
+    /// Whether the old state is put back.
+    is_back: bool,
     /// Whether somebody was waited for, to no avail: once is enough.
     is_held: bool,
 }
@@ -105,7 +108,10 @@ impl Making<'_> {
     }
 
     fn forms(&mut self, at: usize) -> Result<Loaded, Error> {
-        if self.kept.is_some() { self.past_refusals(at, Part::Forms) } else { self.run(at, Part::Forms, OnError::End) }
+        if self.is_back {
+            return self.past_refusals(at, Part::Forms);
+        }
+        self.run(at, Part::Forms, OnError::End).map_err(|error| about(error, &format!("in {}", quoted(&self.pairs[at].live))))
     }
 
     /// Makes views again and again; what the last round says of each is what counts.
@@ -162,18 +168,23 @@ impl Making<'_> {
 
     fn state(&self, at: usize) -> &State {
         let pair = &self.pairs[at];
-        if self.kept.is_some() { &pair.outgoing } else { &pair.incoming }
+        if self.is_back { &pair.outgoing } else { &pair.incoming }
     }
 
     /// Makes a part of what a state has saved in the live database.
     fn run(&self, at: usize, part: Part, on_error: OnError) -> Result<Loaded, Error> {
         let (pair, around, words) = (&self.pairs[at], self.around, self.words);
+        let defaults = pair.table.as_ref().map(|_| Defaults {
+            dumped: self.state(at).character_set_words(),
+            live: if pair.outgoing.exists { &pair.outgoing } else { &pair.incoming }.character_set_words(),
+        });
         let loading = Loading {
             settings: around.settings,
             database: &pair.live,
-            original: if self.kept.is_some() { &pair.live } else { &pair.original },
+            original: if self.is_back { &pair.live } else { &pair.original },
             part,
             table: pair.table.as_deref(),
+            defaults,
             kept: self.kept.as_ref().map(|kept| &kept[at]),
             without_events: words.without_events,
             first: Some(&turn::of_the_client(pair, on_error)),
@@ -183,6 +194,14 @@ impl Making<'_> {
             work: around.work,
         };
         load_from(&loading, on_error, &self.state(at).definitions, &mut |_| {}, around)
+    }
+}
+
+/// The same error of a load, which says of what.
+fn about(error: Error, what: &str) -> Error {
+    match error {
+        Error::Load { line, head, why } => Error::Load { line, head: format!("{what}, {head}"), why },
+        other => other,
     }
 }
 
@@ -199,7 +218,7 @@ fn taken(pairs: &[Pair], made: &mut Made) -> Vec<(String, Unmade)> {
 fn told(mut unmade: Vec<(String, Unmade)>, dropped: &[View]) -> Result<(), Error> {
     let is_view = |one: &Unmade, name: &str| matches!(&one.makes, Some((ObjectKind::View, view)) if view == name);
     let is_told = |(live, name): &&View| unmade.iter().any(|(of, one)| of == live && is_view(one, name));
-    let untold = dropped.iter().filter(|view| !is_told(view)).map(|(live, name)| format!("view {} of {}", quoted(name), quoted(live)));
+    let untold = dropped.iter().filter(|view| !is_told(view)).map(|(live, name)| format!("view {}.{}", quoted(live), quoted(name)));
     let untold: Vec<String> = untold.collect();
     if unmade.is_empty() {
         let why = format!(
@@ -210,16 +229,54 @@ fn told(mut unmade: Vec<(String, Unmade)>, dropped: &[View]) -> Result<(), Error
     }
     // Whoever gets the error tries again where that may help.
     let first = unmade.iter().position(|(_, one)| is_passing(&one.error)).unwrap_or(0);
-    let (_, first) = unmade.remove(first);
-    let named = |(live, one): (String, Unmade)| {
-        let (line, head, why) = match one.error {
-            Error::Load { line, head, why } => (line, head, why),
-            other => (one.line, String::new(), other.to_string()),
-        };
-        let what = one.makes.map_or_else(|| format!("line {line}, {head}"), |(kind, name)| format!("{kind} {}", quoted(&name)));
-        format!("{what} of {} ({why})", quoted(&live))
+    let first = unmade.remove(first);
+    let first = about(first.1.error, &named(&first.0, first.1.makes.as_ref()));
+    let other = |(live, one): (String, Unmade)| {
+        let what = named(&live, one.makes.as_ref());
+        match one.error {
+            Error::Load { why, .. } if one.makes.is_some() => format!("{what} ({why})"),
+            Error::Load { line, head, why } => format!("line {line} {what}, {head} ({why})"),
+            other => format!("line {} {what} ({other})", one.line),
+        }
     };
-    let others: Vec<String> = unmade.into_iter().map(named).chain(untold).collect();
+    let others: Vec<String> = unmade.into_iter().map(other).chain(untold).collect();
     let others = first_of(others.into_iter(), UNMADE_TOLD);
-    Err(if others.is_empty() { first.error } else { first.error.adding(&format!("nor could be made: {}", others.join(", "))) })
+    Err(if others.is_empty() { first } else { first.adding(&format!("nor could be made: {}", others.join(", "))) })
+}
+
+/// What a statement would have made in a live database, as a person is told it.
+fn named(live: &str, makes: Option<&(ObjectKind, String)>) -> String {
+    makes.map_or_else(|| format!("in {}", quoted(live)), |(kind, name)| format!("{kind} {}.{}", quoted(live), quoted(name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_definition_that_is_refused_is_told_with_its_database_the_first_one_too() {
+        let one = |line, makes: Option<(ObjectKind, &str)>, code| Unmade {
+            line,
+            makes: makes.map(|(kind, name)| (kind, name.to_owned())),
+            error: Error::Load { line, head: "CREATE …".into(), why: format!("ERROR {code}: no") },
+        };
+        let unmade = || {
+            vec![
+                ("a`b".to_owned(), one(7, Some((ObjectKind::View, "v")), 1356)),
+                ("c".to_owned(), one(8, None, 1064)),
+                ("c".to_owned(), one(9, Some((ObjectKind::Function, "f")), 1064)),
+            ]
+        };
+        let error = told(unmade(), &[("c".to_owned(), "w".to_owned())]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the dump cannot be loaded: at line 7, view `a``b`.`v`, CREATE …: ERROR 1356: no; nor could be made: line 8 in `c`, CREATE … (ERROR \
+             1064: no), function `c`.`f` (ERROR 1064: no), view `c`.`w`"
+        );
+        // Whoever gets the error still sees by it whether to try again, and what may go well later comes first.
+        let mut held = unmade();
+        held.push(("c".to_owned(), one(10, Some((ObjectKind::Trigger, "t")), 1205)));
+        let error = told(held, &[]).unwrap_err();
+        assert!(is_passing(&error) && error.to_string().contains("at line 10, trigger `c`.`t`, CREATE …: ERROR 1205"), "{error}");
+    }
 }

@@ -27,6 +27,20 @@ pub(super) fn is_there(connection: &mut Connection, database: &str, mark: &str) 
     Ok(connection.value("look for the mark of a database on", &sql)?.is_some())
 }
 
+/// Whether a database bears a mark, of whatever restore.
+pub(super) fn is_any_there(connection: &mut Connection, database: &str) -> Result<bool, Error> {
+    let sql = format!(
+        "SELECT 1 FROM information_schema.TABLES WHERE table_schema = {} AND {} LIMIT 1",
+        literal(database),
+        begins("table_name", MARK)
+    );
+    Ok(connection.value("look for the mark of a database on", &sql)?.is_some())
+}
+
+fn begins(column: &str, text: &str) -> String {
+    format!("LEFT({column}, {}) = {}", text.chars().count(), literal(text))
+}
+
 /// Marks where that goes which is live, so that others see that an exchange is under way or was broken off.
 pub(super) fn make_aside(connection: &mut Connection, pair: &Pair, mark: &str) -> Result<(), Error> {
     if mark.is_empty() || !pair.outgoing.exists { Ok(()) } else { make(connection, &pair.outgoing.database, mark) }
@@ -53,16 +67,10 @@ pub fn under_way(settings: &Settings, stop: &Stop) -> Result<Vec<String>, Error>
     const WHAT: &str = "look for restores that are under way on";
     let mut connection = Connection::open(&Login::of(settings)?, stop)?;
     let mut found = Vec::new();
-    let begins = |column: &str, text: &str| format!("LEFT({column}, {}) = {}", text.chars().count(), literal(text));
     for begin in settings.databases.iter().flat_map(|database| beginnings(database)) {
         let sql = format!("SELECT schema_name FROM information_schema.SCHEMATA WHERE {}", begins("schema_name", &begin));
         for database in connection.column(WHAT, &sql)? {
-            let sql = format!(
-                "SELECT 1 FROM information_schema.TABLES WHERE table_schema = {} AND {} LIMIT 1",
-                literal(&database),
-                begins("table_name", MARK)
-            );
-            if connection.value(WHAT, &sql)?.is_some() {
+            if is_any_there(&mut connection, &database)? {
                 found.push(database);
             }
         }

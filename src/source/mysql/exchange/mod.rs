@@ -5,15 +5,21 @@
 //! cannot be moved; they lie in dumps ([`definitions`]) and are made anew. So a reader sees the old tables or the new ones, and for a
 //! moment no views and routines. [`Exchange::put_back`] makes the old state of whatever a failure or a kill has left.
 
+mod calls;
+mod came;
+mod captured;
 mod check;
+mod damaged;
 mod definitions;
 mod drop;
 mod grants;
 mod kept;
+mod lacking;
 mod length;
 mod make;
 mod mark;
 mod names;
+mod onward;
 mod outer_keys;
 mod owed;
 mod put_back;
@@ -23,27 +29,35 @@ mod sight;
 mod stand_ins;
 mod state;
 mod tables;
+mod ties;
+mod timed;
 mod told;
 mod turn;
 mod views;
 mod waiting;
+mod without_tables;
+mod written;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub use self::drop::{Doomed, Stays, Undropped, drop_databases, drop_made};
+pub use self::captured::Captured;
+pub use self::damaged::check_readable;
+pub use self::drop::{Doomed, Holds, Stays, Undropped, drop_databases, drop_made, removal};
 pub use self::grants::{RoutineGrant, tell_unread};
 pub use self::length::check_length;
 pub use self::mark::{MARK, under_way};
 pub(super) use self::names::beginnings;
-pub use self::names::{NEW, aside_at, beside, is_beside, is_beside_of};
+pub use self::names::{NEW, aside_at, beside, is_beside, is_beside_of, is_of_what_comes};
 pub use self::outer_keys::{OuterKey, check_references};
 pub use self::owed::{OwedKey, Turn, settle_keys, tell_owed};
 pub use self::settle::Settled;
 pub use self::sight::{Sight, sight};
 pub use self::state::{Pair, State, check_aside};
+pub use self::ties::tell_hidden_keys;
 pub use self::views::check_views;
+pub use self::without_tables::Definition;
 
 use self::check::Strangers;
 use self::drop::drop_if_empty;
@@ -70,6 +84,9 @@ pub struct Exchange {
     /// The mark of what this restore loads: a name that no other one has. Empty where nothing is loaded.
     #[serde(default)]
     pub mark: String,
+    /// A second, by the server's clock, in which all that was loaded had been committed and nothing had moved yet; 0 before that.
+    #[serde(default)]
+    pub since: u64,
 }
 
 /// How a dump is to be read.
@@ -91,6 +108,8 @@ pub struct Done {
     pub notes: Vec<String>,
     /// Foreign keys that are still to be made or dropped.
     pub owed: Vec<OwedKey>,
+    /// Files of definitions of which not all are there again, so that they stay.
+    pub needed: Vec<PathBuf>,
 }
 
 /// What both directions need of the world around them.
@@ -114,17 +133,20 @@ impl Around<'_> {
 
 impl Exchange {
     /// Notes what is live now: its tables, its character set, and everything else as a dump of definitions. Nothing is changed but files
-    /// of this node.
+    /// of this node. Gives what tells later whether it is still so.
     ///
     /// # Errors
     /// [`Error::Refused`] when there are too many tables for one statement, or the table that is wanted is not among what was loaded; those of a dump.
-    pub fn capture(&mut self, around: Around<'_>) -> Result<(), Error> {
+    pub fn capture(&mut self, around: Around<'_>) -> Result<Captured, Error> {
         let mut connection = around.connect()?;
+        let mut saved = Vec::new();
         for pair in &mut self.pairs {
-            pair.capture(&mut connection, around)?;
+            saved.push(pair.capture(&mut connection, around)?);
         }
         outer_keys::note(&mut connection, &mut self.pairs)?;
-        length::check(&mut connection, &self.pairs)
+        self.note_definitions(&mut connection, around)?;
+        length::check(&mut connection, &self.pairs)?;
+        Ok(Captured(saved))
     }
 
     /// Makes the databases that tables are about to move into, and waits for whoever holds a table. Nothing that is live is changed.
@@ -137,20 +159,22 @@ impl Exchange {
         for pair in &mut self.pairs {
             pair.make_room(&mut connection)?;
         }
+        self.since = written::since(&mut connection, &self.pairs)?;
         tables::wait_for_holders(&mut connection, &self.pairs)
     }
 
-    /// Lets all of them change places, once all is ready. After a failure [`Exchange::put_back`] is due.
+    /// Lets all of them change places, once all is ready, and what is live is still what was `captured`. After a failure [`Exchange::put_back`] is due.
     ///
     /// # Errors
-    /// [`Error::Server`], also when somebody keeps a table locked; [`Error::Load`]; [`Error::Dump`] when something is missing afterwards.
-    pub fn carry_out(&self, around: Around<'_>) -> Result<Done, Error> {
+    /// [`Error::Refused`] when a definition is another one now; [`Error::Server`], also when somebody keeps a table locked; [`Error::Load`];
+    /// [`Error::Dump`] when something is missing afterwards.
+    pub fn carry_out(&self, captured: &Captured, around: Around<'_>) -> Result<Done, Error> {
         let mut connection = around.connect()?;
         turn::take(&mut connection, self)?;
         for pair in &self.pairs {
             mark::make_aside(&mut connection, pair, &self.mark)?;
         }
-        tables::exchange(&mut connection, &self.pairs)?;
+        tables::exchange(&mut connection, &self.pairs, || captured.check(around, &self.pairs))?;
         self.make_the_rest(&mut connection, around, Strangers::Refuse)
     }
 
@@ -164,19 +188,27 @@ impl Exchange {
         for pair in &self.pairs {
             owed.extend(outer_keys::take_hold(connection, &pair.live, &pair.incoming)?);
         }
-        // Whoever holds a table keeps its triggers from being dropped, so these come before all else.
+        let kept = match strangers {
+            Strangers::Stay => Some(onward::keep(connection, around, &self.pairs)?),
+            // What was live is gone since before tables have moved.
+            Strangers::Refuse => None,
+        };
         for pair in &self.pairs {
-            definitions::drop_triggers(connection, pair, &pair.coming)?;
-        }
-        for pair in &self.pairs {
-            definitions::drop_rest(connection, pair, &[])?;
-            set_character_set(connection, &pair.live, &pair.incoming)?;
+            if pair.table.is_none() {
+                set_character_set(connection, &pair.live, &pair.incoming)?;
+            }
             tables::name_own_sequences(connection, pair)?;
         }
         owed.extend(self.point_back(connection, |pair| &pair.outgoing)?);
-        let mut made = make::what_comes(around, &self.pairs, &self.words)?;
+        // What is only told takes no exchange back.
+        notes.extend(self.tell_hidden(connection).unwrap_or_default());
+        let mut made = make::what_comes(around, &self.pairs, &self.words, kept)?;
         for (pair, made) in self.pairs.iter().zip(&mut made) {
-            check::is_whole(connection, pair, made.as_mut(), strangers, around.work)?;
+            if let Some(made) = made {
+                notes.extend(timed::pass_over_dropped(connection, pair, made, around.work)?);
+                notes.extend(timed::switched_off(connection, pair, made)?);
+            }
+            notes.extend(check::is_whole(connection, pair, made.as_mut(), strangers, around.work)?);
             notes.extend(made.iter().flat_map(|loaded| loaded.notes.clone()));
             notes.extend(grants::give(connection, pair)?);
             notes.extend(pair.lacks());
@@ -185,8 +217,9 @@ impl Exchange {
             }
         }
         let owed = owed::insist(connection, owed);
+        onward::end(&self.pairs)?;
         mark::remove(connection, self)?;
-        Ok(Done { notes, owed })
+        Ok(Done { notes, owed, ..Done::default() })
     }
 
     /// Makes foreign keys that have moved along with a table point to the live one again, and those of what is `aside` now point to nothing

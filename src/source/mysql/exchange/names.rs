@@ -50,6 +50,11 @@ pub fn is_beside(name: &str) -> bool {
     name.rsplit_once(BESIDE).is_some_and(|(begin, purpose)| !begin.is_empty() && is_purpose(purpose))
 }
 
+/// Whether this is the name of a database that a restore loads into.
+pub fn is_of_what_comes(name: &str) -> bool {
+    is_beside(name) && name.to_lowercase().ends_with(&format!("{BESIDE}{NEW}"))
+}
+
 /// Whether a restore could have given this name to a database beside the `live` one.
 pub fn is_beside_of(name: &str, live: &str) -> bool {
     let purpose = name.rsplit_once(BESIDE).map(|(_, purpose)| purpose);

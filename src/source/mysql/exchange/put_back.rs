@@ -7,8 +7,8 @@ use super::super::object::quoted;
 use super::drop::drop_if_empty;
 use super::state::{Pair, State};
 use super::{
-    Around, Done, Exchange, create_database, definitions, exists, grants, make, mark, outer_keys, owed, set_character_set, sight, tables,
-    turn,
+    Around, Done, Exchange, came, create_database, definitions, exists, grants, lacking, make, mark, onward, outer_keys, owed,
+    set_character_set, sight, tables, timed, turn, without_tables,
 };
 use crate::source::Error;
 
@@ -32,11 +32,15 @@ impl Exchange {
                 notes.push(format!("the database `{}` is gone, and nothing of it lies aside: it was not put back", pair.live));
             }
         }
-        move_back(&mut connection, &pairs)?;
-        for pair in &pairs {
+        let came = pairs.iter().map(|pair| Ok(!Moved::of(&mut connection, pair)?.came.is_empty())).collect::<Result<Vec<_>, Error>>()?;
+        notes.extend(self.move_back(&mut connection, around, &pairs)?);
+        for (pair, came) in pairs.iter().zip(came) {
             owed.extend(outer_keys::take_hold(&mut connection, &pair.live, &pair.outgoing)?);
             owed.extend(outer_keys::let_go(&mut connection, &pair.incoming)?);
-            set_character_set(&mut connection, &pair.live, &pair.outgoing)?;
+            // Of a single table it is changed around triggers that come alone, and what was broken off may have left it so.
+            if pair.table.is_none() || came {
+                set_character_set(&mut connection, &pair.live, &pair.outgoing)?;
+            }
         }
         owed.extend(self.point_back(&mut connection, |pair| &pair.incoming)?);
         let made = make::what_was_live(around, &pairs);
@@ -44,7 +48,16 @@ impl Exchange {
             // What could be made is used meanwhile. That the server is gone is told by what has failed first.
             let _ = pairs.iter().try_for_each(|pair| grants::give(&mut connection, pair).map(drop));
         }
-        made?;
+        let mut needed = Vec::new();
+        for (pair, made) in pairs.iter().zip(made?) {
+            let Some(made) = made else { continue };
+            notes.extend(timed::switched_off(&mut connection, pair, &made)?);
+            if let Some(lacking) = lacking::told(&mut connection, pair, made, around.work)? {
+                notes.push(lacking);
+                needed.push(pair.outgoing.definitions.clone());
+            }
+        }
+        onward::end(&pairs)?;
         mark::remove(&mut connection, self)?;
         for pair in &pairs {
             notes.extend(grants::give(&mut connection, pair)?);
@@ -54,8 +67,9 @@ impl Exchange {
             if !pair.outgoing.exists {
                 drop_if_empty(&mut connection, &pair.live)?;
             }
+            without_tables::end(pair)?;
         }
-        Ok(Done { notes, owed: owed::insist(&mut connection, owed) })
+        Ok(Done { notes, owed: owed::insist(&mut connection, owed), needed })
     }
 }
 
@@ -78,7 +92,7 @@ pub(super) struct Moved {
     /// Tables that are live and were not before: what came, and what others have made since under the names of tables that went.
     pub(super) came: Vec<String>,
     /// Tables that were live and have gone.
-    went: Vec<String>,
+    pub(super) went: Vec<String>,
 }
 
 impl Moved {
@@ -102,36 +116,43 @@ impl Moved {
     }
 }
 
-/// Moves back what has moved. Definitions that came go before that, because a new view may have the name of an old table; where nothing has moved, or it
-/// is back already, none is there that came, and those that are there were live before or somebody has made them since.
-fn move_back(connection: &mut Connection, pairs: &[Pair]) -> Result<(), Error> {
-    let moved = pairs.iter().map(|pair| Moved::of(connection, pair)).collect::<Result<Vec<_>, _>>()?;
-    let has_tables = pairs.iter().any(|pair| !pair.going.is_empty() || !pair.coming.is_empty());
-    if has_tables && moved.iter().all(|moved| moved.came.is_empty() && moved.went.is_empty()) {
-        return Ok(());
-    }
-    let each = || pairs.iter().zip(&moved);
-    let of = |database: &str, table: &String| format!("{}.{}", quoted(database), quoted(table));
-    let held = each().flat_map(|(pair, moved)| {
-        let went = moved.went.iter().map(|table| of(&pair.outgoing.database, table));
-        moved.came.iter().map(|table| pair.of_live(table)).chain(went)
-    });
-    tables::wait_for(connection, &held.collect::<Vec<_>>())?;
-    for (pair, moved) in each() {
-        if !moved.came.is_empty() && !exists(connection, &pair.incoming.database)? {
-            connection.run("make a database on", &format!("CREATE DATABASE {}", quoted(&pair.incoming.database)))?;
+impl Exchange {
+    /// Moves back what has moved. Definitions that came go before that, because a new view may have the name of an old table, and no table with a
+    /// trigger moves; where nothing has moved, or it is back already, none is there that came. What others have made since stays; what of it is in
+    /// the way is told, as sentences without their end.
+    fn move_back(&self, connection: &mut Connection, around: Around<'_>, pairs: &[Pair]) -> Result<Vec<String>, Error> {
+        let moved = pairs.iter().map(|pair| Moved::of(connection, pair)).collect::<Result<Vec<_>, _>>()?;
+        let has_tables = !Self::has_no_tables(pairs);
+        if has_tables && moved.iter().all(|moved| moved.came.is_empty() && moved.went.is_empty()) {
+            return Ok(Vec::new());
         }
-        definitions::drop_triggers(connection, pair, &moved.came)?;
+        let each = || pairs.iter().zip(&moved);
+        let of = |database: &str, table: &String| format!("{}.{}", quoted(database), quoted(table));
+        let held = each().flat_map(|(pair, moved)| {
+            let went = moved.went.iter().map(|table| of(&pair.outgoing.database, table));
+            moved.came.iter().map(|table| pair.of_live(table)).chain(went)
+        });
+        tables::wait_for(connection, &held.collect::<Vec<_>>())?;
+        let mut notes = Vec::new();
+        for (pair, moved) in each() {
+            if !moved.came.is_empty() && !exists(connection, &pair.incoming.database)? {
+                connection.run("make a database on", &format!("CREATE DATABASE {}", quoted(&pair.incoming.database)))?;
+            }
+            if has_tables || !without_tables::has_dropped(pair) {
+                notes.extend(came::drop(connection, around, (pair, moved), &self.words)?);
+            }
+            if !has_tables {
+                without_tables::dropped(pair)?;
+            }
+        }
+        let mut moves = Vec::new();
+        for (pair, moved) in each() {
+            moves.extend(moved.came.iter().map(|table| tables::rename(&pair.live, &pair.incoming.database, table)));
+        }
+        for (pair, moved) in each() {
+            moves.extend(moved.went.iter().map(|table| tables::rename(&pair.outgoing.database, &pair.live, table)));
+        }
+        tables::run(connection, &moves)?;
+        Ok(notes)
     }
-    for pair in pairs {
-        definitions::drop_rest(connection, pair, &pair.outgoing.invalid)?;
-    }
-    let mut moves = Vec::new();
-    for (pair, moved) in each() {
-        moves.extend(moved.came.iter().map(|table| tables::rename(&pair.live, &pair.incoming.database, table)));
-    }
-    for (pair, moved) in each() {
-        moves.extend(moved.went.iter().map(|table| tables::rename(&pair.outgoing.database, &pair.live, table)));
-    }
-    tables::run(connection, &moves)
 }

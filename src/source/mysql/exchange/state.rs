@@ -4,13 +4,15 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::connection::{Connection, literal};
+use super::super::connection::{Connection, is_answer, literal};
 use super::super::invalid::{self, InvalidView};
+use super::super::inventory::Inventory;
 use super::super::object::quoted;
 use super::super::option_file::Login;
 use super::super::settings::Settings;
 use super::grants::{self, RoutineGrant};
 use super::outer_keys::OuterKey;
+use super::without_tables::Definition;
 use super::{Around, definitions, tables};
 use crate::source::Error;
 use crate::sys::stop::Stop;
@@ -71,6 +73,9 @@ pub struct Pair {
     pub coming: Vec<String>,
     /// Tables that go.
     pub going: Vec<String>,
+    /// What is live besides tables, where no table moves: else those tell what has come.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub definitions: Vec<Definition>,
 }
 
 /// That the databases which are to come back hold what was set aside in them, all of it and nothing else, as an exchange will ask.
@@ -98,8 +103,9 @@ impl State {
 }
 
 impl Pair {
-    /// Notes what is live now.
-    pub(super) fn capture(&mut self, connection: &mut Connection, around: Around<'_>) -> Result<(), Error> {
+    /// Notes what is live now; gives the list of what was saved, if there is a live database.
+    pub(super) fn capture(&mut self, connection: &mut Connection, around: Around<'_>) -> Result<Option<Inventory>, Error> {
+        let mut saved = None;
         let sql = format!(
             "SELECT default_character_set_name, default_collation_name FROM information_schema.SCHEMATA WHERE schema_name = {}",
             literal(&self.live)
@@ -114,7 +120,8 @@ impl Pair {
             self.going = tables::listed(connection, &self.live, self.table.as_deref())?;
             self.outgoing.tables = Some(self.going.clone());
             self.check_no_view(connection)?;
-            let mut invalid = definitions::save(around, &self.live, &self.outgoing.definitions)?;
+            let (mut invalid, inventory) = definitions::save(around, &self.live, &self.outgoing.definitions)?;
+            saved = Some(inventory);
             if self.table.is_some() {
                 let coming = tables::set(&self.coming);
                 invalid.retain(|view| coming.contains(view.name.as_str()));
@@ -124,7 +131,7 @@ impl Pair {
             self.outgoing.invalid = invalid;
         }
         self.is_captured = true;
-        Ok(())
+        Ok(saved)
     }
 
     /// That the one table that comes does not take the name of a view: nothing would remember that one.
@@ -170,11 +177,18 @@ impl Pair {
     pub(super) fn make_room(&mut self, connection: &mut Connection) -> Result<(), Error> {
         if self.outgoing.exists {
             super::create_database(connection, &self.outgoing)?;
-        } else if self.incoming.exists {
-            super::create_database(connection, &State { database: self.live.clone(), ..self.incoming.clone() })?;
-            self.is_live_made = true;
+        } else if self.makes_live() {
+            let made = super::create_database(connection, &State { database: self.live.clone(), ..self.incoming.clone() });
+            // Where there is no answer, the server may still make it.
+            self.is_live_made = made.as_ref().map_or_else(|error| !is_answer(error), |()| true);
+            made?;
         }
         Ok(())
+    }
+
+    /// Whether the live database is to be made for what comes.
+    pub fn makes_live(&self) -> bool {
+        self.incoming.exists && !self.outgoing.exists
     }
 
     /// A table of the live database, as SQL names it.

@@ -6,6 +6,7 @@ use super::super::connection::{Connection, is_answer, is_busy, is_passing, liter
 use super::super::foreign_keys::Names;
 use super::super::object::quoted;
 use super::definitions;
+use super::onward;
 use super::state::Pair;
 use super::told::first_of;
 use super::waiting::waiting;
@@ -22,6 +23,9 @@ const MOVE_SECONDS: u32 = 10;
 
 /// Most tables that refer to those that go and are waited for; the statement locks them all.
 const CHILDREN_MAX: usize = 1_000;
+
+/// Most views that one statement waits for.
+const VIEWS_MAX: usize = 1_000;
 
 /// Most of them that are named.
 const NAMED: usize = 10;
@@ -62,20 +66,17 @@ pub(super) fn without_checks(connection: &mut Connection) -> Result<(), Error> {
 
 /// Moves the live tables away and the loaded ones in, all at once.
 ///
-/// What is in the way goes first: events, and triggers, with which no table can move. Whoever uses a table is waited for before that.
-pub(super) fn exchange(connection: &mut Connection, pairs: &[Pair]) -> Result<(), Error> {
+/// Definitions go first: with triggers no table can move, a view may have the name of one that comes, and whatever cannot be dropped because somebody
+/// uses it is to be known while nothing has moved. Whoever uses a table is waited for before that, and then that is `checked` which nobody is to have
+/// changed meanwhile.
+pub(super) fn exchange(connection: &mut Connection, pairs: &[Pair], checked: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
     without_checks(connection)?;
-    for pair in pairs {
-        definitions::drop_events(connection, pair)?;
-        definitions::drop_views_in_the_way(connection, pair)?;
-    }
     let is_locked = lock(connection, pairs)?;
-    for pair in pairs {
-        definitions::drop_triggers(connection, pair, &pair.going)?;
-    }
+    checked()?;
     if is_locked {
         connection.run(UNLOCK, "UNLOCK TABLES")?;
     }
+    waiting(connection, MOVE_SECONDS, TIED_SECONDS, |connection| drop_definitions(connection, pairs))?;
     let mut moves = Vec::new();
     for pair in pairs {
         moves.extend(pair.going.iter().map(|table| rename(&pair.live, &pair.outgoing.database, table)));
@@ -92,9 +93,25 @@ pub(super) fn exchange(connection: &mut Connection, pairs: &[Pair]) -> Result<()
     }
 }
 
-/// Waits for whoever holds a table that goes, and lets it go again: what takes too long is known before anything is changed.
+/// Drops what is live besides tables. Triggers go last: as long as they are there, nobody writes to a table without them.
+fn drop_definitions(connection: &mut Connection, pairs: &[Pair]) -> Result<(), Error> {
+    for pair in pairs {
+        definitions::drop_rest(connection, pair)?;
+    }
+    let is_locked = lock(connection, pairs)?;
+    for pair in pairs {
+        definitions::drop_triggers(connection, pair, &pair.going)?;
+    }
+    if is_locked {
+        connection.run(UNLOCK, "UNLOCK TABLES")?;
+    }
+    pairs.iter().try_for_each(onward::begin)
+}
+
+/// Waits for whoever holds a table that goes, or uses a view, and lets it go again: what takes too long is known before anything is changed.
 pub(super) fn wait_for_holders(connection: &mut Connection, pairs: &[Pair]) -> Result<(), Error> {
     wait_for_tied(connection, pairs)?;
+    wait_for_views(connection, pairs)?;
     if lock(connection, pairs)? { connection.run(UNLOCK, "UNLOCK TABLES") } else { Ok(()) }
 }
 
@@ -111,6 +128,23 @@ pub(super) fn wait_for(connection: &mut Connection, tables: &[String]) -> Result
             connection.run(UNLOCK, "UNLOCK TABLES")
         }
     }
+}
+
+/// Waits for whoever has used a view in a transaction that is open, also one that selects from other databases alone. To give a view its own name is
+/// refused, once nobody uses it; to lock it would lock what it selects from.
+fn wait_for_views(connection: &mut Connection, pairs: &[Pair]) -> Result<(), Error> {
+    const WHAT: &str = "wait for whoever uses a view (somebody may have used one in a long transaction) on";
+    for pair in pairs.iter().filter(|pair| pair.table.is_none()) {
+        let views = connection.column("list the views of", &definitions::views_of(&pair.live))?;
+        for views in views.chunks(VIEWS_MAX) {
+            let moves: Vec<String> = views.iter().map(|view| rename(&pair.live, &pair.live, view)).collect();
+            match connection.run(WHAT, &format!("RENAME /* only waits */ TABLE {}", moves.join(", "))) {
+                Err(error) if is_answer(&error) && !is_passing(&error) => {}
+                waited => waited?,
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Waits a little for whoever holds a table of another database that these refer to, or that refers to them, where the account may lock it. One

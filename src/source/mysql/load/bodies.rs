@@ -1,5 +1,6 @@
 //! What the views of a dump select, so that a server can be asked whether the account may, before anything depends on it.
 
+use super::calls::Calls;
 use crate::source::mysql::lexer::Mode;
 use crate::source::mysql::tokens::{Token, Tokens};
 
@@ -13,12 +14,14 @@ const CHECK: &str = "CHECK OPTION";
 #[derive(Debug, Default)]
 pub(super) struct Bodies {
     pub(super) found: Vec<String>,
+    /// The functions that all of them call.
+    pub(super) calls: Calls,
     bytes: usize,
 }
 
 impl Bodies {
-    /// That of a statement which makes a view.
-    pub(super) fn add(&mut self, statement: &[u8], mode: Mode, delimiter: &[u8]) {
+    /// That of a statement which makes the view of this name.
+    pub(super) fn add(&mut self, view: &str, statement: &[u8], mode: Mode, delimiter: &[u8]) {
         let mut tokens = Tokens::new(statement, mode);
         let mut is_view = false;
         while let Some(token) = tokens.next() {
@@ -35,6 +38,7 @@ impl Bodies {
             body = body.to_ascii_uppercase().rfind("WITH ").map_or(body, |at| &body[..at]);
             body = body.trim().trim_end_matches("/*!50002").trim().trim_end_matches("*/");
         }
+        self.calls.add(view, body, mode);
         if !body.is_empty() && self.bytes + body.len() <= BYTES_MAX {
             self.bytes += body.len();
             self.found.push(body.trim().to_owned());
@@ -55,10 +59,10 @@ mod tests {
             "/*!50001 VIEW `v` AS select 1 AS `a` */ /*!50002 WITH CASCADED CHECK OPTION */;",
             "/*!50001 VIEW `v` AS select 1 AS `a` WITH LOCAL CHECK OPTION */;",
         ] {
-            bodies.add(text.as_bytes(), Mode::default(), b";");
+            bodies.add("v", text.as_bytes(), Mode::default(), b";");
         }
         assert_eq!(bodies.found, ["select 1 AS `a`"; 4]);
-        bodies.add(b"CREATE VIEW v", Mode::default(), b";");
+        bodies.add("v", b"CREATE VIEW v", Mode::default(), b";");
         assert_eq!(bodies.found.len(), 4);
     }
 }

@@ -8,7 +8,10 @@ use std::mem::take;
 
 use super::act::{Act, Name, declares_use};
 use super::bodies::Bodies;
+use super::defaults::Around;
 use super::known::Known;
+use super::seen::Seen;
+use super::timed::{self, Timed};
 use super::trail::{Trail, newlines};
 use super::turns::{Edits, Notes, Turns};
 use super::{Kept, Loading, Part, stand_in};
@@ -45,6 +48,7 @@ const SET_UP: &str = "SET autocommit=0, unique_checks=0, foreign_key_checks=0, w
 pub(super) struct Filter<'a> {
     part: Part,
     table: Option<&'a str>,
+    pub(super) around: Around,
     /// What is there already; `None` where that is no matter.
     kept: Option<&'a Kept>,
     /// Events that have stayed behind; `None` where they come.
@@ -71,19 +75,7 @@ pub(super) struct Filter<'a> {
     has_views: bool,
     has_checks: bool,
     bodies: Bodies,
-}
-
-/// What was seen.
-pub(super) struct Seen {
-    pub(super) found: Sorter,
-    pub(super) definers: std::collections::BTreeSet<String>,
-    pub(super) creations: u64,
-    pub(super) undeclared: u64,
-    pub(super) notes: Vec<String>,
-    pub(super) is_complete: bool,
-    pub(super) has_views: bool,
-    pub(super) has_checks: bool,
-    pub(super) selects: Vec<String>,
+    timed: Timed,
 }
 
 impl<'a> Filter<'a> {
@@ -100,6 +92,7 @@ impl<'a> Filter<'a> {
         let mut filter = Self {
             part: loading.part,
             table: loading.table,
+            around: Around::new(loading),
             kept: loading.kept,
             events_left: loading.without_events.then_some(0),
             turns,
@@ -118,6 +111,7 @@ impl<'a> Filter<'a> {
             has_views: false,
             has_checks: false,
             bodies: Bodies::default(),
+            timed: Timed::new(),
         };
         if let Some(first) = loading.first {
             filter.own(first.as_bytes());
@@ -214,7 +208,7 @@ impl<'a> Filter<'a> {
                 self.turns.notes.add(format!("what makes and enters {original} was left out: its contents go into {database}"));
                 None
             }),
-            Act::AlterDatabase(named) => self.alter_database(named, &statement, mode),
+            Act::AlterDatabase(named) => self.alter_database(named, &statement, lexer),
             Act::Table { name, makes } => return self.table(&name, makes, &statement, mode),
             Act::Define { kind, name, on, wrapped } => return self.define(kind, (name, on), wrapped, statement, lexer),
             Act::StandIn { name, is_table } => self.stand_in(&name, is_table, &statement, lexer),
@@ -255,7 +249,7 @@ impl<'a> Filter<'a> {
         view.map(Some).ok_or_else(|| "the columns of what stands in for a view cannot be understood".to_owned())
     }
 
-    fn alter_database(&mut self, named: Option<Placed>, statement: &[u8], mode: Mode) -> Result<Option<Vec<u8>>, String> {
+    fn alter_database(&mut self, named: Option<Placed>, statement: &[u8], lexer: &Lexer) -> Result<Option<Vec<u8>>, String> {
         let mut edits = Edits::default();
         if let Some((name, place)) = named {
             self.turns.database(&name, place, &mut edits)?;
@@ -263,8 +257,8 @@ impl<'a> Filter<'a> {
         if !self.part.has_forms() {
             return Ok(None);
         }
-        self.turns.collations(statement, mode, &mut edits)?;
-        Ok(Some(edits.of(statement)))
+        self.turns.collations(statement, lexer.mode, &mut edits)?;
+        Ok(self.around.take(edits.of(statement), lexer.delimiter()))
     }
 
     /// A statement about a table or a sequence.
@@ -305,10 +299,11 @@ impl<'a> Filter<'a> {
             // What is to be made after the tables is known before them.
             self.turns.definer(&statement, lexer.mode, &mut Edits::default());
             self.count(kind, &statement, lexer.mode);
+            self.bodies.calls.comes(kind, &name.name);
             if kind == ObjectKind::View {
                 let mut edits = Edits::default();
                 self.turns.view(&statement, lexer.mode, name.database.as_ref().map_or(0, |(_, place)| place.end), &mut edits);
-                self.bodies.add(&edits.of(&statement), lexer.mode, lexer.delimiter());
+                self.bodies.add(&name.name, &edits.of(&statement), lexer.mode, lexer.delimiter());
             }
             return Ok(());
         }
@@ -338,12 +333,16 @@ impl<'a> Filter<'a> {
         let edited = edits.of(&statement);
         self.turns.names_original(&edited, mode, &format!("{kind} {}", quoted(&name.name)));
         self.find(kind, &name.name)?;
+        let again = if kind == ObjectKind::Event { timed::again(&mut self.timed, &name.name, &edited, lexer) } else { None };
         if self.kept.is_some_and(|kept| kept.stays(kind, &name.name)) {
             return Ok(());
         }
         self.count(kind, &edited, mode);
-        self.give(&edited);
-        self.trail.makes(kind, &name.name);
+        self.give_making(kind, &name.name, &edited, lexer.delimiter());
+        for step in again.filter(|_| !self.turns.known.keeps_time).iter().flatten() {
+            self.own(step);
+            self.trail.makes(kind, &name.name);
+        }
         Ok(())
     }
 
@@ -433,7 +432,7 @@ impl<'a> Filter<'a> {
         self.put(b"\n");
     }
 
-    fn give(&mut self, statement: &[u8]) {
+    pub(super) fn give(&mut self, statement: &[u8]) {
         self.trail.begin();
         self.statements += 1;
         self.put(statement);
@@ -470,7 +469,7 @@ impl<'a> Filter<'a> {
     }
 
     pub(super) fn seen(self) -> Seen {
-        let Self { found, mut turns, creations, undeclared, is_complete, has_views, has_checks, bodies, .. } = self;
+        let Self { found, mut turns, creations, undeclared, is_complete, has_views, has_checks, bodies, timed, .. } = self;
         if let Some(left) = self.events_left.filter(|left| *left > 0) {
             let were = if left == 1 { "event was" } else { "events were" };
             let (database, original) = (quoted(turns.database), quoted(turns.original));
@@ -485,7 +484,8 @@ impl<'a> Filter<'a> {
             is_complete,
             has_views,
             has_checks,
-            selects: bodies.found,
+            bodies,
+            timed,
         }
     }
 }

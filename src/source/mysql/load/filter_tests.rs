@@ -15,6 +15,7 @@ fn mariadb() -> Known {
         release: Release::of("10.11.6-MariaDB"),
         collations: collations.into_iter().map(str::to_owned).collect(),
         lacking_modes: ["TIME_TRUNCATE_FRACTIONAL".to_owned()].into(),
+        keeps_time: false,
     }
 }
 
@@ -62,6 +63,7 @@ impl Case<'_> {
             original: "ellis",
             part: self.part,
             table: self.table,
+            defaults: None,
             without_events: self.without_events,
             sql_mode: None,
             definers: &self.definers,

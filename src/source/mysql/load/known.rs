@@ -50,6 +50,8 @@ pub(super) struct Known {
     pub(super) collations: BTreeSet<String>,
     /// Those of [`MODES`] that it does not take.
     pub(super) lacking_modes: BTreeSet<String>,
+    /// Whether a session may not set its time.
+    pub(super) keeps_time: bool,
 }
 
 impl Known {
@@ -74,7 +76,14 @@ impl Known {
                 tried => tried?,
             }
         }
-        Ok(Self { release: Release::of(&version), collations: names.into_iter().map(|name| name.to_lowercase()).collect(), lacking_modes })
+        let keeps_time = match connection.value("read the settings of", "SELECT @@global.secure_timestamp") {
+            // MySQL knows no such variable.
+            Err(error) if is_answer(&error) => false,
+            // What else it may be lets some accounts do so, and which it is differs.
+            setting => setting?.is_some_and(|setting| setting != "NO"),
+        };
+        let collations = names.into_iter().map(|name| name.to_lowercase()).collect();
+        Ok(Self { release: Release::of(&version), collations, lacking_modes, keeps_time })
     }
 
     /// The collation to use for this one; none when the server has nothing near it.

@@ -1,18 +1,23 @@
 //! Loading a dump with the vendor's client.
 //!
 //! The file is read as a stream, statement by statement. `act` tells what a statement does, `filter` whether it belongs to the part that is
-//! loaded, `turns` what must be other in it for this database and this server (`known`, `collation`). What is left goes to the client's
-//! standard input. When the client complains of a line that it was given, `trail` knows which line of the file that is, and `failure` says
-//! it.
+//! loaded, `turns` what must be other in it for this database and this server (`known`, `collation`), and `defaults` what is
+//! set around triggers of a single table. What is left goes to the client's standard input. When the client complains of a line that it was
+//! given, `trail` knows which line of the file that is, and `failure` says it.
 
 mod act;
 mod bodies;
+mod calls;
+mod client;
 mod collation;
+mod defaults;
 mod extract;
 mod failure;
 mod filter;
 mod known;
+mod seen;
 mod stand_in;
+mod timed;
 mod trail;
 mod turns;
 mod vanish;
@@ -21,28 +26,28 @@ mod window;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::Path;
-use std::time::Duration;
 
+pub use self::calls::Calls;
+use self::client::Client;
+pub use self::defaults::Defaults;
 pub(super) use self::extract::without_rows;
 pub use self::failure::Unmade;
 use self::failure::{failure, unmade};
-use self::filter::{Filter, Seen};
+use self::filter::Filter;
 use self::known::Known;
+use self::seen::Seen;
 pub(super) use self::stand_in::COLUMN as STAND_IN;
+pub use self::timed::{Timed, TimedEvent};
 use self::window::Window;
 use super::connection::{Connection, is_gone};
 use super::lexer::Lexer;
 use super::object::{Object, ObjectKind};
 use super::option_file::{Login, OptionFile};
-use super::program::{Program, environment};
+use super::program::Program;
 use super::settings::Settings;
 use crate::source::Error;
-use crate::sys::child::Child;
 use crate::sys::sorter::Sorter;
 use crate::sys::stop::Stop;
-
-/// How long one statement may take: the indexes of a huge table are made by one.
-const STATEMENT_TIME: Duration = Duration::from_secs(24 * 3600);
 
 /// What of a dump is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +75,7 @@ impl Part {
 }
 
 /// What to load, and into what.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Loading<'a> {
     /// The server, the account, and the words of the client.
     pub settings: &'a Settings,
@@ -83,6 +88,8 @@ pub struct Loading<'a> {
     /// Only this table, its rows and its triggers. Sequences do not come with it; where its columns take numbers from one, they go on naming
     /// that of the original database.
     pub table: Option<&'a str>,
+    /// Where one table comes into a database that goes on having its own default character set; `None` where it takes that of the dump.
+    pub defaults: Option<Defaults>,
     /// Whether events stay behind: in a copy they would do once more what those of the live database do.
     pub without_events: bool,
     /// What is there already and stays as it is; `None` where everything of the part is made, and what is in the way dropped.
@@ -144,6 +151,10 @@ pub struct Loaded {
     pub has_checks: bool,
     /// What they select, where the tables were loaded; at most some megabytes of them.
     pub selects: Vec<String>,
+    /// Events that have a last time, at most 10,000.
+    pub timed: Timed,
+    /// The functions that they call, and those that the dump makes, where the tables were loaded.
+    pub calls: Calls,
     /// Statements that the server has refused, where the client goes on after them; as many as fit into what is kept of its words.
     pub unmade: Vec<Unmade>,
 }
@@ -217,20 +228,21 @@ pub(super) fn feed(
     let option_file = OptionFile::create(loading.folder, &login.option_file(program.is_mariadb))?;
     let words = program.load(&option_file.path.to_string_lossy(), loading.database, goes_on);
 
-    let mut client = Child::feed(&words, &environment(), STATEMENT_TIME, stop)?;
     let mut lexer = Lexer::without_rows();
     let mut filter = Filter::new(loading, known, &mut lexer);
     filter.trail.keeps_names = goes_on;
+    let mut client = Client::start(loading, &words, stop)?;
+    filter.trail.keeps_all = matches!(client, Client::Waits(..));
     let mut read = 0;
     let is_taken = pump(dump, &mut lexer, &mut filter, &mut |more, out| {
         stop.check()?;
         read += more;
         meter(more);
-        let is_taken = client.write(out)?;
+        let is_taken = client.take(out)?;
         out.clear();
         Ok(is_taken)
     })?;
-    let ended = client.finish_within(STATEMENT_TIME)?;
+    let ended = client.finish(&words, stop)?;
     // Whatever its exit code: releases differ in what it is after an error that was gone past.
     let unmade = if goes_on { unmade(&ended, &filter.trail, read) } else { Vec::new() };
     let is_over = ended.is_well() || !unmade.is_empty() && ended.status.code().is_some();
@@ -239,7 +251,7 @@ pub(super) fn feed(
     }
     let unmade = unmade.into_iter().map(|one| if is_gone(&one.error) { Err(one.error) } else { Ok(one) }).collect::<Result<_, _>>()?;
     let statements = filter.statements;
-    let Seen { found, definers, creations, undeclared, notes, is_complete, has_views, has_checks, selects } = filter.seen();
+    let Seen { found, definers, creations, undeclared, notes, is_complete, has_views, has_checks, bodies, timed } = filter.seen();
     Ok(Loaded {
         bytes: read,
         statements,
@@ -251,9 +263,27 @@ pub(super) fn feed(
         is_complete,
         has_views,
         has_checks,
-        selects,
+        selects: bodies.found,
+        calls: bodies.calls,
+        timed,
         unmade,
     })
+}
+
+/// The keys of all that a part of a dump makes, as objects of database 0; nothing is loaded.
+///
+/// # Errors
+/// As [`load`], of what is refused before the client has it.
+pub(super) fn makes(loading: &Loading<'_>, dump: &mut dyn Read, stop: &Stop) -> Result<Sorter, Error> {
+    let known = Known::read(&mut Connection::open(&Login::of(loading.settings)?, stop)?)?;
+    let mut lexer = Lexer::without_rows();
+    let mut filter = Filter::new(loading, known, &mut lexer);
+    pump(dump, &mut lexer, &mut filter, &mut |_, out| {
+        stop.check()?;
+        out.clear();
+        Ok(true)
+    })?;
+    Ok(filter.seen().found)
 }
 
 /// The collation that stands for this one on a server; none where it knows nothing near it.

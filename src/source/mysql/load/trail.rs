@@ -12,6 +12,9 @@ const BEHIND_MAX: u64 = 8 << 20;
 /// Most statements that are remembered: 4 MiB of them. Behind more, the line is still known, and the beginning is not.
 const STATEMENTS_MAX: usize = 32 << 10;
 
+/// The same where the client may be behind by all of them.
+const ALL_MAX: usize = 256 << 10;
+
 /// How much of a statement's beginning is told.
 const HEAD: usize = 120;
 
@@ -39,6 +42,8 @@ pub(super) struct Trail {
     now: (u64, Box<str>),
     /// Whether what a statement makes is remembered, at most 256 bytes each: for a client that goes on after errors.
     pub(super) keeps_names: bool,
+    /// Whether the client may be behind by all that it is given.
+    pub(super) keeps_all: bool,
 }
 
 impl Trail {
@@ -50,8 +55,9 @@ impl Trail {
     /// What is under way is given to the client from here on.
     pub(super) fn begin(&mut self) {
         let (line, head) = self.now.clone();
-        let forgotten = |step: &Step| step.end + BEHIND_MAX < self.bytes;
-        while self.steps.len() >= STATEMENTS_MAX || self.steps.len() > 1 && self.steps.front().is_some_and(forgotten) {
+        let forgotten = |step: &Step| !self.keeps_all && step.end + BEHIND_MAX < self.bytes;
+        let most = if self.keeps_all { ALL_MAX } else { STATEMENTS_MAX };
+        while self.steps.len() >= most || self.steps.len() > 1 && self.steps.front().is_some_and(forgotten) {
             self.steps.pop_front();
         }
         self.steps.push_back(Step { given: self.lines + 1, line, head, end: self.bytes, makes: None });

@@ -74,6 +74,11 @@ impl Edits {
         self.0.push((at..at, text));
     }
 
+    /// That this text is to stand in place of what is there.
+    pub(super) fn replace(&mut self, place: Range<usize>, text: String) {
+        self.0.push((place, text));
+    }
+
     /// The statement as it is to be.
     pub(super) fn of(mut self, statement: &[u8]) -> Vec<u8> {
         self.0.sort_by_key(|(place, _)| place.start);

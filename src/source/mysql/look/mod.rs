@@ -20,6 +20,7 @@ use super::connection::{Connection, literal};
 use super::definers::Accounts;
 use super::exchange::beginnings;
 use super::facts::number;
+use super::foreign_keys::Names;
 use super::object::quoted;
 use super::option_file::Login;
 use super::release::Release;
@@ -198,8 +199,9 @@ fn database(connection: &mut Connection, name: &str, variables: &Variables) -> R
     );
     let sums = connection.rows("count the tables of", &sql)?.into_iter().next().unwrap_or_default();
     let sum = |at: usize| sums.get(at).cloned().flatten().map_or(0, |text| number(&text));
+    let names = Names::read(connection)?;
     let mut count = |what, table: &str, column: &str| -> Result<u64, Error> {
-        let sql = format!("SELECT COUNT(*) FROM information_schema.{table} WHERE {column} = {schema}");
+        let sql = format!("SELECT COUNT(*) FROM information_schema.{table} WHERE {}", names.is(column, name));
         Ok(connection.value(what, &sql)?.map_or(0, |text| number(&text)))
     };
     let triggers = count("count the triggers of", "TRIGGERS", "trigger_schema")?;
