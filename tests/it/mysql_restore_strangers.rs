@@ -5,7 +5,7 @@ use std::fs;
 
 use crate::support::program::{Machine, text};
 use crate::support::restored::{
-    CONTENT, Holder, beside, count, document, filled, grow_old, keep_long, killed_late, prepared, sent, snapshotted, warned,
+    CONTENT, Holder, beside, count, document, filled, grow_old, keep_long, killed_late, killed_moved, prepared, snapshotted, warned,
 };
 use crate::support::servers::mariadb::MariaDb;
 
@@ -182,10 +182,7 @@ fn what_others_have_made_since_a_kill_stays_when_the_restore_is_finished() {
     for is_early in [true, false] {
         let (base, configuration, machine) = begun();
         if is_early {
-            let sent = sent(&begun().2, &RESTORE);
-            let moves = sent.iter().find(|(_, line)| line.contains("RENAME TABLE")).expect("tables are moved").0;
-            let kill = format!("inject=sendto:signal=KILL:when={}", moves + 1);
-            assert_ne!(machine.alone_under_strace(&["-e", "trace=sendto", "-e", &kill], &RESTORE).code, Some(0));
+            killed_moved(server, &machine, &configuration);
             assert_eq!(definitions(server, &base), "");
         } else {
             killed_late(&machine, &configuration);

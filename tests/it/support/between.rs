@@ -3,8 +3,8 @@
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Once};
 use std::thread::Scope;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ pub struct Between<'a> {
     listener: UnixListener,
     server: PathBuf,
     text: String,
+    is_late: bool,
     once: Once,
     act: &'a (dyn Fn() + Sync),
     over: AtomicBool,
@@ -29,7 +30,12 @@ impl<'a> Between<'a> {
         let listener = UnixListener::bind(socket).unwrap();
         listener.set_nonblocking(true).unwrap();
         let (server, text) = (server.to_owned(), text.to_owned());
-        Self { socket: socket.to_owned(), listener, server, text, once: Once::new(), act, over: AtomicBool::new(false) }
+        Self { socket: socket.to_owned(), listener, server, text, is_late: false, once: Once::new(), act, over: AtomicBool::new(false) }
+    }
+
+    /// `act` is called when the server has answered to that text, and before the client has the answer.
+    pub fn once_answered(self) -> Self {
+        Self { is_late: true, ..self }
     }
 
     /// Serves until the work is done; it must have come to act then.
@@ -52,17 +58,25 @@ impl<'a> Between<'a> {
         client.set_nonblocking(false).unwrap();
         // A server that is down refuses, and so the client's connection ends.
         let Ok(server) = UnixStream::connect(&self.server) else { return };
+        let is_sent = Arc::new(AtomicBool::new(false));
         for (mut from, mut to, is_watched) in [
             (client.try_clone().unwrap(), server.try_clone().unwrap(), true),
             (server.try_clone().unwrap(), client.try_clone().unwrap(), false),
         ] {
+            let is_sent = is_sent.clone();
             scope.spawn(move || {
                 let mut buffer = [0; 64 << 10];
                 while let Ok(read @ 1..) = from.read(&mut buffer) {
+                    if is_watched && buffer[..read].windows(self.text.len()).any(|window| window == self.text.as_bytes()) {
+                        is_sent.store(true, Ordering::SeqCst);
+                    }
+                    if self.is_late && !is_watched && is_sent.load(Ordering::SeqCst) {
+                        self.once.call_once(self.act);
+                    }
                     if to.write_all(&buffer[..read]).is_err() {
                         break;
                     }
-                    if is_watched && buffer[..read].windows(self.text.len()).any(|window| window == self.text.as_bytes()) {
+                    if !self.is_late && is_watched && is_sent.load(Ordering::SeqCst) {
                         self.once.call_once(self.act);
                     }
                 }

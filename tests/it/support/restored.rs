@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::program::{Machine, Run, until};
+use super::between::Between;
+use super::program::{Machine, Run, finish, send, until};
 use super::servers::mariadb::MariaDb;
 
 /// What is in the database: a table with one row, and a view of it.
@@ -75,7 +77,32 @@ pub fn killed_by(machine: &Machine, configuration: &str, program: &str, argument
     machine.configure_again(configuration);
 }
 
-/// A restore is killed once its tables have moved.
+/// The program is killed once the server has carried out the first statement with this text, and before the program knows.
+pub fn killed_after(server: &MariaDb, machine: &Machine, configuration: &str, text: &str, arguments: &[&str]) {
+    let process = AtomicU32::new(0);
+    let kill = || {
+        until("the program has a number", || process.load(Ordering::SeqCst) != 0);
+        send(process.load(Ordering::SeqCst), rustix::process::Signal::KILL);
+    };
+    let between = Between::start(&server.socket, &machine.path("between"), text, &kill).once_answered();
+    let socket = |path: &std::path::Path| path.display().to_string();
+    machine.configure_again(&configuration.replace(&socket(&server.socket), &socket(&between.socket)));
+    let work = || {
+        let child = machine.start(arguments);
+        process.store(child.id(), Ordering::SeqCst);
+        finish(child)
+    };
+    let killed = std::thread::scope(|scope| between.serve(scope, work));
+    machine.configure_again(configuration);
+    assert_eq!(killed.code, None, "{killed:#?}");
+}
+
+/// A restore is killed as soon as its tables have moved.
+pub fn killed_moved(server: &MariaDb, machine: &Machine, configuration: &str) {
+    killed_after(server, machine, configuration, "RENAME TABLE ", &["restore", "ellis", "--yes"]);
+}
+
+/// A restore is killed once its tables have moved and definitions are made.
 pub fn killed_late(machine: &Machine, configuration: &str) {
     let count = machine.path("count");
     let _ = fs::remove_file(&count);

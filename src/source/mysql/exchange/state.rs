@@ -102,21 +102,29 @@ impl State {
     }
 }
 
+/// The default character set and collation of a database that is there.
+pub(super) fn character_set(connection: &mut Connection, database: &str) -> Result<Option<(String, String)>, Error> {
+    let sql = format!(
+        "SELECT default_character_set_name, default_collation_name FROM information_schema.SCHEMATA WHERE schema_name = {}",
+        literal(database)
+    );
+    let row = connection.rows("read the character set of a database of", &sql)?.into_iter().next();
+    Ok(row.map(|row| {
+        let mut values = row.into_iter().map(Option::unwrap_or_default);
+        (values.next().unwrap_or_default(), values.next().unwrap_or_default())
+    }))
+}
+
 impl Pair {
     /// Notes what is live now; gives the list of what was saved, if there is a live database.
     pub(super) fn capture(&mut self, connection: &mut Connection, around: Around<'_>) -> Result<Option<Inventory>, Error> {
         let mut saved = None;
-        let sql = format!(
-            "SELECT default_character_set_name, default_collation_name FROM information_schema.SCHEMATA WHERE schema_name = {}",
-            literal(&self.live)
-        );
-        let row = connection.rows("read the character set of a database of", &sql)?.into_iter().next();
+        let row = character_set(connection, &self.live)?;
         self.outgoing.exists = row.is_some();
         self.coming = tables::listed(connection, &self.incoming.database, None)?;
         self.check_aside(&self.coming)?;
-        if let Some([character_set, collation]) = row.as_deref() {
-            self.outgoing.character_set = character_set.clone().unwrap_or_default();
-            self.outgoing.collation = collation.clone().unwrap_or_default();
+        if let Some((character_set, collation)) = &row {
+            (self.outgoing.character_set, self.outgoing.collation) = (character_set.clone(), collation.clone());
             self.going = tables::listed(connection, &self.live, self.table.as_deref())?;
             self.outgoing.tables = Some(self.going.clone());
             self.check_no_view(connection)?;

@@ -13,16 +13,18 @@ const ASK: &str = "ask when tables were last written to on";
 /// Times are compared in a time zone that has no hour twice.
 const UTC: &str = "SET SESSION time_zone = '+00:00'";
 
-/// The second that it is, once no row that was loaded was committed in it.
+/// The second that it is, once no row that was loaded was committed in it. One statement asks and waits, so that an exchange sends the same
+/// ones in whichever instant it comes.
 pub(super) fn since(connection: &mut Connection, pairs: &[Pair]) -> Result<u64, Error> {
     connection.run("set up a session on", UTC)?;
-    let beside: Vec<String> = pairs.iter().map(|pair| literal(&pair.incoming.database)).collect();
-    let now = format!(
-        "SELECT 1 FROM information_schema.TABLES WHERE table_schema IN ({}) AND update_time >= FROM_UNIXTIME(UNIX_TIMESTAMP()) LIMIT 1",
-        beside.join(", ")
-    );
-    if !pairs.is_empty() && connection.value(ASK, &now)?.is_some() {
-        connection.run("wait a second on", "DO SLEEP(1.01 - MICROSECOND(NOW(6)) / 1000000)")?;
+    if !pairs.is_empty() {
+        let beside: Vec<String> = pairs.iter().map(|pair| literal(&pair.incoming.database)).collect();
+        let wait = format!(
+            "DO SLEEP(IF(EXISTS (SELECT 1 FROM information_schema.TABLES WHERE table_schema IN ({}) AND update_time >= \
+             FROM_UNIXTIME(UNIX_TIMESTAMP())), 1.01 - MICROSECOND(NOW(6)) / 1000000, 0))",
+            beside.join(", ")
+        );
+        connection.run("wait until a second is over on", &wait)?;
     }
     let second = connection.value(ASK, "SELECT UNIX_TIMESTAMP()")?;
     Ok(second.and_then(|second| second.parse().ok()).unwrap_or_default())

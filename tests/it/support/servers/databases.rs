@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use super::kept::{Kept, in_cache};
-use super::mariadb::{MariaDb, certificates, places, user};
+use super::mariadb::{MANY_TABLES, MariaDb, certificates, places, user};
 
 /// A make of database server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +101,9 @@ impl Make {
         if self == Self::Mysql80 {
             command.arg("--mysqlx=OFF");
         }
-        command.args(["--log-bin=log", "--server-id=1", "--innodb-buffer-pool-size=64M", "--performance-schema=OFF"]).args(options);
+        command
+            .args(["--log-bin=log", "--server-id=1", "--innodb-buffer-pool-size=64M", "--performance-schema=OFF", MANY_TABLES])
+            .args(options);
         command
     }
 }

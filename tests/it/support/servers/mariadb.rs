@@ -16,6 +16,10 @@ pub const PASSWORD: &str = "hunter2 \"#'\\ö";
 /// What a system has of asynchronous reads and writes is bounded, and many servers run side by side in the tests.
 const NO_AIO: &str = "--innodb-use-native-aio=0";
 
+/// A server that has more tables than this closes those that nobody uses, and knows of them no more when they were written to. What is shared by
+/// all tests has a great many.
+pub(super) const MANY_TABLES: &str = "--table-definition-cache=40000";
+
 /// A running server.
 #[derive(Debug)]
 pub struct MariaDb {
@@ -274,6 +278,6 @@ fn command(folder: &Path, port: u16, options: &[&str]) -> Command {
     let mut command = Command::new("/usr/sbin/mariadbd");
     command.arg("--no-defaults").args(user()).args(places(folder, port)).args(certificates(folder));
     command.args(["--plugin-load-add=auth_ed25519", "--max-allowed-packet=16M", "--log-bin=log", "--server-id=1"]);
-    command.arg("--innodb-buffer-pool-size=256M").args(options);
+    command.args(["--innodb-buffer-pool-size=256M", MANY_TABLES]).args(options);
     command
 }
