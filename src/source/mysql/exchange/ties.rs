@@ -1,7 +1,7 @@
 //! Foreign keys that refer to tables which are to go or have moved, from wherever: rows of a child hang in the air once its parent is gone.
 //!
 //! `information_schema` shows an account the keys of those tables alone to which it has some right. InnoDB's own list has all of them, and is
-//! shown to whoever has `PROCESS`.
+//! shown to whoever has `PROCESS`; but for MySQL before 8.0, which writes names there as those of files and reads them for nobody.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -96,7 +96,7 @@ fn hidden(connection: &mut Connection, databases: &[&str], seen: &[Tie]) -> Resu
     );
     let known: BTreeSet<(&Table, &Table)> = seen.iter().map(|tie| (&tie.child, &tie.parent)).collect();
     match read(connection, &sql, false) {
-        // The account has no `PROCESS`, or the server no InnoDB.
+        // The account has no `PROCESS`, or the server no InnoDB, or no word for how it names files (MySQL 5.7).
         Err(error) if is_answer(&error) => Ok(Vec::new()),
         all => Ok(all?.into_iter().filter(|tie| !known.contains(&(&tie.child, &tie.parent))).collect()),
     }
