@@ -271,7 +271,8 @@ pub(super) fn certificates(folder: &Path) -> Vec<String> {
 fn command(folder: &Path, port: u16, options: &[&str]) -> Command {
     let mut install = Command::new("mariadb-install-db");
     install.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]).args(user());
-    install.arg(format!("--datadir={}", folder.join("data").display())).arg(NO_AIO);
+    // A server that starts removes what others have for the moment in the same folder.
+    install.arg(format!("--datadir={}", folder.join("data").display())).arg(format!("--tmpdir={}", folder.display())).arg(NO_AIO);
     let installed = install.output().expect("mariadb-install-db cannot be started: install Debian's mariadb-server, as tests/run does");
     let said = [&installed.stdout[..], &installed.stderr].concat();
     assert!(installed.status.success(), "{}", String::from_utf8_lossy(&said));
