@@ -180,7 +180,7 @@ fn an_undo_that_puts_right_what_was_owed_leaves_nothing_that_status_tells() {
     holder.lets_go();
     let configuration = server.configuration("ellis", &[a, b]);
     let holder = std::sync::Mutex::new(None);
-    let hold = || *holder.lock().unwrap() = Some(Holder::by(server, a, &format!("INSERT INTO {a}.parent VALUES (77)")));
+    let hold = || *holder.lock().unwrap() = Some(Holder::by(server, a, &format!("INSERT INTO {a}.parent (id) VALUES (77)")));
     let between = Between::start(&server.socket, &machine.path("between"), "RENAME TABLE", &hold);
     machine.configure_again(&configuration.replace(server.socket.to_str().unwrap(), between.socket.to_str().unwrap()));
     let part = ["restore", "ellis", "--database", b, "--yes"];
