@@ -291,6 +291,29 @@ fn a_prune_that_stands_still_before_it_deletes_a_body_does_not_meet_a_newer_one_
 }
 
 #[test]
+fn a_list_that_only_a_manifest_without_a_head_lacks_is_no_damage() {
+    let mut world = World::new();
+    for source in [tree(), other(), tree()] {
+        world.backup(&source);
+    }
+    let before = world.node.objects("node-1/files/");
+    world.change(&tree());
+    world.snapshot(&tree());
+    let ship = world.ship(&tree());
+    ship.until(Op::Put, ".body.jsonl");
+    ship.kill(true);
+    let lists = world.node.objects("node-1/files/").into_iter().filter(|key| !before.contains(key) && key.ends_with(".packs.jsonl"));
+    let lists: Vec<String> = lists.collect();
+    assert_eq!(lists.len(), 1, "{lists:?}");
+    world.raw.delete(&lists[0]).unwrap();
+    // One that removes a snapshot, and one that has none to remove.
+    world.prune(1).end().unwrap();
+    world.prune(9).end().unwrap();
+    world.check("the prunes");
+    world.ends_clean();
+}
+
+#[test]
 fn a_snapshot_that_is_removed_while_it_is_read_is_gone_and_not_damaged() {
     let mut requests = 0;
     for stop_at in 0.. {

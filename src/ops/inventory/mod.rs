@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::catalogue::{Catalogue, Shipped};
+use super::damage::Problem;
 use super::error::chain;
 use super::marks::MarkFile;
 use super::node::Remote;
@@ -139,7 +140,7 @@ impl Inventory {
             match packs {
                 Ok(packs) => packs.iter().try_for_each(|pack| push(Item::Pack(pack.pack), pack.stored)),
                 Err(problem) => {
-                    faults.push((named.list.list, problem.text));
+                    faults.push((named.list.list, problem));
                     Ok(())
                 }
             }
@@ -147,7 +148,7 @@ impl Inventory {
         if !faults.is_empty() {
             let counting = counting_lists(remote, node, catalogue, &faults)?;
             let faults = faults.into_iter().filter(|(list, _)| counting.contains(list));
-            obstacles.extend(faults.map(|(list, problem)| Obstacle::damaged(NodeKey::PackList(list).of(node).to_string(), problem)));
+            obstacles.extend(faults.map(|(list, problem)| Obstacle::damaged(NodeKey::PackList(list).of(node).to_string(), problem.text)));
         }
         Ok(obstacles)
     }
@@ -173,15 +174,24 @@ fn with_advice(error: Error, key: &str) -> Error {
 }
 
 /// Which of these lists are named by bodies that no complete manifest of a higher number supersedes: a pack list that only superseded ones
-/// name protects nothing that anybody will read, as little as a superseded body that cannot be read.
-fn counting_lists(remote: &Remote, node: &NodeName, catalogue: &Catalogue, faults: &[(Digest, String)]) -> Result<BTreeSet<Digest>, Error> {
+/// name protects nothing that anybody will read, as little as a superseded body that cannot be read. One that is missing counts only for
+/// bodies that have a head: whoever is to write the head looks for the list before, and stores it anew with a body of its own.
+fn counting_lists(
+    remote: &Remote,
+    node: &NodeName,
+    catalogue: &Catalogue,
+    faults: &[(Digest, Problem)],
+) -> Result<BTreeSet<Digest>, Error> {
     let mut counting = BTreeSet::new();
     for (id, numbers) in &catalogue.listed {
         let complete = catalogue.snapshots.get(id).map_or(0, Shipped::n);
         for n in numbers.bodies.numbers().filter(|n| *n >= complete) {
             if let bodies::Read::Body(body) = bodies::read(remote, node, catalogue, id, n)? {
                 let named: BTreeSet<Digest> = body.lists.iter().map(|list| list.list).collect();
-                counting.extend(faults.iter().map(|(list, _)| *list).filter(|list| named.contains(list)));
+                let has_head =
+                    numbers.heads.has(n) || remote.store.stat(&NodeKey::Head(id.0.clone(), id.1, n).of(node).to_string())?.is_some();
+                let counts = |problem: &Problem| has_head || *problem != Problem::missing();
+                counting.extend(faults.iter().filter(|(list, problem)| named.contains(list) && counts(problem)).map(|(list, _)| *list));
             }
         }
     }

@@ -38,19 +38,34 @@ impl Site<'_> {
         let control = self.ground.control(self.ctx, self.settings, &no_stop);
         if !undrained || control.is_up()? {
             self.phase(pending, "draining");
+            self.finish_batches(&control);
             control.drain()?;
             // A drained node takes no connections. One that does was started anew, and has a commit log that nothing else holds.
-            for _ in 1..DRAINS_MAX {
-                if !control.takes_connections()? {
-                    break;
-                }
+            let mut drains = 1;
+            while control.takes_connections()? && drains < DRAINS_MAX {
                 control.drain()?;
+                drains += 1;
             }
-            pending.is_drained = true;
+            pending.is_drained = !control.takes_connections()?;
         }
         self.phase(pending, "stopping");
         control.halt()?.into_iter().for_each(|unseen| self.ctx.warn(Some(&self.spec.name), unseen));
         Ok(())
+    }
+
+    /// Changes of views and of batches that the node keeps for later would be made in what is put in place. What is left of them is told.
+    fn finish_batches(&self, control: &Control<'_>) {
+        match control.finish_batches() {
+            Ok(0) => {}
+            Ok(left) => self.warn(format!(
+                "the node has {left} changes of views or batches that it could not carry out, most likely because other nodes are down: it makes them \
+                 once it is started again, also in what comes back now"
+            )),
+            Err(error) => self.warn(format!(
+                "whether the node has changes of views or batches that it has yet to make could not be seen: {}; it was told to make them",
+                chain(&Error::from(error))
+            )),
+        }
     }
 
     /// Carries the exchange out, the node being down, and looks whether the node works with it; else the old state is put back.

@@ -1,8 +1,9 @@
-//! A node as a service: drained, stopped, proven to be down, started again, and looked at.
+//! A node as a service: relieved of what it owes, drained, stopped, proven to be down, started again, and looked at.
 //!
 //! What a command says is never enough. A node is up when it takes CQL; it is down when nothing listens where it takes CQL and JMX, and no process
 //! holds a file of its data, commit log or hints.
 
+mod batches;
 mod check;
 mod down;
 
