@@ -22,7 +22,7 @@ const SMALL: usize = 16_000;
 const LIMIT: u64 = 128 << 20;
 
 /// Number of files in the smaller and in the larger tree.
-const FILES: [u64; 2] = [6000, 12_000];
+const FILES: [u64; 2] = [6000, 10_000];
 
 /// Length of the large file in MiB: four times the limit.
 const MEBIBYTES: u64 = 512;
