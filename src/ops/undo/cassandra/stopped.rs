@@ -41,12 +41,14 @@ impl Site<'_> {
             self.finish_batches(&control);
             control.drain()?;
             // A drained node takes no connections. One that does was started anew, and has a commit log that nothing else holds.
-            let mut drains = 1;
-            while control.takes_connections()? && drains < DRAINS_MAX {
-                control.drain()?;
-                drains += 1;
-            }
             pending.is_drained = !control.takes_connections()?;
+            for _ in 1..DRAINS_MAX {
+                if pending.is_drained {
+                    break;
+                }
+                control.drain()?;
+                pending.is_drained = !control.takes_connections()?;
+            }
         }
         self.phase(pending, "stopping");
         control.halt()?.into_iter().for_each(|unseen| self.ctx.warn(Some(&self.spec.name), unseen));
@@ -58,8 +60,8 @@ impl Site<'_> {
         match control.finish_batches() {
             Ok(0) => {}
             Ok(left) => self.warn(format!(
-                "the node has {left} changes of views or batches that it could not carry out, most likely because other nodes are down: it makes them \
-                 once it is started again, also in what comes back now"
+                "the node has {left} changes of views or batches that it has not carried out, because other nodes are down or others write to it: it \
+                 makes them once it is started again, also in what comes back now"
             )),
             Err(error) => self.warn(format!(
                 "whether the node has changes of views or batches that it has yet to make could not be seen: {}; it was told to make them",

@@ -53,37 +53,12 @@ pub(super) fn save(around: Around<'_>, live: &str, path: &Path) -> Result<(Vec<I
     Ok(saved)
 }
 
-/// Loads a part of the dump that comes into the database beside the live one.
-pub(super) fn load_part(around: Around<'_>, pair: &Pair, part: Part, words: &Words, meter: &mut dyn FnMut(u64)) -> Result<Loaded, Error> {
-    let loading = Loading {
-        settings: around.settings,
-        database: &pair.incoming.database,
-        original: &pair.original,
-        part,
-        table: pair.table.as_deref(),
-        kept: None,
-        defaults: None,
-        without_events: words.without_events,
-        first: None,
-        sql_mode: words.sql_mode.as_deref(),
-        definers: &words.definers,
-        folder: around.folder,
-        work: around.work,
-    };
-    load_from(&loading, OnError::End, &pair.incoming.definitions, meter, around)
-}
-
-/// The keys of the views, triggers, events and routines that the dump of a state makes, as objects of database 0. Nothing where there was no
-/// database.
-fn made(around: Around<'_>, pair: &Pair, state: &State, original: &str, words: &Words) -> Result<BTreeSet<Vec<u8>>, Error> {
-    let mut keys = BTreeSet::new();
-    if !state.exists {
-        return Ok(keys);
-    }
-    let loading = Loading {
+/// How all of the dump that comes is made in the live database, in place of what is there.
+pub(super) fn loading<'a>(around: Around<'a>, pair: &'a Pair, words: &'a Words) -> Loading<'a> {
+    Loading {
         settings: around.settings,
         database: &pair.live,
-        original,
+        original: &pair.original,
         part: Part::All,
         table: pair.table.as_deref(),
         kept: None,
@@ -94,7 +69,23 @@ fn made(around: Around<'_>, pair: &Pair, state: &State, original: &str, words: &
         definers: &words.definers,
         folder: around.folder,
         work: around.work,
-    };
+    }
+}
+
+/// Loads a part of the dump that comes into the database beside the live one.
+pub(super) fn load_part(around: Around<'_>, pair: &Pair, part: Part, words: &Words, meter: &mut dyn FnMut(u64)) -> Result<Loaded, Error> {
+    let loading = Loading { database: &pair.incoming.database, part, ..loading(around, pair, words) };
+    load_from(&loading, OnError::End, &pair.incoming.definitions, meter, around)
+}
+
+/// The keys of the views, triggers, events and routines that the dump of a state makes, as objects of database 0. Nothing where there was no
+/// database.
+fn made(around: Around<'_>, pair: &Pair, state: &State, original: &str, words: &Words) -> Result<BTreeSet<Vec<u8>>, Error> {
+    let mut keys = BTreeSet::new();
+    if !state.exists {
+        return Ok(keys);
+    }
+    let loading = Loading { original, ..loading(around, pair, words) };
     let path = &state.definitions;
     let mut file = File::open(path).map_err(Error::file("read", path))?;
     let mut found = load::makes(&loading, &mut file, around.stop)?.sorted()?;

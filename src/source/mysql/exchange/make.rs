@@ -8,7 +8,7 @@
 use super::super::connection::{code_of_client, is_gone, is_passing};
 use super::super::load::{Defaults, Kept, Loaded, Loading, OnError, Part, Unmade};
 use super::super::object::{ObjectKind, quoted};
-use super::definitions::{load_from, views_of};
+use super::definitions::{load_from, loading, views_of};
 use super::state::{Pair, State};
 use super::told::first_of;
 use super::{Around, Words, kept, stand_ins, turn};
@@ -178,20 +178,14 @@ impl Making<'_> {
             dumped: self.state(at).character_set_words(),
             live: if pair.outgoing.exists { &pair.outgoing } else { &pair.incoming }.character_set_words(),
         });
+        let first = turn::of_the_client(pair, on_error);
         let loading = Loading {
-            settings: around.settings,
-            database: &pair.live,
             original: if self.is_back { &pair.live } else { &pair.original },
             part,
-            table: pair.table.as_deref(),
             defaults,
             kept: self.kept.as_ref().map(|kept| &kept[at]),
-            without_events: words.without_events,
-            first: Some(&turn::of_the_client(pair, on_error)),
-            sql_mode: words.sql_mode.as_deref(),
-            definers: &words.definers,
-            folder: around.folder,
-            work: around.work,
+            first: Some(&first),
+            ..loading(around, pair, words)
         };
         load_from(&loading, on_error, &self.state(at).definitions, &mut |_| {}, around)
     }

@@ -52,7 +52,7 @@ impl Exchange {
         for (pair, made) in pairs.iter().zip(made?) {
             let Some(made) = made else { continue };
             notes.extend(timed::switched_off(&mut connection, pair, &made)?);
-            if let Some(lacking) = lacking::told(&mut connection, pair, made, around.work)? {
+            if let Some(lacking) = lacking::told(&mut connection, around, pair, made)? {
                 notes.push(lacking);
                 needed.push(pair.outgoing.definitions.clone());
             }
