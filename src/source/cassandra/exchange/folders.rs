@@ -24,18 +24,26 @@ pub(super) fn make_like(base: &Path, path: &Path) -> Result<(), Error> {
 }
 
 fn make(base: &Path, path: &Path, mode: Option<u32>) -> Result<(), Error> {
-    if path == base || path.is_dir() {
+    if path == base {
         return Ok(());
     }
     let above = path.parent().unwrap_or(base);
     make(base, above, mode)?;
     let like = fs::metadata(base).map_err(Error::file("look at", base))?;
-    match fs::DirBuilder::new().mode(0o700).create(path) {
-        Err(cause) if cause.kind() == ErrorKind::AlreadyExists => {}
+    let is_root = rustix::process::geteuid().is_root();
+    // Until it is the node's, the node has to be able to look into it: a kill may come in between. (The `umask` still counts.)
+    match fs::DirBuilder::new().mode(0o755).create(path) {
+        Err(cause) if cause.kind() == ErrorKind::AlreadyExists => {
+            let there = fs::metadata(path).map_err(Error::file("look at", path))?;
+            // One that a kill has left before it was given away has still to be.
+            if !(is_root && there.uid() == 0 && like.uid() != 0) {
+                return Ok(());
+            }
+        }
         made => made.map_err(Error::file("create the folder", path))?,
     }
     crash::point();
-    if rustix::process::geteuid().is_root() {
+    if is_root {
         std::os::unix::fs::chown(path, Some(like.uid()), Some(like.gid())).map_err(Error::file("set the owner of", path))?;
     }
     let mode = mode.unwrap_or(like.mode() & 0o777);

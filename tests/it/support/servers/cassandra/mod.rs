@@ -32,7 +32,7 @@ const TRIES: u32 = 5;
 const PORTS: std::ops::Range<u16> = 15_000..32_000;
 
 /// Longest part of a log that a failure shows.
-const LOG_SHOWN: usize = 6000;
+const LOG_SHOWN: usize = 3000;
 
 static RUNNING: [OnceLock<Cassandra>; 2] = [const { OnceLock::new() }; 2];
 static NAMES: AtomicU32 = AtomicU32::new(0);
