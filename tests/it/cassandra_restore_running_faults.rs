@@ -212,18 +212,18 @@ fn a_restore_that_is_killed_while_it_makes_the_schema_goes_on_with_the_rest() {
     let case = Case::filled(Version::V41);
     let (id, then) = (case.id(), (case.dump(0), case.server.cql().described(&case.keyspaces[0])));
     case.run(&["DROP KEYSPACE KEYSPACE"]);
-    let mut was_hit = false;
     // The last one comes at once, so that it comes in time however fast the machine is.
-    for delay in [1600, 900, 400, 20] {
-        let killed =
-            kill(&case.machine, &["restore", &id, "--running", "--yes"], "making the schema", Duration::from_millis(delay), &mut || true);
-        was_hit = matches!(&killed, Killed::In(met) if met == "making the schema");
+    let was_hit = [1600, 900, 400, 20].into_iter().any(|delay| {
+        let delay = Duration::from_millis(delay);
+        let killed = kill(&case.machine, &["restore", &id, "--running", "--yes"], "making the schema", delay, &mut || true);
+        let was_hit = matches!(&killed, Killed::In(met) if met == "making the schema");
         if !was_hit {
             // It is ended, so that there is a schema to make again.
             case.machine.run(&["restore", &id, "--running", "--yes"]).expect(0);
             case.run(&["DROP KEYSPACE KEYSPACE"]);
         }
-    }
+        was_hit
+    });
     assert!(was_hit, "the last kill has not hit it");
     let run = case.machine.run(&["restore", &id, "--running", "--yes"]);
     run.expect(0);

@@ -9,6 +9,7 @@ pub mod databases;
 pub mod kept;
 pub mod mariadb;
 mod minio;
+mod mysql_question;
 mod question;
 mod radosgw;
 mod s3proxy;
