@@ -137,6 +137,25 @@ impl<'a> Nodetool<'a> {
         found.ok_or_else(|| Error::Cassandra { what: WHAT, node: self.node.clone(), why: "`nodetool info` does not tell it".to_owned() })
     }
 
+    /// How long the node waits for a write, milliseconds and above.
+    ///
+    /// # Errors
+    /// As [`Nodetool::snapshot`]; also when it does not tell.
+    pub(super) fn write_timeout(&self) -> Result<Duration, Error> {
+        const WHAT: &str = "ask for the write timeout of";
+        let mut found = None;
+        self.lines(WHAT, &["gettimeout", "write"].map(str::to_owned), SHORT_TIME, &mut |line| {
+            // `Current timeout for type write: 2000 ms` (`GetTimeout`, the same in 4.1 and 5.0).
+            let millis = line.rsplit_once(": ").and_then(|(_, value)| value.trim().strip_suffix(" ms")?.parse().ok());
+            found = millis.map(Duration::from_millis).or(found);
+        })?;
+        found.ok_or_else(|| Error::Cassandra {
+            what: WHAT,
+            node: self.node.clone(),
+            why: "`nodetool gettimeout write` does not tell it".into(),
+        })
+    }
+
     /// Has all SSTables in folders taken into a table or view, which keeps what it has. The folders stay as they are, but for what the node
     /// writes anew of each SSTable's statistics.
     ///

@@ -47,6 +47,16 @@ fn the_words_are_prefix_address_command_and_then_keyspaces_after_a_double_dash()
 }
 
 #[test]
+fn a_write_timeout_is_told_in_milliseconds_or_not_at_all() {
+    let timeout = |script| {
+        let tool = StandIn::new(script);
+        Nodetool::new(&tool.settings, tool.folder.path(), &Stop::default()).write_timeout()
+    };
+    assert_eq!(timeout("echo 'Current timeout for type write: 2500 ms'\n").unwrap(), Duration::from_millis(2500));
+    assert!(timeout("echo 'Current timeout for type write: long'\n").unwrap_err().to_string().contains("does not tell it"));
+}
+
+#[test]
 fn a_password_goes_through_a_file_that_is_its_owners_alone_and_gone_afterwards() {
     let mut tool = StandIn::new("echo \"$@\"\nstat -c %a \"$6\"\ncat \"$6\"\n");
     tool.settings.jmx.user = Some("windlass".into());

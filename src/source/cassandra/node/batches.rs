@@ -4,12 +4,14 @@
 
 use std::time::Duration;
 
-use super::{Connection, Control, Nodetool};
+use super::{Connection, Control};
 use crate::source::Error;
 
-/// How long the node may take to carry out what it owes: it repeats nothing that is younger than 4 seconds, unless its timeouts were changed,
-/// and what another node of the cluster does not take comes to no end.
-const BATCHES_TIME: Duration = Duration::from_secs(20);
+/// How long the node may take to carry out what is due: what another node of the cluster does not take comes to no end.
+const BATCHES_TIME: Duration = Duration::from_secs(16);
+
+/// Longest that it is waited until what is left is due: the node takes writes meanwhile, and a person waits.
+const DUE_MAX: Duration = Duration::from_secs(5 * 60);
 
 /// How often it is looked how many are left.
 const BATCHES_TICK: Duration = Duration::from_secs(1);
@@ -17,11 +19,8 @@ const BATCHES_TICK: Duration = Duration::from_secs(1);
 /// How long one `nodetool replaybatchlog` may say nothing: it waits until all that is due was tried.
 const REPLAY_TIME: Duration = Duration::from_secs(10 * 60);
 
-/// How old a change has to be until the node repeats it, with its usual timeouts; waited for where nobody may see what is left.
-const DUE_TIME: Duration = Duration::from_secs(5);
-
 impl Control<'_> {
-    /// Has the node carry out what it owes. Gives how many changes are left after 20 seconds of that.
+    /// Has the node carry out what it owes. Gives how many changes are left 16 seconds after all of them were due.
     ///
     /// # Errors
     /// [`Error::Cassandra`] with what the node says, where the role may not read the table for instance: then it was told twice to carry out
@@ -29,19 +28,27 @@ impl Control<'_> {
     pub fn finish_batches(&self) -> Result<u64, Error> {
         let connection = Connection::open(self.settings, self.config, self.stop)?;
         let since = self.clock.monotonic();
+        let mut due = None;
         loop {
             let counted = connection.row("count the batches of", "SELECT COUNT(*) FROM system.batches");
             let left = match counted {
                 Ok((left,)) => i64::unsigned_abs(left),
                 Err(error @ Error::Cassandra { .. }) => {
                     self.repeat_batches()?;
-                    connection.pause(DUE_TIME)?;
+                    connection.pause(self.due_time()?)?;
                     self.repeat_batches()?;
                     return Err(error);
                 }
                 Err(error) => return Err(error),
             };
-            if left == 0 || self.clock.monotonic().saturating_sub(since) > BATCHES_TIME {
+            if left == 0 {
+                return Ok(0);
+            }
+            let due = match due {
+                Some(due) => due,
+                None => *due.insert(self.due_time()?),
+            };
+            if self.clock.monotonic().saturating_sub(since) > due + BATCHES_TIME {
                 return Ok(left);
             }
             self.repeat_batches()?;
@@ -49,8 +56,12 @@ impl Control<'_> {
         }
     }
 
+    /// How old a change has to be until the node repeats it.
+    fn due_time(&self) -> Result<Duration, Error> {
+        Ok((2 * self.nodetool().write_timeout()? + BATCHES_TICK).min(DUE_MAX))
+    }
+
     fn repeat_batches(&self) -> Result<(), Error> {
-        let nodetool = Nodetool::new(self.settings, self.folder, self.stop);
-        nodetool.run("repeat the batches of", &["replaybatchlog".to_owned()], REPLAY_TIME).map(drop)
+        self.nodetool().run("repeat the batches of", &["replaybatchlog".to_owned()], REPLAY_TIME).map(drop)
     }
 }

@@ -14,7 +14,6 @@ use crate::source::Error;
 use crate::source::cassandra::cql::Connection;
 use crate::source::cassandra::folders::{Folders, data_files};
 use crate::source::cassandra::look::tables;
-use crate::source::cassandra::nodetool::Nodetool;
 use crate::source::cassandra::refused;
 use crate::source::cassandra::schema::{Kind, Table, TableId};
 use crate::source::cassandra::statements::quoted;
@@ -129,7 +128,7 @@ impl Control<'_> {
             there.push(found);
         }
         let names: Vec<(&str, &str)> = tables.iter().map(|table| (table.keyspace.as_str(), table.name.as_str())).collect();
-        let counts = Nodetool::new(self.settings, self.folder, self.stop).counts(&names)?;
+        let counts = self.nodetool().counts(&names)?;
         for (table, there) in tables.iter().zip(there) {
             let name = table.told();
             let open = counts.of(&table.keyspace, &table.name);

@@ -127,7 +127,11 @@ impl Control<'_> {
     /// # Errors
     /// [`Error::Cassandra`] with what nodetool said; [`Error::Stopped`].
     pub fn drain(&self) -> Result<(), Error> {
-        Nodetool::new(self.settings, self.folder, self.stop).run("drain", &["drain".to_owned()], DRAIN_TIME).map(drop)
+        self.nodetool().run("drain", &["drain".to_owned()], DRAIN_TIME).map(drop)
+    }
+
+    fn nodetool(&self) -> Nodetool<'_> {
+        Nodetool::new(self.settings, self.folder, self.stop)
     }
 
     /// Has it build an index anew whose files have not come.
@@ -136,7 +140,7 @@ impl Control<'_> {
     /// [`Error::Cassandra`] with what nodetool said; [`Error::Stopped`].
     pub fn rebuild_index(&self, index: &Unindexed) -> Result<(), Error> {
         let words = ["rebuild_index", "--", &index.keyspace, &index.table, &index.index].map(str::to_owned);
-        Nodetool::new(self.settings, self.folder, self.stop).run("build an index of", &words, INDEX_TIME).map(drop)
+        self.nodetool().run("build an index of", &words, INDEX_TIME).map(drop)
     }
 
     /// Stops it by the configured command and proves that it is down. Gives what could not be looked at.

@@ -31,6 +31,9 @@ const TRIES: u32 = 5;
 /// a server while that is stopped.
 const PORTS: std::ops::Range<u16> = 15_000..32_000;
 
+/// How often it is looked whether a server that does not answer yet is still there.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// Longest part of a log that a failure shows.
 const LOG_SHOWN: usize = 3000;
 
@@ -123,10 +126,15 @@ impl Cassandra {
 
     fn answers(&self) -> Result<(), String> {
         let since = Instant::now();
+        let mut looked = since;
         while TcpStream::connect(self.cql_address()).is_err() {
             let log = || tail(&self.home.join("log/server"));
-            if self.pid().is_none() {
-                return Err(log());
+            // Looking takes a tenth of what a start takes, if it is done each time.
+            if looked.elapsed() > LOOK_EVERY {
+                if self.pid().is_none() {
+                    return Err(log());
+                }
+                looked = Instant::now();
             }
             assert!(since.elapsed() < START, "no answer of {} within {} seconds: {}", self.cql_address(), START.as_secs(), log());
             std::thread::sleep(Duration::from_millis(50));
