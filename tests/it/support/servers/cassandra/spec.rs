@@ -230,6 +230,8 @@ impl Spec {
             format!("-Dcassandra-rackdc.properties=file://{conf}/cassandra-rackdc.properties\n-Dcassandra-foreground=yes"),
             // It has no peers to wait for, and measures nothing at its start.
             "-Dcassandra.skip_wait_for_gossip_to_settle=0\n-Dcassandra.ring_delay_ms=4000\n-Dcassandra.shutdown_announce_in_ms=0".into(),
+            // It looks at the clock five hundred times a second otherwise, and many servers run side by side in the tests.
+            "-Dcassandra.approximate_time_precision_ms=20".into(),
             // Its timeouts are for a busy machine; what it owes to views is due at once nevertheless.
             "-Dcassandra.batchlog.replay_timeout_in_ms=100".into(),
             "-Dcassandra.superuser_setup_delay_ms=500\n-Dcassandra.memtable.row_overhead_size=180".into(),
