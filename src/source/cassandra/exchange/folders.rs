@@ -24,7 +24,8 @@ pub(super) fn make_like(base: &Path, path: &Path) -> Result<(), Error> {
 }
 
 fn make(base: &Path, path: &Path, mode: Option<u32>) -> Result<(), Error> {
-    if path == base {
+    // What lies beside the base is others', up to the root of the machine: it is neither climbed over nor given away.
+    if path == base || (!path.starts_with(base) && path.is_dir()) {
         return Ok(());
     }
     let above = path.parent().unwrap_or(base);
@@ -35,8 +36,7 @@ fn make(base: &Path, path: &Path, mode: Option<u32>) -> Result<(), Error> {
     match fs::DirBuilder::new().mode(0o755).create(path) {
         Err(cause) if cause.kind() == ErrorKind::AlreadyExists => {
             let there = fs::metadata(path).map_err(Error::file("look at", path))?;
-            // One that a kill has left before it was given away has still to be.
-            if !(is_root && there.uid() == 0 && like.uid() != 0) {
+            if !(is_root && is_left_over(base, path, there.uid(), like.uid())) {
                 return Ok(());
             }
         }
@@ -49,4 +49,39 @@ fn make(base: &Path, path: &Path, mode: Option<u32>) -> Result<(), Error> {
     let mode = mode.unwrap_or(like.mode() & 0o777);
     fs::set_permissions(path, Permissions::from_mode(mode)).map_err(Error::file("set the mode of", path))?;
     Ok(sync_folder(above)?)
+}
+
+/// Whether a folder that is there is one that a kill has left before root gave it to the node.
+fn is_left_over(base: &Path, path: &Path, owner: u32, node: u32) -> bool {
+    path.starts_with(base) && path != base && owner == 0 && node != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_beside_or_above_a_folder_of_the_node_is_never_given_to_it() {
+        let base = Path::new("/var/lib/cassandra/cdc_raw");
+        assert!(is_left_over(base, &base.join(".windlass-undo"), 0, 114));
+        for others in ["/", "/var", "/var/lib/cassandra", "/var/lib/cassandra/commitlog/.windlass-undo", "/var/lib/cassandra/cdc_raw"] {
+            assert!(!is_left_over(base, Path::new(others), 0, 114), "{others}");
+        }
+        assert!(!is_left_over(base, &base.join("of-another"), 1000, 114) && !is_left_over(base, &base.join("all-are-root's"), 0, 0));
+    }
+
+    #[test]
+    fn a_folder_beside_the_base_is_made_and_those_above_it_stay_as_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let (base, beside) = (folder.path().join("cdc_raw"), folder.path().join("commitlog"));
+        for path in [&base, &beside] {
+            fs::create_dir(path).unwrap();
+            fs::set_permissions(path, Permissions::from_mode(0o751)).unwrap();
+        }
+        let before = fs::metadata(folder.path()).unwrap();
+        make_own_folder(&base, &beside.join(".windlass-undo/homestead/cdc_raw-1")).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
+        assert_eq!((mode(&base), mode(&beside), mode(folder.path())), (0o751, 0o751, before.mode() & 0o777));
+        assert_eq!(mode(&beside.join(".windlass-undo")), 0o700);
+    }
 }
