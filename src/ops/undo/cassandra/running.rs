@@ -60,7 +60,12 @@ impl Filling<'_> {
             .map_err(Error::from)
             .and_then(|()| pending.write(ImportStage::Filled, self.folder));
         match filled {
-            Ok(()) => self.finish(pending),
+            Ok(()) => self.finish(pending).map_err(|why| {
+                let why = chain(&why);
+                Error::Refused(format!(
+                    "{why}; what was to come is in place, but its tables may not be compacted yet, and the next command on the source finishes it"
+                ))
+            }),
             Err(why) => Err(self.take_back_after(pending, why)),
         }
     }

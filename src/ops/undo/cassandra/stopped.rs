@@ -64,7 +64,8 @@ impl Site<'_> {
                  makes them once it is started again, also in what comes back now"
             )),
             Err(error) => self.warn(format!(
-                "whether the node has changes of views or batches that it has yet to make could not be seen: {}; it was told to make them",
+                "whether the node has changes of views or batches that it has yet to make could not be seen, or it could not be told to make them: {}; \
+                 what it still has it makes once it is started again, also in what comes back now",
                 chain(&Error::from(error))
             )),
         }
@@ -163,8 +164,9 @@ impl Site<'_> {
     /// Makes live again what was live before, after the node was started with the other files.
     fn put_back(&self, pending: &mut PendingStopped) -> Result<(), Error> {
         self.phase(pending, "putting back");
-        self.bring_down_as_it_is(pending)?;
+        // Before it is drained: whoever settles a kill must not take a drained node for one that is coming up.
         pending.write(Stage::BackOut, self.folder)?;
+        self.bring_down_as_it_is(pending)?;
         self.go_back(pending)
     }
 

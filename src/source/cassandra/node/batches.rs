@@ -10,6 +10,9 @@ use crate::source::Error;
 /// How long the node may take to carry out what is due: what another node of the cluster does not take comes to no end.
 const BATCHES_TIME: Duration = Duration::from_secs(16);
 
+/// How long a node waits for a write, unless it was told otherwise (`write_request_timeout`).
+const WRITE_TIME: Duration = Duration::from_secs(2);
+
 /// Longest that it is waited until what is left is due: the node takes writes meanwhile, and a person waits.
 const DUE_MAX: Duration = Duration::from_secs(5 * 60);
 
@@ -56,9 +59,13 @@ impl Control<'_> {
         }
     }
 
-    /// How old a change has to be until the node repeats it.
+    /// How old a change has to be until the node repeats it, also of one that does not tell: then with its usual timeout.
     fn due_time(&self) -> Result<Duration, Error> {
-        Ok((2 * self.nodetool().write_timeout()? + BATCHES_TICK).min(DUE_MAX))
+        let timeout = match self.nodetool().write_timeout() {
+            Err(Error::Cassandra { .. }) => WRITE_TIME,
+            asked => asked?,
+        };
+        Ok((2 * timeout + BATCHES_TICK).min(DUE_MAX))
     }
 
     fn repeat_batches(&self) -> Result<(), Error> {
