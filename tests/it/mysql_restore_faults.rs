@@ -327,8 +327,15 @@ fn a_journal_that_cannot_be_written_hides_neither_that_nothing_was_changed_nor_t
     assert!(restored.expect(0).stderr.contains("has come through, and that cannot be written down"), "{restored:#?}");
     assert!(restored.said().contains("_windlass_undo_"), "where the old state lies is told: {restored:#?}");
     assert_eq!(server.everything(&case.base), case.old);
+    // What people make until the next command comes stays, also under names that were live before the restore.
+    let mine = "CREATE PROCEDURE three() SELECT 33; CREATE OR REPLACE FUNCTION two() RETURNS INT DETERMINISTIC RETURN 22; \
+         CREATE OR REPLACE VIEW both_of AS SELECT 1 AS mine";
+    server.load(Some(&case.base), mine.as_bytes());
+    let with_mine = server.everything(&case.base);
     has_room();
-    let next = case.machine.run(&["restore", "ellis", "--undo", "--yes"]);
+    let next = case.machine.run(&["snapshot", "ellis"]);
     assert!(next.expect(0).stderr.contains("was finished"), "{next:#?}");
+    assert_eq!(server.everything(&case.base), with_mine);
+    case.machine.run(&["restore", "ellis", "--undo", "--yes"]).expect(0);
     assert_eq!(server.everything(&case.base), case.new);
 }

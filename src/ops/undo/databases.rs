@@ -309,6 +309,7 @@ pub(crate) fn finish(
     pending: &PendingExchange,
     folder: &Path,
 ) -> Result<(), Error> {
+    pending.exchange.end()?;
     let remembered = UndoRecord::read(folder)?;
     // A kill may have come after it was remembered: then what is to be removed is written down already.
     if pending.undo.is_none() || remembered != pending.undo {

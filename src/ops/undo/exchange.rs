@@ -78,8 +78,9 @@ impl PendingExchange {
 
     /// Remembers that it has come this far.
     pub(crate) fn write(&mut self, stage: Stage, folder: &Path) -> Result<(), Error> {
-        self.stage = stage;
-        write(folder, EXCHANGE, self)
+        let before = std::mem::replace(&mut self.stage, stage);
+        // What cannot be written down has not come this far.
+        write(folder, EXCHANGE, self).inspect_err(|_| self.stage = before)
     }
 
     /// Writes down which live databases are about to be made, before they are: a kill may come between their making and the next that is
@@ -101,6 +102,15 @@ mod tests {
     use super::super::aside::Aside;
     use super::*;
     use jiff::Timestamp;
+
+    #[test]
+    fn an_exchange_that_cannot_be_written_down_has_not_come_this_far() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut pending = PendingExchange::new(Exchange::default(), false);
+        std::fs::create_dir(folder.path().join(EXCHANGE)).unwrap();
+        pending.write(Stage::Exchanging, folder.path()).unwrap_err();
+        assert_eq!(pending.stage, Stage::Loading);
+    }
 
     #[test]
     fn what_an_exchange_sets_aside_is_on_the_server_of_the_exchange() {

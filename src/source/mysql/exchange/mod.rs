@@ -203,6 +203,10 @@ impl Exchange {
         // What is only told takes no exchange back.
         notes.extend(self.tell_hidden(connection).unwrap_or_default());
         let mut made = make::what_comes(around, &self.pairs, &self.words, kept)?;
+        // Of a single table it is changed around triggers that come alone, and what was broken off may have left it so.
+        for pair in self.pairs.iter().filter(|pair| strangers == Strangers::Stay && pair.table.is_some() && pair.outgoing.exists) {
+            set_character_set(connection, &pair.live, &pair.outgoing)?;
+        }
         for (pair, made) in self.pairs.iter().zip(&mut made) {
             if let Some(made) = made {
                 notes.extend(timed::pass_over_dropped(connection, pair, made, around.work)?);
@@ -217,9 +221,19 @@ impl Exchange {
             }
         }
         let owed = owed::insist(connection, owed);
-        onward::end(&self.pairs)?;
+        // Where that cannot be noted, finishing it once more makes views anew.
+        let _ = onward::all_made(connection, around, &self.pairs);
         mark::remove(connection, self)?;
         Ok(Done { notes, owed, ..Done::default() })
+    }
+
+    /// Forgets what it took to finish it after a kill, once it is written down that it has come through: until then another run may have to
+    /// finish it, and must not take what people have made since for what was live before.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn end(&self) -> Result<(), Error> {
+        onward::end(&self.pairs)
     }
 
     /// Makes foreign keys that have moved along with a table point to the live one again, and those of what is `aside` now point to nothing

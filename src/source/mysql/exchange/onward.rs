@@ -24,7 +24,16 @@ pub(super) fn begin(pair: &Pair) -> Result<(), Error> {
     if pair.outgoing.exists && pair.table.is_none() { kept::note(&marker(pair), &BTreeSet::new()) } else { Ok(()) }
 }
 
-/// Notes that all is made, or that it is taken back.
+/// Notes that all is made: views that are there now are as they should be, and whoever finishes it once more leaves them alone.
+pub(super) fn all_made(connection: &mut Connection, around: Around<'_>, pairs: &[Pair]) -> Result<(), Error> {
+    for pair in pairs.iter().filter(|pair| pair.outgoing.exists && pair.table.is_none()) {
+        let there = definitions::there(connection, around, pair)?;
+        kept::note(&marker(pair), &kept::views(&there).collect())?;
+    }
+    Ok(())
+}
+
+/// Forgets it: it is written down that all is made, or it is taken back.
 pub(super) fn end(pairs: &[Pair]) -> Result<(), Error> {
     pairs.iter().try_for_each(|pair| kept::forget(&marker(pair)))
 }

@@ -1,5 +1,7 @@
 //! What becomes of an exchange that was broken off by a kill.
 
+use std::io::ErrorKind;
+
 use super::super::connection::is_passing;
 use super::check::Strangers;
 use super::put_back::Moved;
@@ -37,7 +39,7 @@ impl Exchange {
         match made {
             Ok(done) => Ok(Settled::Finished(done)),
             // What came is live, and may have been written to: it is not taken back for what the next command may find otherwise.
-            Err(error) if is_passing(&error) => Err(error),
+            Err(error) if is_passing(&error) || is_of_this_machine(&error) => Err(error),
             Err(error) => Ok(match self.put_back(around) {
                 Ok(done) => Settled::Kept(error, done),
                 Err(later) => Settled::Stuck(error, later),
@@ -81,5 +83,14 @@ impl Exchange {
         }
         // Where no table moves at all, nothing tells, and taking back loses nothing.
         Ok(self.pairs.iter().any(|pair| !pair.going.is_empty() || !pair.coming.is_empty()))
+    }
+}
+
+/// Whether it is a trouble of this machine, such as a full disk, that a person can end. A dump of definitions that is gone stays so.
+fn is_of_this_machine(error: &Error) -> bool {
+    match error {
+        Error::System(_) => true,
+        Error::File { cause, .. } => cause.kind() != ErrorKind::NotFound,
+        _ => false,
     }
 }
