@@ -3,6 +3,7 @@
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use crate::support::program::{Machine, until};
 use crate::support::servers::databases::Make;
@@ -25,6 +26,8 @@ fn write(server: &MariaDb, transaction: &(dyn Fn(u64) -> String + Sync), over: &
         let mut client = server.client();
         client.args(["-e", &batch]).stdout(Stdio::null()).stderr(Stdio::null());
         client.status().unwrap();
+        // As applications do, they leave instants in which nobody holds a table, for an exchange to come in.
+        thread::sleep(Duration::from_millis(60));
     }
 }
 
