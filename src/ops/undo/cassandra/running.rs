@@ -63,7 +63,7 @@ impl Filling<'_> {
             Ok(()) => self.finish(pending).map_err(|why| {
                 let why = chain(&why);
                 Error::Refused(format!(
-                    "{why}; what was to come is in place, but its tables may not be compacted yet, and the next command on the source finishes it"
+                    "{why}; what was to come is in place, but the compaction of its tables may still be off, and the next command on the source finishes it"
                 ))
             }),
             Err(why) => Err(self.take_back_after(pending, why)),

@@ -35,8 +35,9 @@ fn make(base: &Path, path: &Path, mode: Option<u32>) -> Result<(), Error> {
     // Until it is the node's, the node has to be able to look into it: a kill may come in between. (The `umask` still counts.)
     match fs::DirBuilder::new().mode(0o755).create(path) {
         Err(cause) if cause.kind() == ErrorKind::AlreadyExists => {
-            let there = fs::metadata(path).map_err(Error::file("look at", path))?;
-            if !(is_root && is_left_over(base, path, there.uid(), like.uid())) {
+            // A link is somebody's, and leads to what is not to be given away.
+            let there = fs::symlink_metadata(path).map_err(Error::file("look at", path))?;
+            if !(is_root && there.is_dir() && is_left_over(base, path, there.uid(), like.uid())) {
                 return Ok(());
             }
         }
