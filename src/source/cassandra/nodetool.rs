@@ -35,12 +35,8 @@ const IMPORT_TIME: Duration = Duration::from_secs(6 * 3600);
 /// How long a question may take, or a switch be turned.
 const SHORT_TIME: Duration = Duration::from_secs(5 * 60);
 
-/// How often a question is asked at most, where the node says [`VANISHED`]: each time another table must have gone in that instant.
+/// How often a question is asked at most, where something [has vanished](vanished): each time another table must have gone in that instant.
 const ASKED_MAX: usize = 4;
-
-/// What `nodetool` says when a bean of JMX is gone, whether the node has only just begun or a table, of whatever keyspace, was dropped between
-/// being listed and being asked (`NodeTool.err`): `tablestats` asks all tables of the node, also when it is to tell of one.
-const VANISHED: &str = "Server is not initialized yet";
 
 /// Most names of tables that one command is given, so that its words stay below what the system takes.
 const TABLES_MAX: usize = 200;
@@ -232,7 +228,7 @@ impl<'a> Nodetool<'a> {
         let mut asked = 1;
         loop {
             match self.lines_once(what, question, silence, each) {
-                Err(Error::Cassandra { why, .. }) if why.contains(VANISHED) && asked < ASKED_MAX => asked += 1,
+                Err(Error::Cassandra { why, .. }) if vanished(&why) && asked < ASKED_MAX => asked += 1,
                 outcome => return outcome,
             }
         }
@@ -359,6 +355,13 @@ fn complaint(answer: &str, ended: &Ended) -> Option<String> {
         let _ = write!(why, ": {hint}");
     }
     Some(why)
+}
+
+/// Whether it complains of a bean of JMX that is gone, whether the node has only just begun or a table, of whatever keyspace, was dropped between
+/// being listed and being asked: `tablestats` asks all tables of the node, also when it is to tell of one. 5.0 says so in words; 4.1 has nothing
+/// but the bean's name (`NodeTool.err`; seen on 4.1.10 and 5.0.9).
+fn vanished(why: &str) -> bool {
+    why.contains("Server is not initialized yet") || why.starts_with("org.apache.cassandra.")
 }
 
 /// Whether a line says something to a person: a line of a stack trace, or what the Java machine says about itself, does not.
