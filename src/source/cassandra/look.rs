@@ -1,5 +1,7 @@
 //! A look at the node: what it is, which keyspaces it has, and how they are defined, all of one instant.
 
+use std::time::Duration;
+
 use super::cql::{Connection, failed};
 use super::facts::{Facts, KeyspaceFacts};
 use super::names::wanted;
@@ -15,6 +17,9 @@ use crate::sys::stop::Stop;
 
 /// How often the keyspaces are read until two readings are alike: changes come in bursts, when an application is set up.
 const READINGS_MAX: usize = 6;
+
+/// How long a change of the schema that is under way is waited for: a node that is busy takes some hundred milliseconds for one.
+const CHANGE_TIME: Duration = Duration::from_secs(1);
 
 /// What a look has found.
 #[derive(Clone, Debug)]
@@ -85,22 +90,41 @@ fn look_for(settings: &Settings, config: &NodeConfig, stop: &Stop, choice: Choic
     Ok(Looked { facts, schema: reading.schema, ddl: reading.ddl })
 }
 
-/// What two readings in a row have found alike. Each takes several questions, and the schema may change between them; that other
-/// keyspaces change meanwhile does not matter.
+/// What two readings in a row have found alike.
 fn settled(connection: &Connection, is_scylla: bool, choice: Choice<'_>) -> Result<Reading, Error> {
-    let mut last = None;
+    let version = || Ok(facts::local(connection)?.schema_version);
+    let read = || Reading::of(connection, is_scylla, choice);
+    twice_alike(&version, &mut { read }, &|| connection.pause(CHANGE_TIME))?.ok_or_else(|| {
+        let why = format!("it was another each of {READINGS_MAX} times: let the change of the schema come to its end and try again");
+        failed("read the schema of", connection.node(), why)
+    })
+}
+
+/// Reads until two readings in a row are alike; `None` when none were. Each takes several questions, and the schema may change between them;
+/// that other keyspaces change meanwhile does not matter.
+///
+/// What fails while the schema changes may be something that has gone, or that is only just coming: a node writes a change into the tables of
+/// its schema first, then goes by it, and tells of another version last. So once it is waited for even where the version is the same.
+fn twice_alike<R: PartialEq>(
+    version: &dyn Fn() -> Result<String, Error>,
+    read: &mut dyn FnMut() -> Result<R, Error>,
+    pause: &dyn Fn() -> Result<(), Error>,
+) -> Result<Option<R>, Error> {
+    let (mut last, mut has_waited) = (None, false);
     for left in (0..READINGS_MAX).rev() {
-        let version = facts::local(connection)?.schema_version;
-        match Reading::of(connection, is_scylla, choice) {
-            Ok(reading) if last.as_ref() == Some(&reading) => return Ok(reading),
+        let before = version()?;
+        match read() {
+            Ok(reading) if last.as_ref() == Some(&reading) => return Ok(Some(reading)),
             Ok(reading) => last = Some(reading),
-            // What fails while the schema changes may be something that has gone.
-            Err(Error::Cassandra { .. }) if left > 0 && facts::local(connection)?.schema_version != version => last = None,
+            Err(Error::Cassandra { .. }) if left > 0 && version()? != before => last = None,
+            Err(Error::Cassandra { .. }) if left > 0 && !has_waited => {
+                pause()?;
+                (last, has_waited) = (None, true);
+            }
             Err(error) => return Err(error),
         }
     }
-    let why = format!("it was another each of {READINGS_MAX} times: let the change of the schema come to its end and try again");
-    Err(failed("read the schema of", connection.node(), why))
+    Ok(None)
 }
 
 impl Reading {
@@ -148,4 +172,41 @@ pub(super) fn tables(connection: &Connection, keyspace: &str) -> Result<Vec<Tabl
     tables.iter_mut().for_each(|table| table.indexes.sort());
     tables.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(tables)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// Reads what is given, one after the other, from a node whose version never changes: what comes of it, and how often it was waited.
+    fn reads(readings: &[Result<u32, &str>]) -> (Result<Option<u32>, String>, u32) {
+        let (mut left, waited) = (readings.iter(), Cell::new(0));
+        let mut read = || match left.next().expect("nothing more is read") {
+            Ok(reading) => Ok(*reading),
+            Err(why) => Err(failed("read", "a node", (*why).to_owned())),
+        };
+        let pause = || {
+            waited.set(waited.get() + 1);
+            Ok(())
+        };
+        let found = twice_alike(&|| Ok("a version".to_owned()), &mut read, &pause);
+        (found.map_err(|error| error.to_string()), waited.get())
+    }
+
+    #[test]
+    fn a_table_that_is_only_just_coming_is_waited_for_once() {
+        let lacks = Err("it does not describe the table `t`, which it lists");
+        assert_eq!(reads(&[lacks, Ok(1), Ok(1)]), (Ok(Some(1)), 1));
+        let (found, waited) = reads(&[Ok(1), lacks, lacks]);
+        assert!(found.unwrap_err().contains("which it lists"));
+        assert_eq!(waited, 1);
+    }
+
+    #[test]
+    fn a_reading_counts_when_the_next_one_is_like_it() {
+        assert_eq!(reads(&[Ok(1), Ok(2), Ok(2)]), (Ok(Some(2)), 0));
+        assert_eq!(reads(&[1, 2, 3, 4, 5, 6].map(Ok)), (Ok(None), 0));
+    }
 }
