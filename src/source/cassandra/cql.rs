@@ -1,31 +1,25 @@
 //! One connection in CQL to this node and no other, with blocking calls that end when the run is stopped.
 //!
-//! The driver is made for clusters: it asks a node for its peers and spreads what it is asked over all of them, at the addresses that they
-//! advertise. Here every answer must be of this very node, and the advertised address may not be reachable from here (containers, NAT). So
-//! whichever host the driver knows, it is led to the one address ([`ThisNode`]), and one host is enough for it ([`OneHost`]).
+//! The driver is made for clusters: it is led to this node alone ([`super::one_node`]).
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use futures::StreamExt;
 use scylla::client::execution_profile::ExecutionProfile;
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
 use scylla::client::{PoolSize, SelfIdentity};
-use scylla::cluster::metadata::Peer;
 use scylla::deserialize::row::DeserializeRow;
-use scylla::errors::TranslationError;
-use scylla::policies::address_translator::{AddressTranslator, UntranslatedPeer};
-use scylla::policies::host_filter::HostFilter;
 use scylla::policies::retry::FallthroughRetryPolicy;
 use scylla::statement::Consistency;
 use scylla::statement::unprepared::Statement;
 use tokio::runtime::Runtime;
 
 use super::node_config::NodeConfig;
+use super::one_node::{OneHost, ThisNode};
 use super::settings::{Cql, Settings};
 use super::{refused, tls};
 use crate::source::Error;
@@ -34,7 +28,7 @@ use crate::sys::stop::{Stop, Stopped};
 /// How long one connection may take, with TLS and on a node that is collecting garbage.
 const CONNECT_TIME: Duration = Duration::from_secs(15);
 
-/// How long opening may take in all: the driver makes two connections, and asks for the peers in between.
+/// How long opening may take in all: the driver makes two or three connections, and asks for the peers in between.
 const OPEN_TIME: Duration = Duration::from_secs(60);
 
 /// How long one statement of ours may take: they ask what the node holds in memory or in small tables.
@@ -73,10 +67,15 @@ impl Connection {
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::file("start a runtime for", &node))?;
         let mut failure = None;
         for address in resolved(&host, port, &node)? {
-            let builder = builder(settings, &host, address, &node)?;
-            match within(&runtime, stop, OPEN_TIME, builder.build())? {
+            let one_host = Arc::new(OneHost::default());
+            let builder = builder(settings, &host, address, &node)?.host_filter(one_host.clone());
+            let opening = async {
+                let session = builder.build().await.map_err(|cause| refused::connecting(&cause))?;
+                one_host.settle(&session).await.map(|()| session)
+            };
+            match within(&runtime, stop, OPEN_TIME, opening)? {
                 Some(Ok(session)) => return Ok(Self { session, runtime, node, stop: stop.clone() }),
-                Some(Err(cause)) => failure = failure.or(Some(refused::connecting(&cause))),
+                Some(Err(why)) => failure = failure.or(Some(why)),
                 None => failure = failure.or_else(|| Some(slow(OPEN_TIME))),
             }
         }
@@ -188,7 +187,6 @@ fn builder(settings: &Settings, host: &str, address: SocketAddr, node: &str) -> 
     let mut builder = SessionBuilder::new()
         .known_node_addr(address)
         .address_translator(Arc::new(ThisNode(address)))
-        .host_filter(Arc::new(OneHost::default()))
         .pool_size(PoolSize::PerHost(std::num::NonZeroUsize::MIN))
         .disallow_shard_aware_port(true)
         .fetch_schema_metadata(false)
@@ -205,27 +203,6 @@ fn builder(settings: &Settings, host: &str, address: SocketAddr, node: &str) -> 
         builder = builder.tls_context(Some(tls::client_config(ca_file, host, node)?));
     }
     Ok(builder)
-}
-
-/// Leads the driver to the node, whatever address it advertises.
-struct ThisNode(SocketAddr);
-
-#[async_trait]
-impl AddressTranslator for ThisNode {
-    async fn translate_address(&self, _advertised: &UntranslatedPeer) -> Result<SocketAddr, TranslationError> {
-        Ok(self.0)
-    }
-}
-
-/// Lets the driver use the first host that it learns of and no other. Since all lead to the node, it does not matter which.
-#[derive(Default)]
-struct OneHost(OnceLock<u128>);
-
-impl HostFilter for OneHost {
-    fn accept(&self, peer: &Peer) -> bool {
-        let id = peer.host_id.as_u128();
-        *self.0.get_or_init(|| id) == id
-    }
 }
 
 fn slow(time: Duration) -> String {

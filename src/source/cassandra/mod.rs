@@ -36,6 +36,7 @@ mod node;
 mod node_config;
 mod node_file;
 mod nodetool;
+mod one_node;
 mod peers;
 mod refused;
 mod roles;
