@@ -257,14 +257,9 @@ fn what_fails_before_the_first_row_is_touched_leaves_nothing_behind() {
     case.undo().expect(6);
 }
 
-#[test]
-fn what_lies_aside_and_lacks_a_file_is_not_put_back() {
-    let case = Case::small(Version::V41, 1);
-    case.server.nodetool(&["flush", &case.keyspaces[0]]);
-    case.run(&SINCE);
-    case.restore(&["--running"]).expect(0);
-    let then = case.dump(0);
-    let aside = case.own().join(&case.ours()[0]).join(&case.keyspaces[0]);
+/// Removes one SSTable of the table `t` from what was set aside.
+fn lose_an_sstable(case: &Case, aside: &str) {
+    let aside = case.own().join(aside).join(&case.keyspaces[0]);
     let of_t = fs::read_dir(&aside).unwrap().map(|entry| entry.unwrap().path());
     let of_t = of_t.into_iter().find(|path| path.file_name().unwrap().to_str().unwrap().starts_with("t-")).unwrap();
     let names = || fs::read_dir(&of_t).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -272,6 +267,31 @@ fn what_lies_aside_and_lacks_a_file_is_not_put_back() {
     for name in names().filter(|name| name.starts_with(&format!("{first}-"))) {
         fs::remove_file(of_t.join(name)).unwrap();
     }
+}
+
+#[test]
+fn a_restore_that_cannot_be_taken_back_sets_tables_apart_no_more_with_each_command() {
+    let case = Case::small(Version::V41, 1);
+    case.run(&SINCE);
+    case.act("*' import '*", "kill -KILL $PPID; exit 1");
+    assert_eq!(case.machine.run(&["restore", &case.source, "--running", "--yes"]).code, None);
+    case.be_honest();
+    lose_an_sstable(&case, &case.ours()[0]);
+    for _ in 0..2 {
+        let run = case.machine.run(&["snapshot", &case.source]);
+        assert!(run.expect(1).said().contains("lie ready"), "{}", run.said());
+        assert!(!case.ours().iter().any(|name| name.contains(".written")), "{:?}", case.ours());
+    }
+}
+
+#[test]
+fn what_lies_aside_and_lacks_a_file_is_not_put_back() {
+    let case = Case::small(Version::V41, 1);
+    case.server.nodetool(&["flush", &case.keyspaces[0]]);
+    case.run(&SINCE);
+    case.restore(&["--running"]).expect(0);
+    let then = case.dump(0);
+    lose_an_sstable(&case, &case.ours()[0]);
     let run = case.undo();
     run.expect(1);
     assert!(run.said().contains("of 2 SSTables of") && run.said().contains("1 lie ready"), "{}", run.said());

@@ -122,14 +122,9 @@ impl Filling<'_> {
     /// Has the tables hold again what they held before.
     fn fill_back(&self, job: &Job<'_>, pending: &mut PendingImport) -> Result<(), Error> {
         self.phase(pending, "putting back");
-        import::check_target(job, &pending.host_id, true).map_err(|error| {
-            let places = told(&pending.outgoing);
-            let document = self.folder.join(IMPORT);
-            let by_hand = format!("or bring what lies in {places} into the node (nodetool import), and then remove {}", document.display());
-            worded(error, &by_hand)
-        })?;
+        self.check_target(job, pending)?;
         import::set_apart(&pending.incoming)?;
-        let tables = self.still_there(&pending.back, ": what it held is not put back")?;
+        let tables = self.still_there(&pending.back, Some(": what it held is not put back"))?;
         pending.is_kept = tables.len() < pending.back.len();
         if let Some(place) = pending.outgoing.first() {
             import::wait_for_others(job, place, &tables)?;
@@ -137,6 +132,16 @@ impl Filling<'_> {
         import::compaction_off(job, &those(&pending.uncompacted, &tables))?;
         import::fill(job, &pending.outgoing, &tables, Before::Truncate)?;
         pending.write(ImportStage::BackFilled, self.folder)
+    }
+
+    /// That it is the node whose tables are to be emptied.
+    fn check_target(&self, job: &Job<'_>, pending: &PendingImport) -> Result<(), Error> {
+        import::check_target(job, &pending.host_id, true).map_err(|error| {
+            let places = told(&pending.outgoing);
+            let document = self.folder.join(IMPORT);
+            let by_hand = format!("or bring what lies in {places} into the node (nodetool import), and then remove {}", document.display());
+            worded(error, &by_hand)
+        })
     }
 
     /// Keeps what the tables hold now, half filled as they are: between a kill and this run clients may have written to them, and they are about to
@@ -172,7 +177,7 @@ impl Filling<'_> {
 
     /// They hold it, and are used again: what is not as it should be is told, and nothing is emptied for it.
     fn end_back(&self, job: &Job<'_>, pending: &PendingImport) -> Result<(), Error> {
-        let tables = self.still_there(&pending.back, "")?;
+        let tables = self.still_there(&pending.back, Some(""))?;
         import::compaction_on(job, &those(&pending.uncompacted, &tables))?;
         if let Err(why) = import::prove(job, &tables) {
             self.warn(format!("what the tables held is back in them, and not all is as it should be: {}", chain(&Error::from(why))));
@@ -242,6 +247,10 @@ impl Filling<'_> {
             ImportStage::Preparing => self.give_up(pending).map(|()| false),
             ImportStage::Filling | ImportStage::BackFilled => {
                 if pending.stage == ImportStage::Filling && pending.replaces() {
+                    // What keeps it from being taken back for good must not have the tables set apart once more with each command.
+                    let job = self.job("", &no_stop);
+                    self.check_target(&job, pending)?;
+                    import::check_ready(&job, &pending.outgoing, &self.still_there(&pending.back, None)?)?;
                     self.keep_written(pending)?;
                 }
                 self.take_back(pending).map(|()| false)
@@ -252,19 +261,19 @@ impl Filling<'_> {
 
     /// Has those of the tables compacted again that were, and are still there.
     fn compact_again(&self, job: &Job<'_>, pending: &PendingImport) -> Result<(), Error> {
-        let tables = self.still_there(&pending.tables, "")?;
+        let tables = self.still_there(&pending.tables, Some(""))?;
         Ok(import::compaction_on(job, &those(&pending.uncompacted, &tables))?)
     }
 
-    /// Those of the tables that the node still has; somebody may have dropped others since, which is told with what comes of it.
-    fn still_there(&self, tables: &[Fill], lost: &str) -> Result<Vec<Fill>, Error> {
+    /// Those of the tables that the node still has; somebody may have dropped others since, which is told with what comes of it (`lost`), if at all.
+    fn still_there(&self, tables: &[Fill], lost: Option<&str>) -> Result<Vec<Fill>, Error> {
         let mut names: Vec<String> = tables.iter().map(|table| table.keyspace.clone()).collect();
         names.dedup();
         let looked = look_at_some(self.settings, &self.ground.config, &names, &Stop::new())?;
         let has = |table: &&Fill| {
             let keyspace = looked.schema.keyspaces.iter().find(|keyspace| keyspace.name == table.keyspace);
             let is_there = keyspace.is_some_and(|keyspace| keyspace.tables.iter().any(|there| there.id == table.id));
-            if !is_there {
+            if let Some(lost) = lost.filter(|_| !is_there) {
                 self.warn(format!("{} was dropped meanwhile{lost}", table.told()));
             }
             is_there
