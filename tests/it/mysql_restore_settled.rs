@@ -21,9 +21,7 @@ fn what_was_written_to_an_undo_that_could_not_be_finished_is_removed_by_no_comma
     killed_by(&machine, &configuration, "client", &["restore", "ellis", "--undo", "--yes"]);
     server.sql(&format!("INSERT INTO {base}.t VALUES (99)"));
     // What is left to be done fails, and taking it back does not.
-    let once = machine.path("once").display().to_string();
-    let fails_once = machine.client(&format!("[ -e {once} ] || {{ touch {once}; exit 9; }}; exec mariadb \"$@\""));
-    machine.configure_again(&format!("{configuration}{fails_once}"));
+    machine.configure_again(&format!("{configuration}{}", machine.client_that_is_refused_once()));
     grow_old(&machine);
     warned(&machine.run(&["snapshot", "ellis"]), &["could not be finished", "look at it before you remove it", &aside]);
     assert_eq!((count(server, &base), count(server, &aside)), ("1".into(), "3".into()));
@@ -39,8 +37,7 @@ fn what_was_written_to_an_undo_that_could_not_be_finished_is_removed_by_no_comma
     let aside = beside(server, &base).remove(0);
     killed_by(&machine, &configuration, "client", &["restore", "ellis", "--undo", "--yes"]);
     fs::remove_file(machine.path("once")).unwrap();
-    let fails_once = machine.client(&format!("[ -e {once} ] || {{ touch {once}; exit 9; }}; exec mariadb \"$@\""));
-    machine.configure_again(&format!("{configuration}{fails_once}"));
+    machine.configure_again(&format!("{configuration}{}", machine.client_that_is_refused_once()));
     warned(&machine.run(&["snapshot", "ellis"]), &["could not be finished", &aside]);
     warned(&machine.run(&["restore", "ellis", "--yes"]), &["is not removed", &aside]);
     assert_eq!(count(server, &aside), "3");
@@ -182,11 +179,11 @@ fn why_a_restore_can_neither_be_finished_nor_taken_back_is_told() {
     let (base, machine) = prepared(server);
     let configuration = server.configuration("ellis", &[&base]);
     killed_late(&machine, &configuration);
-    let fails =
-        machine.client("[ -e ONCE ] && exit 8; touch ONCE; exit 9".replace("ONCE", machine.path("once").to_str().unwrap()).as_str());
+    let text = "[ -e ONCE ] && exit 8; touch ONCE; echo 'ERROR 1064 (42000) at line 1: no' >&2; exit 1";
+    let fails = machine.client(&text.replace("ONCE", machine.path("once").to_str().unwrap()));
     machine.configure_again(&format!("{configuration}{fails}"));
     let failed = machine.run(&["snapshot", "ellis"]);
-    assert!(failed.expect(1).stderr.contains("exit code 9") && failed.stderr.contains("exit code 8"), "{failed:#?}");
+    assert!(failed.expect(1).stderr.contains("ERROR 1064") && failed.stderr.contains("exit code 8"), "{failed:#?}");
     assert!(failed.stderr.contains("exchange.json"), "the way out is told: {failed:#?}");
     machine.configure_again(&configuration);
     machine.run(&["snapshot", "ellis"]).expect(0);
@@ -242,6 +239,27 @@ fn a_table_that_is_held_when_what_was_broken_off_is_settled_takes_nothing_back()
     });
     assert!(run.expect(1).stderr.contains("is not settled"), "{run:#?}");
     assert_eq!(count(server, &base), "2", "{run:#?}");
+    warned(&machine.run(&["snapshot", "ellis"]), &["was finished"]);
+    assert_eq!(count(server, &base), "2");
+}
+
+#[test]
+fn a_client_that_is_missing_or_is_killed_when_what_was_broken_off_is_settled_takes_nothing_back() {
+    let server = MariaDb::running();
+    let base = filled(server);
+    server.load(Some(&base), b"CREATE TRIGGER noted BEFORE INSERT ON t FOR EACH ROW SET @noted = 1;");
+    let configuration = server.configuration("ellis", &[&base]);
+    let machine = snapshotted(&configuration);
+    killed_late(&machine, &configuration);
+    server.sql(&format!("INSERT INTO {base}.t VALUES (99)"));
+    let killed = machine.client("[ \"$1\" = --version ] && exec mariadb --version; kill -KILL $$");
+    for (client, told) in [("client = [\"no-such-client\"]\n", "no-such-client"), (killed.as_str(), "the client has ended here")] {
+        machine.configure_again(&format!("{configuration}{client}"));
+        let run = machine.run(&["snapshot", "ellis"]);
+        assert!(run.expect(1).stderr.contains("is not settled") && run.stderr.contains(told), "{run:#?}");
+        assert_eq!(count(server, &base), "2", "{run:#?}");
+    }
+    machine.configure_again(&configuration);
     warned(&machine.run(&["snapshot", "ellis"]), &["was finished"]);
     assert_eq!(count(server, &base), "2");
 }

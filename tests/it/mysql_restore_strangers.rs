@@ -121,9 +121,7 @@ fn what_was_written_to_tables_that_were_taken_back_is_told_until_somebody_remove
     server.sql(&format!("INSERT INTO {one}.t VALUES (99); CREATE VIEW {one}.mine AS SELECT 7 AS seven; CREATE FUNCTION {one}.mine_too() RETURNS INT DETERMINISTIC RETURN 7"));
     server.load(Some(&one), b"CREATE TRIGGER noted BEFORE INSERT ON t FOR EACH ROW SET @noted = 4711;");
     // What is left to be done fails, and taking it back does not.
-    let once = machine.path("once").display().to_string();
-    let fails_once = machine.client(&format!("[ -e {once} ] || {{ touch {once}; exit 9; }}; exec mariadb \"$@\""));
-    machine.configure_again(&format!("{configuration}{fails_once}"));
+    machine.configure_again(&format!("{configuration}{}", machine.client_that_is_refused_once()));
     let new = format!("{one}_windlass_new");
     let taken_back = machine.run(&["snapshot", "ellis"]);
     warned(&taken_back, &["could not be finished", &new]);

@@ -17,7 +17,7 @@ use crate::ops::undo::databases::{
 use crate::ops::undo::{Aside, AsideDatabase, Leftovers, PendingExchange, Placed, Stage, UNDO, UndoRecord, is_under_way, site};
 use crate::ops::{Context, Error, size};
 use crate::source::mysql::{
-    Captured, Demands, Done, Exchange, MARK, NEW, Pair, Present, Sight, State, Words, aside_at, beside, check_aside, check_length,
+    Captured, Demands, Done, Exchange, Failed, MARK, NEW, Pair, Present, Sight, State, Words, aside_at, beside, check_aside, check_length,
     folder_of, identity, load_tables, look, sight, tell_hidden_keys, tell_owed, tell_unread,
 };
 use crate::sys::random::hex;
@@ -240,7 +240,11 @@ fn change_places(
     let no_stop = Stop::new();
     let Done { mut notes, owed, .. } = match pending.exchange.carry_out(captured, bench.around(settings, &no_stop)) {
         Ok(done) => done,
-        Err(error) => {
+        Err(Failed::Before(error)) => {
+            give_up(ctx, spec, settings, pending, folder);
+            return Err(untouched(error.into()));
+        }
+        Err(Failed::Midway(error)) => {
             let state = match take_back(ctx, spec, settings, pending, folder) {
                 Ok(()) => live::of_taken_back(pending).to_owned(),
                 Err(later) => {

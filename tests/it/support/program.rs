@@ -109,6 +109,14 @@ impl Machine {
         self.client(&text.replace("COUNT", &count.display().to_string()))
     }
 
+    /// A client that says, when it is used for the first time, that the server has refused a statement.
+    pub fn client_that_is_refused_once(&self) -> String {
+        let once = self.path("once").display().to_string();
+        self.client(&format!(
+            "[ -e {once} ] || {{ touch {once}; echo 'ERROR 1064 (42000) at line 1: no' >&2; exit 1; }}; exec mariadb \"$@\""
+        ))
+    }
+
     /// Writes a file of the source `tree`.
     pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
         let path = self.path("tree").join(name);

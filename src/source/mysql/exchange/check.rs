@@ -30,7 +30,8 @@ pub(super) fn tables_came(connection: &mut Connection, pair: &Pair, loaded: &mut
 }
 
 /// That the live database holds the tables that came and everything that was made after them, and nothing else; of a single table, that it
-/// and its triggers are there. Gives what else stays, for a person, as a sentence without its end.
+/// and its triggers are there. Where strangers stay, tables that they have dropped do not count. Gives what else stays, for a person, as a sentence
+/// without its end.
 pub(super) fn is_whole(
     connection: &mut Connection,
     pair: &Pair,
@@ -46,12 +47,13 @@ pub(super) fn is_whole(
     }
     let live = std::slice::from_ref(&pair.live);
     let there = inventory::list(connection, live, work)?;
+    let may_lack = strangers == Strangers::Stay;
     let strangers = if pair.table.is_some() { Strangers::Stay } else { strangers };
     // Whether a name is that of a table or of a sequence was looked at when it was loaded; here it counts once.
     let strange = compare(wanted, there, live, strangers, &|kind| !is_table(kind))?.filter(|_| pair.table.is_none());
     let tables = tables::listed(connection, &pair.live, None)?;
     let (coming, there) = (tables::set(&pair.coming), tables::set(&tables));
-    let lost = coming.difference(&there).next();
+    let lost = coming.difference(&there).next().filter(|_| !may_lack);
     let stranger = there.difference(&coming).next().filter(|_| strangers == Strangers::Refuse);
     match (lost, stranger) {
         (None, None) => {

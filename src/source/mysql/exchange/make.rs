@@ -24,17 +24,26 @@ const UNMADE_TOLD: usize = 20;
 /// What each database's file has made; `None` where nothing was saved, because nothing was there.
 pub(super) type Made = Vec<Option<Loaded>>;
 
-/// Makes what comes, but for what is `kept`.
+/// Makes what comes, but for what is `kept`. Where tables that came are gone (`lacks_tables`), what the server refuses is passed over and comes back as
+/// an error of its own, but for what may go well later.
 ///
 /// # Errors
 /// That of a definition that the server refuses, with the others that it refuses, one that may go well later before all; whatever else keeps the work
 /// from being done. Nothing stands in for a view afterwards, as long as the server answers.
-pub(super) fn what_comes(around: Around<'_>, pairs: &[Pair], words: &Words, kept: Option<Vec<Kept>>) -> Result<Made, Error> {
-    let mut making = Making { around, pairs, words, kept, is_back: false, is_held: false };
+pub(super) fn what_comes(
+    around: Around<'_>,
+    pairs: &[Pair],
+    words: &Words,
+    kept: Option<Vec<Kept>>,
+    lacks_tables: bool,
+) -> Result<(Made, Option<Error>), Error> {
+    let mut making = Making { around, pairs, words, kept, is_back: false, is_past_refusals: lacks_tables, is_held: false };
     let (mut made, dropped) = making.all()?;
     let unmade = taken(pairs, &mut made);
-    told(unmade, &dropped)?;
-    Ok(made)
+    match told(unmade, &dropped) {
+        Err(refused) if lacks_tables && !is_passing(&refused) => Ok((made, Some(refused))),
+        told => told.map(|()| (made, None)),
+    }
 }
 
 /// Makes what was live, as far as it is missing, whatever of it is refused. Nothing is dropped but what stands in for views.
@@ -50,7 +59,8 @@ pub(super) fn what_was_live(around: Around<'_>, pairs: &[Pair]) -> Result<Made, 
     for (pair, kept) in pairs.iter().zip(&kept) {
         kept::begin(pair, kept)?;
     }
-    let mut making = Making { around, pairs, words: &Words::default(), kept: Some(kept), is_back: true, is_held: false };
+    let mut making =
+        Making { around, pairs, words: &Words::default(), kept: Some(kept), is_back: true, is_past_refusals: true, is_held: false };
     let (mut made, dropped) = making.all()?;
     let unmade = taken(pairs, &mut made);
     if kept::is_exact(&mut around.connect()?, &unmade, &dropped)? {
@@ -71,6 +81,8 @@ struct Making<'a> {
     kept: Option<Vec<Kept>>,
     /// Whether the old state is put back.
     is_back: bool,
+    /// Whether what can be made is made, whatever else is refused.
+    is_past_refusals: bool,
     /// Whether somebody was waited for, to no avail: once is enough.
     is_held: bool,
 }
@@ -108,7 +120,7 @@ impl Making<'_> {
     }
 
     fn forms(&mut self, at: usize) -> Result<Loaded, Error> {
-        if self.is_back {
+        if self.is_past_refusals {
             return self.past_refusals(at, Part::Forms);
         }
         self.run(at, Part::Forms, OnError::End).map_err(|error| about(error, &format!("in {}", quoted(&self.pairs[at].live))))

@@ -112,6 +112,15 @@ pub struct Done {
     pub needed: Vec<PathBuf>,
 }
 
+/// An exchange that was not carried out, and why.
+#[derive(Debug)]
+pub enum Failed {
+    /// Nothing of what is live was touched, so there is nothing to put back: that would make again what others have dropped meanwhile.
+    Before(Error),
+    /// It may have come to any point: [`Exchange::put_back`] is due.
+    Midway(Error),
+}
+
 /// What both directions need of the world around them.
 #[derive(Clone, Copy, Debug)]
 pub struct Around<'a> {
@@ -163,19 +172,23 @@ impl Exchange {
         tables::wait_for_holders(&mut connection, &self.pairs)
     }
 
-    /// Lets all of them change places, once all is ready, and what is live is still what was `captured`. After a failure [`Exchange::put_back`] is due.
+    /// Lets all of them change places, once all is ready, and what is live is still what was `captured`.
     ///
     /// # Errors
     /// [`Error::Refused`] when a definition is another one now; [`Error::Server`], also when somebody keeps a table locked; [`Error::Load`];
-    /// [`Error::Dump`] when something is missing afterwards.
-    pub fn carry_out(&self, captured: &Captured, around: Around<'_>) -> Result<Done, Error> {
-        let mut connection = around.connect()?;
-        turn::take(&mut connection, self)?;
-        for pair in &self.pairs {
-            mark::make_aside(&mut connection, pair, &self.mark)?;
+    /// [`Error::Dump`] when something is missing afterwards. Each with how far it has come.
+    pub fn carry_out(&self, captured: &Captured, around: Around<'_>) -> Result<Done, Failed> {
+        let mut connection = around.connect().map_err(Failed::Before)?;
+        let is_ready = turn::take(&mut connection, self)
+            .and_then(|()| self.pairs.iter().try_for_each(|pair| mark::make_aside(&mut connection, pair, &self.mark)))
+            .and_then(|()| tables::check_held(&mut connection, &self.pairs, || captured.check(around, &self.pairs)));
+        if let Err(error) = is_ready {
+            // With a mark left the next command has to look.
+            return Err(if mark::remove(&mut connection, self).is_ok() { Failed::Before(error) } else { Failed::Midway(error) });
         }
-        tables::exchange(&mut connection, &self.pairs, || captured.check(around, &self.pairs))?;
-        self.make_the_rest(&mut connection, around, Strangers::Refuse)
+        tables::exchange(&mut connection, &self.pairs)
+            .and_then(|()| self.make_the_rest(&mut connection, around, Strangers::Refuse))
+            .map_err(Failed::Midway)
     }
 
     /// What remains to be done once the tables have moved. It can be repeated.
@@ -202,7 +215,9 @@ impl Exchange {
         owed.extend(self.point_back(connection, |pair| &pair.outgoing)?);
         // What is only told takes no exchange back.
         notes.extend(self.tell_hidden(connection).unwrap_or_default());
-        let mut made = make::what_comes(around, &self.pairs, &self.words, kept)?;
+        let gone = if strangers == Strangers::Stay { self.gone_since(connection)? } else { Vec::new() };
+        let (mut made, refused) = make::what_comes(around, &self.pairs, &self.words, kept, !gone.is_empty())?;
+        notes.extend(told::of_gone(&gone, refused.as_ref()));
         // Of a single table it is changed around triggers that come alone, and what was broken off may have left it so.
         for pair in self.pairs.iter().filter(|pair| strangers == Strangers::Stay && pair.table.is_some() && pair.outgoing.exists) {
             set_character_set(connection, &pair.live, &pair.outgoing)?;
@@ -212,7 +227,11 @@ impl Exchange {
                 notes.extend(timed::pass_over_dropped(connection, pair, made, around.work)?);
                 notes.extend(timed::switched_off(connection, pair, made)?);
             }
-            notes.extend(check::is_whole(connection, pair, made.as_mut(), strangers, around.work)?);
+            match check::is_whole(connection, pair, made.as_mut(), strangers, around.work) {
+                // What stands on a table that is gone is no reason to take back all the others.
+                Err(error @ Error::Dump { .. }) if !gone.is_empty() => notes.push(error.to_string()),
+                stays => notes.extend(stays?),
+            }
             notes.extend(made.iter().flat_map(|loaded| loaded.notes.clone()));
             notes.extend(grants::give(connection, pair)?);
             notes.extend(pair.lacks());
@@ -225,6 +244,17 @@ impl Exchange {
         let _ = onward::all_made(connection, around, &self.pairs);
         mark::remove(connection, self)?;
         Ok(Done { notes, owed, ..Done::default() })
+    }
+
+    /// Tables that came and are not live any more, each with its database.
+    fn gone_since(&self, connection: &mut Connection) -> Result<Vec<String>, Error> {
+        let mut gone = Vec::new();
+        for pair in &self.pairs {
+            let there = tables::listed(connection, &pair.live, None)?;
+            let there = tables::set(&there);
+            gone.extend(pair.coming.iter().filter(|table| !there.contains(table.as_str())).map(|table| pair.of_live(table)));
+        }
+        Ok(gone)
     }
 
     /// Forgets what it took to finish it after a kill, once it is written down that it has come through: until then another run may have to

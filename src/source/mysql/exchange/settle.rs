@@ -3,6 +3,8 @@
 use std::io::ErrorKind;
 
 use super::super::connection::is_passing;
+use super::super::load::is_of_client;
+use super::super::program::Program;
 use super::check::Strangers;
 use super::put_back::Moved;
 use super::{Around, Done, Exchange, exists, sight, tables, turn};
@@ -30,6 +32,8 @@ impl Exchange {
         if !self.has_moved(around)? {
             return Ok(Settled::TakenBack(self.put_back(around)?));
         }
+        // Without one it could neither be finished nor taken back.
+        Program::find_client(around.settings, around.stop)?;
         let mut connection = around.connect()?;
         turn::take(&mut connection, self)?;
         let coming = self.pairs.iter().flat_map(|pair| pair.coming.iter().map(|table| pair.of_live(table)));
@@ -63,26 +67,29 @@ impl Exchange {
         Ok(false)
     }
 
-    /// Whether every table that goes has gone, and every one that comes has come.
+    /// Whether the tables have changed places: some have, and none waits to. One that is nowhere was dropped or renamed since, by somebody to whom
+    /// what came was the live state already.
     fn has_moved(&self, around: Around<'_>) -> Result<bool, Error> {
         let mut connection = around.connect()?;
         turn::take(&mut connection, self)?;
         sight::check(&mut connection, &self.pairs)?;
+        let mut has_some = false;
         for pair in &self.pairs {
-            let away = tables::listed(&mut connection, &pair.outgoing.database, None)?;
+            if !exists(&mut connection, if pair.outgoing.exists { &pair.outgoing.database } else { &pair.live })? {
+                return Ok(false);
+            }
+            let Moved { came, went } = Moved::of(&mut connection, pair)?;
+            has_some |= !came.is_empty() || !went.is_empty();
             let live = tables::listed(&mut connection, &pair.live, None)?;
             let beside = tables::listed(&mut connection, &pair.incoming.database, None)?;
-            let (away, live, beside) = (tables::set(&away), tables::set(&live), tables::set(&beside));
-            let has_room = exists(&mut connection, if pair.outgoing.exists { &pair.outgoing.database } else { &pair.live })?;
-            if !has_room
-                || pair.going.iter().any(|table| !away.contains(table.as_str()))
-                || pair.coming.iter().any(|table| !live.contains(table.as_str()) || beside.contains(table.as_str()))
-            {
+            let (live, beside, came, went) = (tables::set(&live), tables::set(&beside), tables::set(&came), tables::set(&went));
+            let is_still = |table: &str| live.contains(table) && !went.contains(table) && !came.contains(table);
+            if pair.coming.iter().any(|table| beside.contains(table.as_str())) || pair.going.iter().any(|table| is_still(table)) {
                 return Ok(false);
             }
         }
         // Where no table moves at all, nothing tells, and taking back loses nothing.
-        Ok(self.pairs.iter().any(|pair| !pair.going.is_empty() || !pair.coming.is_empty()))
+        Ok(has_some)
     }
 }
 
@@ -90,6 +97,7 @@ impl Exchange {
 fn is_of_this_machine(error: &Error) -> bool {
     match error {
         Error::System(_) => true,
+        Error::Load { .. } => is_of_client(error),
         Error::File { cause, .. } => cause.kind() != ErrorKind::NotFound,
         _ => false,
     }

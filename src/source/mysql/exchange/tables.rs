@@ -64,18 +64,22 @@ pub(super) fn without_checks(connection: &mut Connection) -> Result<(), Error> {
     connection.run("set up a session on", "SET SESSION foreign_key_checks = 0")
 }
 
-/// Moves the live tables away and the loaded ones in, all at once.
-///
-/// Definitions go first: with triggers no table can move, a view may have the name of one that comes, and whatever cannot be dropped because somebody
-/// uses it is to be known while nothing has moved. Whoever uses a table is waited for before that, and then that is `checked` which nobody is to have
-/// changed meanwhile.
-pub(super) fn exchange(connection: &mut Connection, pairs: &[Pair], checked: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
+/// Waits for whoever uses a table that goes, and then has that `checked` which nobody is to have changed meanwhile. Nothing is changed.
+pub(super) fn check_held(connection: &mut Connection, pairs: &[Pair], checked: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
     without_checks(connection)?;
     let is_locked = lock(connection, pairs)?;
-    checked()?;
+    let is_same = checked();
     if is_locked {
         connection.run(UNLOCK, "UNLOCK TABLES")?;
     }
+    is_same
+}
+
+/// Moves the live tables away and the loaded ones in, all at once.
+///
+/// Definitions go first: with triggers no table can move, a view may have the name of one that comes, and whatever cannot be dropped because somebody
+/// uses it is to be known while nothing has moved.
+pub(super) fn exchange(connection: &mut Connection, pairs: &[Pair]) -> Result<(), Error> {
     waiting(connection, MOVE_SECONDS, TIED_SECONDS, |connection| drop_definitions(connection, pairs))?;
     let mut moves = Vec::new();
     for pair in pairs {

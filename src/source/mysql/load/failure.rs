@@ -16,6 +16,9 @@ const AT_LINE: &str = " at line ";
 /// Longest text of the server's that is passed on.
 const TOLD_MAX: usize = 1000;
 
+/// What an error begins with where the client has ended and said nothing of the server.
+const ENDED: &str = "the client has ended here or a little before";
+
 /// Codes for a server that is not there any more.
 const GONE: [&str; 4] = ["2002", "2006", "2013", "2055"];
 
@@ -24,13 +27,14 @@ pub(super) fn failure(ended: &Ended, trail: &Trail, bytes: u64) -> Error {
     let Some(said) = ended.said.find(ERROR).map(|at| &ended.said[at + ERROR.len()..]) else {
         let (line, head) = trail.now();
         let how = if ended.is_well() { "it took no more".to_owned() } else { ended.how() };
-        return Error::Load {
-            line,
-            head,
-            why: format!("the client has ended here or a little before, after {bytes} bytes of the file: {how}"),
-        };
+        return Error::Load { line, head, why: format!("{ENDED}, after {bytes} bytes of the file: {how}") };
     };
     of_statement(said, trail, bytes).0
+}
+
+/// Whether the client has ended without a word of the server, as one does that the system has ended.
+pub(in crate::source::mysql) fn is_of_client(error: &Error) -> bool {
+    matches!(error, Error::Load { why, .. } if why.starts_with(ENDED))
 }
 
 /// A statement that a client which goes on after errors could not run.

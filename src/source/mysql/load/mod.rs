@@ -32,6 +32,7 @@ use self::client::Client;
 pub use self::defaults::Defaults;
 pub(super) use self::extract::without_rows;
 pub use self::failure::Unmade;
+pub(super) use self::failure::is_of_client;
 use self::failure::{failure, unmade};
 use self::filter::Filter;
 use self::known::Known;
