@@ -201,6 +201,7 @@ fn a_machine_of_5_0_that_is_empty_becomes_the_node_that_was_also_when_the_progra
     fs::write(conf.join("cassandra-rackdc.properties"), "dc=dc1\nrack=rack1\n").unwrap();
 
     let plan = new.plan();
+    assert_eq!(plan["estimate_seconds"], 61, "nothing was measured yet: {plan:#}");
     let fresh = &plan["node"]["fresh"];
     let diff: Vec<String> = fresh["diff"].as_array().unwrap().iter().map(text).collect();
     let has = |line: &str| diff.iter().any(|found| found == line);

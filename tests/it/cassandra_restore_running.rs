@@ -166,6 +166,7 @@ fn everything_comes_back(version: Version) {
     assert_ne!(then.2, now.2);
 
     let plan = case.plan(&["--running"]);
+    assert_eq!(plan["estimate_seconds"], 21, "nothing was measured yet: {plan:#}");
     assert_eq!(text(&plan["node"]["way"]), "running");
     assert!(plan["warnings"].to_string().contains("truncated-"), "{plan}");
     assert_eq!(case.picture(), now, "a plan changes nothing");

@@ -212,6 +212,7 @@ fn comes_back(spec: &Spec) -> Came {
     let other = bench.dump(OTHER);
 
     let before = bench.rows_live();
+    assert_eq!(bench.plan(&[])["estimate_seconds"], 61, "nothing was measured yet");
     // As a restore before this one has measured it.
     fs::write(bench.machine.path("local/.windlass/restore-rate-cassandra.json"), "{\"bytes_per_second\":1000}").unwrap();
     let plan = bench.plan(&[]);

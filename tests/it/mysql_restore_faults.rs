@@ -5,7 +5,7 @@ use std::fs;
 
 use crate::support::between::Between;
 use crate::support::program::{Machine, Run, until};
-use crate::support::restored::{killed_moved, sent};
+use crate::support::restored::{killed_after, killed_moved, sent};
 use crate::support::servers::mariadb::MariaDb;
 
 /// A database with everything that an exchange has to do with, small enough to be exchanged often.
@@ -304,6 +304,39 @@ fn what_others_did_to_tables_that_had_come_before_a_kill_is_settled_is_kept() {
         case.machine.run(&["restore", "ellis", "--undo", "--yes"]).expect(0);
         assert_eq!(server.everything(&case.base), case.new, "{what}");
     }
+}
+
+#[test]
+fn a_table_of_the_old_state_that_somebody_drops_before_a_kill_is_settled_takes_nothing_back() {
+    let server = MariaDb::running();
+    let case = Case::new(server, SMALL);
+    case.is_killed_once_tables_have_moved();
+    let aside = case.beside().into_iter().find(|name| name.contains("_windlass_undo_")).unwrap();
+    server.sql(&format!("DROP TABLE {aside}.numbered"));
+    let next = case.machine.run(&["snapshot", "ellis"]);
+    assert!(next.expect(0).stderr.contains("was finished"), "{next:#?}");
+    assert_eq!(server.everything(&case.base), case.old);
+}
+
+#[test]
+fn definitions_that_an_undo_could_not_make_for_want_of_a_table_stay_in_their_file() {
+    let server = MariaDb::running();
+    let case = Case::new(server, SMALL);
+    case.restores();
+    killed_after(
+        server,
+        &case.machine,
+        &server.configuration("ellis", &[&case.base]),
+        "RENAME TABLE ",
+        &["restore", "ellis", "--undo", "--yes"],
+    );
+    server.sql(&format!("SET foreign_key_checks = 0; DROP TABLE {}.parent", case.base));
+    let next = case.machine.run(&["snapshot", "ellis"]);
+    assert!(next.expect(0).stderr.contains("was finished"), "{next:#?}");
+    let file = next.stderr.split_once("the definitions that were not made are in ").unwrap().1.split(", which stays").next().unwrap();
+    assert!(fs::read_to_string(file).unwrap().contains("AFTER DELETE ON"), "{next:#?}");
+    case.machine.run(&["snapshot", "ellis"]).expect(0);
+    assert!(fs::exists(file).unwrap());
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::support::program::{Machine, until};
+use crate::support::restored::Holder;
 use crate::support::servers::databases::Make;
 use crate::support::servers::mariadb::MariaDb;
 
@@ -109,6 +110,40 @@ fn no_snapshot_and_no_exchange_cuts_a_transfer_in_two() {
 #[test]
 fn no_snapshot_and_no_exchange_cuts_a_transfer_in_two_on_mysql_8() {
     transfers(Make::Mysql80.running());
+}
+
+#[test]
+fn transactions_that_wait_for_each_other_behind_an_exchange_come_to_their_ends() {
+    let server = MariaDb::running();
+    let base = server.database();
+    server.load(Some(&base), b"CREATE TABLE here (id INT PRIMARY KEY, n INT); CREATE TABLE there (id INT PRIMARY KEY, n INT); INSERT INTO here VALUES (1, 0), (2, 0); INSERT INTO there VALUES (1, 0);");
+    let machine = Machine::in_memory().configured(&server.configuration("ellis", &[&base]));
+    machine.run(&["init"]).expect(0);
+    machine.run(&["snapshot", "ellis"]).expect(0);
+    let begin = |statements: &str| {
+        let mut client = server.client();
+        client.args(["-e", &format!("START TRANSACTION; {statements}; COMMIT")]).stdout(Stdio::null()).spawn().unwrap()
+    };
+    let runs = |what: &str| {
+        let sql = format!("SELECT 1 FROM information_schema.PROCESSLIST WHERE info LIKE '{what}%' LIMIT 1");
+        until(what, || !server.ask(None, &sql).is_empty());
+    };
+    let change = |table: &str, id: u32| format!("UPDATE {base}.{table} SET n = n + 1 WHERE id = {id}");
+    // One has a row and will want the other table, the first that is locked; the other has that table and wants the row.
+    let go = Holder::by(server, &format!("go_{base}"), &format!("DO GET_LOCK('go_{base}', 0)"));
+    let mut one = begin(&format!("{}; DO GET_LOCK('go_{base}', 60); {}", change("there", 1), change("here", 1)));
+    runs(&format!("DO GET_LOCK(\\'go_{base}"));
+    let mut other = begin(&format!("{}; {}", change("here", 2), change("there", 1)));
+    runs(&change("there", 1));
+    thread::scope(|scope| {
+        let restore = scope.spawn(|| machine.run(&["restore", "ellis", "--yes"]));
+        runs(&format!("LOCK TABLES `{base}`"));
+        go.lets_go();
+        assert!(one.wait().unwrap().success() && other.wait().unwrap().success());
+        restore.join().unwrap().expect(0);
+    });
+    machine.run(&["restore", "ellis", "--undo", "--yes"]).expect(0);
+    assert_eq!(server.ask(Some(&base), "SELECT (SELECT SUM(n) FROM here) + (SELECT SUM(n) FROM there)"), "4");
 }
 
 /// Whoever reads while a restore, its undo and a redo let tables change places sees all tables of one state, and never none or a half.

@@ -19,6 +19,16 @@ pub(super) const CASSANDRA: &str = "restore-rate-cassandra.json";
 /// The document with the rate of tables that a node takes in while it runs.
 pub(super) const TABLES: &str = "restore-rate-tables.json";
 
+/// Bytes that a Cassandra node is taken to have back in a second before any restore was measured: they are downloaded or copied, looked at, and looked
+/// at again once they are in place, each at the speed of a slow disk.
+const CASSANDRA_MIN: u64 = 20 << 20;
+
+/// How long a Cassandra node is taken to need to be drained, stopped, started and asked, whatever the bytes are.
+const STOP_TIME: Duration = Duration::from_secs(60);
+
+/// How long one that runs is taken to need to be told what to take in: `nodetool` is started several times for each table.
+const TELL_TIME: Duration = Duration::from_secs(20);
+
 /// A restore below this many bytes says nothing about the rate.
 const BYTES_MIN: u64 = 1 << 20;
 
@@ -37,6 +47,13 @@ pub(super) fn record(ctx: &Context, of: &str, bytes: u64, took: Duration) -> Res
     let rate = Rate { bytes_per_second: (bytes as f64 / seconds) as u64 };
     let path = ctx.state()?.folder(&[])?.join(of);
     Ok(file::replace(&path, &serde_json::to_vec(&rate).expect("plain JSON"))?)
+}
+
+/// How long a restore of a Cassandra node takes at the rate of [`CASSANDRA`] or [`TABLES`], or a cautious guess where none was measured.
+pub(super) fn estimate_of_node(ctx: &Context, of: &str, bytes: u64) -> Result<Option<Duration>, Error> {
+    let own = if of == TABLES { TELL_TIME } else { STOP_TIME };
+    let guess = own + Duration::from_secs(bytes.div_ceil(CASSANDRA_MIN));
+    Ok(Some(estimate(ctx, of, bytes)?.unwrap_or(guess)))
 }
 
 /// How long this many bytes take at that rate; `None` when none was measured, or what was measured cannot be read.

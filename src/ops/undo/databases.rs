@@ -114,8 +114,16 @@ fn settle(ctx: &Context, spec: &SourceSpec, settings: &MysqlSettings, mut pendin
     let around = bench.around(settings, &no_stop);
     note_come(&mut pending, around, folder)?;
     let (why, Done { notes, owed, needed }) = match pending.exchange.settle(around)? {
-        Settled::Finished(Done { notes, owed, .. }) => {
+        Settled::Finished(Done { mut notes, owed, needed }) => {
             pending.owed = owed;
+            // What a restore brings is in the snapshot as well.
+            if pending.is_undo && !needed.is_empty() {
+                notes.push(format!(
+                    "the definitions that were not made are in {}, which stays: look at it before you remove it",
+                    told_of(&needed)
+                ));
+                pending.needed = needed;
+            }
             pending.write(Stage::Exchanged, folder)?;
             finish_and_tell(ctx, spec, settings, &pending, folder)?;
             warn_of(ctx, spec, notes, &pending.owed);
@@ -210,6 +218,10 @@ pub(crate) fn take_over_owed(exchange: &mut Exchange, folder: &Path) -> Result<(
         }
     }
     Ok(())
+}
+
+fn told_of(files: &[PathBuf]) -> String {
+    files.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
 fn finish_and_tell(
@@ -317,7 +329,8 @@ pub(crate) fn finish(
         let mut leftovers = Leftovers::default();
         pairs.iter().for_each(|pair| leftovers.emptied(server, &pair.incoming.database));
         if pending.is_undo {
-            leftovers.files.extend(pairs.iter().map(|pair| pair.incoming.definitions.clone()));
+            let goes = |path: &PathBuf| !pending.needed.contains(path);
+            leftovers.files.extend(pairs.iter().map(|pair| pair.incoming.definitions.clone()).filter(goes));
         } else {
             leftovers.files.push(staging(folder));
         }

@@ -1,6 +1,6 @@
 //! What is remembered while databases change places.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +45,9 @@ pub(crate) struct PendingExchange {
     /// Foreign keys that the exchange has left to be made or dropped.
     #[serde(default)]
     pub(crate) owed: Vec<OwedKey>,
+    /// Files of definitions that stay, because nothing else holds some of what they make.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) needed: Vec<PathBuf>,
     /// What will be remembered for an undo; nothing where a database of another name is made.
     pub(crate) undo: Option<UndoRecord>,
 }
@@ -52,7 +55,17 @@ pub(crate) struct PendingExchange {
 impl PendingExchange {
     /// An exchange that begins.
     pub(crate) fn new(exchange: Exchange, is_undo: bool) -> Self {
-        Self { format: FORMAT_VERSION, stage: Stage::Loading, is_undo, is_look: false, keep: false, exchange, owed: Vec::new(), undo: None }
+        Self {
+            format: FORMAT_VERSION,
+            stage: Stage::Loading,
+            is_undo,
+            is_look: false,
+            keep: false,
+            exchange,
+            owed: Vec::new(),
+            needed: Vec::new(),
+            undo: None,
+        }
     }
 
     /// What it does.

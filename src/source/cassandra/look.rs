@@ -112,12 +112,13 @@ fn twice_alike<R: PartialEq>(
 ) -> Result<Option<R>, Error> {
     let (mut last, mut has_waited) = (None, false);
     for left in (0..READINGS_MAX).rev() {
+        // After what fails two more are needed.
         let before = version()?;
         match read() {
             Ok(reading) if last.as_ref() == Some(&reading) => return Ok(Some(reading)),
             Ok(reading) => last = Some(reading),
-            Err(Error::Cassandra { .. }) if left > 0 && version()? != before => last = None,
-            Err(Error::Cassandra { .. }) if left > 0 && !has_waited => {
+            Err(Error::Cassandra { .. }) if left > 1 && version()? != before => last = None,
+            Err(Error::Cassandra { .. }) if left > 1 && !has_waited => {
                 pause()?;
                 (last, has_waited) = (None, true);
             }
@@ -208,5 +209,7 @@ mod tests {
     fn a_reading_counts_when_the_next_one_is_like_it() {
         assert_eq!(reads(&[Ok(1), Ok(2), Ok(2)]), (Ok(Some(2)), 0));
         assert_eq!(reads(&[1, 2, 3, 4, 5, 6].map(Ok)), (Ok(None), 0));
+        let late = [Ok(1), Ok(2), Ok(3), Ok(4), Err("it is gone")];
+        assert!(reads(&late).0.unwrap_err().contains("it is gone"), "with no two readings left it is told");
     }
 }

@@ -78,7 +78,7 @@ pub(super) fn plan(
         bytes: survey.bytes(),
         download_bytes: standing.judge(download_size(ctx, found, options, &[]))?,
         free_bytes: roots.iter().map(|root| root.free).sum(),
-        estimate: rate::estimate(ctx, rate::CASSANDRA, survey.bytes())?,
+        estimate: rate::estimate_of_node(ctx, rate::CASSANDRA, survey.bytes())?,
         server: None,
         node: Some(node),
         warnings,

@@ -219,6 +219,22 @@ fn a_node_that_cannot_be_asked_is_compared_by_its_configuration() {
 }
 
 #[test]
+fn which_of_two_folders_of_a_table_is_live_is_not_guessed_of_a_node_that_is_down() {
+    let dead = Dead::new();
+    let recorded = Recorded::new("20261101T000000000Z".parse().unwrap(), &serde_json::Value::Null, &[]).unwrap();
+    let mut survey = Survey::default();
+    survey.tables.insert(("k".into(), TABLE.into()), super::super::survey::Coming { sstables: 1, files: 8, bytes: 4096 });
+    // One that was dropped and is empty is none.
+    let other = "t-fedcba9876543210fedcba9876543210";
+    fs::create_dir(dead.path(&format!("data/k/{other}"))).unwrap();
+    let matched = unasked(&dead.ground, &recorded, &survey).unwrap();
+    assert_eq!((matched.changes.len(), matched.empties.len()), (1, 0));
+    dead.write(&format!("data/k/{other}/nb-1-big-Data.db"), "of whichever");
+    let Err(Error::Refused(why)) = unasked(&dead.ground, &recorded, &survey) else { panic!() };
+    assert!(why.contains("k.t has more than one folder with files") && why.contains("start it"), "{why}");
+}
+
+#[test]
 fn keyspaces_that_every_node_has_are_not_told_as_made_on_a_new_one() {
     let ddl = ["k", "system_auth"].map(|name| {
         let keyspace = format!(

@@ -136,12 +136,13 @@ impl Filling<'_> {
 
     /// That it is the node whose tables are to be emptied.
     fn check_target(&self, job: &Job<'_>, pending: &PendingImport) -> Result<(), Error> {
-        import::check_target(job, &pending.host_id, true).map_err(|error| {
-            let places = told(&pending.outgoing);
-            let document = self.folder.join(IMPORT);
-            let by_hand = format!("or bring what lies in {places} into the node (nodetool import), and then remove {}", document.display());
-            worded(error, &by_hand)
-        })
+        import::check_target(job, &pending.host_id, true).map_err(|error| worded(error, &self.by_hand(pending)))
+    }
+
+    /// What a person can do where nothing else helps.
+    fn by_hand(&self, pending: &PendingImport) -> String {
+        let (places, document) = (told(&pending.outgoing), self.folder.join(IMPORT));
+        format!("or bring what lies in {places} into the node (nodetool import), and then remove {}", document.display())
     }
 
     /// Keeps what the tables hold now, half filled as they are: between a kill and this run clients may have written to them, and they are about to
@@ -250,7 +251,8 @@ impl Filling<'_> {
                     // What keeps it from being taken back for good must not have the tables set apart once more with each command.
                     let job = self.job("", &no_stop);
                     self.check_target(&job, pending)?;
-                    import::check_ready(&job, &pending.outgoing, &self.still_there(&pending.back, None)?)?;
+                    import::check_ready(&job, &pending.outgoing, &self.still_there(&pending.back, None)?)
+                        .map_err(|error| worded(error, &self.by_hand(pending)))?;
                     self.keep_written(pending)?;
                 }
                 self.take_back(pending).map(|()| false)
@@ -316,6 +318,7 @@ fn free(place: &Path, suffix: &str) -> PathBuf {
 fn worded(error: crate::source::Error, told: &str) -> Error {
     match error {
         crate::source::Error::Refused { why } => Error::Refused(format!("{why}; {told}")),
+        error @ crate::source::Error::NotWhole { .. } => Error::Refused(format!("{}; {told}", chain(&Error::from(error)))),
         error => error.into(),
     }
 }

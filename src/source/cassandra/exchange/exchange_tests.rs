@@ -29,6 +29,9 @@ fn write(path: PathBuf, text: &str) {
     fs::write(path, text).unwrap();
 }
 
+/// Folders beside tables whose files are of the state that goes.
+const OTHERS: [&str; 3] = ["commitlog", "hints", "cdc_raw"];
+
 /// A node's folders, as a plain model knows them: what is live, and what lies ready.
 struct Bench {
     temp: tempfile::TempDir,
@@ -96,13 +99,17 @@ impl Bench {
             kept.insert(format!("/data{root}/other/t-a/nb-1-big-Data.db"), "kept".into());
             exchange.roots.push(Root { incoming: ours.join("staged"), outgoing: ours.join("aside"), data });
         }
-        for file in 0..number(3) {
-            write(path(&format!("commitlog/CommitLog-7-{file}.log")), "old");
-            old_logs.insert(format!("/CommitLog-7-{file}.log"), "old".into());
-        }
         write(path("caches/KeyCache.db"), "stale");
-        let outgoing = Some(path("commitlog/.windlass-undo/homestead"));
-        exchange.others.push(Other { live: path("commitlog"), incoming: None, outgoing, coming: Vec::new(), returning: None });
+        for folder in OTHERS {
+            fs::create_dir_all(path(folder)).unwrap();
+            for file in 0..number(3) {
+                let name = format!("/{folder}/CommitLog-7-{file}.log");
+                write(path(&name[1..]), "old");
+                old_logs.insert(name, "old".into());
+            }
+            let outgoing = Some(path(&format!("{folder}/.windlass-undo/homestead")));
+            exchange.others.push(Other { live: path(folder), incoming: None, outgoing, coming: Vec::new(), returning: None });
+        }
         Self { exchange, kept, old, new, old_logs, temp }
     }
 
@@ -116,8 +123,17 @@ impl Bench {
         found
     }
 
+    /// What those folders hold below this path.
+    fn others(&self, below: &str) -> Picture {
+        let of = |folder: &str| {
+            let files = picture(&self.temp.path().join(folder).join(below));
+            files.into_iter().map(move |(path, text)| (format!("/{folder}{path}"), text)).collect::<Picture>()
+        };
+        OTHERS.into_iter().flat_map(of).collect()
+    }
+
     fn logs(&self) -> Picture {
-        let mut found = picture(&self.temp.path().join("commitlog"));
+        let mut found = self.others("");
         found.retain(|path, _| !path.contains(".windlass"));
         found
     }
@@ -142,7 +158,7 @@ impl Bench {
     fn is_new(&self) {
         assert_eq!((self.live(), self.logs()), (self.new.clone(), Picture::new()));
         assert_eq!(self.place("aside"), self.old);
-        assert_eq!(picture(&self.temp.path().join("commitlog/.windlass-undo/homestead")), self.old_logs);
+        assert_eq!(self.others(".windlass-undo/homestead"), self.old_logs);
         assert_eq!(picture(&self.temp.path().join("caches")), Picture::new());
     }
 }

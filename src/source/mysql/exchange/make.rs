@@ -18,14 +18,17 @@ use crate::source::Error;
 /// through. The file is read each time, and longer chains that are written through are hardly known.
 const ROUNDS_MAX: usize = 4;
 
+/// What a server says of a definition that stands on a table or view which is not there: no such table, unknown table, a view that cannot be used.
+const MISSING: [u16; 3] = [1146, 1109, 1356];
+
 /// Most definitions besides the first that are named when the server refuses them.
 const UNMADE_TOLD: usize = 20;
 
 /// What each database's file has made; `None` where nothing was saved, because nothing was there.
 pub(super) type Made = Vec<Option<Loaded>>;
 
-/// Makes what comes, but for what is `kept`. Where tables that came are gone (`lacks_tables`), what the server refuses is passed over and comes back as
-/// an error of its own, but for what may go well later.
+/// Makes what comes, but for what is `kept`. Where tables that came are gone (`lacks_tables`), what the server refuses for want of a table is passed over
+/// and comes back as an error of its own, unless something else is refused too.
 ///
 /// # Errors
 /// That of a definition that the server refuses, with the others that it refuses, one that may go well later before all; whatever else keeps the work
@@ -40,8 +43,10 @@ pub(super) fn what_comes(
     let mut making = Making { around, pairs, words, kept, is_back: false, is_past_refusals: lacks_tables, is_held: false };
     let (mut made, dropped) = making.all()?;
     let unmade = taken(pairs, &mut made);
+    let stands_on_them = |one: &(String, Unmade)| code_of_client(&one.1.error).is_some_and(|code| MISSING.contains(&code));
+    let is_passed_over = lacks_tables && !unmade.is_empty() && unmade.iter().all(stands_on_them);
     match told(unmade, &dropped) {
-        Err(refused) if lacks_tables && !is_passing(&refused) => Ok((made, Some(refused))),
+        Err(refused) if is_passed_over => Ok((made, Some(refused))),
         told => told.map(|()| (made, None)),
     }
 }

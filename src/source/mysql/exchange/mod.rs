@@ -108,7 +108,7 @@ pub struct Done {
     pub notes: Vec<String>,
     /// Foreign keys that are still to be made or dropped.
     pub owed: Vec<OwedKey>,
-    /// Files of definitions of which not all are there again, so that they stay.
+    /// Files of definitions of which not all have been made, so that they stay.
     pub needed: Vec<PathBuf>,
 }
 
@@ -178,7 +178,8 @@ impl Exchange {
     /// [`Error::Refused`] when a definition is another one now; [`Error::Server`], also when somebody keeps a table locked; [`Error::Load`];
     /// [`Error::Dump`] when something is missing afterwards. Each with how far it has come.
     pub fn carry_out(&self, captured: &Captured, around: Around<'_>) -> Result<Done, Failed> {
-        let mut connection = around.connect().map_err(Failed::Before)?;
+        // What was loaded bears its mark still, and only with an answer it can be taken away.
+        let mut connection = around.connect().map_err(Failed::Midway)?;
         let is_ready = turn::take(&mut connection, self)
             .and_then(|()| self.pairs.iter().try_for_each(|pair| mark::make_aside(&mut connection, pair, &self.mark)))
             .and_then(|()| tables::check_held(&mut connection, &self.pairs, || captured.check(around, &self.pairs)));
@@ -217,6 +218,10 @@ impl Exchange {
         notes.extend(self.tell_hidden(connection).unwrap_or_default());
         let gone = if strangers == Strangers::Stay { self.gone_since(connection)? } else { Vec::new() };
         let (mut made, refused) = make::what_comes(around, &self.pairs, &self.words, kept, !gone.is_empty())?;
+        let mut needed = Vec::new();
+        if refused.is_some() {
+            needed.extend(self.pairs.iter().filter(|pair| pair.incoming.exists).map(|pair| pair.incoming.definitions.clone()));
+        }
         notes.extend(told::of_gone(&gone, refused.as_ref()));
         // Of a single table it is changed around triggers that come alone, and what was broken off may have left it so.
         for pair in self.pairs.iter().filter(|pair| strangers == Strangers::Stay && pair.table.is_some() && pair.outgoing.exists) {
@@ -228,8 +233,8 @@ impl Exchange {
                 notes.extend(timed::switched_off(connection, pair, made)?);
             }
             match check::is_whole(connection, pair, made.as_mut(), strangers, around.work) {
-                // What stands on a table that is gone is no reason to take back all the others.
-                Err(error @ Error::Dump { .. }) if !gone.is_empty() => notes.push(error.to_string()),
+                // What stands on a table that is gone was told, and is no reason to take back all the others.
+                Err(Error::Dump { .. }) if refused.is_some() => {}
                 stays => notes.extend(stays?),
             }
             notes.extend(made.iter().flat_map(|loaded| loaded.notes.clone()));
@@ -243,7 +248,7 @@ impl Exchange {
         // Where that cannot be noted, finishing it once more makes views anew.
         let _ = onward::all_made(connection, around, &self.pairs);
         mark::remove(connection, self)?;
-        Ok(Done { notes, owed, ..Done::default() })
+        Ok(Done { notes, owed, needed })
     }
 
     /// Tables that came and are not live any more, each with its database.

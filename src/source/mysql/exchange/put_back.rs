@@ -152,7 +152,7 @@ impl Exchange {
         for (pair, moved) in each() {
             moves.extend(moved.went.iter().map(|table| tables::rename(&pair.outgoing.database, &pair.live, table)));
         }
-        tables::run(connection, &moves)?;
+        tables::move_back(connection, &moves)?;
         Ok(notes)
     }
 }

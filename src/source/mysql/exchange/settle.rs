@@ -7,7 +7,7 @@ use super::super::load::is_of_client;
 use super::super::program::Program;
 use super::check::Strangers;
 use super::put_back::Moved;
-use super::{Around, Done, Exchange, exists, sight, tables, turn};
+use super::{Around, Done, Exchange, exists, mark, sight, tables, turn};
 use crate::source::Error;
 
 /// What became of it.
@@ -36,8 +36,14 @@ impl Exchange {
         Program::find_client(around.settings, around.stop)?;
         let mut connection = around.connect()?;
         turn::take(&mut connection, self)?;
-        let coming = self.pairs.iter().flat_map(|pair| pair.coming.iter().map(|table| pair.of_live(table)));
-        tables::wait_for(&mut connection, &coming.collect::<Vec<_>>())?;
+        let mut held = Vec::new();
+        for pair in &self.pairs {
+            // One that is gone would keep the others from being waited for.
+            let there = tables::listed(&mut connection, &pair.live, None)?;
+            let there = tables::set(&there);
+            held.extend(pair.coming.iter().filter(|table| there.contains(table.as_str())).map(|table| pair.of_live(table)));
+        }
+        tables::wait_for(&mut connection, &held)?;
         let made = tables::without_checks(&mut connection).and_then(|()| self.make_the_rest(&mut connection, around, Strangers::Stay));
         drop(connection);
         match made {
@@ -79,14 +85,19 @@ impl Exchange {
                 return Ok(false);
             }
             let Moved { came, went } = Moved::of(&mut connection, pair)?;
-            has_some |= !came.is_empty() || !went.is_empty();
             let live = tables::listed(&mut connection, &pair.live, None)?;
             let beside = tables::listed(&mut connection, &pair.incoming.database, None)?;
-            let (live, beside, came, went) = (tables::set(&live), tables::set(&beside), tables::set(&came), tables::set(&went));
-            let is_still = |table: &str| live.contains(table) && !went.contains(table) && !came.contains(table);
-            if pair.coming.iter().any(|table| beside.contains(table.as_str())) || pair.going.iter().any(|table| is_still(table)) {
+            let (live, beside, coming, went) = (tables::set(&live), tables::set(&beside), tables::set(&pair.coming), tables::set(&went));
+            let waits = |table: &String| beside.contains(table.as_str());
+            let is_still = |table: &str| live.contains(table) && !went.contains(table) && !coming.contains(table);
+            if pair.coming.iter().any(waits) || pair.going.iter().any(|table| is_still(table)) {
                 return Ok(false);
             }
+            // Where the old table of the same name was dropped since, it is the mark that tells: what was loaded was there, and lacks what has come.
+            has_some |= !came.is_empty() || !went.is_empty();
+            has_some |= pair.coming.iter().any(|table| live.contains(table.as_str()))
+                && !self.mark.is_empty()
+                && mark::is_there(&mut connection, &pair.incoming.database, &self.mark)?;
         }
         // Where no table moves at all, nothing tells, and taking back loses nothing.
         Ok(has_some)

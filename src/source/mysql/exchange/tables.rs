@@ -9,7 +9,7 @@ use super::definitions;
 use super::onward;
 use super::state::Pair;
 use super::told::first_of;
-use super::waiting::waiting;
+use super::waiting::{patiently, waiting};
 use crate::source::Error;
 
 /// Most tables that move at once: the statement that moves them locks them all, and names each twice, up to 300 bytes a name.
@@ -18,8 +18,12 @@ const TABLES_MAX: usize = 20_000;
 /// How long is waited for whoever holds a table of another database that is tied to these by a foreign key: who uses it next waits as long.
 const TIED_SECONDS: u32 = 5;
 
-/// How long the statement that moves tables waits for tables, in seconds: who uses one of them next waits as long, and each was free just before.
-const MOVE_SECONDS: u32 = 10;
+/// How often the tables that go are tried to be locked before anything is changed, and for how many seconds each time they and rows of them are waited
+/// for: a minute in all, and who uses one of them next waits for one try.
+const LOCK_PATIENCE: (u32, u32, u32) = (12, 5, 5);
+
+/// The same of what changes something: ten seconds in all, because each table was free just before, and five for rows.
+const MOVE_PATIENCE: (u32, u32, u32) = (5, 2, 1);
 
 /// Most tables that refer to those that go and are waited for; the statement locks them all.
 const CHILDREN_MAX: usize = 1_000;
@@ -67,7 +71,7 @@ pub(super) fn without_checks(connection: &mut Connection) -> Result<(), Error> {
 /// Waits for whoever uses a table that goes, and then has that `checked` which nobody is to have changed meanwhile. Nothing is changed.
 pub(super) fn check_held(connection: &mut Connection, pairs: &[Pair], checked: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
     without_checks(connection)?;
-    let is_locked = lock(connection, pairs)?;
+    let is_locked = patiently(connection, LOCK_PATIENCE, |connection| lock(connection, pairs))?;
     let is_same = checked();
     if is_locked {
         connection.run(UNLOCK, "UNLOCK TABLES")?;
@@ -80,7 +84,7 @@ pub(super) fn check_held(connection: &mut Connection, pairs: &[Pair], checked: i
 /// Definitions go first: with triggers no table can move, a view may have the name of one that comes, and whatever cannot be dropped because somebody
 /// uses it is to be known while nothing has moved.
 pub(super) fn exchange(connection: &mut Connection, pairs: &[Pair]) -> Result<(), Error> {
-    waiting(connection, MOVE_SECONDS, TIED_SECONDS, |connection| drop_definitions(connection, pairs))?;
+    patiently(connection, MOVE_PATIENCE, |connection| drop_definitions(connection, pairs))?;
     let mut moves = Vec::new();
     for pair in pairs {
         moves.extend(pair.going.iter().map(|table| rename(&pair.live, &pair.outgoing.database, table)));
@@ -88,7 +92,7 @@ pub(super) fn exchange(connection: &mut Connection, pairs: &[Pair]) -> Result<()
     for pair in pairs {
         moves.extend(pair.coming.iter().map(|table| rename(&pair.incoming.database, &pair.live, table)));
     }
-    match waiting(connection, MOVE_SECONDS, TIED_SECONDS, |connection| run(connection, &moves)) {
+    match patiently(connection, MOVE_PATIENCE, |connection| run(connection, &moves)) {
         Err(error) if is_busy(&error) => {
             let children = children(connection, pairs).unwrap_or_default();
             Err(error.adding(&held(&children, &holders(connection))))
@@ -116,7 +120,8 @@ fn drop_definitions(connection: &mut Connection, pairs: &[Pair]) -> Result<(), E
 pub(super) fn wait_for_holders(connection: &mut Connection, pairs: &[Pair]) -> Result<(), Error> {
     wait_for_tied(connection, pairs)?;
     wait_for_views(connection, pairs)?;
-    if lock(connection, pairs)? { connection.run(UNLOCK, "UNLOCK TABLES") } else { Ok(()) }
+    let is_locked = patiently(connection, LOCK_PATIENCE, |connection| lock(connection, pairs))?;
+    if is_locked { connection.run(UNLOCK, "UNLOCK TABLES") } else { Ok(()) }
 }
 
 /// Waits for whoever holds one of these tables, so that what takes too long is known before definitions are dropped. One that cannot be locked, because a
@@ -125,7 +130,8 @@ pub(super) fn wait_for(connection: &mut Connection, tables: &[String]) -> Result
     if tables.is_empty() {
         return Ok(());
     }
-    match connection.run(LOCK, &format!("LOCK TABLES {} WRITE", tables.join(" WRITE, "))) {
+    let lock = format!("LOCK TABLES {} WRITE", tables.join(" WRITE, "));
+    match patiently(connection, LOCK_PATIENCE, |connection| connection.run(LOCK, &lock)) {
         Err(error) if is_answer(&error) && !is_passing(&error) => Ok(()),
         locked => {
             locked?;
@@ -256,8 +262,13 @@ pub(super) fn rename(from: &str, to: &str, table: &str) -> String {
     format!("{}.{table} TO {}.{table}", quoted(from), quoted(to), table = quoted(table))
 }
 
+/// Moves tables back, which is waited for as long as for those that are to go.
+pub(super) fn move_back(connection: &mut Connection, moves: &[String]) -> Result<(), Error> {
+    patiently(connection, LOCK_PATIENCE, |connection| run(connection, moves))
+}
+
 /// Carries moves out, all or none.
-pub(super) fn run(connection: &mut Connection, moves: &[String]) -> Result<(), Error> {
+fn run(connection: &mut Connection, moves: &[String]) -> Result<(), Error> {
     if moves.is_empty() {
         return Ok(());
     }

@@ -79,7 +79,7 @@ pub(super) fn plan(
         bytes,
         download_bytes: standing.judge(download_size(ctx, found, options, &[]))?.min(bytes),
         free_bytes: both.roots.iter().map(|root| root.free).sum(),
-        estimate: rate::estimate(ctx, rate::TABLES, bytes)?,
+        estimate: rate::estimate_of_node(ctx, rate::TABLES, bytes)?,
         server: None,
         node: Some(NodePlan {
             way: Way::Running,
