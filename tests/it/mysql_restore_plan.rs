@@ -8,7 +8,7 @@ use crate::support::restored::{Holder, count, prepared};
 use crate::support::servers::mariadb::MariaDb;
 
 /// What is taken for a server's speed before any restore was measured, in bytes per second.
-const GUESS: u64 = 20 << 20;
+const GUESS: u64 = 14 << 20;
 
 fn machine(configuration: &str) -> Machine {
     let machine = Machine::new().configured(configuration);
