@@ -4,7 +4,7 @@
 use std::fs;
 
 use crate::support::between::Between;
-use crate::support::program::until;
+use crate::support::program::{Machine, until};
 use crate::support::restored::{
     Holder, beside, count, document, filled, grow_old, killed_by, killed_late, prepared, sent, snapshotted, warned,
 };
@@ -217,15 +217,22 @@ fn what_was_loaded_and_cannot_be_removed_is_told_to_be_in_the_way() {
     machine.run(&["restore", "ellis", "--yes"]).expect(0);
 }
 
-#[test]
-fn a_table_that_is_held_when_what_was_broken_off_is_settled_takes_nothing_back() {
-    let server = MariaDb::running();
+/// A table with a trigger, whose restore was killed once it had moved, and somebody has written to what came: its database, the configuration and
+/// the machine.
+fn killed_and_written_to(server: &MariaDb) -> (String, String, Machine) {
     let base = filled(server);
     server.load(Some(&base), b"CREATE TRIGGER noted BEFORE INSERT ON t FOR EACH ROW SET @noted = 1;");
     let configuration = server.configuration("ellis", &[&base]);
     let machine = snapshotted(&configuration);
     killed_late(&machine, &configuration);
     server.sql(&format!("INSERT INTO {base}.t VALUES (99)"));
+    (base, configuration, machine)
+}
+
+#[test]
+fn a_table_that_is_held_when_what_was_broken_off_is_settled_takes_nothing_back() {
+    let server = MariaDb::running();
+    let (base, _, machine) = killed_and_written_to(server);
     let holder = Holder::of(server, &base);
     let run = std::thread::scope(|scope| {
         let next = scope.spawn(|| machine.run(&["snapshot", "ellis"]));
@@ -246,13 +253,8 @@ fn a_table_that_is_held_when_what_was_broken_off_is_settled_takes_nothing_back()
 #[test]
 fn a_client_that_is_missing_or_is_killed_when_what_was_broken_off_is_settled_takes_nothing_back() {
     let server = MariaDb::running();
-    let base = filled(server);
-    server.load(Some(&base), b"CREATE TRIGGER noted BEFORE INSERT ON t FOR EACH ROW SET @noted = 1;");
-    let configuration = server.configuration("ellis", &[&base]);
-    let machine = snapshotted(&configuration);
-    killed_late(&machine, &configuration);
-    server.sql(&format!("INSERT INTO {base}.t VALUES (99)"));
-    let killed = machine.client("[ \"$1\" = --version ] && exec mariadb --version; kill -KILL $$");
+    let (base, configuration, machine) = killed_and_written_to(server);
+    let killed = machine.client("kill -KILL $$");
     for (client, told) in [("client = [\"no-such-client\"]\n", "no-such-client"), (killed.as_str(), "the client has ended here")] {
         machine.configure_again(&format!("{configuration}{client}"));
         let run = machine.run(&["snapshot", "ellis"]);
