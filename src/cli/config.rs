@@ -3,10 +3,12 @@
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use super::args::Node;
 use super::context::Program;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::human;
+use super::recover::recover;
 use crate::config::show::Shown;
 use crate::config::{self, EXAMPLE, Machine, Mistake};
 
@@ -25,6 +27,13 @@ enum Command {
     Show,
     /// Print an example with every key.
     Example,
+    /// Print what the newest snapshots remember of the sources that the configuration lacks.
+    ///
+    /// On a new machine, with --repository and --node, that is a whole file to begin with.
+    Recover {
+        #[command(flatten)]
+        node: Node,
+    },
 }
 
 #[derive(Serialize)]
@@ -36,7 +45,7 @@ struct Checked<'a> {
 
 impl Config {
     pub(super) fn run(&self, program: &Program) -> Result<Exit, Failure> {
-        match self.command {
+        match &self.command {
             Command::Check => check(program),
             Command::Show => {
                 let shown = Shown::of(&program.config()?);
@@ -51,6 +60,7 @@ impl Config {
                 program.output.bytes(EXAMPLE.as_bytes());
                 Ok(Exit::Done)
             }
+            Command::Recover { node } => recover(program, node.node.as_ref()),
         }
     }
 }

@@ -92,7 +92,7 @@ impl Program {
         if self.globals.repository.is_none() {
             return Ok(());
         }
-        let readers = "--repository stands in for a configuration only where something is read: list, show, fetch, cat, diff, verify, stats, key check";
+        let readers = "--repository stands in for a configuration only where something is read: list, show, fetch, cat, diff, verify, stats, key check, config recover";
         Err(Failure::Usage(readers.into()))
     }
 

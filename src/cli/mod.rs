@@ -30,6 +30,7 @@ mod output;
 mod pin;
 mod progress;
 mod prune;
+mod recover;
 mod restore;
 mod ship;
 mod show;

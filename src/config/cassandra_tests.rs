@@ -139,3 +139,31 @@ fn passwords_are_found_and_never_shown_and_those_that_all_can_read_are_told() {
     let open = parse(&format!("{keys}password_env = \"SECRET\"\njmx_password = \"hunter2\"")).unwrap();
     assert!(open.warnings.iter().any(|warning| warning.contains("holds a secret and can be read by every user")), "{:?}", open.warnings);
 }
+
+#[test]
+fn what_is_remembered_of_a_source_is_all_that_was_written_but_its_secrets() {
+    let login = "user = \"windlass\"\npassword = \"hunter2\"\njmx_user = \"monitor\"\njmx_password_file = \"/etc/windlass/jmx.pw\"";
+    let keys = format!("keyspaces = [\"homer\"]\nkeep = 2\n{login}");
+    // A file of a secret is not there; what was written is known all the same.
+    let text = format!("[repository]\nurl = \"file:///srv/backups\"\n[cassandra.homestead]\n{keys}\n");
+    let gather = Gatherer::new(&text);
+    let file = crate::config::file::File::read(&text, &gather);
+    let expected = serde_json::json!({
+        "keyspaces": ["homer"],
+        "keep": 2,
+        "user": "windlass",
+        "jmx_user": "monitor",
+        "jmx_password_file": "/etc/windlass/jmx.pw",
+    });
+    assert_eq!(file.sources[0].all, expected);
+    let config = parse("keyspaces = [\"homer\"]\nuser = \"windlass\"\npassword_env = \"SECRET\"").unwrap();
+    assert_eq!(config.sources[0].written["password_env"], "SECRET");
+    assert!(!config.sources[0].written.to_string().contains("hunter2"));
+}
+
+#[test]
+fn a_password_on_the_command_line_of_nodetool_is_a_mistake() {
+    let text = mistakes("keyspaces = [\"homer\"]\nnodetool = [\"nodetool\", \"-pw\", \"hunter2\"]");
+    assert!(text.contains("cassandra.homestead.nodetool") && text.contains("`jmx_password_file`"), "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
+}

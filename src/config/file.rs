@@ -98,6 +98,8 @@ pub(super) struct Source {
     pub(super) objective: Option<Written<Duration>>,
     pub(super) keep: Option<Written<u32>>,
     pub(super) level: Option<Written<u32>>,
+    /// All of it that is no secret.
+    pub(super) all: serde_json::Value,
     /// The keys of its kind, where that is MySQL.
     pub(super) mysql: Option<Mysql>,
     /// The keys of its kind, where that is Cassandra.
@@ -231,7 +233,8 @@ impl Retention {
 fn read_sources(section: &Section<'_, '_>, kind: Kind, gather: &Gatherer<'_>) -> Vec<Source> {
     let read = |(name, table): (Written<String>, Section<'_, '_>)| {
         let directory = kind == Kind::Directory;
-        let source = Source {
+        let mut source = Source {
+            all: serde_json::Value::Null,
             name,
             kind,
             path: if matches!(kind, Kind::Mysql | Kind::Cassandra) { None } else { table.path("path") },
@@ -245,6 +248,8 @@ fn read_sources(section: &Section<'_, '_>, kind: Kind, gather: &Gatherer<'_>) ->
         };
         ["schedule", "group", "hooks"].into_iter().for_each(|key| table.later(key, WITH_AGENT));
         table.finish();
+        // What is a secret is known once all keys were asked for.
+        source.all = table.without_secrets();
         source
     };
     section.entries().into_iter().map(read).collect()

@@ -117,6 +117,7 @@ fn sources(written: &[file::Source], keep: u32, environment: &dyn Environment, g
                 objective: objective(source, gather),
                 keep: value_or(source.keep.as_ref(), keep) as usize,
                 level: i32::try_from(value_or(source.level.as_ref(), level)).expect("levels go to 19"),
+                written: source.all.clone(),
             });
         }
     }

@@ -31,7 +31,7 @@ impl WrittenSecret {
     /// Reads the one of the three keys that is there; more than one is a mistake.
     pub(super) fn read(section: &Section<'_, '_>, gather: &Gatherer<'_>, [plain, file, variable]: [&'static str; 3]) -> Option<Self> {
         let mut written: Vec<Self> = Vec::new();
-        written.extend(section.text(plain).map(|text| Self::new(text, |text| Place::Here(Secret::new(text)))));
+        written.extend(section.secret(plain).map(|text| Self::new(text, |text| Place::Here(Secret::new(text)))));
         written.extend(section.path(file).map(|path| Self::new(path, Place::File)));
         written.extend(section.text(variable).map(|name| Self::new(name, Place::Variable)));
         written.sort_by_key(|secret| secret.at);

@@ -6,8 +6,9 @@ use std::cell::RefCell;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::Deserialize;
 use toml::Spanned;
-use toml::de::{DeString, DeTable, DeValue};
+use toml::de::{DeString, DeTable, DeValue, ValueDeserializer};
 
 use super::mistake::Gatherer;
 use super::units;
@@ -31,15 +32,21 @@ pub(super) struct Section<'a, 'i> {
     /// Keys that were asked for, and those of later versions, which are not worth suggesting.
     asked: RefCell<Vec<&'static str>>,
     later: RefCell<Vec<&'static str>>,
+    /// Keys whose value is a secret.
+    secrets: RefCell<Vec<&'static str>>,
     gather: &'a Gatherer<'a>,
 }
 
 type Entry<'a, 'i> = (&'a Spanned<DeString<'i>>, &'a Spanned<DeValue<'i>>);
 
 impl<'a, 'i> Section<'a, 'i> {
+    fn new(name: String, at: usize, table: Option<&'a DeTable<'i>>, gather: &'a Gatherer<'a>) -> Self {
+        Self { name, at, table, asked: RefCell::default(), later: RefCell::default(), secrets: RefCell::default(), gather }
+    }
+
     /// The table of this name in the document.
     pub(super) fn of(document: &'a DeTable<'i>, name: &str, gather: &'a Gatherer<'a>) -> Self {
-        let absent = Self { name: name.to_owned(), at: 0, table: None, asked: RefCell::default(), later: RefCell::default(), gather };
+        let absent = Self::new(name.to_owned(), 0, None, gather);
         let Some((key, value)) = document.iter().find(|(key, _)| key.get_ref() == name) else { return absent };
         let at = key.span().start;
         match value.get_ref() {
@@ -58,9 +65,7 @@ impl<'a, 'i> Section<'a, 'i> {
             let (at, name) = (key.span().start, format!("{}.{}", self.name, key.get_ref()));
             let written = Written { value: key.get_ref().to_string(), at, key: name.clone() };
             if let DeValue::Table(table) = value.get_ref() {
-                let section =
-                    Self { name, at, table: Some(table), gather: self.gather, asked: RefCell::default(), later: RefCell::default() };
-                entries.push((written, section));
+                entries.push((written, Self::new(name, at, Some(table), self.gather)));
             } else {
                 self.gather.mistake(at, name, format!("a source needs a name: write [{}.NAME] above its keys", self.name));
             }
@@ -112,6 +117,22 @@ impl<'a, 'i> Section<'a, 'i> {
 
     pub(super) fn text(&self, key: &'static str) -> Option<Written<String>> {
         self.take(key, "a text in quotes", |value| Some(Ok(value.as_str()?.to_owned())))
+    }
+
+    /// A text that is a secret.
+    pub(super) fn secret(&self, key: &'static str) -> Option<Written<String>> {
+        self.secrets.borrow_mut().push(key);
+        self.text(key)
+    }
+
+    /// All that was written in the table but the secrets that were asked for.
+    pub(super) fn without_secrets(&self) -> serde_json::Value {
+        let secrets = self.secrets.borrow();
+        let keys = self.table.into_iter().flat_map(DeTable::iter).map(|(key, value)| (key.get_ref().to_string(), value));
+        let kept = keys.filter(|(key, _)| !secrets.contains(&key.as_str()));
+        let read = |value: &Spanned<DeValue<'i>>| serde_json::Value::deserialize(ValueDeserializer::from(value.clone())).ok();
+        // What is no value of JSON is none of a key either, and was told as a mistake.
+        kept.filter_map(|(key, value)| Some((key, read(value)?))).collect()
     }
 
     pub(super) fn flag(&self, key: &'static str) -> Option<Written<bool>> {

@@ -19,6 +19,9 @@ use crate::format::path::RelPath;
 /// The name of the file with the facts.
 pub(crate) const FACTS: &str = "facts.json";
 
+/// The key of what the configuration said of the source.
+pub(crate) const CONFIGURATION: &str = "configuration";
+
 /// The facts of a snapshot, as they are stored. Nothing in them changes from day to day, so they are stored once.
 pub(crate) struct Facts {
     /// The text.

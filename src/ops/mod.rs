@@ -26,6 +26,7 @@ pub mod by_number;
 pub mod cache;
 pub mod cat;
 pub mod catalogue;
+pub mod configuration;
 pub mod context;
 pub mod copies;
 pub mod damage;

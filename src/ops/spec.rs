@@ -22,6 +22,9 @@ pub struct SourceSpec {
     pub keep: usize,
     /// zstd level, 1 to 19.
     pub level: i32,
+    /// Its section of the configuration as it was written, without a secret: goes into the facts, so that a machine that has nothing but
+    /// the repository can be told the source again. Null where nobody wrote one.
+    pub written: serde_json::Value,
 }
 
 /// What a source is and where.

@@ -91,6 +91,7 @@ mod prune_races;
 mod prune_sound;
 mod reading;
 mod records;
+mod recover;
 mod restore;
 mod roles;
 mod round_trip;

@@ -212,13 +212,21 @@ impl Outcome {
     }
 }
 
+/// The source as it is configured. On a machine that has lost its configuration the snapshots still remember it.
+fn configured<'c>(ctx: &'c Context, source: &SourceName) -> Result<&'c SourceSpec, Error> {
+    ctx.source(source).map_err(|error| match error {
+        Error::Absent(why) => Error::Absent(format!("{why}. What its snapshots remember of it is printed by `windlass config recover`")),
+        error => error,
+    })
+}
+
 /// Plans a restore.
 ///
 /// # Errors
 /// [`Error::Absent`], [`Error::Refused`] with the reason.
 pub fn plan(ctx: &Context, name: &SnapshotName, options: &Options) -> Result<Plan, Error> {
     if let Some(source) = &name.source {
-        let spec = ctx.source(source)?;
+        let spec = configured(ctx, source)?;
         if let SourceKind::Mysql(settings) = &spec.kind
             && let Some(copy) = old_copy::of(settings, name, options)?
         {
@@ -226,7 +234,7 @@ pub fn plan(ctx: &Context, name: &SnapshotName, options: &Options) -> Result<Pla
         }
     }
     let found = Found::look_up_in(ctx, options.node.as_ref(), name, &options.from)?;
-    let spec = ctx.source(&found.source)?;
+    let spec = configured(ctx, &found.source)?;
     if options.manner != Manner::default() && !matches!(spec.kind, SourceKind::Cassandra(_)) {
         return Err(Error::Usage(format!(
             "`{}` is a {}: --running, --merge and --undrained are for Cassandra nodes",

@@ -32,6 +32,7 @@ use self::writer::Writer;
 use super::copies::{self, Copies, Copy, DATA, LINES, PARTIAL, RECORD, Record};
 use super::directory::directory;
 use super::event::Event;
+use super::facts::CONFIGURATION;
 use super::last_failure::{self, Work};
 use super::locks::{self, Waiting};
 use super::node::check_local_tier;
@@ -263,6 +264,9 @@ fn facts(ctx: &Context, spec: &SourceSpec, of_kind: serde_json::Value) -> serde_
         "node": ctx.node,
         "agent": AGENT,
     });
+    if !spec.written.is_null() {
+        facts[CONFIGURATION] = spec.written.clone();
+    }
     if let Some(path) = spec.kind.path() {
         facts["path"] = serde_json::json!(crate::format::escape::escape(path.as_os_str().as_encoded_bytes()));
     }

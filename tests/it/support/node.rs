@@ -269,7 +269,14 @@ pub fn tree() -> SourceName {
 
 /// A source with the defaults.
 pub fn spec(name: &str, kind: SourceKind) -> SourceSpec {
-    SourceSpec { name: name.parse().unwrap(), kind, objective: Duration::from_secs(26 * 3600), keep: 4, level: 3 }
+    SourceSpec {
+        name: name.parse().unwrap(),
+        kind,
+        objective: Duration::from_secs(26 * 3600),
+        keep: 4,
+        level: 3,
+        written: serde_json::Value::Null,
+    }
 }
 
 /// What a repository of a test needs.

@@ -65,7 +65,14 @@ impl Dead {
             threads: 1,
         });
         let kind = SourceKind::Cassandra(Box::new(settings.clone()));
-        let spec = SourceSpec { name: "homestead".parse().unwrap(), kind, objective: Duration::from_secs(3600), keep: 1, level: 3 };
+        let spec = SourceSpec {
+            name: "homestead".parse().unwrap(),
+            kind,
+            objective: Duration::from_secs(3600),
+            keep: 1,
+            level: 3,
+            written: serde_json::Value::Null,
+        };
         let ground = Ground::new(&ctx, &settings).unwrap();
         let folder = site::folder(&ctx, &spec).unwrap();
         let dead = Self { ctx, spec, settings, ground, folder, told, temp };
