@@ -201,8 +201,17 @@ fn everything_of_5_0_comes_back_into_a_node_that_runs() {
 }
 
 #[test]
-fn one_table_comes_back_with_its_views_and_indexes_and_others_stay() {
-    let case = Case::filled(Version::V50);
+fn one_table_of_4_1_comes_back_with_its_views_and_indexes_and_others_stay() {
+    one_table_comes_back(Version::V41);
+}
+
+#[test]
+fn one_table_of_5_0_comes_back_with_its_views_and_indexes_and_others_stay() {
+    one_table_comes_back(Version::V50);
+}
+
+fn one_table_comes_back(version: Version) {
+    let case = Case::filled(version);
     let (users, by_email, answers) = (case.rows("users"), case.rows("users_by_email"), case.server.answers_of(&case.keyspaces[0]));
     case.run(&CHANGES);
     let others: Vec<String> = ["scalars", "wide", "impi", "empty"].iter().flat_map(|table| case.rows(table)).collect();
@@ -256,8 +265,17 @@ fn comes_back_beside(version: Version, tables: &[&str]) {
 }
 
 #[test]
-fn a_keyspace_that_was_dropped_comes_back_with_its_ids_and_others_stay() {
-    let case = Case::small(Version::V41, 2);
+fn a_keyspace_of_4_1_that_was_dropped_comes_back_with_its_ids_and_others_stay() {
+    a_keyspace_comes_back(Version::V41);
+}
+
+#[test]
+fn a_keyspace_of_5_0_that_was_dropped_comes_back_with_its_ids_and_others_stay() {
+    a_keyspace_comes_back(Version::V50);
+}
+
+fn a_keyspace_comes_back(version: Version) {
+    let case = Case::small(version, 2);
     let ids = |at: usize| {
         let name = &case.keyspaces[at];
         case.server.cql().lines(&format!("SELECT table_name, id FROM system_schema.tables WHERE keyspace_name = '{name}'"))
