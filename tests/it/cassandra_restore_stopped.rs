@@ -326,12 +326,27 @@ fn a_node_of_5_0_in_the_older_format_holds_a_snapshot_again() {
     comes_back_by_a_redo(&comes_back(&Spec { bti: false, ..Spec::new(Version::V50) }));
 }
 
-#[test]
-fn what_lies_aside_goes_after_its_time_and_is_told_until_then() {
-    let bench = Bench::small(Version::V50);
+/// Without a local copy, what the node has live as it was is put together from that: it is linked, and none of it travels.
+fn comes_back_from_what_is_live(bench: &Bench) {
+    let then = bench.dump("small");
     bench.backup();
+    fs::remove_dir_all(bench.machine.path("local/homestead")).unwrap();
+    let live = || bench.live("small").iter().map(|file| (file.path.clone(), file.inode)).collect::<BTreeMap<_, _>>();
+    let (before, bytes) = (live(), bench.live("small").iter().map(|file| file.bytes).sum::<u64>());
     bench.run(&["DELETE FROM small.t WHERE id = 2"]);
-    bench.restore(&[]).expect(0);
+    let plan = bench.plan(&[]);
+    assert_eq!(plan["node"]["linked_bytes"], bytes, "{plan:#}");
+    assert!(plan["download_bytes"].as_u64().unwrap() > 0, "what is live is believed once it was read: {plan:#}");
+    let run = bench.machine.run(&["--json", "restore", "homestead", "--yes"]);
+    run.expect(0);
+    assert_eq!(run.document()["outcome"]["downloaded_bytes"], 0, "{run:#?}");
+    assert_eq!((bench.dump("small"), live()), (then, before));
+}
+
+#[test]
+fn what_is_live_does_not_travel_and_what_lies_aside_goes_after_its_time_and_is_told_until_then() {
+    let bench = Bench::small(Version::V50);
+    comes_back_from_what_is_live(&bench);
     let listed = bench.machine.json(&["list"], 0);
     assert!(text(&listed["undo"][0]["aside"]).contains(".windlass/backups/homestead/aside-"), "{listed:#}");
     let text = fs::read_to_string(bench.machine.path("windlass.toml")).unwrap();

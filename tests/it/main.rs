@@ -15,6 +15,7 @@ mod cassandra_import;
 mod cassandra_matrix;
 mod cassandra_missing;
 mod cassandra_restore_fresh;
+mod cassandra_restore_near;
 mod cassandra_restore_running;
 mod cassandra_restore_running_faults;
 mod cassandra_restore_stopped;
