@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::cassandra::{configuration, files_below};
+use crate::cassandra_restore_stopped_beside::{Beside, KEEPS_CHANGES};
 use crate::support::program::{Machine, Run, text, until};
 use crate::support::servers::cassandra::Cassandra;
 use crate::support::servers::cassandra::cql::quoted;
@@ -27,11 +28,11 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// With a keyspace that has everything in it, and another one.
+    /// With a keyspace that has everything in it, and another one, of which the node keeps what changes.
     pub fn filled(spec: &Spec) -> Self {
-        let bench = Self::new(spec, KEYSPACE);
+        let bench = Self::new(&Spec { more: KEEPS_CHANGES.into(), ..spec.clone() }, KEYSPACE);
         bench.server.fill(KEYSPACE);
-        bench.run(&["CREATE TABLE other.t (id int PRIMARY KEY, v text)"]);
+        bench.run(&["CREATE TABLE other.t (id int PRIMARY KEY, v text) WITH cdc = true"]);
         bench
     }
 
@@ -210,6 +211,7 @@ fn comes_back(spec: &Spec) -> Came {
     // In the commit log of the node alone.
     bench.run(&["INSERT INTO other.t (id, v) VALUES (1, 'not flushed')"]);
     let other = bench.dump(OTHER);
+    let beside = Beside::planted(&bench);
 
     let before = bench.rows_live();
     assert_eq!(bench.plan(&[])["estimate_seconds"], 61, "nothing was measured yet");
@@ -217,6 +219,7 @@ fn comes_back(spec: &Spec) -> Came {
     fs::write(bench.machine.path("local/.windlass/restore-rate-cassandra.json"), "{\"bytes_per_second\":1000}").unwrap();
     let plan = bench.plan(&[]);
     assert_eq!(plan["node"]["way"], "stopped", "{plan:#}");
+    assert!(plan["warnings"].to_string().contains(&beside.told()), "{plan:#}");
     assert_eq!(plan["node"]["version"], spec.version.number(), "{plan:#}");
     assert_eq!(plan["node"]["empties"], serde_json::json!(["Everything.later"]), "{plan:#}");
     assert_eq!(plan["node"]["never"], serde_json::json!(NEVER), "{plan:#}");
@@ -246,6 +249,7 @@ fn comes_back(spec: &Spec) -> Came {
     let filesystems: BTreeSet<u64> = stayed.iter().map(|(_, (device, _))| *device).collect();
     assert_eq!(filesystems.len(), 1 + usize::from(spec.last_directory.is_some()), "each stays on its filesystem: {stayed:?}");
     assert_eq!(bench.dump(OTHER), other, "another keyspace keeps what it had not written out yet");
+    let aside = beside.has_gone(&bench);
     assert_eq!(bench.ours().len(), spec.data_directories, "{:?}", bench.ours());
     bench.server.nodetool(&["listsnapshots"]);
     let listed = bench.machine.json(&["list"], 0);
@@ -254,6 +258,7 @@ fn comes_back(spec: &Spec) -> Came {
     bench.restore(&["--undo"]).expect(0);
     assert_eq!(picture(&bench), now, "the undo brings the newer state back");
     assert!(bench.dump(KEYSPACE).iter().any(|line| line.contains("came later")));
+    aside.is_back(&bench);
     assert_eq!(bench.dump(OTHER), other);
     (bench, then, now)
 }

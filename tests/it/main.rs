@@ -19,6 +19,7 @@ mod cassandra_restore_near;
 mod cassandra_restore_running;
 mod cassandra_restore_running_faults;
 mod cassandra_restore_stopped;
+mod cassandra_restore_stopped_beside;
 mod cassandra_restore_stopped_faults;
 mod cassandra_restore_stopped_kills;
 mod cassandra_restore_stopped_schema;
