@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::cassandra::configuration;
+use crate::support::bucket::Bucket;
 use crate::support::program::{Machine, Run, finish, text, until};
 use crate::support::servers::cassandra::Cassandra;
 use crate::support::servers::cassandra::spec::{ADMINISTRATOR, Spec, Version};
+use crate::support::servers::{Make, Server};
 
 /// The keyspace that is backed up.
 const KEYSPACE: &str = "Everything";
@@ -72,7 +74,8 @@ struct Lost {
 }
 
 impl Lost {
-    fn new(spec: &Spec, encrypted: bool) -> Self {
+    /// With a repository in a folder, or in a bucket of a server, sealed to a key.
+    fn new(spec: &Spec, bucket: Option<&Bucket>) -> Self {
         let server = Cassandra::start_new(spec);
         server.fill(KEYSPACE);
         if spec.password {
@@ -82,7 +85,10 @@ impl Lost {
         }
         let section = section(&server, &server.command("start"), ROLE);
         let machine = Machine::new();
-        let machine = if encrypted { machine.encrypted(&section) } else { machine.configured(&section) };
+        let machine = match bucket {
+            Some(bucket) => machine.encrypted_in(&bucket.of_administrator(), &section),
+            None => machine.configured(&section),
+        };
         machine.run(&["init"]).expect(0);
         machine.run(&["backup", "homestead"]).expect(0);
         let then = picture(&server);
@@ -174,6 +180,24 @@ impl New {
         assert!(!self.machine.path("local/.windlass/restore/homestead/fresh.json").exists(), "nothing has begun");
     }
 
+    /// What lies in the bucket can be had with the credential alone, and opened with the key alone; without one of them the node is not touched.
+    fn needs_credential_and_key(&self, lost: &Lost, bucket: &Bucket) {
+        let listed = bucket.done(reqwest::Method::GET, "", &[("list-type", "2")], &[], "");
+        assert!(listed.contains(".tar.zst.age</Key>") && !listed.contains(".tar.zst</Key>"), "{listed}");
+        let repository = lost.repository();
+        let without =
+            |key: &str| repository.lines().filter(|line| !line.starts_with(key)).map(|line| format!("{line}\n")).collect::<String>();
+        let section = section(&self.server, &self.server.command("start"), ROLE);
+        let wrong = format!("{}secret_access_key = \"another\"\n", without("secret_access_key"));
+        for (repository, because) in [(wrong, "SignatureDoesNotMatch"), (without("identity_file"), "identity")] {
+            self.machine.configure(&repository, &section);
+            let run = self.restore(&[]);
+            assert!(run.code != Some(0) && run.stderr.contains(because), "{because}: {run:#?}");
+            assert!(self.yaml_now() == self.yaml && self.server.pid().is_none() && !self.server.home.join("data").exists(), "{run:#?}");
+        }
+        self.configure(lost, &self.server.command("start"), ROLE);
+    }
+
     fn snapshot_is_refused(&self) {
         let run = self.machine.run(&["snapshot", "homestead"]);
         run.expect(1);
@@ -189,7 +213,7 @@ impl New {
 #[test]
 fn a_machine_of_5_0_that_is_empty_becomes_the_node_that_was_also_when_the_program_is_killed_on_the_way() {
     let of = |cluster: &str, num_tokens| Spec { cluster: cluster.into(), num_tokens, ..Spec::new(Version::V50) };
-    let lost = Lost::new(&of("It's a cluster", 8), false);
+    let lost = Lost::new(&of("It's a cluster", 8), None);
     let new = New::of(&lost, &of("Test Cluster", 16));
     let (conf, home) = (new.server.home.join("conf"), &new.server.home);
 
@@ -269,8 +293,10 @@ fn a_machine_of_5_0_that_is_empty_becomes_the_node_that_was_also_when_the_progra
 #[test]
 fn a_machine_of_4_1_that_asks_for_a_login_becomes_the_node_that_was_once_it_knows_the_role() {
     let spec = Spec { password: true, data_directories: 2, system_apart: true, ..Spec::new(Version::V41) };
-    let lost = Lost::new(&Spec { cluster: "clearwater".into(), num_tokens: 5, ..spec.clone() }, true);
+    let bucket = Bucket::new(Server::running(Make::Versitygw, false));
+    let lost = Lost::new(&Spec { cluster: "clearwater".into(), num_tokens: 5, ..spec.clone() }, Some(&bucket));
     let new = New::of(&lost, &spec);
+    new.needs_credential_and_key(&lost, &bucket);
     // A password that a new node does not have is refused for good, and not waited for.
     new.configure(&lost, &new.server.command("start"), ["cassandra", "another"]);
     let run = new.machine.start(&["restore", "homestead", "--yes"]);
