@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::cassandra::configuration;
+use crate::support::kill::kill;
 use crate::support::program::{Machine, Run, finish, text, until};
 use crate::support::servers::cassandra::Cassandra;
+use crate::support::servers::cassandra::cql::quoted;
 use crate::support::servers::cassandra::spec::{ADMINISTRATOR, Spec, Version};
 
 /// The keyspace that is backed up.
@@ -18,6 +20,15 @@ const ROLE: [&str; 2] = ["windlass", "role's secret"];
 
 /// A role of somebody else.
 const ANOTHER_ROLE: [&str; 2] = ["homer", "homers"];
+
+/// What a restore is in while it makes the schema.
+const PHASE: &str = "making the schema";
+
+/// How many tables have been made when that is broken off.
+const MADE: usize = 3;
+
+/// How often it is tried to break it off in time.
+const ATTEMPTS: usize = 3;
 
 /// What a node is, and what it holds.
 #[derive(Debug, PartialEq)]
@@ -34,15 +45,18 @@ fn identity(server: &Cassandra) -> Vec<String> {
     server.cql().lines("SELECT cluster_name, data_center, rack, tokens FROM system.local")
 }
 
+/// The tables and views that are there, with their ids.
+fn ids(server: &Cassandra) -> Vec<String> {
+    let cql = server.cql();
+    let of = |(name, from)| cql.lines(&format!("SELECT {name}, id FROM system_schema.{from} WHERE keyspace_name = '{KEYSPACE}'"));
+    [("table_name", "tables"), ("view_name", "views")].into_iter().flat_map(of).collect()
+}
+
 fn picture(server: &Cassandra) -> Picture {
     let cql = server.cql();
-    let mut ids = Vec::new();
-    for (name, from) in [("table_name", "tables"), ("view_name", "views")] {
-        ids.extend(cql.lines(&format!("SELECT {name}, id FROM system_schema.{from} WHERE keyspace_name = '{KEYSPACE}'")));
-    }
     Picture {
         identity: identity(server),
-        ids,
+        ids: ids(server),
         schema: cql.described(KEYSPACE),
         rows: cql.dump(KEYSPACE),
         answers: server.answers_of(KEYSPACE),
@@ -174,6 +188,23 @@ impl New {
         assert!(!self.machine.path("local/.windlass/restore/homestead/fresh.json").exists(), "nothing has begun");
     }
 
+    /// Kills a restore when it has made some of the tables and not all; gives how many.
+    fn is_killed_while_the_schema_is_made(&self, lost: &Lost) -> usize {
+        let folders = self.server.spec.directories(&self.server.home).remove(0).join(KEYSPACE);
+        let mut some_are_made = || fs::read_dir(&folders).is_ok_and(|folders| folders.count() >= MADE);
+        for _ in 0..ATTEMPTS {
+            let killed = kill(&self.machine, &["restore", "homestead", "--yes"], PHASE, Duration::ZERO, &mut some_are_made);
+            let made = ids(&self.server);
+            assert!(made.iter().all(|one| lost.then.ids.contains(one)), "{made:?}");
+            if killed.was_in(PHASE) && !made.is_empty() && made.len() < lost.then.ids.len() {
+                return made.len();
+            }
+            // It came too late: there is to be a schema to make again.
+            self.server.cql().run(&format!("DROP KEYSPACE IF EXISTS {}", quoted(KEYSPACE)));
+        }
+        panic!("no kill came while the schema was made");
+    }
+
     fn snapshot_is_refused(&self) {
         let run = self.machine.run(&["snapshot", "homestead"]);
         run.expect(1);
@@ -215,7 +246,7 @@ fn a_machine_of_5_0_that_is_empty_becomes_the_node_that_was_also_when_the_progra
     new.cannot_write_its_file();
 
     // A first start fails at the server's own checks; then the program is killed when the file is written, before the node is started; then when it was
-    // started; then when it was started with its rows.
+    // started; then when some of its tables are made; then when it was started with its rows.
     let count = new.machine.path("starts");
     let start = new.server.command("start").remove(0);
     let strange = home.join("data/x");
@@ -249,6 +280,12 @@ fn a_machine_of_5_0_that_is_empty_becomes_the_node_that_was_also_when_the_progra
     new.snapshot_is_refused();
 
     assert_eq!(identity(&new.server), lost.then.identity);
+
+    // Once more, when it has some of its tables: the next one makes the others.
+    let made = new.is_killed_while_the_schema_is_made(&lost);
+    new.snapshot_is_refused();
+    let lacks = new.plan()["node"]["makes"].as_array().unwrap().iter().map(text).filter(|one| one.starts_with("table ")).count();
+    assert!(lacks > 0 && lacks + made <= lost.then.ids.len(), "{lacks} and {made} of {:?}", lost.then.ids);
 
     assert!(new.plan()["warnings"].to_string().contains("this one goes on from there"));
     assert_eq!(new.restore(&[]).code, None);
