@@ -36,7 +36,7 @@ impl Bench {
         bench
     }
 
-    /// With a keyspace of two small tables, one of which has an index.
+    /// With a keyspace of two small tables.
     pub fn small(version: Version) -> Self {
         Self::small_of(&Spec { bti: false, ..Spec::new(version) })
     }
