@@ -19,7 +19,7 @@ const EMPTY: [&str; 1] = ["BLACKHOLE"];
 /// How long is waited for others to let go of tables that are to be locked: while it waits, whoever comes after it waits too.
 const LOCK_WAIT: &str = "SET SESSION lock_wait_timeout = 30";
 
-/// Most tables that are locked; such tables are the exception.
+/// Most tables that are locked; such tables are the exception, and their names stand in memory and in one statement. Those beyond are told.
 const LOCKED_MAX: usize = 10_000;
 
 /// What the transaction of the dump does not cover.
@@ -58,6 +58,7 @@ impl Outside {
                  table_type NOT LIKE '%VIEW' AND table_type <> 'SEQUENCE' ORDER BY table_name",
                 literal(database)
             );
+            let mut beyond = 0_u64;
             connection.each("ask for the engines of the tables of", &sql, &mut |row| {
                 let [Some(name), Some(engine), Some(kind)] = &row[..] else { return Ok(()) };
                 has_history |= kind == "SYSTEM VERSIONED";
@@ -65,11 +66,22 @@ impl Outside {
                 if is(&EXTERNAL) {
                     let detail = format!("its engine is {engine}: its rows lie elsewhere, and only its definition is in the snapshot");
                     problems.extend(problem(Problem::EXTERNAL, database, name, detail));
-                } else if !is(&EMPTY) && !engines.contains(engine) && loose.len() < LOCKED_MAX {
+                } else if is(&EMPTY) || engines.contains(engine) {
+                    // The transaction holds it, or there is nothing to hold.
+                } else if loose.len() == LOCKED_MAX {
+                    beyond += 1;
+                } else {
                     loose.push(Table { database: database.clone(), name: name.clone() });
                 }
                 Ok(())
             })?;
+            if beyond > 0 {
+                let detail = format!(
+                    "{beyond} more of its tables take part in no transaction, and no more than {LOCKED_MAX} are locked; their rows may be of another \
+                     instant"
+                );
+                problems.extend(problem(Problem::NOT_TRANSACTIONAL, database, "*", detail));
+            }
         }
         let mut outside = Self { hold: None, problems, has_history };
         if loose.is_empty() {
