@@ -114,6 +114,24 @@ fn facts_are_those_of_mysql_8() {
 }
 
 #[test]
+fn accounts_beyond_those_that_the_facts_name_are_counted_and_told() {
+    let server = MariaDb::running();
+    let base = server.database();
+    let names: Vec<String> = (0..205).map(|n| format!("'{base}_{n}'@'%'")).collect();
+    server.sql(&format!("CREATE USER {names}; GRANT SELECT ON {base}.* TO {names}", names = names.join(", ")));
+    let machine = machine(&server.configuration("ellis", &[&base]));
+    let run = machine.run(&["snapshot", "ellis"]);
+    assert!(run.expect(0).stderr.contains("5 more accounts have rights on these databases"), "{run:#?}");
+    let facts = || machine.json(&["show", "ellis/latest"], 0)["facts"].clone();
+    let told = facts();
+    assert_eq!((told["accounts"].as_array().unwrap().len(), &told["more_accounts"]), (200, &json!(5)));
+    server.sql(&format!("DROP USER {}", names[..5].join(", ")));
+    let run = machine.run(&["snapshot", "ellis"]);
+    assert!(!run.expect(0).stderr.contains("more accounts"), "{run:#?}");
+    assert!(facts().get("more_accounts").is_none());
+}
+
+#[test]
 fn rows_are_dumped_in_the_order_of_their_key_or_as_they_lie_when_that_is_asked_for() {
     let server = MariaDb::running();
     let base = server.database();

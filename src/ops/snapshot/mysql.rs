@@ -56,6 +56,10 @@ pub(super) fn take_mysql(ctx: &Context, spec: &SourceSpec, settings: &MysqlSetti
     if !said.is_empty() {
         ctx.warn(Some(&spec.name), format!("the dump program went well and said: {said}"));
     }
+    if taken.facts.more_accounts > 0 {
+        let more = taken.facts.more_accounts;
+        ctx.warn(Some(&spec.name), format!("{more} more accounts have rights on these databases than the facts of the snapshot name"));
+    }
     let mut told = Told::new(ctx, &spec.name);
     for problem in taken.problems {
         writer.problem(problem.kind);

@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::connection::{Connection, is_answer, is_denied, literal};
+use super::facts::number;
 use super::release::Release;
 use crate::source::Error;
 
-/// Most accounts that are told: an application has a handful.
+/// Most accounts that are told: an application has a handful, and facts are small. How many there are beyond is told.
 const ACCOUNTS_MAX: usize = 200;
 
 /// What stands in place of a password's hash.
@@ -22,11 +23,11 @@ pub struct Account {
     pub grants: Vec<String>,
 }
 
-/// Reads the accounts that have rights on these databases, or on tables or routines of them.
+/// Reads the accounts that have rights on these databases, or on tables or routines of them. Gives how many more there are, too.
 ///
 /// # Errors
 /// [`Error::Server`], also when the account may not read them.
-pub(super) fn read(connection: &mut Connection, databases: &[String], with_hashes: bool) -> Result<Vec<Account>, Error> {
+pub(super) fn read(connection: &mut Connection, databases: &[String], with_hashes: bool) -> Result<(Vec<Account>, u64), Error> {
     const WHAT: &str = "read the accounts of";
     let mut parts = Vec::new();
     for database in databases {
@@ -35,7 +36,8 @@ pub(super) fn read(connection: &mut Connection, databases: &[String], with_hashe
         parts.push(format!("SELECT user, host FROM mysql.tables_priv WHERE db = {name}"));
         parts.push(format!("SELECT user, host FROM mysql.procs_priv WHERE db = {name}"));
     }
-    let sql = format!("{} ORDER BY 1, 2 LIMIT {ACCOUNTS_MAX}", parts.join(" UNION "));
+    let all = parts.join(" UNION ");
+    let sql = format!("{all} ORDER BY 1, 2 LIMIT {ACCOUNTS_MAX}");
     let release = Release::of(&connection.value(WHAT, "SELECT VERSION()")?.unwrap_or_default());
     if with_hashes && release.has_hashes_as_hex() {
         connection.run(WHAT, "SET SESSION print_identified_with_as_hex = ON")?;
@@ -60,7 +62,8 @@ pub(super) fn read(connection: &mut Connection, databases: &[String], with_hashe
         let grants = if with_hashes { [made, grants].concat() } else { grants.iter().map(|grant| without_hash(grant)).collect() };
         accounts.push(Account { name, grants });
     }
-    Ok(accounts)
+    let count = connection.value(WHAT, &format!("SELECT COUNT(*) FROM ({all}) AS accounts"))?.map_or(0, |count| number(&count));
+    Ok((accounts, count.saturating_sub(ACCOUNTS_MAX as u64)))
 }
 
 /// A grant in which every text after `IDENTIFIED` is left out.

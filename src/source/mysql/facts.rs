@@ -52,6 +52,9 @@ pub struct Facts {
     pub databases: Vec<DatabaseFacts>,
     /// Accounts with rights on them, and their grants; `None` when they cannot be read.
     pub accounts: Option<Vec<Account>>,
+    /// How many accounts have rights on them besides those, which are at most 200. Facts that do not have it have all.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more_accounts: u64,
     /// Definers of their views, routines, triggers and events, as `user@host` or a role's name, sorted; at most 1,000. Older facts have none.
     #[serde(default)]
     pub definers: Vec<String>,
@@ -158,6 +161,7 @@ impl About {
             Err(error) if is_denied(&error) || is_answer(&error) && !settings.accounts => None,
             accounts => Some(accounts?),
         };
+        let (accounts, more_accounts) = accounts.map_or((None, 0), |(accounts, more)| (Some(accounts), more));
         let position = seen.position.clone();
         let demands = settings.databases.iter().map(|name| Demands::read(connection, name, None)).collect::<Result<Vec<_>, _>>()?;
         Ok(Facts {
@@ -177,6 +181,7 @@ impl About {
             data_bytes: data_bytes(connection, &settings.databases)?,
             databases,
             accounts,
+            more_accounts,
             definers: definers::read(connection, &settings.databases)?,
             triggers_and_functions: demands.iter().map(|of| of.creations).sum(),
             undeclared_functions: demands.iter().map(|of| of.undeclared).sum(),
@@ -246,6 +251,11 @@ fn references(connection: &mut Connection, name: &str) -> Result<Vec<Reference>,
         _ => None,
     };
     Ok(connection.rows("list the foreign keys of", &sql)?.into_iter().filter_map(reference).collect())
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what is asked whether to write a field is lent it")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// A whole number as the server writes it; sums come with a fraction of nothing from some.

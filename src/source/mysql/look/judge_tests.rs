@@ -61,6 +61,7 @@ fn facts(tables: &[&str]) -> Facts {
             references: Vec::new(),
         }],
         accounts: None,
+        more_accounts: 0,
         definers: vec!["root@localhost".into()],
         triggers_and_functions: 0,
         undeclared_functions: 0,
