@@ -270,7 +270,7 @@ fn what_mysqls_own_dump_program_writes_is_understood() {
     fs::write(&answer, dump).unwrap();
     let script = format!(
         "set -e\ncase \"$*\" in\n--version) echo 'mysqldump  Ver 8.0.31 for Linux on x86_64 (MySQL Community Server - GPL)' ;;\n\
-         *--set-gtid-purged=OFF*--column-statistics=0*) cat {} ;;\n*) exit 7 ;;\nesac",
+         *--set-gtid-purged=OFF*--loose-column-statistics=0*) cat {} ;;\n*) exit 7 ;;\nesac",
         answer.display()
     );
     let program = machine.script("mysqldump", &script);
@@ -283,6 +283,25 @@ fn what_mysqls_own_dump_program_writes_is_understood() {
     server.load(Some("ellis"), b"CREATE PROCEDURE not_in_the_dump() SELECT 1");
     let run = machine.run(&["snapshot", "ellis"]);
     assert!(run.expect(1).stderr.contains("procedure `ellis`.`not_in_the_dump`"), "{run:#?}");
+}
+
+#[test]
+fn an_option_of_mysqls_newer_dump_programs_is_not_given_to_older_ones() {
+    let server = Make::Mysql57.running();
+    let base = server.database();
+    server.load(Some(&base), b"CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (7)");
+    let machine = machine("");
+    // It takes and leaves the options that MySQL's program of 5.7 does. The dump itself is another one's, which knows another word for no TLS.
+    let script = "case \"$*\" in\n--version) echo 'mysqldump  Ver 10.13 Distrib 5.7.44, for Linux (x86_64)' ;;\n\
+        *column-statistics*) echo \"mysqldump: [ERROR] unknown variable 'column-statistics=0'\" >&2; exit 7 ;;\n\
+        *--set-gtid-purged=OFF*) sed -i /^ssl-mode=/d \"${1#--defaults-file=}\"\n\
+        exec mariadb-dump \"${@/--set-gtid-purged=OFF/--comments}\" ;;\n*) exit 8 ;;\nesac";
+    let program = machine.script("mysqldump", script);
+    let machine = machine.configured(&with_dump(&server.configuration("ellis", &[&base]), Some(&program)));
+    let run = machine.run(&["snapshot", "ellis"]);
+    assert!(!run.expect(0).stderr.contains("went well and said"), "{run:#?}");
+    let dump = machine.run(&["cat", "ellis/latest", &format!("{base}/db_backup.sql")]).expect(0).stdout.clone();
+    assert!(dump.contains("(7)"), "{dump}");
 }
 
 #[test]

@@ -137,7 +137,14 @@ impl Program {
         match (self.is_mariadb, with_position) {
             (true, true) => words.push("--master-data=2".into()),
             (true, false) => {}
-            (false, _) => words.extend(["--set-gtid-purged=OFF".into(), "--column-statistics=0".into()]),
+            (false, _) => {
+                words.push("--set-gtid-purged=OFF".into());
+                // It came with 8.0. Programs before it would fail at the option, and at a loose one that they do not know they warn each time; they
+                // tell their release where the others tell the server's.
+                if release(&self.version).is_none() {
+                    words.push("--loose-column-statistics=0".into());
+                }
+            }
         }
         words.push("--databases".into());
         words.push("--".into());
@@ -230,6 +237,7 @@ mod tests {
             ("mariadb-dump  Ver 10.19 Distrib 10.11.19-MariaDB, for debian-linux-gnu (x86_64)", Some((10, 11))),
             ("mariadb-dump from 11.4.2-MariaDB, client 10.19 for Linux (x86_64)", Some((11, 4))),
             ("mysqldump  Ver 8.0.36 for Linux on x86_64 (MySQL Community Server - GPL)", None),
+            ("mysqldump  Ver 10.13 Distrib 5.7.44, for Linux (x86_64)", Some((5, 7))),
         ] {
             assert_eq!(release(text), wanted);
         }
