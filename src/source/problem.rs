@@ -35,6 +35,8 @@ impl Problem {
     pub const INVALID_VIEW: &'static str = "invalid_view";
     /// Values of a column have more digits than any dump program writes, and come back as others.
     pub const INEXACT_FLOAT: &'static str = "inexact_float";
+    /// Values of a column have characters that a dump in Unicode cannot hold, and come back as others.
+    pub const LOSSY_TEXT: &'static str = "lossy_text";
 
     /// Parts of an index are missing that the server builds anew: no row is lost.
     pub const INDEX_INCOMPLETE: &'static str = "index_incomplete";

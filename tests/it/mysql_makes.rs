@@ -71,6 +71,7 @@ fn comes_back(make: Make, dump: Option<&Path>) {
     machine.run(&["verify", "--full"]).expect(0);
     if dump.is_none() {
         floats_are_told(&machine, server, &base);
+        texts_are_told(&machine, server, &base);
     }
 }
 
@@ -100,6 +101,39 @@ fn floats_are_told(machine: &Machine, server: &MariaDb, base: &str) {
     assert!(dump.contains("(1,16777200,0.1,12345.67,2.123456789,"), "{dump}");
     server.load(Some(base), b"ALTER TABLE digits MODIFY x DOUBLE; ALTER TABLE keyed MODIFY x DOUBLE NOT NULL");
     machine.run(&["snapshot", "ellis"]).expect(0);
+}
+
+/// Bytes that stand for no character of Unicode, beside such that do, and every byte of latin1 that others leave out.
+const TEXTS: &[u8] =
+    "CREATE TABLE letters (id INT PRIMARY KEY, note VARCHAR(20) CHARACTER SET cp1251, kind ENUM('а', 'б') CHARACTER SET cp1251, \
+    hanzi TEXT CHARACTER SET gbk, kana TEXT CHARACTER SET sjis, plain VARCHAR(20) CHARACTER SET latin1); \
+    CREATE TABLE named (name VARCHAR(20) CHARACTER SET cp1251 PRIMARY KEY); \
+    INSERT INTO letters VALUES (1, 'привет ', 'а', '你好', 'テスト', X'818D8F909DFF'), (2, X'98', 'б', X'AAA1', '', ''), \
+    (3, X'E098', NULL, NULL, NULL, NULL); INSERT INTO named VALUES (X'98'), ('?')"
+        .as_bytes();
+
+/// Columns whose characters do not all come through a dump are told, those and for so many values as it is.
+fn texts_are_told(machine: &Machine, server: &MariaDb, base: &str) {
+    server.load(Some(base), TEXTS);
+    let run = machine.run(&["--json", "snapshot", "ellis"]);
+    run.expect(3);
+    let told: Vec<Value> = run.events().into_iter().filter(|event| event["event"] == "problem").collect();
+    let wanted =
+        [("letters.note", "cp1251", 2, "VARBINARY"), ("letters.hanzi", "gbk", 1, "BLOB"), ("named.name", "cp1251", 1, "unique key")];
+    assert_eq!(told.len(), wanted.len(), "{told:#?}");
+    for (event, (column, set, values, says)) in told.iter().zip(wanted) {
+        assert_eq!((text(&event["kind"]), text(&event["path"])), ("lossy_text".into(), format!("{base}/{column}")));
+        let (named, count) = (format!("is of the character set {set}"), format!("{values} of its values"));
+        let detail = text(&event["detail"]);
+        assert!([&named, &count, says].iter().all(|said| detail.contains(*said)), "{detail}");
+    }
+    let dump = machine.run(&["cat", "ellis/latest", &format!("{base}/db_backup.sql")]).expect(0).stdout.clone();
+    assert!(dump.contains("(2,'?','б','?'"), "{dump}");
+    let exact = "ALTER TABLE letters MODIFY note VARBINARY(20), MODIFY hanzi BLOB; ALTER TABLE named MODIFY name VARBINARY(20) NOT NULL";
+    server.load(Some(base), exact.as_bytes());
+    machine.run(&["snapshot", "ellis"]).expect(0);
+    let dump = machine.run(&["cat", "ellis/latest", &format!("{base}/db_backup.sql")]).expect(0).stdout.clone();
+    assert!(dump.contains("(2,0x98,'б',0xAAA1"), "{dump}");
 }
 
 #[test]

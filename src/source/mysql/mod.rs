@@ -9,9 +9,9 @@
 //! Success is evidence. `inventory` asks the server, on a `connection` of our own, for everything that is in the databases and its
 //! definition, before and after; all of it must be among what `split` has found in the dump, and none of it may have changed. `rights` makes
 //! sure that the account sees everything, because what it does not see is missing everywhere, and `narrowed` that no setting of the server keeps
-//! rows back; `release` is where makes and versions differ.
-//! `outside` locks, or reports, tables that no transaction holds still, `invalid` are views that no program can dump, and `floats` columns
-//! whose values no program dumps exactly. `facts` and `accounts` are what a fresh server needs besides, `definers` and `demands` what
+//! rows back; `table_ids` tells tables from others that took their names meanwhile; `release` is where makes and versions differ.
+//! `outside` locks, or reports, tables that no transaction holds still, `invalid` are views that no program can dump, and `lossy` finds
+//! columns whose values no program dumps exactly. `facts` and `accounts` are what a fresh server needs besides, `definers` and `demands` what
 //! definitions ask of it.
 //!
 //! Before something is put back, [`look()`] tells what is there and [`Present::judge`] whether it can go well. `foreign_keys` has those of other
@@ -28,7 +28,6 @@ mod demands;
 mod denied;
 mod exchange;
 mod facts;
-mod floats;
 mod foreign_keys;
 mod generated;
 mod invalid;
@@ -36,6 +35,7 @@ mod inventory;
 mod lexer;
 mod load;
 mod look;
+mod lossy;
 mod narrowed;
 mod object;
 mod option_file;

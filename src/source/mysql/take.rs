@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::connection::{Connection, literal};
 use super::facts::{About, Facts, data_bytes};
-use super::floats;
 use super::invalid::{self, InvalidView};
 use super::inventory::Inventory;
+use super::lossy;
 use super::narrowed;
 use super::object::quoted;
 use super::option_file::{Login, OptionFile};
@@ -83,7 +83,7 @@ pub fn take<S: Sink>(settings: &Settings, folder: &Path, work: &Path, stop: &Sto
     if outside.has_history && !knows_history {
         problems.extend(unknown_history(settings));
     }
-    problems.extend(floats::find(&dumping.login, &settings.databases, stop)?);
+    problems.extend(lossy::find(&dumping.login, &settings.databases, stop)?);
     let facts = dumping.about.facts(&mut dumping.connection, settings, &dumping.program.version, &seen)?;
     Ok(Taken { facts, problems, said: ended.said })
 }
