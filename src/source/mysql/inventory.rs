@@ -51,19 +51,15 @@ impl Inventory {
     ) -> Result<Self, Error> {
         let left_out: BTreeSet<Vec<u8>> = left_out.iter().map(|view| view.object().key()).collect();
         let mut listed = list(connection, databases, work)?;
-        let failed = || Error::file("write a temporary file in", work);
-        let mut file = BufWriter::new(unlinked(work)?);
+        let mut writer = Writer::new(work)?;
         while let Some(key) = listed.next()? {
             if left_out.contains(key) || !counts(Object::of_key(key).kind) {
                 continue;
             }
             let digest = definition(connection, databases, &Object::of_key(key))?;
-            let length = u32::try_from(key.len()).expect("names are short").to_le_bytes();
-            let written = file.write_all(&length).and_then(|()| file.write_all(key)).and_then(|()| file.write_all(digest.as_bytes()));
-            written.map_err(failed())?;
+            writer.add(key, digest)?;
         }
-        let file = file.into_inner().map_err(std::io::IntoInnerError::into_error).map_err(failed())?;
-        Ok(Self { file, work: work.to_owned() })
+        writer.finish()
     }
 
     /// The list from its beginning.
@@ -140,6 +136,30 @@ impl Inventory {
             other = after.next()?;
         }
         Ok(moved.text())
+    }
+}
+
+/// An inventory that is being written.
+pub(super) struct Writer {
+    file: BufWriter<File>,
+    work: PathBuf,
+}
+
+impl Writer {
+    pub(super) fn new(work: &Path) -> Result<Self, Error> {
+        Ok(Self { file: BufWriter::new(unlinked(work)?), work: work.to_owned() })
+    }
+
+    /// Adds a thing, after all those whose keys come before its own.
+    pub(super) fn add(&mut self, key: &[u8], digest: Digest) -> Result<(), Error> {
+        let (file, length) = (&mut self.file, u32::try_from(key.len()).expect("names are short").to_le_bytes());
+        let written = file.write_all(&length).and_then(|()| file.write_all(key)).and_then(|()| file.write_all(digest.as_bytes()));
+        written.map_err(Error::file("write a temporary file in", &self.work))
+    }
+
+    pub(super) fn finish(self) -> Result<Inventory, Error> {
+        let file = self.file.into_inner().map_err(std::io::IntoInnerError::into_error);
+        Ok(Inventory { file: file.map_err(Error::file("write a temporary file in", &self.work))?, work: self.work })
     }
 }
 

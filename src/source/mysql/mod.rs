@@ -47,6 +47,7 @@ mod rows;
 mod settings;
 mod split;
 mod statement;
+mod table_ids;
 mod take;
 mod tokens;
 mod twice;

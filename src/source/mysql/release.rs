@@ -61,6 +61,16 @@ impl Release {
         if self.has_proc() { "INNODB_SYS_FOREIGN" } else { "INNODB_FOREIGN" }
     }
 
+    /// The table of `information_schema` with all tables of InnoDB, renamed likewise.
+    pub(super) fn tables_of_innodb(self) -> &'static str {
+        if self.has_proc() { "INNODB_SYS_TABLES" } else { "INNODB_TABLES" }
+    }
+
+    /// Whether SQL knows the character set that names of files are in: MySQL keeps it to itself.
+    pub(super) fn decodes_file_names(self) -> bool {
+        self.is_mariadb
+    }
+
     /// Whether the password's hash is no part of the grants, but of the statement that makes the account: MySQL since 5.7.
     pub(super) fn has_hashes_apart(self) -> bool {
         !self.is_mariadb && self.numbers >= [5, 7, 0]

@@ -17,6 +17,7 @@ use super::release::Release;
 use super::rights::Rights;
 use super::settings::{DATABASES_MAX, Settings};
 use super::split::{Seen, Sink, Splitter};
+use super::table_ids::TableIds;
 use crate::format::path::RelPath;
 use crate::source::{Error, Problem};
 use crate::sys::child::{Child, Ended};
@@ -65,7 +66,8 @@ pub fn size(settings: &Settings, stop: &Stop) -> Result<u64, Error> {
 ///
 /// `folder` is one that nobody else can enter: the option file with the password is there while the program runs. `work` is for nameless
 /// temporary files. What was given to the sink is a dump only when this returns without an error: the program has ended well and said so
-/// with its last line, everything that the server lists is in it, and no definition has changed since before it began.
+/// with its last line, everything that the server lists is in it, no definition has changed since before it began, and no other table has taken
+/// the name of one.
 ///
 /// # Errors
 /// [`Error::Server`] and [`Error::Refused`] before anything is read; [`Error::Moved`], when another try may do; [`Error::Dump`];
@@ -75,7 +77,9 @@ pub fn take<S: Sink>(settings: &Settings, folder: &Path, work: &Path, stop: &Sto
     let mut outside = Outside::find(&mut dumping.connection, settings, &dumping.rights, &dumping.login, stop)?;
     let knows_history = dumping.program.knows_history();
     let history = (outside.has_history && knows_history).then_some("--dump-history");
+    let tables = TableIds::read(&mut dumping.connection, &settings.databases, work)?;
     let (seen, ended, _) = dumping.run(history, sink)?;
+    tables.check_unchanged(&mut dumping.connection, &settings.databases, work)?;
     outside.release()?;
     let mut problems = outside.problems;
     problems.extend(dumping.left_out.iter().filter_map(|view| view.problem(&settings.databases)));
