@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::file::Source;
 use super::mistake::Gatherer;
 use super::secret::WrittenSecret;
 use super::section::{Section, Written};
-use crate::ops::spec::{Address, DATABASES_MAX, MysqlSettings, PORT, SourceKind, SourceSpec, is_beside};
+use crate::ops::spec::{Address, DATABASES_MAX, LOCK_WAIT, MysqlSettings, PORT, SourceKind, SourceSpec, is_beside};
 use crate::sys::environment::Environment;
 
 /// Longest name of a database, in characters.
@@ -34,6 +35,7 @@ pub(super) struct Mysql {
     accounts: Option<Written<bool>>,
     order_by_primary: Option<Written<bool>>,
     lock_tables: Option<Written<bool>>,
+    lock_wait: Option<Written<Duration>>,
 }
 
 impl Mysql {
@@ -54,6 +56,7 @@ impl Mysql {
             accounts: table.flag("accounts"),
             order_by_primary: table.flag("order_by_primary"),
             lock_tables: table.flag("lock_tables"),
+            lock_wait: table.duration("lock_wait"),
         }
     }
 
@@ -87,6 +90,7 @@ impl Mysql {
             accounts: flag(&self.accounts, false),
             order_by_primary: flag(&self.order_by_primary, true),
             lock_tables: flag(&self.lock_tables, true),
+            lock_wait: self.lock_wait.as_ref().map_or(LOCK_WAIT, |time| time.value),
             ..MysqlSettings::new(databases?)
         })
     }

@@ -29,6 +29,7 @@ fn defaults_are_as_documented() {
     let settings = settings(&config);
     assert!(settings.address.is_none() && settings.user.is_none() && settings.password.is_none() && settings.ca_file.is_none());
     assert!(settings.order_by_primary && settings.lock_tables && !settings.accounts);
+    assert_eq!(settings.lock_wait.as_secs(), 600);
     assert_eq!((settings.place().as_str(), config.warnings.len()), ("/run/mysqld/mysqld.sock", 0));
     let shown = show::Shown::of(&config).to_toml();
     assert!(

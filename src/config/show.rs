@@ -136,6 +136,7 @@ fn shown_mysql(settings: &MysqlSettings) -> BTreeMap<&'static str, toml::Value> 
         ("accounts", Some(settings.accounts.into())),
         ("order_by_primary", Some(settings.order_by_primary.into())),
         ("lock_tables", Some(settings.lock_tables.into())),
+        ("lock_wait", Some(duration_text(settings.lock_wait).into())),
     ];
     shown.extend(given.into_iter().filter_map(|(key, value)| Some((key, value?))));
     shown

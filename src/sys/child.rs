@@ -165,6 +165,25 @@ impl Child {
         self.process.id()
     }
 
+    /// Whether it writes something, or ends its output, within this time; then [`Child::read`] does not wait.
+    ///
+    /// # Errors
+    /// As [`Child::read`].
+    pub fn speaks_within(&self, time: Duration) -> Result<bool, Error> {
+        let mut waited = Duration::ZERO;
+        while let Some(stdout) = &self.stdout {
+            self.stop.check()?;
+            if is_ready(stdout, PollFlags::IN).map_err(|cause| self.failed("read from", cause))? {
+                break;
+            }
+            waited += TICK;
+            if waited >= time {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Reads what it writes to its standard output; 0 at the end.
     ///
     /// # Errors

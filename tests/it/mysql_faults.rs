@@ -11,6 +11,7 @@ use windlass::ops::spec::{Address, MysqlSettings, SourceKind};
 
 use crate::support::node::{Disk, Node, spec};
 use crate::support::program::{Machine, Run, finish, send, until};
+use crate::support::restored::Holder;
 use crate::support::servers::mariadb::{MariaDb, PASSWORD};
 
 /// A machine with one good snapshot of a database that is large enough to be in the middle of.
@@ -76,6 +77,30 @@ fn files_below(folder: &Path) -> Vec<String> {
         }
     }
     files
+}
+
+#[test]
+fn a_dump_waits_for_a_table_that_somebody_has_locked_and_not_for_ever() {
+    let server = MariaDb::running();
+    let Case { machine, base, configuration } = Case::new(server);
+    let machine = machine.configured(&format!("{configuration}lock_wait = \"2s\"\n"));
+    let lock = format!("LOCK TABLES {base}.a WRITE");
+    let holder = Holder::by(server, &base, &lock);
+    let case = Case { machine, base: base.clone(), configuration: configuration.clone() };
+    let run = case.fails("it has waited for a lock that somebody else holds, with `");
+    assert!(run.stderr.contains("`a`") && run.stderr.contains("`lock_wait`"), "the statement names the table: {run:#?}");
+    holder.lets_go();
+    // Who lets go in time is waited for.
+    let machine = case.machine.configured(&configuration);
+    let holder = Holder::by(server, &base, &lock);
+    let run = std::thread::scope(|scope| {
+        let backup = scope.spawn(|| machine.run(&["backup", "ellis"]));
+        let waits = format!("SELECT id FROM information_schema.PROCESSLIST WHERE db = '{base}' AND state LIKE 'Waiting for table%'");
+        until("the dump waits", || !server.ask(None, &waits).is_empty());
+        holder.lets_go();
+        backup.join().unwrap()
+    });
+    run.expect(0);
 }
 
 #[test]

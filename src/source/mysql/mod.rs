@@ -11,7 +11,7 @@
 //! sure that the account sees everything, because what it does not see is missing everywhere, and `narrowed` that no setting of the server keeps
 //! rows back; `table_ids` tells tables from others that took their names meanwhile; `release` is where makes and versions differ.
 //! `outside` locks, or reports, tables that no transaction holds still, `invalid` are views that no program can dump, and `lossy` finds
-//! columns whose values no program dumps exactly. `facts` and `accounts` are what a fresh server needs besides, `definers` and `demands` what
+//! columns whose values no program dumps exactly; `silence` ends a dump that waits for somebody's lock. `facts` and `accounts` are what a fresh server needs besides, `definers` and `demands` what
 //! definitions ask of it.
 //!
 //! Before something is put back, [`look()`] tells what is there and [`Present::judge`] whether it can go well. `foreign_keys` has those of other
@@ -45,6 +45,7 @@ mod release;
 mod rights;
 mod rows;
 mod settings;
+mod silence;
 mod split;
 mod statement;
 mod table_ids;
@@ -69,6 +70,6 @@ pub use invalid::InvalidView;
 pub use load::{Calls, Defaults, Kept, Loaded, Loading, Part, Timed, TimedEvent, Unmade, load};
 pub use look::{BESIDE, Present, PresentDatabase, Session, look};
 pub use object::{Object, ObjectKind, quoted};
-pub use settings::{Address, COMPLETED, DATABASES_MAX, DUMP_FILE, PORT, SOCKET, Settings, folder_of};
+pub use settings::{Address, COMPLETED, DATABASES_MAX, DUMP_FILE, LOCK_WAIT, PORT, SOCKET, Settings, folder_of};
 pub use split::Sink;
 pub use take::{Taken, size, take};

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::sys::secret::Secret;
 
@@ -13,6 +14,10 @@ pub const PORT: u16 = 3306;
 
 /// The socket of Debian's packages, where nothing else is said.
 pub const SOCKET: &str = "/run/mysqld/mysqld.sock";
+
+/// How long a dump waits for a table that somebody holds, where nothing else is said: longer than any statement that is fit for the middle of a
+/// night. A table whose definition changes all that time would end the dump anyway.
+pub const LOCK_WAIT: Duration = Duration::from_secs(600);
 
 /// Where a server is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +70,8 @@ pub struct Settings {
     pub order_by_primary: bool,
     /// Whether tables that take part in no transaction are locked while the dump is made; else they are reported.
     pub lock_tables: bool,
+    /// How long a dump waits for a table that somebody holds.
+    pub lock_wait: Duration,
 }
 
 impl Settings {
@@ -83,6 +90,7 @@ impl Settings {
             accounts: false,
             order_by_primary: true,
             lock_tables: true,
+            lock_wait: LOCK_WAIT,
         }
     }
 

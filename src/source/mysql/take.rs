@@ -1,7 +1,6 @@
 //! Taking a dump, and proving that it is whole.
 
 use std::path::Path;
-use std::time::Duration;
 
 use super::connection::{Connection, literal};
 use super::facts::{About, Facts, data_bytes};
@@ -16,6 +15,7 @@ use super::program::{Program, environment, statement_limit};
 use super::release::Release;
 use super::rights::Rights;
 use super::settings::{DATABASES_MAX, Settings};
+use super::silence::{SILENCE, Silence};
 use super::split::{Seen, Sink, Splitter};
 use super::table_ids::TableIds;
 use crate::format::path::RelPath;
@@ -23,9 +23,6 @@ use crate::source::{Error, Problem};
 use crate::sys::child::{Child, Ended};
 use crate::sys::sorter::Sorter;
 use crate::sys::stop::Stop;
-
-/// How long the dump program may give nothing: sorting the rows of a huge table takes the server long before the first of them comes.
-const SILENCE: Duration = Duration::from_secs(4 * 3600);
 
 /// How much of the dump is read at once.
 const READ: usize = 256 << 10;
@@ -150,7 +147,8 @@ impl<'a> Dumping<'a> {
         words.splice(self.program.words.len() + 1..self.program.words.len() + 1, options);
         let splitter = Splitter::new(&settings.databases, sink, statement_limit(about.packet_limit), work);
         let splitter = splitter.with_defaults(self.program.is_mariadb && !about.is_mariadb);
-        let (seen, found, ended) = dump(&words, splitter, self.stop)?;
+        let silence = Silence::new(&mut self.connection, &settings.databases, settings.lock_wait);
+        let (seen, found, ended) = dump(&words, splitter, silence, self.stop)?;
         drop(option_file);
         match Inventory::read(&mut self.connection, &settings.databases, &self.left_out, work) {
             Ok(after) => before.check_unchanged(&after, &settings.databases)?,
@@ -165,10 +163,20 @@ impl<'a> Dumping<'a> {
 }
 
 /// Runs the program to its end, its output through the splitter.
-fn dump<S: Sink>(words: &[String], mut splitter: Splitter<'_, S>, stop: &Stop) -> Result<(Seen, Sorter, Ended), S::Error> {
+fn dump<S: Sink>(
+    words: &[String],
+    mut splitter: Splitter<'_, S>,
+    mut silence: Silence<'_>,
+    stop: &Stop,
+) -> Result<(Seen, Sorter, Ended), S::Error> {
     let mut child = Child::start(words, &environment(), false, SILENCE, stop).map_err(Error::from)?;
     let mut buffer = vec![0; READ];
     loop {
+        if !child.speaks_within(silence.pause()).map_err(Error::from)? {
+            silence.look()?;
+            continue;
+        }
+        silence.ends();
         match child.read(&mut buffer).map_err(Error::from)? {
             0 => break,
             read => splitter.push(&buffer[..read])?,
