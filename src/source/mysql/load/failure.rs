@@ -7,6 +7,9 @@ use crate::source::mysql::denied;
 use crate::source::mysql::object::ObjectKind;
 use crate::sys::child::Ended;
 
+/// What the server answers where it has to look into a view, or call a function, that runs in the name of nobody it knows.
+const NO_DEFINER: u16 = 1449;
+
 /// How the client begins what went wrong.
 const ERROR: &str = "ERROR";
 
@@ -88,8 +91,12 @@ fn of_statement(said: &str, trail: &Trail, bytes: u64) -> (Error, Option<u64>) {
     let number: Option<u16> = code.trim_start().split(|c: char| !c.is_ascii_digit()).next().and_then(|number| number.parse().ok());
     let denied = number.and_then(|number| denied::grant(number, &text, &head));
     let denied = denied.map(|grant| format!("; {grant} TO this account, and run it again")).unwrap_or_default();
+    let nobody = match number {
+        Some(NO_DEFINER) => "; make that account first, or name another in its place with `--definer USER@HOST=USER@HOST`",
+        _ => "",
+    };
     let full = number.and_then(|number| full(number, &text)).map(|full| format!("; {full}")).unwrap_or_default();
-    (Error::Load { line, head, why: format!("{ERROR}{code}: {text}{gone}{full}{denied}") }, given)
+    (Error::Load { line, head, why: format!("{ERROR}{code}: {text}{gone}{full}{denied}{nobody}") }, given)
 }
 
 #[cfg(test)]
@@ -158,6 +165,12 @@ mod tests {
         assert_eq!(why, "the client has ended here or a little before, after 7 bytes of the file: killed by signal 9");
         assert!(told(256, "ERROR 1049 (42000): Unknown database 'x'").1.starts_with("ERROR 1049 (42000): Unknown"));
         assert!(told(0, "").1.ends_with("it took no more"));
+    }
+
+    #[test]
+    fn a_definer_that_is_nobody_is_told_with_the_ways_out() {
+        let (_, why) = told(256, "ERROR 1449 (HY000) at line 2: The user specified as a definer ('app'@'localhost') does not exist\n");
+        assert!(why.contains("make that account first") && why.ends_with("`--definer USER@HOST=USER@HOST`"), "{why}");
     }
 
     #[test]

@@ -180,7 +180,7 @@ impl Present {
         let missing = self.accounts.as_ref()?.missing(definers);
         (!missing.is_empty()).then(|| {
             let missing = told(&missing, ", ");
-            format!("definers that are no account here: {missing}; what runs in their name will fail until they exist or are mapped")
+            format!("definers that are no account here: {missing}; what runs in their name will fail until they exist or are mapped, and a view that stands on such a view cannot be made at all: then the restore is taken back")
         })
     }
 
