@@ -74,6 +74,7 @@ mod mysql_restore_keys;
 mod mysql_restore_left;
 mod mysql_restore_limits;
 mod mysql_restore_makes;
+mod mysql_restore_meanwhile;
 mod mysql_restore_owed;
 mod mysql_restore_plan;
 mod mysql_restore_seen;
