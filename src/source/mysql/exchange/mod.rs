@@ -56,6 +56,7 @@ pub use self::owed::{OwedKey, Turn, settle_keys, tell_owed};
 pub use self::settle::Settled;
 pub use self::sight::{Sight, sight};
 pub use self::state::{Pair, State, check_aside};
+pub use self::tables::TABLES_MAX;
 pub use self::ties::tell_hidden_keys;
 pub use self::views::check_views;
 pub use self::without_tables::Definition;
@@ -261,7 +262,7 @@ impl Exchange {
     fn gone_since(&self, connection: &mut Connection) -> Result<Vec<String>, Error> {
         let mut gone = Vec::new();
         for pair in &self.pairs {
-            let there = tables::listed(connection, &pair.live, None)?;
+            let there = tables::listed(connection, &pair.live, pair.table.as_deref())?;
             let there = tables::set(&there);
             gone.extend(pair.coming.iter().filter(|table| !there.contains(table.as_str())).map(|table| pair.of_live(table)));
         }

@@ -14,7 +14,7 @@ use super::{Around, definitions};
 use crate::source::Error;
 
 /// Most tables that move at once: the statement that moves them locks them all, and names each twice, up to 300 bytes a name.
-const TABLES_MAX: usize = 20_000;
+pub const TABLES_MAX: usize = 20_000;
 
 /// How long is waited for whoever holds a table of another database that is tied to these by a foreign key: who uses it next waits as long.
 const TIED_SECONDS: u32 = 5;
@@ -55,8 +55,8 @@ pub(super) fn listed(connection: &mut Connection, database: &str, only: Option<&
     let tables = connection.column("list the tables of", &sql)?;
     if tables.len() > TABLES_MAX {
         let why = format!(
-            "the database {} has more than {TABLES_MAX} tables, and they cannot be moved all at once: restore it under another name with \
-             --as",
+            "the database {} has more than {TABLES_MAX} tables, and no more can be moved at once: a single table can be restored (--table), the \
+             whole by hand (docs/OPERATIONS.md, A dump by hand)",
             quoted(database)
         );
         return Err(Error::Refused { why });
