@@ -66,6 +66,7 @@ mod mysql_modes;
 mod mysql_old_copies;
 mod mysql_password;
 mod mysql_restore;
+mod mysql_restore_defaults;
 mod mysql_restore_definers;
 mod mysql_restore_definitions;
 mod mysql_restore_faults;
