@@ -15,6 +15,7 @@ const NAMED: usize = 10;
 
 /// What a person should know before the dumps come; refused is what cannot go well, and a new name that is taken.
 pub(super) fn judge(present: &Present, dumps: &Dumps, options: &Options) -> Result<Vec<String>, Error> {
+    dumps.check_count()?;
     let mut facts = dumps.facts.clone();
     if let Some(facts) = &mut facts
         && (options.part.table.is_some() || options.part.database.is_some())

@@ -11,7 +11,7 @@ use crate::ops::snapshots::Found;
 use crate::ops::spec::{MysqlSettings, SourceSpec};
 use crate::ops::standing::Standing;
 use crate::ops::{Context, Error};
-use crate::source::mysql::{DUMP_FILE, DatabaseFacts, Facts, Reference, folder_of};
+use crate::source::mysql::{DUMP_FILE, DatabaseFacts, Facts, Reference, TABLES_MAX, folder_of};
 
 /// The dumps of a restore.
 pub(super) struct Dumps {
@@ -100,6 +100,21 @@ impl Dumps {
             (None, None) => Vec::new(),
         };
         self.databases.iter().map(known).collect()
+    }
+
+    /// That no more tables come than can change places with what is live: this is known before anything is loaded.
+    ///
+    /// # Errors
+    /// [`Error::Refused`], with what can be done instead.
+    pub(super) fn check_count(&self) -> Result<(), Error> {
+        let count = |dump: &Dump| self.facts_of(dump).filter(|_| dump.table.is_none()).map_or(0, |facts| facts.table_count);
+        let Some(dump) = self.databases.iter().find(|dump| count(dump) > TABLES_MAX as u64) else { return Ok(()) };
+        Err(Error::Refused(format!(
+            "the snapshot holds {} tables of `{}`, and no more than {TABLES_MAX} can be moved at once, also under another name: a single table can be \
+             restored (--table), the whole by hand (docs/OPERATIONS.md, A dump by hand)",
+            count(dump),
+            dump.original
+        )))
     }
 
     /// Their files in the snapshot.
@@ -257,6 +272,41 @@ mod tests {
         let mut part = dumps(&["ellis"]);
         part.databases[0].table = Some("users".into());
         assert!(part.check_planned(&planned).is_err() && dumps(&["ellis"]).check_planned(&part.parts()).is_err());
+    }
+
+    #[test]
+    fn more_tables_than_can_be_moved_at_once_are_refused_by_the_plan_with_what_can_be_done() {
+        let facts = |count: u64| -> Facts {
+            let database = serde_json::json!({
+                "name": "ellis", "file": "", "character_set": "", "collation": "", "data_bytes": 1, "table_count": count, "tables": []
+            });
+            serde_json::from_value(serde_json::json!({
+                "server": "", "version": "", "flavour": "", "dump": "", "sql_mode": "", "character_set": "", "collation": "", "time_zone": "",
+                "system_time_zone": "", "lower_case_table_names": "0", "max_allowed_packet": 1, "longest_statement": 1, "binary_log": null,
+                "data_bytes": 1, "databases": [database], "accounts": null
+            }))
+            .unwrap()
+        };
+        let dumps = |count: u64, table: Option<&str>, live: &str| {
+            let mut dump = Dump::new("ellis", "", "");
+            (dump.table, dump.live) = (table.map(str::to_owned), live.to_owned());
+            Dumps {
+                id: SnapshotId::from_timestamp(jiff::Timestamp::UNIX_EPOCH),
+                databases: vec![dump],
+                facts: Some(facts(count)),
+                found: None,
+                files: 1,
+                bytes: 1,
+                download_bytes: 0,
+                warnings: Vec::new(),
+            }
+        };
+        for live in ["ellis", "look"] {
+            let refused = dumps(20_001, None, live).check_count().unwrap_err().to_string();
+            assert!(refused.contains("20001 tables of `ellis`") && refused.contains("--table") && refused.contains("by hand"), "{refused}");
+            dumps(20_000, None, live).check_count().unwrap();
+            dumps(20_001, Some("t"), live).check_count().unwrap();
+        }
     }
 
     fn selected(names: &[&str], part: &Part) -> Result<Vec<(String, String, Option<String>)>, Error> {

@@ -60,9 +60,9 @@ pub use definers::missing_definers;
 pub use demands::Demands;
 pub use exchange::{
     Around, Captured, Definers, Definition, Done, Doomed, Exchange, Failed, Holds, MARK, NEW, OuterKey, OwedKey, Pair, RoutineGrant,
-    Settled, Sight, State, Stays, Turn, Undropped, Words, aside_at, beside, check_aside, check_length, check_readable, check_references,
-    check_views, drop_databases, drop_made, identity, is_beside, is_beside_of, is_of_what_comes, load_tables, removal, settle_keys, sight,
-    tell_hidden_keys, tell_owed, tell_unread, under_way, which_exist,
+    Settled, Sight, State, Stays, TABLES_MAX, Turn, Undropped, Words, aside_at, beside, check_aside, check_length, check_readable,
+    check_references, check_views, drop_databases, drop_made, identity, is_beside, is_beside_of, is_of_what_comes, load_tables, removal,
+    settle_keys, sight, tell_hidden_keys, tell_owed, tell_unread, under_way, which_exist,
 };
 pub use facts::{DatabaseFacts, Facts, Position, Reference, TableFacts};
 pub use foreign_keys::{Body, hold_aside, point_back};

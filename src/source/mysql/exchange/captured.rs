@@ -4,6 +4,7 @@ use super::super::connection::Connection;
 use super::super::inventory::Inventory;
 use super::super::object::{ObjectKind, quoted};
 use super::state::Pair;
+use super::unchanged::{Unchanged, check_besides, refused};
 use super::{Around, grants};
 use crate::source::Error;
 
@@ -11,20 +12,23 @@ use crate::source::Error;
 pub struct Captured(pub(super) Vec<Option<Inventory>>);
 
 impl Captured {
-    /// That all definitions that are about to be dropped are as they were saved.
-    pub(super) fn check(&self, around: Around<'_>, pairs: &[Pair]) -> Result<(), Error> {
+    /// That all definitions that are about to be dropped are as they were saved, and no table was made; gives what may be dropped.
+    pub(super) fn check(&self, around: Around<'_>, pairs: &[Pair]) -> Result<Unchanged, Error> {
         // Another session holds the tables, and may look at nothing else.
         let mut connection = around.connect()?;
-        for (pair, saved) in pairs.iter().zip(&self.0) {
-            if let Some(saved) = saved
-                && let Some(what) = changed(&mut connection, around, pair, saved)?
-            {
-                let why =
-                    format!("{what} was made, changed or removed since what is live was saved, and no undo would have it: run it again");
-                return Err(Error::Refused { why });
+        // Read before it is compared: what is changed after this is another one when it is to be dropped.
+        let unchanged = Unchanged::read(&mut connection, around, pairs)?;
+        for (at, (pair, saved)) in pairs.iter().zip(&self.0).enumerate() {
+            let changed = match saved {
+                Some(saved) => changed(&mut connection, around, pair, saved)?,
+                None => (!unchanged.is_empty(at)).then(|| format!("what is in {}", quoted(&pair.live))),
+            };
+            if let Some(what) = changed {
+                return Err(refused(&what));
             }
+            check_besides(&mut connection, pair)?;
         }
-        Ok(())
+        Ok(unchanged)
     }
 }
 
@@ -39,6 +43,6 @@ fn changed(connection: &mut Connection, around: Around<'_>, pair: &Pair, saved: 
     if let Some(what) = saved.changed(&now, live, &counts)? {
         return Ok(Some(what));
     }
-    let has_other_rights = pair.table.is_none() && grants::read(connection, &pair.live)?.0 != pair.outgoing.grants;
+    let has_other_rights = pair.table.is_none() && grants::read(connection, &pair.live, "")?.0 != pair.outgoing.grants;
     Ok(has_other_rights.then(|| format!("a right on a single routine of {}", quoted(&pair.live))))
 }

@@ -51,7 +51,7 @@ pub(super) fn is_whole(
     let strangers = if pair.table.is_some() { Strangers::Stay } else { strangers };
     // Whether a name is that of a table or of a sequence was looked at when it was loaded; here it counts once.
     let strange = compare(wanted, there, live, strangers, &|kind| !is_table(kind))?.filter(|_| pair.table.is_none());
-    let tables = tables::listed(connection, &pair.live, None)?;
+    let tables = tables::listed(connection, &pair.live, pair.table.as_deref())?;
     let (coming, there) = (tables::set(&pair.coming), tables::set(&tables));
     let lost = coming.difference(&there).next().filter(|_| !may_lack);
     let stranger = there.difference(&coming).next().filter(|_| strangers == Strangers::Refuse);

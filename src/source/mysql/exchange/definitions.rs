@@ -7,7 +7,6 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use super::super::connection::{Connection, is_busy, literal};
-use super::super::foreign_keys::Names;
 use super::super::invalid::{self, InvalidView};
 use super::super::inventory::{self, Inventory};
 use super::super::load::{self, Loaded, Loading, OnError, Part};
@@ -16,7 +15,7 @@ use super::super::settings::Settings;
 use super::super::split::Sink;
 use super::super::take;
 use super::state::{Pair, State};
-use super::{Around, Words, tables};
+use super::{Around, Words};
 use crate::source::Error;
 
 /// What was dumped of a live database goes here.
@@ -152,52 +151,7 @@ pub(super) fn load_from(
     Ok(loaded)
 }
 
-/// Drops the events of a live database, so that none of them runs while tables change places.
-pub(super) fn drop_events(connection: &mut Connection, pair: &Pair) -> Result<(), Error> {
-    if pair.table.is_some() {
-        return Ok(());
-    }
-    let of_live = Names::read(connection)?.is("event_schema", &pair.live);
-    let sql = format!("SELECT event_name FROM information_schema.EVENTS WHERE {of_live}");
-    drop_each(connection, pair, "EVENT", &sql)
-}
-
-/// Drops the triggers of these tables of the live database.
-pub(super) fn drop_triggers(connection: &mut Connection, pair: &Pair, tables: &[String]) -> Result<(), Error> {
-    let of_live = Names::read(connection)?.is("trigger_schema", &pair.live);
-    let sql = format!("SELECT trigger_name, event_object_table FROM information_schema.TRIGGERS WHERE {of_live}");
-    let tables = tables::set(tables);
-    for row in connection.rows("list the triggers of", &sql)? {
-        if let [Some(trigger), Some(table)] = &row[..]
-            && tables.contains(table.as_str())
-        {
-            drop_one(connection, pair, "TRIGGER", trigger)?;
-        }
-    }
-    Ok(())
-}
-
 const MODE: &str = "set up a session on";
-
-/// Drops what is left of a live database beside its tables; where only one table is exchanged, nothing.
-pub(super) fn drop_rest(connection: &mut Connection, pair: &Pair) -> Result<(), Error> {
-    if pair.table.is_some() {
-        return Ok(());
-    }
-    drop_events(connection, pair)?;
-    // Nobody is waited for before a routine is dropped, as it is before views are: so what somebody uses is known before they go.
-    for kind in ["PACKAGE", "PROCEDURE", "FUNCTION"] {
-        let sql = format!(
-            "SELECT routine_name FROM information_schema.ROUTINES WHERE routine_schema = {} AND routine_type = '{kind}'",
-            literal(&pair.live)
-        );
-        drop_each(connection, pair, kind, &sql)?;
-    }
-    for view in connection.column("list the views of", &views_of(&pair.live))? {
-        drop_one(connection, pair, "VIEW", &view)?;
-    }
-    Ok(())
-}
 
 /// Drops these of a live database, by their keys. A package goes with its body.
 pub(super) fn drop_these<'k>(connection: &mut Connection, pair: &Pair, keys: impl Iterator<Item = &'k Vec<u8>>) -> Result<(), Error> {
@@ -208,7 +162,7 @@ pub(super) fn drop_these<'k>(connection: &mut Connection, pair: &Pair, keys: imp
 }
 
 /// Whether a live view is one of these.
-fn is_still(connection: &mut Connection, pair: &Pair, view: &str, among: &[InvalidView]) -> Result<bool, Error> {
+pub(super) fn is_still(connection: &mut Connection, pair: &Pair, view: &str, among: &[InvalidView]) -> Result<bool, Error> {
     let Some(one) = among.iter().find(|one| one.name == view) else { return Ok(false) };
     Ok(invalid::definition(connection, &pair.live, view)?.as_ref() == Some(&one.definition))
 }
@@ -234,27 +188,21 @@ pub(super) fn views_of(database: &str) -> String {
     format!("SELECT table_name FROM information_schema.VIEWS WHERE table_schema = {}", literal(database))
 }
 
-fn drop_each(connection: &mut Connection, pair: &Pair, kind: &str, sql: &str) -> Result<(), Error> {
-    for name in connection.column("list what is in a database of", sql)? {
-        drop_one(connection, pair, kind, &name)?;
-    }
-    Ok(())
-}
-
-fn drop_one(connection: &mut Connection, pair: &Pair, kind: &str, name: &str) -> Result<(), Error> {
+/// Drops one of a live database, of this kind as SQL says it.
+pub(super) fn drop_one(connection: &mut Connection, pair: &Pair, kind: &str, name: &str) -> Result<(), Error> {
     // MariaDB knows packages by their word in this mode alone (10.11).
-    let mode = if kind == "PACKAGE" { "ORACLE" } else { "" };
-    if !mode.is_empty() {
-        connection.run(MODE, &format!("SET SESSION sql_mode = '{mode}'"))?;
+    let is_package = kind == "PACKAGE";
+    if is_package {
+        connection.run(MODE, "SET SESSION sql_mode = 'ORACLE'")?;
     }
     let (of_live, word) = (format!("{}.{}", quoted(&pair.live), quoted(name)), kind.to_lowercase());
-    match connection.run("remove a definition from", &format!("DROP {kind} IF EXISTS {of_live}")) {
+    let dropped = connection.run("remove a definition from", &format!("DROP {kind} IF EXISTS {of_live}"));
+    // Whatever came of it: the session reads and drops others after this, also when it tries once more.
+    let is_reset = if is_package { connection.run(MODE, "SET SESSION sql_mode = ''") } else { Ok(()) };
+    match dropped {
         Err(error) if is_busy(&error) => {
-            return Err(
-                error.adding(&format!("somebody has used the {word} {of_live} in a transaction that is open: let that come to its end"))
-            );
+            Err(error.adding(&format!("somebody has used the {word} {of_live} in a transaction that is open: let that come to its end")))
         }
-        dropped => dropped?,
+        dropped => dropped.and(is_reset),
     }
-    if mode.is_empty() { Ok(()) } else { connection.run(MODE, "SET SESSION sql_mode = ''") }
 }

@@ -48,13 +48,13 @@ impl RoutineGrant {
     }
 }
 
-/// The rights on single routines of a live database, and what a person should know where they cannot be read.
+/// The rights on single routines of a live database, as far as this condition holds, and what a person should know where they cannot be read.
 ///
 /// # Errors
 /// [`Error::Server`] when the server does not answer.
-pub(super) fn read(connection: &mut Connection, live: &str) -> Result<(Vec<RoutineGrant>, Option<String>), Error> {
+pub(super) fn read(connection: &mut Connection, live: &str, condition: &str) -> Result<(Vec<RoutineGrant>, Option<String>), Error> {
     let sql = format!(
-        "SELECT user, host, routine_name, routine_type, proc_priv FROM mysql.procs_priv WHERE db = {} ORDER BY 4, 3, 1, 2 LIMIT {}",
+        "SELECT user, host, routine_name, routine_type, proc_priv FROM mysql.procs_priv WHERE db = {}{condition} ORDER BY 4, 3, 1, 2 LIMIT {}",
         literal(live),
         GRANTS_MAX + 1
     );

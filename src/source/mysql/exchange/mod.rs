@@ -33,6 +33,7 @@ mod ties;
 mod timed;
 mod told;
 mod turn;
+mod unchanged;
 mod views;
 mod waiting;
 mod without_tables;
@@ -55,6 +56,7 @@ pub use self::owed::{OwedKey, Turn, settle_keys, tell_owed};
 pub use self::settle::Settled;
 pub use self::sight::{Sight, sight};
 pub use self::state::{Pair, State, check_aside};
+pub use self::tables::TABLES_MAX;
 pub use self::ties::tell_hidden_keys;
 pub use self::views::check_views;
 pub use self::without_tables::Definition;
@@ -175,7 +177,7 @@ impl Exchange {
     /// Lets all of them change places, once all is ready, and what is live is still what was `captured`.
     ///
     /// # Errors
-    /// [`Error::Refused`] when a definition is another one now; [`Error::Server`], also when somebody keeps a table locked; [`Error::Load`];
+    /// [`Error::Refused`] when a definition is another one now, or a table was made; [`Error::Server`], also when somebody keeps a table locked; [`Error::Load`];
     /// [`Error::Dump`] when something is missing afterwards. Each with how far it has come.
     pub fn carry_out(&self, captured: &Captured, around: Around<'_>) -> Result<Done, Failed> {
         // What was loaded bears its mark still, and only with an answer it can be taken away.
@@ -183,13 +185,18 @@ impl Exchange {
         let is_ready = turn::take(&mut connection, self)
             .and_then(|()| self.pairs.iter().try_for_each(|pair| mark::make_aside(&mut connection, pair, &self.mark)))
             .and_then(|()| tables::check_held(&mut connection, &self.pairs, || captured.check(around, &self.pairs)));
-        if let Err(error) = is_ready {
+        let unchanged = match is_ready {
+            Ok(unchanged) => unchanged,
             // With a mark left the next command has to look.
-            return Err(if mark::remove(&mut connection, self).is_ok() { Failed::Before(error) } else { Failed::Midway(error) });
+            Err(error) => {
+                return Err(if mark::remove(&mut connection, self).is_ok() { Failed::Before(error) } else { Failed::Midway(error) });
+            }
+        };
+        if let Err(error) = tables::exchange(&mut connection, around, &self.pairs, &unchanged) {
+            without_tables::nothing_came(&self.pairs).map_err(Failed::Midway)?;
+            return Err(Failed::Midway(error));
         }
-        tables::exchange(&mut connection, &self.pairs)
-            .and_then(|()| self.make_the_rest(&mut connection, around, Strangers::Refuse))
-            .map_err(Failed::Midway)
+        self.make_the_rest(&mut connection, around, Strangers::Refuse).map_err(Failed::Midway)
     }
 
     /// What remains to be done once the tables have moved. It can be repeated.
@@ -255,7 +262,7 @@ impl Exchange {
     fn gone_since(&self, connection: &mut Connection) -> Result<Vec<String>, Error> {
         let mut gone = Vec::new();
         for pair in &self.pairs {
-            let there = tables::listed(connection, &pair.live, None)?;
+            let there = tables::listed(connection, &pair.live, pair.table.as_deref())?;
             let there = tables::set(&there);
             gone.extend(pair.coming.iter().filter(|table| !there.contains(table.as_str())).map(|table| pair.of_live(table)));
         }

@@ -100,8 +100,10 @@ impl Moved {
         if !exists(connection, &pair.live)? {
             return Ok(Self::default());
         }
+        // Where one table alone moves, the live database may have any number of others.
+        let only = pair.table.as_deref();
         let mut of =
-            |database: &str| -> Result<BTreeSet<String>, Error> { Ok(tables::listed(connection, database, None)?.into_iter().collect()) };
+            |database: &str| -> Result<BTreeSet<String>, Error> { Ok(tables::listed(connection, database, only)?.into_iter().collect()) };
         let (live, beside, away) = (of(&pair.live)?, of(&pair.incoming.database)?, of(&pair.outgoing.database)?);
         let going: BTreeSet<&String> = pair.going.iter().collect();
         // A table that is in both states is the new one only when the old one has gone.

@@ -134,7 +134,7 @@ impl Pair {
                 let coming = tables::set(&self.coming);
                 invalid.retain(|view| coming.contains(view.name.as_str()));
             } else {
-                (self.outgoing.grants, self.outgoing.unread) = grants::read(connection, &self.live)?;
+                (self.outgoing.grants, self.outgoing.unread) = grants::read(connection, &self.live, "")?;
             }
             self.outgoing.invalid = invalid;
         }

@@ -5,15 +5,16 @@ use std::collections::BTreeSet;
 use super::super::connection::{Connection, is_answer, is_busy, is_passing, literal};
 use super::super::foreign_keys::Names;
 use super::super::object::quoted;
-use super::definitions;
 use super::onward;
 use super::state::Pair;
 use super::told::first_of;
+use super::unchanged::Unchanged;
 use super::waiting::{patiently, waiting};
+use super::{Around, definitions};
 use crate::source::Error;
 
 /// Most tables that move at once: the statement that moves them locks them all, and names each twice, up to 300 bytes a name.
-const TABLES_MAX: usize = 20_000;
+pub const TABLES_MAX: usize = 20_000;
 
 /// How long is waited for whoever holds a table of another database that is tied to these by a foreign key: who uses it next waits as long.
 const TIED_SECONDS: u32 = 5;
@@ -54,8 +55,8 @@ pub(super) fn listed(connection: &mut Connection, database: &str, only: Option<&
     let tables = connection.column("list the tables of", &sql)?;
     if tables.len() > TABLES_MAX {
         let why = format!(
-            "the database {} has more than {TABLES_MAX} tables, and they cannot be moved all at once: restore it under another name with \
-             --as",
+            "the database {} has more than {TABLES_MAX} tables, and no more can be moved at once: a single table can be restored (--table), the \
+             whole by hand (docs/OPERATIONS.md, A dump by hand)",
             quoted(database)
         );
         return Err(Error::Refused { why });
@@ -69,22 +70,22 @@ pub(super) fn without_checks(connection: &mut Connection) -> Result<(), Error> {
 }
 
 /// Waits for whoever uses a table that goes, and then has that `checked` which nobody is to have changed meanwhile. Nothing is changed.
-pub(super) fn check_held(connection: &mut Connection, pairs: &[Pair], checked: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
+pub(super) fn check_held<T>(connection: &mut Connection, pairs: &[Pair], checked: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     without_checks(connection)?;
     let is_locked = patiently(connection, LOCK_PATIENCE, |connection| lock(connection, pairs))?;
-    let is_same = checked();
+    let checked = checked();
     if is_locked {
         connection.run(UNLOCK, "UNLOCK TABLES")?;
     }
-    is_same
+    checked
 }
 
 /// Moves the live tables away and the loaded ones in, all at once.
 ///
 /// Definitions go first: with triggers no table can move, a view may have the name of one that comes, and whatever cannot be dropped because somebody
 /// uses it is to be known while nothing has moved.
-pub(super) fn exchange(connection: &mut Connection, pairs: &[Pair]) -> Result<(), Error> {
-    patiently(connection, MOVE_PATIENCE, |connection| drop_definitions(connection, pairs))?;
+pub(super) fn exchange(connection: &mut Connection, around: Around<'_>, pairs: &[Pair], unchanged: &Unchanged) -> Result<(), Error> {
+    patiently(connection, MOVE_PATIENCE, |connection| drop_definitions(connection, around, pairs, unchanged))?;
     let mut moves = Vec::new();
     for pair in pairs {
         moves.extend(pair.going.iter().map(|table| rename(&pair.live, &pair.outgoing.database, table)));
@@ -101,19 +102,21 @@ pub(super) fn exchange(connection: &mut Connection, pairs: &[Pair]) -> Result<()
     }
 }
 
-/// Drops what is live besides tables. Triggers go last: as long as they are there, nobody writes to a table without them.
-fn drop_definitions(connection: &mut Connection, pairs: &[Pair]) -> Result<(), Error> {
-    for pair in pairs {
-        definitions::drop_rest(connection, pair)?;
+/// Drops what is live besides tables, as long as it is unchanged and nothing else is there. Triggers go last: as long as they are there, nobody writes to
+/// a table without them.
+fn drop_definitions(connection: &mut Connection, around: Around<'_>, pairs: &[Pair], unchanged: &Unchanged) -> Result<(), Error> {
+    unchanged.check(around, pairs)?;
+    for (at, pair) in pairs.iter().enumerate() {
+        unchanged.drop_rest(connection, pair, at)?;
     }
     let is_locked = lock(connection, pairs)?;
-    for pair in pairs {
-        definitions::drop_triggers(connection, pair, &pair.going)?;
-    }
+    let dropped = unchanged
+        .check(around, pairs)
+        .and_then(|()| pairs.iter().enumerate().try_for_each(|(at, pair)| unchanged.drop_triggers(connection, pair, at)));
     if is_locked {
         connection.run(UNLOCK, "UNLOCK TABLES")?;
     }
-    pairs.iter().try_for_each(onward::begin)
+    dropped.and_then(|()| pairs.iter().try_for_each(onward::begin))
 }
 
 /// Waits for whoever holds a table that goes, or uses a view, and lets it go again: what takes too long is known before anything is changed.

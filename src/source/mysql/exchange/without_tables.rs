@@ -4,17 +4,17 @@
 //! missing is made. It is dropped once: what is there when the old state is put back once more was made by that, or by a person since.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::super::connection::Connection;
-use super::super::inventory;
 use super::super::load::Kept;
 use super::super::object::{Object, ObjectKind};
-use super::definitions::{self, create};
+use super::definitions::create;
 use super::kept;
 use super::state::Pair;
+use super::unchanged::digests;
 use super::{Around, Exchange};
 use crate::source::Error;
 
@@ -43,9 +43,9 @@ impl Exchange {
     pub(super) fn note_definitions(&mut self, connection: &mut Connection, around: Around<'_>) -> Result<(), Error> {
         if Self::has_no_tables(&self.pairs) {
             for pair in self.pairs.iter_mut().filter(|pair| pair.outgoing.exists) {
-                let noted = digests(connection, pair, around)?.into_iter().map(|(key, digest)| {
+                let noted = digests(connection, around, pair, &|_| true)?.into_iter().map(|(key, digest)| {
                     let Object { kind, name, .. } = Object::of_key(&key);
-                    Definition { kind: kind.words().to_owned(), name, digest }
+                    Definition { kind: kind.words().to_owned(), name, digest: digest.to_string() }
                 });
                 pair.definitions = noted.collect();
                 if pair.definitions.len() > NOTED_MAX {
@@ -65,9 +65,9 @@ pub(super) fn as_before(connection: &mut Connection, pair: &Pair, around: Around
     let noted: BTreeMap<(&str, &str), &str> =
         pair.definitions.iter().map(|one| ((one.kind.as_str(), one.name.as_str()), one.digest.as_str())).collect();
     let (mut same, mut bodies) = (BTreeSet::new(), Vec::new());
-    for (key, digest) in digests(connection, pair, around)? {
+    for (key, digest) in digests(connection, around, pair, &|_| true)? {
         let object = Object::of_key(&key);
-        if noted.get(&(object.kind.words(), object.name.as_str())) == Some(&digest.as_str()) {
+        if noted.get(&(object.kind.words(), object.name.as_str())) == Some(&digest.to_string().as_str()) {
             same.insert(key);
         } else if object.kind == ObjectKind::PackageBody {
             bodies.push(Object { kind: ObjectKind::Package, ..object }.key());
@@ -89,8 +89,19 @@ pub(super) fn dropped(pair: &Pair) -> Result<(), Error> {
         return Ok(());
     }
     kept::begin(pair, &Kept::default())?;
-    let (file, folder) = create(&done)?;
-    file.sync_all().map_err(Error::file("write", &done))?;
+    mark(&done)
+}
+
+/// Notes, where no table tells it, that nothing of what comes has been made yet: so what is there under such a name was live, or is somebody's, and
+/// stays when the old state is put back.
+pub(super) fn nothing_came(pairs: &[Pair]) -> Result<(), Error> {
+    let noted = pairs.iter().filter(|pair| pair.outgoing.exists && Exchange::has_no_tables(pairs));
+    noted.map(marker).try_for_each(|done| mark(&done))
+}
+
+fn mark(done: &Path) -> Result<(), Error> {
+    let (file, folder) = create(done)?;
+    file.sync_all().map_err(Error::file("write", done))?;
     Ok(crate::sys::file::sync_folder(folder)?)
 }
 
@@ -102,15 +113,4 @@ pub(super) fn end(pair: &Pair) -> Result<(), Error> {
 /// The file that is there once what came was dropped, until the old state is back.
 fn marker(pair: &Pair) -> PathBuf {
     pair.outgoing.definitions.with_extension("dropped")
-}
-
-/// What a live database holds besides tables, with the digest of each definition.
-fn digests(connection: &mut Connection, pair: &Pair, around: Around<'_>) -> Result<BTreeMap<Vec<u8>, String>, Error> {
-    let live = std::slice::from_ref(&pair.live);
-    let mut found = BTreeMap::new();
-    for key in definitions::there(connection, around, pair)? {
-        let digest = inventory::definition(connection, live, &Object::of_key(&key))?.to_string();
-        found.insert(key, digest);
-    }
-    Ok(found)
 }

@@ -14,7 +14,7 @@ use super::seen::Seen;
 use super::timed::{self, Timed};
 use super::trail::{Trail, newlines};
 use super::turns::{Edits, Notes, Turns};
-use super::{Kept, Loading, Part, stand_in};
+use super::{Kept, Loading, Part, default_sets, stand_in};
 use crate::source::Error;
 use crate::source::mysql::connection::literal;
 use crate::source::mysql::inventory::SORT_BUDGET;
@@ -116,7 +116,7 @@ impl<'a> Filter<'a> {
         if let Some(first) = loading.first {
             filter.own(first.as_bytes());
         }
-        filter.own(SET_UP.as_bytes());
+        filter.own((SET_UP.to_owned() + &filter.turns.known.timestamps.set_up()).as_bytes());
         if let Some(modes) = loading.sql_mode {
             let set = format!("SET SESSION sql_mode = {};", literal(&filter.turns.modes(modes)));
             if let Statement::Mode(mode) = Statement::of(set.as_bytes(), Mode::default()) {
@@ -277,6 +277,7 @@ impl<'a> Filter<'a> {
             }
             self.find(kind, &name.name)?;
         }
+        default_sets::say(statement, mode, &self.turns.known.other_defaults, &mut edits);
         self.turns.vanishing(statement, mode, &quoted(&name.name), makes.is_some());
         self.give(&edits.of(statement));
         Ok(())

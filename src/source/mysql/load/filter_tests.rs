@@ -15,7 +15,7 @@ fn mariadb() -> Known {
         release: Release::of("10.11.6-MariaDB"),
         collations: collations.into_iter().map(str::to_owned).collect(),
         lacking_modes: ["TIME_TRUNCATE_FRACTIONAL".to_owned()].into(),
-        keeps_time: false,
+        ..Known::default()
     }
 }
 

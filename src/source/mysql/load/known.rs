@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::collation;
+use super::timestamps::Timestamps;
+use super::{collation, default_sets};
 use crate::source::Error;
 use crate::source::mysql::connection::{Connection, is_answer};
 use crate::source::mysql::release::Release;
@@ -52,6 +53,10 @@ pub(super) struct Known {
     pub(super) lacking_modes: BTreeSet<String>,
     /// Whether a session may not set its time.
     pub(super) keeps_time: bool,
+    /// What a `TIMESTAMP` is of which nothing more is said.
+    pub(super) timestamps: Timestamps,
+    /// Character sets whose default collation is another one here than where a dump leaves it out, in lower case.
+    pub(super) other_defaults: BTreeSet<String>,
 }
 
 impl Known {
@@ -83,7 +88,8 @@ impl Known {
             setting => setting?.is_some_and(|setting| setting != "NO"),
         };
         let collations = names.into_iter().map(|name| name.to_lowercase()).collect();
-        Ok(Self { release: Release::of(&version), collations, lacking_modes, keeps_time })
+        let (timestamps, other_defaults) = (Timestamps::read(connection)?, default_sets::others(connection)?);
+        Ok(Self { release: Release::of(&version), collations, lacking_modes, keeps_time, timestamps, other_defaults })
     }
 
     /// The collation to use for this one; none when the server has nothing near it.

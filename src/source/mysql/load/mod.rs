@@ -1,7 +1,7 @@
 //! Loading a dump with the vendor's client.
 //!
 //! The file is read as a stream, statement by statement. `act` tells what a statement does, `filter` whether it belongs to the part that is
-//! loaded, `turns` what must be other in it for this database and this server (`known`, `collation`), and `defaults` what is
+//! loaded, `turns` what must be other in it for this database and this server (`known`, `collation`, `default_sets`, `timestamps`), and `defaults` what is
 //! set around triggers of a single table. What is left goes to the client's standard input. When the client complains of a line that it was
 //! given, `trail` knows which line of the file that is, and `failure` says it.
 
@@ -10,6 +10,7 @@ mod bodies;
 mod calls;
 mod client;
 mod collation;
+mod default_sets;
 mod defaults;
 mod extract;
 mod failure;
@@ -18,6 +19,7 @@ mod known;
 mod seen;
 mod stand_in;
 mod timed;
+mod timestamps;
 mod trail;
 mod turns;
 mod vanish;

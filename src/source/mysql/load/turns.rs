@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::act::Name;
 use super::known::Known;
-use super::vanish;
+use super::{timestamps, vanish};
 use crate::source::mysql::lexer::Mode;
 use crate::source::mysql::object::{ObjectKind, quoted};
 use crate::source::mysql::tokens::{Token, Tokens};
@@ -267,6 +267,11 @@ impl Turns<'_> {
         if is_table {
             for text in vanish::forgotten(statement, mode, release) {
                 self.notes.add_of(text.to_owned(), of);
+            }
+            if let Some(note) = self.known.timestamps.note() {
+                for column in timestamps::plain(statement, mode) {
+                    self.notes.add_of(note.to_owned(), &format!("{of}.{}", quoted(&column)));
+                }
             }
         }
     }
