@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::cassandra_restore_running::Case;
-use crate::support::kill::{Chance, Killed, kill};
+use crate::support::kill::{Chance, kill};
 use crate::support::servers::cassandra::spec::Version;
 
 /// Phases of a backup, how long a kill waits in each at most, and how many have to hit: while it copies, the node is asked, takes its snapshot,
@@ -24,8 +24,7 @@ const ATTEMPTS: usize = 30;
 /// Kills a backup in this phase; gives whether the kill came in time.
 fn strike(case: &Case, phase: &str, delay: Duration) -> bool {
     case.run(&["UPDATE KEYSPACE.t SET v = 'once more' WHERE id = 1"]);
-    let killed = kill(&case.machine, &["backup", &case.source], phase, delay, &mut || true);
-    matches!(killed, Killed::In(last) if last == phase)
+    kill(&case.machine, &["backup", &case.source], phase, delay, &mut || true).was_in(phase)
 }
 
 #[test]

@@ -1,14 +1,19 @@
 //! A machine on which Cassandra has never run becomes the node that a snapshot is of, from the bucket and nothing else of the old one.
 
 use std::fs;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::cassandra::configuration;
+use crate::support::bucket::Bucket;
+use crate::support::kill::kill;
 use crate::support::program::{Machine, Run, finish, text, until};
 use crate::support::servers::cassandra::Cassandra;
+use crate::support::servers::cassandra::cql::quoted;
 use crate::support::servers::cassandra::spec::{ADMINISTRATOR, Spec, Version};
+use crate::support::servers::{ACCESS_KEY, Make, REGION, SECRET_KEY, Server};
 
 /// The keyspace that is backed up.
 const KEYSPACE: &str = "Everything";
@@ -18,6 +23,15 @@ const ROLE: [&str; 2] = ["windlass", "role's secret"];
 
 /// A role of somebody else.
 const ANOTHER_ROLE: [&str; 2] = ["homer", "homers"];
+
+/// What a restore is in while it makes the schema.
+const PHASE: &str = "making the schema";
+
+/// How many tables have been made when that is broken off.
+const MADE: usize = 3;
+
+/// How often it is tried to break it off in time.
+const ATTEMPTS: usize = 3;
 
 /// What a node is, and what it holds.
 #[derive(Debug, PartialEq)]
@@ -34,15 +48,18 @@ fn identity(server: &Cassandra) -> Vec<String> {
     server.cql().lines("SELECT cluster_name, data_center, rack, tokens FROM system.local")
 }
 
+/// The tables and views that are there, with their ids.
+fn ids(server: &Cassandra) -> Vec<String> {
+    let cql = server.cql();
+    let of = |(name, from)| cql.lines(&format!("SELECT {name}, id FROM system_schema.{from} WHERE keyspace_name = '{KEYSPACE}'"));
+    [("table_name", "tables"), ("view_name", "views")].into_iter().flat_map(of).collect()
+}
+
 fn picture(server: &Cassandra) -> Picture {
     let cql = server.cql();
-    let mut ids = Vec::new();
-    for (name, from) in [("table_name", "tables"), ("view_name", "views")] {
-        ids.extend(cql.lines(&format!("SELECT {name}, id FROM system_schema.{from} WHERE keyspace_name = '{KEYSPACE}'")));
-    }
     Picture {
         identity: identity(server),
-        ids,
+        ids: ids(server),
         schema: cql.described(KEYSPACE),
         rows: cql.dump(KEYSPACE),
         answers: server.answers_of(KEYSPACE),
@@ -72,7 +89,8 @@ struct Lost {
 }
 
 impl Lost {
-    fn new(spec: &Spec, encrypted: bool) -> Self {
+    /// With a repository in a folder, or in a bucket of a server, sealed to a key.
+    fn new(spec: &Spec, bucket: Option<&Bucket>) -> Self {
         let server = Cassandra::start_new(spec);
         server.fill(KEYSPACE);
         if spec.password {
@@ -82,7 +100,10 @@ impl Lost {
         }
         let section = section(&server, &server.command("start"), ROLE);
         let machine = Machine::new();
-        let machine = if encrypted { machine.encrypted(&section) } else { machine.configured(&section) };
+        let machine = match bucket {
+            Some(bucket) => machine.encrypted_in(&bucket.of_administrator(), &section),
+            None => machine.configured(&section),
+        };
         machine.run(&["init"]).expect(0);
         machine.run(&["backup", "homestead"]).expect(0);
         let then = picture(&server);
@@ -174,6 +195,59 @@ impl New {
         assert!(!self.machine.path("local/.windlass/restore/homestead/fresh.json").exists(), "nothing has begun");
     }
 
+    /// What lies in the bucket can be had with the credential alone, and opened with the key alone; without one of them the node is not touched.
+    fn needs_credential_and_key(&self, lost: &Lost, bucket: &Bucket) {
+        let listed = bucket.done(reqwest::Method::GET, "", &[("list-type", "2")], &[], "");
+        assert!(listed.contains(".tar.zst.age</Key>") && !listed.contains(".tar.zst</Key>"), "{listed}");
+        let repository = lost.repository();
+        let without =
+            |key: &str| repository.lines().filter(|line| !line.starts_with(key)).map(|line| format!("{line}\n")).collect::<String>();
+        let section = section(&self.server, &self.server.command("start"), ROLE);
+        let wrong = format!("{}secret_access_key = \"another\"\n", without("secret_access_key"));
+        for (repository, because) in [(wrong, "SignatureDoesNotMatch"), (without("identity_file"), "identity")] {
+            self.machine.configure(&repository, &section);
+            let run = self.restore(&[]);
+            assert!(run.code != Some(0) && run.stderr.contains(because), "{because}: {run:#?}");
+            assert!(self.yaml_now() == self.yaml && self.server.pid().is_none() && !self.server.home.join("data").exists(), "{run:#?}");
+        }
+        self.configure(lost, &self.server.command("start"), ROLE);
+        // And with these two, nobody need remember what the configuration said of the source.
+        let key = lost.machine.path("windlass.key");
+        let url = format!("s3://{}/some/prefix", bucket.name);
+        let from = ["--repository", &url, "--endpoint", &bucket.server.endpoint, "--identity-file", key.to_str().unwrap()];
+        let mut bare = Command::new(env!("CARGO_BIN_EXE_windlass"));
+        bare.args(from).args(["--json", "config", "recover", "--node", "node-1"]);
+        bare.env("AWS_ACCESS_KEY_ID", ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", SECRET_KEY).env("AWS_REGION", REGION);
+        let run = Run::of(bare.output().unwrap());
+        run.expect(0);
+        let document: Value = serde_json::from_str(&run.stdout).unwrap();
+        let remembered = &document["sources"][0]["section"];
+        assert_eq!(
+            (&remembered["keyspaces"], &remembered["user"]),
+            (&serde_json::json!([KEYSPACE, "system_auth"]), &ROLE[0].into()),
+            "{document:#}"
+        );
+        assert!(text(&remembered["password_file"]).ends_with("/windlass.pw") && remembered["start"].is_array(), "{document:#}");
+        assert!(!run.stdout.contains(ROLE[1]), "{document:#}");
+    }
+
+    /// Kills a restore when it has made some of the tables and not all; gives how many.
+    fn is_killed_while_the_schema_is_made(&self, lost: &Lost) -> usize {
+        let folders = self.server.spec.directories(&self.server.home).remove(0).join(KEYSPACE);
+        let mut some_are_made = || fs::read_dir(&folders).is_ok_and(|folders| folders.count() >= MADE);
+        for _ in 0..ATTEMPTS {
+            let killed = kill(&self.machine, &["restore", "homestead", "--yes"], PHASE, Duration::ZERO, &mut some_are_made);
+            let made = ids(&self.server);
+            assert!(made.iter().all(|one| lost.then.ids.contains(one)), "{made:?}");
+            if killed.was_in(PHASE) && !made.is_empty() && made.len() < lost.then.ids.len() {
+                return made.len();
+            }
+            // It came too late: there is to be a schema to make again.
+            self.server.cql().run(&format!("DROP KEYSPACE IF EXISTS {}", quoted(KEYSPACE)));
+        }
+        panic!("no kill came while the schema was made");
+    }
+
     fn snapshot_is_refused(&self) {
         let run = self.machine.run(&["snapshot", "homestead"]);
         run.expect(1);
@@ -189,7 +263,7 @@ impl New {
 #[test]
 fn a_machine_of_5_0_that_is_empty_becomes_the_node_that_was_also_when_the_program_is_killed_on_the_way() {
     let of = |cluster: &str, num_tokens| Spec { cluster: cluster.into(), num_tokens, ..Spec::new(Version::V50) };
-    let lost = Lost::new(&of("It's a cluster", 8), false);
+    let lost = Lost::new(&of("It's a cluster", 8), None);
     let new = New::of(&lost, &of("Test Cluster", 16));
     let (conf, home) = (new.server.home.join("conf"), &new.server.home);
 
@@ -215,7 +289,7 @@ fn a_machine_of_5_0_that_is_empty_becomes_the_node_that_was_also_when_the_progra
     new.cannot_write_its_file();
 
     // A first start fails at the server's own checks; then the program is killed when the file is written, before the node is started; then when it was
-    // started; then when it was started with its rows.
+    // started; then when some of its tables are made; then when it was started with its rows.
     let count = new.machine.path("starts");
     let start = new.server.command("start").remove(0);
     let strange = home.join("data/x");
@@ -250,6 +324,12 @@ fn a_machine_of_5_0_that_is_empty_becomes_the_node_that_was_also_when_the_progra
 
     assert_eq!(identity(&new.server), lost.then.identity);
 
+    // Once more, when it has some of its tables: the next one makes the others.
+    let made = new.is_killed_while_the_schema_is_made(&lost);
+    new.snapshot_is_refused();
+    let lacks = new.plan()["node"]["makes"].as_array().unwrap().iter().map(text).filter(|one| one.starts_with("table ")).count();
+    assert!(lacks > 0 && lacks + made <= lost.then.ids.len(), "{lacks} and {made} of {:?}", lost.then.ids);
+
     assert!(new.plan()["warnings"].to_string().contains("this one goes on from there"));
     assert_eq!(new.restore(&[]).code, None);
     let run = new.machine.run(&["backup", "homestead"]);
@@ -269,8 +349,10 @@ fn a_machine_of_5_0_that_is_empty_becomes_the_node_that_was_also_when_the_progra
 #[test]
 fn a_machine_of_4_1_that_asks_for_a_login_becomes_the_node_that_was_once_it_knows_the_role() {
     let spec = Spec { password: true, data_directories: 2, system_apart: true, ..Spec::new(Version::V41) };
-    let lost = Lost::new(&Spec { cluster: "clearwater".into(), num_tokens: 5, ..spec.clone() }, true);
+    let bucket = Bucket::new(Server::running(Make::Versitygw, false));
+    let lost = Lost::new(&Spec { cluster: "clearwater".into(), num_tokens: 5, ..spec.clone() }, Some(&bucket));
     let new = New::of(&lost, &spec);
+    new.needs_credential_and_key(&lost, &bucket);
     // A password that a new node does not have is refused for good, and not waited for.
     new.configure(&lost, &new.server.command("start"), ["cassandra", "another"]);
     let run = new.machine.start(&["restore", "homestead", "--yes"]);

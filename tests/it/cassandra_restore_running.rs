@@ -6,7 +6,7 @@ use std::fs;
 use serde_json::Value;
 
 use crate::cassandra::configuration;
-use crate::support::program::{Machine, Run, text};
+use crate::support::program::{Machine, Run, text, until};
 use crate::support::servers::cassandra::Cassandra;
 use crate::support::servers::cassandra::cql::quoted;
 use crate::support::servers::cassandra::spec::{ADMINISTRATOR, JMX_ACCOUNT, Spec, Version};
@@ -201,8 +201,17 @@ fn everything_of_5_0_comes_back_into_a_node_that_runs() {
 }
 
 #[test]
-fn one_table_comes_back_with_its_views_and_indexes_and_others_stay() {
-    let case = Case::filled(Version::V50);
+fn one_table_of_4_1_comes_back_with_its_views_and_indexes_and_others_stay() {
+    one_table_comes_back(Version::V41);
+}
+
+#[test]
+fn one_table_of_5_0_comes_back_with_its_views_and_indexes_and_others_stay() {
+    one_table_comes_back(Version::V50);
+}
+
+fn one_table_comes_back(version: Version) {
+    let case = Case::filled(version);
     let (users, by_email, answers) = (case.rows("users"), case.rows("users_by_email"), case.server.answers_of(&case.keyspaces[0]));
     case.run(&CHANGES);
     let others: Vec<String> = ["scalars", "wide", "impi", "empty"].iter().flat_map(|table| case.rows(table)).collect();
@@ -256,8 +265,17 @@ fn comes_back_beside(version: Version, tables: &[&str]) {
 }
 
 #[test]
-fn a_keyspace_that_was_dropped_comes_back_with_its_ids_and_others_stay() {
-    let case = Case::small(Version::V41, 2);
+fn a_keyspace_of_4_1_that_was_dropped_comes_back_with_its_ids_and_others_stay() {
+    a_keyspace_comes_back(Version::V41);
+}
+
+#[test]
+fn a_keyspace_of_5_0_that_was_dropped_comes_back_with_its_ids_and_others_stay() {
+    a_keyspace_comes_back(Version::V50);
+}
+
+fn a_keyspace_comes_back(version: Version) {
+    let case = Case::small(version, 2);
     let ids = |at: usize| {
         let name = &case.keyspaces[at];
         case.server.cql().lines(&format!("SELECT table_name, id FROM system_schema.tables WHERE keyspace_name = '{name}'"))
@@ -295,6 +313,15 @@ fn what_is_merged_is_added_and_newer_cells_and_deletions_win() {
     assert_eq!(case.rows("u").len(), 1, "what was lost is back");
     assert_eq!(case.ours(), Vec::<String>::new());
     case.undo().expect(6);
+    // A node that may have forgotten deletions lets rows come back that they are of, and the plan says so of the tables that are meant.
+    assert!(!plan["warnings"].to_string().contains("gc_grace_seconds"), "{plan}");
+    case.run(&["ALTER TABLE KEYSPACE.t WITH gc_grace_seconds = 1"]);
+    let warned = |arguments: &[&str]| {
+        let warnings = case.plan(arguments)["warnings"].to_string();
+        warnings.contains(&format!("gc_grace_seconds of {} is less (the least is 1 second): the node may have forgotten", case.table("t")))
+    };
+    until("the snapshot is older than that", || warned(&["--merge"]));
+    assert!(!warned(&["--merge", "--table", "u"]) && !warned(&["--running"]));
 }
 
 #[test]
@@ -421,23 +448,24 @@ fn tables_of_a_cluster_of_two_are_not_emptied_and_can_be_merged_into() {
     let cql = first.cql();
     for statement in [
         "CREATE KEYSPACE small WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}",
-        "CREATE TABLE small.t (id int PRIMARY KEY, v text)",
+        "CREATE TABLE small.t (id int PRIMARY KEY, v text) WITH gc_grace_seconds = 1",
         "INSERT INTO small.t (id, v) VALUES (1, 'then')",
     ] {
         cql.run(statement);
     }
     machine.run(&["backup", "homestead"]).expect(0);
     let _second = another_node(&first);
-    crate::support::program::until("the two know each other", || cql.lines("SELECT peer FROM system.peers_v2").len() == 1);
+    until("the two know each other", || cql.lines("SELECT peer FROM system.peers_v2").len() == 1);
     let run = machine.run(&["restore", "homestead", "--running", "--yes"]);
     run.expect(1);
     assert!(run.said().contains("--merge"), "{}", run.said());
     // So that the node owns every row, whichever the tokens of the other one are.
     cql.run("ALTER KEYSPACE small WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 2}");
     // The other node refuses as long as it has not learnt of the table.
-    crate::support::program::until("the table is emptied", || cql.try_rows("TRUNCATE small.t").is_ok());
+    until("the table is emptied", || cql.try_rows("TRUNCATE small.t").is_ok());
     let merged = machine.run(&["restore", "homestead", "--merge", "--yes"]);
     merged.expect(0);
+    assert!(merged.said().contains("old, and gc_grace_seconds of small.t is less (the least is 1 second)"), "{}", merged.said());
     assert_eq!(cql.lines("SELECT id, v FROM small.t"), ["1 | then"]);
     assert!(merged.said().contains("the node knows 1 others"), "{}", merged.said());
 }

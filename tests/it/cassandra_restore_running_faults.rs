@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::cassandra::configuration;
 use crate::cassandra_restore_running::Case;
-use crate::support::kill::{Killed, kill};
+use crate::support::kill::kill;
 use crate::support::program::{text, until};
 use crate::support::servers::cassandra::spec::Version;
 
@@ -216,7 +216,7 @@ fn a_restore_that_is_killed_while_it_makes_the_schema_goes_on_with_the_rest() {
     let was_hit = [1600, 900, 400, 20].into_iter().any(|delay| {
         let delay = Duration::from_millis(delay);
         let killed = kill(&case.machine, &["restore", &id, "--running", "--yes"], "making the schema", delay, &mut || true);
-        let was_hit = matches!(&killed, Killed::In(met) if met == "making the schema");
+        let was_hit = killed.was_in("making the schema");
         if !was_hit {
             // It is ended, so that there is a schema to make again.
             case.machine.run(&["restore", &id, "--running", "--yes"]).expect(0);

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::cassandra::{configuration, files_below};
+use crate::cassandra_restore_stopped_beside::{Beside, KEEPS_CHANGES};
 use crate::support::program::{Machine, Run, text, until};
 use crate::support::servers::cassandra::Cassandra;
 use crate::support::servers::cassandra::cql::quoted;
@@ -27,15 +28,15 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// With a keyspace that has everything in it, and another one.
+    /// With a keyspace that has everything in it, and another one, of which the node keeps what changes.
     pub fn filled(spec: &Spec) -> Self {
-        let bench = Self::new(spec, KEYSPACE);
+        let bench = Self::new(&Spec { more: KEEPS_CHANGES.into(), ..spec.clone() }, KEYSPACE);
         bench.server.fill(KEYSPACE);
-        bench.run(&["CREATE TABLE other.t (id int PRIMARY KEY, v text)"]);
+        bench.run(&["CREATE TABLE other.t (id int PRIMARY KEY, v text) WITH cdc = true"]);
         bench
     }
 
-    /// With a keyspace of two small tables, one of which has an index.
+    /// With a keyspace of two small tables.
     pub fn small(version: Version) -> Self {
         Self::small_of(&Spec { bti: false, ..Spec::new(version) })
     }
@@ -210,6 +211,7 @@ fn comes_back(spec: &Spec) -> Came {
     // In the commit log of the node alone.
     bench.run(&["INSERT INTO other.t (id, v) VALUES (1, 'not flushed')"]);
     let other = bench.dump(OTHER);
+    let beside = Beside::planted(&bench);
 
     let before = bench.rows_live();
     assert_eq!(bench.plan(&[])["estimate_seconds"], 61, "nothing was measured yet");
@@ -217,6 +219,7 @@ fn comes_back(spec: &Spec) -> Came {
     fs::write(bench.machine.path("local/.windlass/restore-rate-cassandra.json"), "{\"bytes_per_second\":1000}").unwrap();
     let plan = bench.plan(&[]);
     assert_eq!(plan["node"]["way"], "stopped", "{plan:#}");
+    assert!(plan["warnings"].to_string().contains(&beside.told()), "{plan:#}");
     assert_eq!(plan["node"]["version"], spec.version.number(), "{plan:#}");
     assert_eq!(plan["node"]["empties"], serde_json::json!(["Everything.later"]), "{plan:#}");
     assert_eq!(plan["node"]["never"], serde_json::json!(NEVER), "{plan:#}");
@@ -246,6 +249,7 @@ fn comes_back(spec: &Spec) -> Came {
     let filesystems: BTreeSet<u64> = stayed.iter().map(|(_, (device, _))| *device).collect();
     assert_eq!(filesystems.len(), 1 + usize::from(spec.last_directory.is_some()), "each stays on its filesystem: {stayed:?}");
     assert_eq!(bench.dump(OTHER), other, "another keyspace keeps what it had not written out yet");
+    let aside = beside.has_gone(&bench);
     assert_eq!(bench.ours().len(), spec.data_directories, "{:?}", bench.ours());
     bench.server.nodetool(&["listsnapshots"]);
     let listed = bench.machine.json(&["list"], 0);
@@ -254,6 +258,7 @@ fn comes_back(spec: &Spec) -> Came {
     bench.restore(&["--undo"]).expect(0);
     assert_eq!(picture(&bench), now, "the undo brings the newer state back");
     assert!(bench.dump(KEYSPACE).iter().any(|line| line.contains("came later")));
+    aside.is_back(&bench);
     assert_eq!(bench.dump(OTHER), other);
     (bench, then, now)
 }
@@ -326,12 +331,27 @@ fn a_node_of_5_0_in_the_older_format_holds_a_snapshot_again() {
     comes_back_by_a_redo(&comes_back(&Spec { bti: false, ..Spec::new(Version::V50) }));
 }
 
-#[test]
-fn what_lies_aside_goes_after_its_time_and_is_told_until_then() {
-    let bench = Bench::small(Version::V50);
+/// Without a local copy, what the node has live as it was is put together from that: it is linked, and none of it travels.
+fn comes_back_from_what_is_live(bench: &Bench) {
+    let then = bench.dump("small");
     bench.backup();
+    fs::remove_dir_all(bench.machine.path("local/homestead")).unwrap();
+    let live = || bench.live("small").iter().map(|file| (file.path.clone(), file.inode)).collect::<BTreeMap<_, _>>();
+    let (before, bytes) = (live(), bench.live("small").iter().map(|file| file.bytes).sum::<u64>());
     bench.run(&["DELETE FROM small.t WHERE id = 2"]);
-    bench.restore(&[]).expect(0);
+    let plan = bench.plan(&[]);
+    assert_eq!(plan["node"]["linked_bytes"], bytes, "{plan:#}");
+    assert!(plan["download_bytes"].as_u64().unwrap() > 0, "what is live is believed once it was read: {plan:#}");
+    let run = bench.machine.run(&["--json", "restore", "homestead", "--yes"]);
+    run.expect(0);
+    assert_eq!(run.document()["outcome"]["downloaded_bytes"], 0, "{run:#?}");
+    assert_eq!((bench.dump("small"), live()), (then, before));
+}
+
+#[test]
+fn what_is_live_does_not_travel_and_what_lies_aside_goes_after_its_time_and_is_told_until_then() {
+    let bench = Bench::small(Version::V50);
+    comes_back_from_what_is_live(&bench);
     let listed = bench.machine.json(&["list"], 0);
     assert!(text(&listed["undo"][0]["aside"]).contains(".windlass/backups/homestead/aside-"), "{listed:#}");
     let text = fs::read_to_string(bench.machine.path("windlass.toml")).unwrap();

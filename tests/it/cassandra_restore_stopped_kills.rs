@@ -1,22 +1,64 @@
 //! The real program, killed in each step of a restore of a Cassandra node and of its undo: the next command settles it, and the node runs with
 //! the rows that it had or with those of the snapshot.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::cassandra_restore_stopped::Bench;
-use crate::support::kill::{Chance, Killed, kill};
+use crate::support::kill::{Chance, kill};
 use crate::support::program::{Run, text};
 use crate::support::servers::cassandra::spec::Version;
 
-/// Steps of an exchange, as `node.json` names them, and the phase of the run that each is in.
-const STEPS: [(&str, &str); 5] =
-    [("staging", "fetching"), ("stopping", "draining"), ("stopping", "stopping"), ("out", "placing"), ("starting", "starting")];
+/// How often a step is struck until a kill has come in it.
+const ATTEMPTS: u32 = 4;
 
-/// How often a step is struck until a kill has come in time.
-const ATTEMPTS: usize = 4;
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Verb {
+    Restore,
+    Undo,
+}
 
-/// Longest that a kill waits once its step has begun: most steps of a small keyspace take less than a second.
-const DELAY: Duration = Duration::from_millis(400);
+use Verb::{Restore, Undo};
+
+/// Where a kill is to come: the phase that the run is in, and the stage that `node.json` names then.
+type Aim = (Verb, &'static str, &'static str);
+
+/// Every phase of a restore, and of its undo those that tell the two apart.
+const ON_5_0: [Aim; 9] = [
+    (Restore, "fetching", "staging"),
+    (Restore, "draining", "stopping"),
+    (Restore, "stopping", "stopping"),
+    (Restore, "placing", "out"),
+    (Restore, "starting", "starting"),
+    (Undo, "undoing", "staging"),
+    (Undo, "starting", "starting"),
+    (Restore, "checking", "starting"),
+    (Undo, "checking", "ending"),
+];
+
+/// Every phase of an undo; the restores between them are struck where those of the other node are not.
+const ON_4_1: [Aim; 8] = [
+    (Restore, "checking", "ending"),
+    (Undo, "undoing", "staging"),
+    (Undo, "draining", "stopping"),
+    (Undo, "stopping", "stopping"),
+    (Undo, "placing", "out"),
+    (Undo, "starting", "starting"),
+    (Restore, "placing", "in"),
+    (Undo, "checking", "starting"),
+];
+
+/// Longest that a kill waits once its step has begun: what takes a few milliseconds is struck at once.
+fn longest(phase: &str) -> Duration {
+    match phase {
+        "fetching" => Duration::from_millis(40),
+        "draining" | "stopping" | "starting" => Duration::from_millis(400),
+        _ => Duration::ZERO,
+    }
+}
 
 struct Struck {
     bench: Bench,
@@ -25,6 +67,8 @@ struct Struck {
     /// The snapshot, by its name.
     name: String,
     chance: Chance,
+    /// Whether the keyspace holds the snapshot.
+    is_restored: bool,
 }
 
 impl Struck {
@@ -35,67 +79,93 @@ impl Struck {
         let id = bench.machine.json(&["list"], 0)["snapshots"][0]["id"].clone();
         bench.run(&["DELETE FROM small.t WHERE id = 2", "INSERT INTO small.t (id, v) VALUES (3, 'since')"]);
         let now = bench.dump("small");
-        Self { bench, then, now, name: format!("homestead/{}", text(&id)), chance: Chance::new() }
+        Self { bench, then, now, name: format!("homestead/{}", text(&id)), chance: Chance::new(), is_restored: false }
     }
 
-    /// Kills a run in this step, has the next command settle it, and gives whether the keyspace holds the snapshot then.
-    fn strike(&mut self, is_undo: bool, (step, phase): (&str, &str)) -> Option<bool> {
-        let document = self.bench.machine.path("local/.windlass/restore/homestead/node.json");
-        let wanted = format!("\"stage\": \"{step}\"");
-        let begun = || std::fs::read_to_string(&document).is_ok_and(|text| text.contains(&wanted));
-        // What takes a few milliseconds is struck at once.
-        let delay = if step == "out" { Duration::ZERO } else { self.chance.up_to(DELAY) };
-        let mut holds = || step == "staging" || step == "out" || begun();
-        let name = self.name.clone();
-        let arguments = if is_undo { ["restore", "homestead", "--undo", "--yes"] } else { ["restore", &name, "--yes", "-v"] };
-        let killed = kill(&self.bench.machine, &arguments, phase, delay, &mut holds);
+    fn words(&self, verb: Verb) -> Vec<&str> {
+        match verb {
+            Restore => vec!["restore", &self.name, "--yes", "-v"],
+            Undo => vec!["restore", "homestead", "--undo", "--yes"],
+        }
+    }
+
+    fn document(&self) -> PathBuf {
+        self.bench.machine.path("local/.windlass/restore/homestead/node.json")
+    }
+
+    /// How far `node.json` says that it has come, while there is one.
+    fn stage(&self) -> Option<String> {
+        let document: Value = serde_json::from_slice(&std::fs::read(self.document()).ok()?).unwrap();
+        Some(text(&document["stage"]))
+    }
+
+    /// What the keyspace is to hold.
+    fn wanted(&self, is_restored: bool) -> &[String] {
+        if is_restored { &self.then } else { &self.now }
+    }
+
+    /// Carries out what nothing breaks off.
+    fn comes_through(&mut self, verb: Verb) {
+        self.bench.machine.run(&self.words(verb)).expect(0);
+        self.is_restored = verb == Restore;
+        assert_eq!(self.bench.dump("small"), self.wanted(self.is_restored), "{verb:?}");
+    }
+
+    /// Kills a run where it is aimed at, and has the next command settle it. Gives whether the kill came there.
+    fn strike(&mut self, (verb, phase, stage): Aim, delay: Duration) -> bool {
+        let mut holds = || self.stage().as_deref() == Some(stage);
+        let killed = kill(&self.bench.machine, &self.words(verb), phase, delay, &mut holds);
+        let left = self.stage();
+        println!("{verb:?} in {phase} at {stage}: {killed:?} at {left:?}");
         let settled = self.bench.machine.run(&["snapshot", "homestead"]);
         settled.expect(0);
-        let found = self.bench.dump("small");
-        assert!(found == self.then || found == self.now, "{step}, {killed:?}: {found:#?} {settled:#?} (seed {})", self.chance.seed);
-        assert!(!document.exists());
-        matches!(killed, Killed::In(_)).then_some(found == self.then)
+        let what = format!("{verb:?} in {phase}: {killed:?}, {left:?} (seed {}) {settled:#?}", self.chance.seed);
+        // Up to the moment when the last old file is aside it is taken back.
+        let (is_over, how) = match left.as_deref() {
+            None => (self.bench.dump("small") == self.wanted(verb == Restore), ""),
+            Some("staging" | "stopping" | "out") => (false, "was taken back"),
+            Some(_) => (true, "was finished"),
+        };
+        assert!(settled.stderr.contains(how), "{what}");
+        self.is_restored = (verb == Restore) == is_over;
+        assert_eq!(self.bench.dump("small"), self.wanted(self.is_restored), "{what}");
+        assert_eq!(self.stage(), None, "{what}");
+        killed.was_in(phase) && left.as_deref() == Some(stage)
+    }
+
+    /// Strikes until a kill has come where it is aimed at, later ones sooner.
+    fn is_struck(&mut self, aim: Aim) {
+        let (verb, phase, _) = aim;
+        let came = (0..ATTEMPTS).any(|attempt| {
+            if self.is_restored == (verb == Restore) {
+                self.comes_through(if verb == Restore { Undo } else { Restore });
+            }
+            let most = longest(phase) / 4_u32.pow(attempt);
+            let delay = if most.is_zero() { most } else { self.chance.up_to(most) };
+            self.strike(aim, delay)
+        });
+        assert!(came, "no kill came in {aim:?} (seed {})", self.chance.seed);
+    }
+
+    /// After all of that both ways go through, and nothing is left beside.
+    fn is_sound(&mut self) {
+        self.comes_through(if self.is_restored { Undo } else { Restore });
+        assert_eq!(self.bench.ours().len(), 1, "{:?}", self.bench.ours());
     }
 }
 
 #[test]
 fn a_kill_in_any_step_of_a_restore_leaves_the_one_or_the_other() {
     let mut struck = Struck::new(Version::V50);
-    for step in STEPS {
-        let landed = (0..ATTEMPTS).any(|_| {
-            let Some(is_restored) = struck.strike(false, step) else { return false };
-            if is_restored {
-                struck.bench.restore(&["--undo"]).expect(0);
-            }
-            assert_eq!(struck.bench.dump("small"), struck.now);
-            true
-        });
-        assert!(landed, "no kill came in {step:?}");
-    }
-    // After all of that a restore and its undo go through, and nothing is left beside.
-    struck.bench.machine.run(&["restore", &struck.name, "--yes"]).expect(0);
-    assert_eq!(struck.bench.dump("small"), struck.then);
-    assert_eq!(struck.bench.ours().len(), 1, "{:?}", struck.bench.ours());
+    ON_5_0.into_iter().for_each(|aim| struck.is_struck(aim));
+    struck.is_sound();
 }
 
 #[test]
 fn a_kill_in_any_step_of_an_undo_leaves_the_one_or_the_other() {
     let mut struck = Struck::new(Version::V41);
-    struck.bench.restore(&[]).expect(0);
-    for step in [("out", "placing"), ("starting", "starting")] {
-        let landed = (0..ATTEMPTS).any(|_| {
-            let Some(is_restored) = struck.strike(true, step) else { return false };
-            if !is_restored {
-                struck.bench.restore(&["--undo"]).expect(0);
-            }
-            assert_eq!(struck.bench.dump("small"), struck.then);
-            true
-        });
-        assert!(landed, "no kill came in {step:?}");
-    }
-    struck.bench.restore(&["--undo"]).expect(0);
-    assert_eq!(struck.bench.dump("small"), struck.now);
-    assert_eq!(struck.bench.ours().len(), 1, "{:?}", struck.bench.ours());
+    ON_4_1.into_iter().for_each(|aim| struck.is_struck(aim));
+    struck.is_sound();
 }
 
 /// Renames of an exchange between two that are struck.
@@ -105,13 +175,12 @@ const EVERY: usize = 4;
 fn a_kill_at_any_rename_and_a_node_that_is_started_meanwhile_leave_the_one_or_the_other() {
     let struck = Struck::new(Version::V50);
     let bench = &struck.bench;
-    let mut met = 0;
+    let mut ways = BTreeSet::new();
     for (round, at) in (1..).step_by(EVERY).enumerate() {
         let inject = format!("inject=renameat2:signal=SIGKILL:when={at}");
         let run = bench.machine.alone_under_strace(&["-e", "trace=renameat2", "-e", &inject], &["restore", &struck.name, "--yes"]);
         let is_over = run.code == Some(0);
         if !is_over {
-            met += 1;
             assert!(bench.server.pid().is_none(), "the node is down while its files change places: {run:#?}");
             // Every other time the machine starts it at its boot, before anything of ours is run.
             if round % 2 == 1 {
@@ -121,13 +190,14 @@ fn a_kill_at_any_rename_and_a_node_that_is_started_meanwhile_leave_the_one_or_th
             }
             let settled = bench.machine.run(&["snapshot", "homestead"]);
             settled.expect(0);
-            assert!(settled.stderr.contains("was taken back") || settled.stderr.contains("was finished"), "{settled:#?}");
+            let way = ["was taken back", "was finished"].into_iter().find(|way| settled.stderr.contains(way));
+            ways.insert(way.unwrap_or_else(|| panic!("{settled:#?}")));
         }
         let meanwhile = |line: &String| !line.contains("meanwhile");
         let found: Vec<String> = bench.dump("small").into_iter().filter(meanwhile).collect();
         assert!(found == struck.then || found == struck.now, "at rename {at}: {found:#?}");
         if is_over {
-            assert!(found == struck.then && met > 2, "{met} kills have hit");
+            assert!(found == struck.then && ways.len() == 2, "kills before and after the last old file was aside: {ways:?}");
             return;
         }
         if found == struck.then {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::support::kill::{Chance, Killed, kill};
+use crate::support::kill::{Chance, kill};
 use crate::support::program::Machine;
 use crate::support::tree::{fill, noise, picture};
 
@@ -86,7 +86,7 @@ impl Bench {
     /// Kills a restore or an undo; gives whether it hit the phase that was aimed at.
     fn strike(&self, arguments: &[&str], phase: &str, delay: Duration) -> bool {
         let arguments = [arguments, &["--yes"]].concat();
-        matches!(kill(&self.machine, &arguments, phase, delay, &mut || true), Killed::In(met) if met == phase)
+        kill(&self.machine, &arguments, phase, delay, &mut || true).was_in(phase)
     }
 
     /// The next command settles what the kill has left; afterwards the source is one of the two, and gives which.

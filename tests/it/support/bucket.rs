@@ -101,11 +101,15 @@ impl Bucket {
         format!("url = \"s3://{name}/{prefix}\"\nendpoint = \"{endpoint}\"\nregion = \"{REGION}\"\nallow_http = true\n{credential}")
     }
 
+    /// What stands in the configuration of its administrator.
+    pub fn of_administrator(&self) -> String {
+        self.configuration("some/prefix", &format!("access_key_id = \"{ACCESS_KEY}\"\nsecret_access_key = \"{SECRET_KEY}\"\n"))
+    }
+
     /// A machine whose repository is here, with the administrator's credential; made and initialised.
     pub fn machine(&self, more: &str) -> Machine {
         let machine = Machine::new();
-        let credential = format!("access_key_id = \"{ACCESS_KEY}\"\nsecret_access_key = \"{SECRET_KEY}\"\n");
-        machine.configure(&self.configuration("some/prefix", &credential), more);
+        machine.configure(&self.of_administrator(), more);
         machine.run(&["init"]).expect(0);
         machine
     }

@@ -47,6 +47,13 @@ pub enum Killed {
     TooLate,
 }
 
+impl Killed {
+    /// Whether the kill came in this phase, and neither before nor after it.
+    pub fn was_in(&self, phase: &str) -> bool {
+        matches!(self, Self::In(met) if met == phase)
+    }
+}
+
 /// Starts the program, waits for a phase and then for something to hold, lets some time pass, and kills it.
 pub fn kill(machine: &Machine, arguments: &[&str], phase: &str, delay: Duration, holds: &mut dyn FnMut() -> bool) -> Killed {
     let mut child = machine.start(&[&["--json"], arguments].concat());

@@ -64,10 +64,15 @@ impl Machine {
 
     /// Encrypts to an identity that it makes and holds; for a repository that is not there yet.
     pub fn encrypted(self, more: &str) -> Self {
+        let url = format!("url = \"file://{}\"\n", self.path("bucket").display());
+        self.encrypted_in(&url, more)
+    }
+
+    /// The same in a repository of which the configuration says this.
+    pub fn encrypted_in(self, repository: &str, more: &str) -> Self {
         let key = self.path("windlass.key");
         let line = self.run(&["-q", "key", "new", "-o", key.to_str().unwrap()]).stdout;
-        let url = format!("url = \"file://{}\"", self.path("bucket").display());
-        self.configure(&format!("{url}\n{line}identity_file = \"{}\"", key.display()), more);
+        self.configure(&format!("{repository}{line}identity_file = \"{}\"\n", key.display()), more);
         self
     }
 

@@ -9,10 +9,7 @@ use crate::ops::spec::CassandraSettings;
 use crate::ops::undo::AsideTables;
 use crate::ops::undo::cassandra::Ground;
 use crate::ops::{Context, Error};
-use crate::source::cassandra::{Facts, Looked, Table, look_at_some};
-
-/// Seconds of a day.
-const DAY: i64 = 86_400;
+use crate::source::cassandra::{Facts, Looked, Schema, Table, look_at_some};
 
 /// What is known of both sides.
 pub(super) struct Sides<'a> {
@@ -24,6 +21,10 @@ pub(super) struct Sides<'a> {
     pub(super) survey: &'a Survey,
     /// The node that is to have it.
     pub(super) looked: &'a Looked,
+    /// The tables of it that are meant.
+    pub(super) live: &'a Schema,
+    /// Whether they keep what they hold, and what comes is added to it.
+    pub(super) is_merged: bool,
     /// How many other nodes that one knows.
     pub(super) peers: u64,
 }
@@ -78,9 +79,18 @@ impl Sides<'_> {
     }
 
     fn age(&self, now: Timestamp) -> Option<String> {
-        let tables = self.looked.schema.keyspaces.iter().map(|keyspace| (keyspace.name.as_str(), keyspace.tables.as_slice()));
+        let tables = self.live.keyspaces.iter().map(|keyspace| (keyspace.name.as_str(), keyspace.tables.as_slice()));
         let is_alone = self.peers == 0 && !is_replicated(&self.looked.facts);
-        if is_alone { None } else { aged(self.id, now, tables) }
+        let advice = match (self.is_merged, is_alone) {
+            // Also a lone node forgets what it was told to delete, and then nothing wins over the row that comes.
+            (true, _) => {
+                "the node may have forgotten deletions since, and what it has forgotten comes back for good with what is added: bring the tables back under \
+                 another name first (--as), and look"
+            }
+            (false, true) => return None,
+            (false, false) => REPAIR,
+        };
+        aged(self.id, now, tables, advice)
     }
 }
 
@@ -102,15 +112,20 @@ pub(super) fn of_new(id: SnapshotId, facts: &Facts, survey: &Survey, now: Timest
     });
     let tables = facts.keyspaces.iter().map(|keyspace| (keyspace.name.as_str(), keyspace.tables.as_slice()));
     let is_alone = facts.peers.is_empty() && !is_replicated(facts);
-    release.into_iter().chain(if is_alone { None } else { aged(id, now, tables) }).collect()
+    release.into_iter().chain(if is_alone { None } else { aged(id, now, tables, REPAIR) }).collect()
 }
 
 fn is_replicated(facts: &Facts) -> bool {
     facts.keyspaces.iter().any(|keyspace| keyspace.replication.values().any(|factor| factor.parse().is_ok_and(|n: u32| n > 1)))
 }
 
-/// A warning when tombstones that others may have forgotten since are older than the snapshot. On a lone copy there are none.
-fn aged<'a>(id: SnapshotId, now: Timestamp, keyspaces: impl Iterator<Item = (&'a str, &'a [Table])>) -> Option<String> {
+/// What to do where other replicas may have forgotten deletions.
+const REPAIR: &str =
+    "rows that were deleted since may come back for good; repair these tables at once, or restore all replicas from the same night";
+
+/// A warning when tombstones that were made since the snapshot may be forgotten by now, with what to do. Where all of a lone copy is replaced there
+/// are none.
+fn aged<'a>(id: SnapshotId, now: Timestamp, keyspaces: impl Iterator<Item = (&'a str, &'a [Table])>, advice: &str) -> Option<String> {
     let age = now.duration_since(id.to_timestamp()).as_secs();
     let mut names = Vec::new();
     let mut least = i64::MAX;
@@ -124,12 +139,20 @@ fn aged<'a>(id: SnapshotId, now: Timestamp, keyspaces: impl Iterator<Item = (&'a
         return None;
     }
     Some(format!(
-        "the snapshot is {} days old, and gc_grace_seconds of {} is less (the least is {} days): rows that were deleted since may come back for good; \
-         repair these tables at once, or restore all replicas from the same night",
-        age / DAY,
+        "the snapshot is {} old, and gc_grace_seconds of {} is less (the least is {}): {advice}",
+        in_words(age),
         bounded(names).join(", "),
-        least / DAY
+        in_words(least)
     ))
+}
+
+/// Seconds in the largest unit of which there are two: so 47 hours are not told as one day.
+fn in_words(seconds: i64) -> String {
+    let units = [(86_400, "days"), (3_600, "hours"), (60, "minutes")];
+    match units.into_iter().find(|(length, _)| seconds >= 2 * length) {
+        Some((length, unit)) => format!("{} {unit}", seconds / length),
+        None => format!("{seconds} second{}", if seconds == 1 { "" } else { "s" }),
+    }
 }
 
 /// The node, which must be the one that what lies aside is of. What an undrained restore has set aside says no node: that one was down.
@@ -193,7 +216,9 @@ mod tests {
     fn judged(looked: &Looked, facts: &Facts, version: &str, peers: u64) -> Result<Vec<String>, Error> {
         let survey = Survey { versions: [version.to_owned()].into(), ..Survey::default() };
         let id: SnapshotId = "20261101T000000000Z".parse().unwrap();
-        Sides { id, facts: Some(facts), survey: &survey, looked, peers }.judge("2026-11-26T00:00:00Z".parse().unwrap())
+        let live = &looked.schema;
+        Sides { id, facts: Some(facts), survey: &survey, looked, live, is_merged: false, peers }
+            .judge("2026-11-26T00:00:00Z".parse().unwrap())
     }
 
     #[test]
@@ -236,6 +261,28 @@ mod tests {
         let warned = judged(&replicated, &replicated.facts, "nb", 0).unwrap();
         assert!(warned[0].contains("25 days old") && warned[0].contains("k.old is less") && !warned[0].contains("young"), "{warned:?}");
         assert_eq!(judged(&alone, &alone.facts, "nb", 2).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn the_age_of_what_is_merged_matters_on_a_lone_node_too_and_that_of_tables_that_are_not_meant_never() {
+        let alone = looked("5.0.9", "1");
+        let survey = Survey::default();
+        let of = |live: &Schema, is_merged| {
+            let id: SnapshotId = "20261101T000000000Z".parse().unwrap();
+            let sides = Sides { id, facts: None, survey: &survey, looked: &alone, live, is_merged, peers: 0 };
+            sides.judge("2026-11-26T00:00:00Z".parse().unwrap()).unwrap()
+        };
+        let told = of(&alone.schema, true);
+        assert!(told.len() == 1 && told[0].contains("k.old is less (the least is 10 days): the node may have forgotten"), "{told:?}");
+        assert!(of(&alone.schema, false).is_empty());
+        let young = Schema { keyspaces: vec![Keyspace { name: "k".into(), tables: vec![table("young", 864_000 * 100)] }] };
+        assert!(of(&young, true).is_empty());
+    }
+
+    #[test]
+    fn times_are_told_in_a_unit_that_says_them_well() {
+        let told = [1, 119, 120, 7200, 172_799, 172_800, 864_000].map(in_words);
+        assert_eq!(told, ["1 second", "119 seconds", "2 minutes", "2 hours", "47 hours", "2 days", "10 days"]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::format::snapshot_id::SnapshotId;
 use crate::ops::spec::CassandraSettings;
 use crate::ops::{Context, Error};
 use crate::source::cassandra::missing::{Comparison, Definitions, Part};
-use crate::source::cassandra::{Facts, Looked, NodeConfig, check_folders, look_at_some, peers};
+use crate::source::cassandra::{Facts, Looked, NodeConfig, Schema, check_folders, look_at_some, peers};
 
 /// What a snapshot says of itself.
 pub(super) struct Recorded {
@@ -41,12 +41,20 @@ impl Recorded {
         Ok(Comparison::of(&self.definitions, &Definitions::read(&looked.ddl)?, part)?)
     }
 
-    /// What a person should know before a node that knows so many others takes what comes of it.
+    /// What a person should know before a node that knows so many others takes what comes of it in place of what these tables hold, or, if it
+    /// `is_merged`, beside that.
     ///
     /// # Errors
     /// [`Error::Refused`] for what the node could not read.
-    pub(super) fn judge(&self, ctx: &Context, survey: &Survey, looked: &Looked, peers: u64) -> Result<Vec<String>, Error> {
-        Sides { id: self.id, facts: self.facts.as_ref(), survey, looked, peers }.judge(ctx.clock.now())
+    pub(super) fn judge(
+        &self,
+        ctx: &Context,
+        survey: &Survey,
+        (looked, live): (&Looked, &Schema),
+        is_merged: bool,
+        peers: u64,
+    ) -> Result<Vec<String>, Error> {
+        Sides { id: self.id, facts: self.facts.as_ref(), survey, looked, live, is_merged, peers }.judge(ctx.clock.now())
     }
 }
 
@@ -94,7 +102,7 @@ impl Seen {
         check_folders(config, &looked.schema)?;
         check_is_not_another(ctx, settings, config, recorded, &looked.facts)?;
         let peers = peers(settings, config, &ctx.stop)?;
-        let warnings = recorded.judge(ctx, survey, &looked, peers)?;
+        let warnings = recorded.judge(ctx, survey, (&looked, &looked.schema), false, peers)?;
         let comparison = recorded.compared(&looked, &Part::All)?;
         let matched = Matched::of(survey, &comparison)?;
         Ok(Self { looked, comparison, matched, warnings })

@@ -256,6 +256,9 @@ fn get_ready(
     }
     let Site { ctx, spec, settings, ground, .. } = site;
     let seen = Seen::of(ctx, settings, &ground.config, recorded, survey)?;
+    if seen.comparison.missing().next().is_some() {
+        ctx.phase(&spec.name, Some(pending.undo.snapshot), "making the schema");
+    }
     let mut made = false;
     let notes = make(settings, &ground.config, &seen.comparison, &ctx.stop, &mut |one| {
         made = true;

@@ -47,7 +47,7 @@ pub(super) fn plan(
     let about = about_same_kind(ctx, spec, found, &standing)?;
     let both = standing.judge(Both::look(ctx, settings, found, options, &about))?;
     let mut warnings = about.warnings(found, spec);
-    warnings.extend(both.judge(ctx)?);
+    warnings.extend(both.judge(ctx, options)?);
     let folder = site::folder(ctx, spec)?;
     let earlier = UndoRecord::read(&folder)?;
     let (matched, aside) = match &options.part.rename {
@@ -108,8 +108,8 @@ fn judge_live(both: &Both, options: &Options) -> Result<Vec<String>, Error> {
     let mut warnings = Vec::new();
     if options.manner.merge {
         warnings.push(
-            "the tables keep what they hold, and newer cells and newer deletions win: rows that were deleted since the snapshot do not come back; \
-             this cannot be undone, for nothing is replaced"
+            "the tables keep what they hold, and newer cells and newer deletions win: rows that were deleted since the snapshot do not come back \
+             as long as the node remembers that; this cannot be undone, for nothing is replaced"
                 .to_owned(),
         );
     } else if let Some(keyspace) = both.live().keyspaces.iter().find(|keyspace| keyspace.name == ROLES) {
@@ -158,7 +158,7 @@ pub(super) fn run(ctx: &Context, spec: &SourceSpec, settings: &CassandraSettings
     let standing = Standing::of(&found);
     let about = standing.judge(About::of(ctx, &found, true))?;
     let mut both = standing.judge(Both::look(ctx, settings, &found, options, &about))?;
-    both.judge(ctx)?;
+    both.judge(ctx, options)?;
     let manner = match &options.part.rename {
         Some(name) => {
             beside::check(&both, name, options)?;
