@@ -365,19 +365,6 @@ fn what_cannot_be_restored_is_refused_and_nothing_is_touched() {
 }
 
 #[test]
-fn a_view_that_came_since_is_refused_because_it_would_stay_empty() {
-    let case = Case::small(Version::V41, 1);
-    case.run(&[
-        "CREATE MATERIALIZED VIEW KEYSPACE.w AS SELECT * FROM KEYSPACE.t WHERE v IS NOT NULL AND id IS NOT NULL PRIMARY KEY (v, id)",
-    ]);
-    let now = case.dump(0);
-    let run = case.restore(&["--running"]);
-    run.expect(1);
-    assert!(run.said().contains("drop it, restore, and make it again"), "{}", run.said());
-    assert_eq!(case.dump(0), now);
-}
-
-#[test]
 fn tables_in_two_data_directories_come_back_and_are_set_aside_in_both() {
     let asks = Spec { password: true, jmx_password: true, ..Spec::new(Version::V50) };
     let spec = Spec { data_directories: 2, bti: false, num_tokens: 16, ..asks };

@@ -293,6 +293,7 @@ mod tests {
             places: Vec::new(),
             tables: Vec::new(),
             others: Vec::new(),
+            indexes: Default::default(),
         };
         is_of(&of("h"), "h").unwrap();
         is_of(&of(""), "h").unwrap();

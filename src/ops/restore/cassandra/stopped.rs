@@ -138,7 +138,7 @@ impl Now {
                 let new = fresh::New::of(ctx, settings, ground, recorded, Begun::read(site.folder)?.as_ref())?;
                 warnings.extend(new.warnings);
                 warnings.extend(recorded.facts.iter().flat_map(|facts| of_new(recorded.id, facts, survey, ctx.clock.now())));
-                let comparison = Comparison::of(&recorded.definitions, &Definitions::read(&[])?, &Part::All)?;
+                let comparison = Comparison::of(&recorded.definitions, &Definitions::default(), &Part::All)?;
                 Matched::of(survey, &comparison)?;
                 (node.fresh, node.makes, node.linked_bytes) = (Some(new.plan), made_of_new(&comparison), survey.linked.iter().sum());
                 return Ok(node);
@@ -329,6 +329,7 @@ fn note_what_goes(site: &Site<'_>, pending: &mut PendingStopped) -> Result<(), E
             table.kind = known.kind;
         }
         fresh.host_id.clone_from(&known.host_id);
+        fresh.indexes.clone_from(&known.indexes);
     }
     pending.undo.placement = Placed::Cassandra(fresh);
     Ok(())

@@ -72,6 +72,19 @@ pub(super) enum Body {
     Other(String),
 }
 
+/// An index.
+#[derive(Clone, Copy, Debug)]
+pub struct Index<'a> {
+    /// Its keyspace.
+    pub keyspace: &'a str,
+    /// Its name.
+    pub name: &'a str,
+    /// The table that it is of.
+    pub table: &'a str,
+    /// What it indexes, and how, in CQL.
+    pub what: &'a str,
+}
+
 /// The definitions of keyspaces.
 #[derive(Clone, Debug, Default)]
 pub struct Definitions {
@@ -109,6 +122,18 @@ impl Definitions {
             all.keyspaces.insert(keyspace.clone(), found);
         }
         Ok(all)
+    }
+
+    /// The indexes.
+    pub fn indexes(&self) -> impl Iterator<Item = Index<'_>> {
+        self.all().filter_map(|(keyspace, one)| match &one.body {
+            Body::Index(table, what) => Some(Index { keyspace, name: &one.name, table, what }),
+            _ => None,
+        })
+    }
+
+    fn all(&self) -> impl Iterator<Item = (&str, &Definition)> {
+        self.keyspaces.iter().flat_map(|(keyspace, all)| all.iter().map(move |one| (keyspace.as_str(), one)))
     }
 
     /// One definition.
