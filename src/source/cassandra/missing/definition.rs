@@ -13,6 +13,9 @@ use crate::source::Error;
 /// How much of a statement is told.
 const HEAD_MAX: usize = 60;
 
+/// The type of a column that counts.
+const COUNTER: &str = "counter";
+
 /// What can be defined in a keyspace, and the keyspace itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -128,6 +131,14 @@ impl Definitions {
     pub fn indexes(&self) -> impl Iterator<Item = Index<'_>> {
         self.all().filter_map(|(keyspace, one)| match &one.body {
             Body::Index(table, what) => Some(Index { keyspace, name: &one.name, table, what }),
+            _ => None,
+        })
+    }
+
+    /// The tables of counters, by keyspace and name.
+    pub fn counters(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.all().filter_map(|(keyspace, one)| match &one.body {
+            Body::Table(table) if table.shape().columns.values().any(|column| column.of == COUNTER) => Some((keyspace, one.name.as_str())),
             _ => None,
         })
     }

@@ -86,7 +86,7 @@ impl Both {
 
     /// What a person should know; refused is what the node could not read.
     pub(super) fn judge(&self, ctx: &Context, options: &Options) -> Result<Vec<String>, Error> {
-        self.recorded.judge(ctx, &self.survey, (&self.looked, &self.live()), options.manner.merge, self.peers)
+        self.recorded.judge(ctx.clock.now(), &self.survey, (&self.looked, &self.live()), options.manner.merge, self.peers)
     }
 
     /// What becomes of each table; refused is what could not be read, and what would answer otherwise than its table.
