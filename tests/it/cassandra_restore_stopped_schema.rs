@@ -82,18 +82,46 @@ fn a_table_whose_files_could_not_be_read_is_refused() {
     assert_eq!((bench.dump("small"), bench.server.pid()), (now, pid));
 }
 
+/// What makes the index of a small table, and what makes another one under its name.
+const INDEXES: [&str; 2] = ["CREATE INDEX by_x ON small.x (a)", "CREATE INDEX by_x ON small.x (b)"];
+
+const VIEW: &str = "CREATE MATERIALIZED VIEW small.w AS SELECT * FROM small.t WHERE v IS NOT NULL AND id IS NOT NULL PRIMARY KEY (v, id)";
+
+/// Makes a view, and makes the index anew on another column: both are refused until they are dropped, and the node goes on.
+fn is_refused_until_dropped(bench: &Bench, arguments: &[&str]) {
+    bench.run(&[VIEW, "DROP INDEX small.by_x", INDEXES[1]]);
+    let (now, pid) = (bench.dump("small"), bench.server.pid());
+    for (why, drop) in [("view small.w", "DROP MATERIALIZED VIEW small.w"), ("index small.by_x", "DROP INDEX small.by_x")] {
+        for how in ["--dry-run", "--yes"] {
+            let run = bench.machine.run(&[&["restore", "homestead", how], arguments].concat());
+            run.expect(1);
+            assert!(run.stderr.contains(why) && run.stderr.contains("drop it"), "{run:#?}");
+        }
+        assert_eq!(bench.server.pid(), pid);
+        if why.starts_with("view") {
+            assert_eq!(bench.dump("small"), now);
+        }
+        bench.run(&[drop]);
+    }
+}
+
 #[test]
-fn an_index_that_came_after_the_snapshot_answers_for_the_rows_of_the_snapshot() {
+fn indexes_answer_for_the_rows_that_come_and_what_would_not_is_refused() {
     let bench = Bench::small(Version::V41);
+    bench.run(&["CREATE TABLE small.x (id int PRIMARY KEY, a text, b text)", INDEXES[0]]);
+    bench.run(&["INSERT INTO small.x (id, a, b) VALUES (1, 'one', 'two')"]);
     let then = bench.dump("small");
     bench.backup();
     bench.run(&["CREATE INDEX by_v ON small.t (v)", "INSERT INTO small.t (id, v) VALUES (3, 'since')"]);
     bench.server.nodetool(&["flush", "small"]);
     let asked = |v: &str| bench.server.cql().lines(&format!("SELECT id FROM small.t WHERE v = '{v}'"));
     assert_eq!(asked("since"), ["3"]);
+    is_refused_until_dropped(&bench, &[]);
     bench.restore(&[]).expect(0);
     assert_eq!(bench.dump("small"), then);
     assert_eq!((asked("then"), asked("deleted since"), asked("since")), (vec!["1".into()], vec!["2".into()], Vec::<String>::new()));
+    assert_eq!(bench.server.cql().lines("SELECT id FROM small.x WHERE a = 'one'"), ["1"], "the index is made as it was, and has its files");
+    is_refused_until_dropped(&bench, &["--undo"]);
     bench.restore(&["--undo"]).expect(0);
     assert_eq!((asked("since"), asked("then")), (vec!["3".to_owned()], vec!["1".to_owned()]));
 }

@@ -18,6 +18,7 @@ mod cassandra_restore_fresh;
 mod cassandra_restore_near;
 mod cassandra_restore_running;
 mod cassandra_restore_running_faults;
+mod cassandra_restore_running_views;
 mod cassandra_restore_stopped;
 mod cassandra_restore_stopped_beside;
 mod cassandra_restore_stopped_faults;

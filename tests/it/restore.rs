@@ -158,7 +158,12 @@ fn an_undo_is_shown_by_list_and_goes_after_its_time() {
     let aside = restore(&node, id, &Options::default()).unwrap().aside.unwrap();
     let view = ops::snapshots::View::read(&node.context(), None, None).unwrap();
     assert_eq!((view.undo.len(), view.rows.len()), (1, 1), "it is not counted as a copy");
-    node.clock.advance(Duration::from_secs(8 * 86_400));
+    for _ in 0..6 {
+        node.clock.advance(Duration::from_secs(86_400));
+        node.backup();
+        assert!(Path::new(&aside).exists());
+    }
+    node.clock.advance(Duration::from_secs(36 * 3600));
     node.backup();
     assert!(!Path::new(&aside).exists());
     assert!(matches!(restore::plan_undo(&node.context(), &tree()), Err(Error::Absent(_))));
@@ -173,9 +178,27 @@ fn what_an_undo_sets_aside_is_kept_as_long_as_what_a_restore_does() {
     node.clock.advance(Duration::from_secs(2 * 86_400));
     node.backup();
     assert!(Path::new(&aside).exists(), "it is two days old");
-    node.clock.advance(Duration::from_secs(6 * 86_400));
-    node.backup();
+    for _ in 0..6 {
+        node.clock.advance(Duration::from_secs(86_400));
+        node.backup();
+    }
     assert!(!Path::new(&aside).exists());
+}
+
+#[test]
+fn an_undo_outlives_a_clock_that_is_wrong_once_and_goes_when_it_says_the_same_hours_later() {
+    const HOUR: u64 = 3600;
+    let (node, id) = changed();
+    let aside = restore(&node, id, &Options::default()).unwrap().aside.unwrap();
+    let snapshot = |hours: u64| {
+        node.clock.advance(Duration::from_secs(hours * HOUR));
+        node.backup();
+        Path::new(&aside).exists()
+    };
+    // Nothing was done for weeks, or so the clock says.
+    assert!(snapshot(30 * 24), "it is said for the first time");
+    assert!(snapshot(5), "a snapshot of that same clock does not speak for it");
+    assert!(!snapshot(1));
 }
 
 #[test]

@@ -141,6 +141,7 @@ mod tests {
                 places: vec!["/data/.windlass/x/aside-1".into()],
                 tables: vec![table.clone()],
                 others: vec![other.clone()],
+                indexes: [("k.by_v".to_owned(), "t (v)".to_owned())].into(),
             };
             let placed = Placed::Cassandra(aside);
             let text = serde_json::to_string(&placed).unwrap();

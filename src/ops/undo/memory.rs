@@ -37,22 +37,30 @@ pub(crate) struct UndoRecord {
     /// removes it.
     #[serde(default)]
     pub(crate) is_written: bool,
+    /// Since when a clock that may be wrong has said that it is older than it is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) old_since: Option<Timestamp>,
 }
 
 impl UndoRecord {
     /// The undo of a restore that has just been made.
     pub(crate) fn new(placement: Placed, snapshot: SnapshotId, time: Timestamp) -> Self {
-        Self { format: FORMAT_VERSION, placement, snapshot, time, undone: false, is_written: false }
+        Self { format: FORMAT_VERSION, placement, snapshot, time, undone: false, is_written: false, old_since: None }
     }
 
     /// The undo of this undo, made at this instant: what it has set aside is as new as what a restore sets aside.
     pub(crate) fn turned(&self, placement: Placed, time: Timestamp) -> Self {
-        Self { placement, time, undone: !self.undone, is_written: false, ..self.clone() }
+        Self { placement, time, undone: !self.undone, is_written: false, old_since: None, ..self.clone() }
     }
 
     /// The same, once somebody may have written to what lies aside.
     pub(crate) fn written(self) -> Self {
         Self { is_written: true, ..self }
+    }
+
+    /// The same, and since when it is said to be too old.
+    pub(crate) fn old(self, old_since: Option<Timestamp>) -> Self {
+        Self { old_since, ..self }
     }
 
     /// How files change places.

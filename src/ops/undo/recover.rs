@@ -1,13 +1,22 @@
 //! What the next command does about a restore that was killed, and about an undo that has grown old.
 
+use jiff::SignedDuration;
+
 use super::aside::Placed;
 use super::memory::{JOURNAL, Pending, Step, UNDO, UndoRecord};
 use super::settled::{Ending, Settled, Undoable, Work};
 use super::site::{Site, folder, inode};
 use super::{cassandra, databases};
+use crate::ops::copies::Copies;
 use crate::ops::spec::{SourceKind, SourceSpec};
 use crate::ops::{Context, Error};
 use crate::source::placement::{self, Operation};
+
+/// How far the clock may be ahead of what was done here last, and is believed at once.
+const AHEAD_MAX: SignedDuration = SignedDuration::from_hours(48);
+
+/// For how long it must have said so otherwise.
+const AGREED: SignedDuration = SignedDuration::from_hours(6);
 
 /// Finishes or takes back what a killed restore of this source has left, and drops an undo that is older than `local.undo_for`.
 /// The caller holds the source's lock.
@@ -81,6 +90,25 @@ fn settle(ctx: &Context, spec: &SourceSpec, mut pending: Pending, folder: &std::
     Ok(is_placed)
 }
 
+/// Whether an undo that is too old by the clock is so in truth. One wrong reading, of a machine that comes up with another date, must not remove it:
+/// a clock that is far ahead of all that was done here is believed when it says the same hours later.
+fn is_over(ctx: &Context, spec: &SourceSpec, undo: &UndoRecord) -> Result<bool, Error> {
+    let now = ctx.clock.now();
+    // Once it was doubted, a snapshot of that very clock does not speak for it.
+    if let Some(since) = undo.old_since {
+        return Ok(now.duration_since(since) >= AGREED);
+    }
+    let newest = Copies::read(ctx, &spec.name)?.complete.last().map_or(undo.time, |copy| copy.id().to_timestamp().max(undo.time));
+    Ok(now.duration_since(newest) <= AHEAD_MAX)
+}
+
+/// Remembers since when an undo is said to be too old, or that it is not.
+fn remember_age(ctx: &Context, undo: UndoRecord, is_old: bool, folder: &std::path::Path) -> Result<(), Error> {
+    let now = ctx.clock.now();
+    let since = is_old.then(|| undo.old_since.filter(|since| *since <= now).unwrap_or(now));
+    if since == undo.old_since { Ok(()) } else { undo.old(since).write(folder) }
+}
+
 fn expire(ctx: &Context, spec: &SourceSpec, folder: &std::path::Path) -> Result<(), Error> {
     let Some(undo) = UndoRecord::read(folder)? else { return Ok(()) };
     if undo.is_written {
@@ -88,8 +116,9 @@ fn expire(ctx: &Context, spec: &SourceSpec, folder: &std::path::Path) -> Result<
     }
     // Ages are compared, because an instant may be beyond all that a clock can say.
     let age = ctx.clock.now().duration_since(undo.time);
-    if jiff::SignedDuration::try_from(ctx.local()?.undo_for).map_or(true, |undo_for| age <= undo_for) {
-        return Ok(());
+    let is_old = SignedDuration::try_from(ctx.local()?.undo_for).is_ok_and(|undo_for| age > undo_for);
+    if !(is_old && is_over(ctx, spec, &undo)?) {
+        return remember_age(ctx, undo, is_old, folder);
     }
     match (&undo.placement, &spec.kind) {
         (Placed::Databases(aside), SourceKind::Mysql(settings)) => {

@@ -1,5 +1,6 @@
 //! Tables of a Cassandra node that are not live: what an undo puts back.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,10 @@ pub(crate) struct AsideTables {
     /// What else lies aside: where, and which folder of the node it is of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) others: Vec<AsideOther>,
+    /// How the indexes of these tables are defined, by their names for a person, where the node could be asked: another one under the same name
+    /// must not be given their files.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) indexes: BTreeMap<String, String>,
 }
 
 /// A table that is not live.

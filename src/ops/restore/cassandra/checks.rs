@@ -9,7 +9,8 @@ use crate::ops::spec::CassandraSettings;
 use crate::ops::undo::AsideTables;
 use crate::ops::undo::cassandra::Ground;
 use crate::ops::{Context, Error};
-use crate::source::cassandra::{Facts, Looked, Schema, Table, look_at_some};
+use crate::source::cassandra::missing::{Comparison, Definitions, Element};
+use crate::source::cassandra::{Facts, Looked, Schema, Table, look_at_some, table_of};
 
 /// What is known of both sides.
 pub(super) struct Sides<'a> {
@@ -120,8 +121,40 @@ fn is_replicated(facts: &Facts) -> bool {
 }
 
 /// What to do where other replicas may have forgotten deletions.
-const REPAIR: &str =
-    "rows that were deleted since may come back for good; repair these tables at once, or restore all replicas from the same night";
+///
+/// Without `--full`, a repair passes over what is marked as repaired on both sides, and what comes may be.
+const REPAIR: &str = "rows that were deleted since may come back for good; repair these tables at once (`nodetool repair --full`, because without it \
+                      files are passed over that have been repaired before), or restore all replicas from the same night";
+
+/// What a person should know of views that come: the node takes its snapshot table by table.
+pub(super) fn told_views(comparison: &Comparison) -> Option<String> {
+    let views = comparison.compared.iter().filter(|one| one.element == Element::View && one.id.is_some());
+    let names: Vec<String> = views.map(|view| format!("{}.{}", view.keyspace, view.name)).collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "views come as the snapshot has them ({}), which the node takes of one table after the other: of what was written at that moment, a view may \
+             have rows that its table has not, or lack some that it has, for good. Where that matters, drop the view afterwards and make it anew, as \
+             `schema.cql` of its keyspace has it: the node fills it from its table",
+            bounded(names).join(", ")
+        )
+    })
+}
+
+/// What a person should know of counters, where other nodes have replicas of them: of what each node has counted, the highest count wins.
+pub(super) fn told_counters(definitions: &Definitions, survey: &Survey) -> Option<String> {
+    let comes = |keyspace: &str, name: &str| {
+        survey.tables.keys().any(|(of, folder)| of == keyspace && table_of(folder).is_some_and(|(table, _)| table == name))
+    };
+    let names: Vec<String> =
+        definitions.counters().filter(|(keyspace, name)| comes(keyspace, name)).map(|(of, name)| format!("{of}.{name}")).collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "the node counts on from what the snapshot has ({}), and other nodes know more of what it had counted: what it counts before \
+             `nodetool repair --full` has brought that back may be lost, so keep clients from these tables until then",
+            bounded(names).join(", ")
+        )
+    })
+}
 
 /// A warning when tombstones that were made since the snapshot may be forgotten by now, with what to do. Where all of a lone copy is replaced there
 /// are none.
@@ -260,7 +293,46 @@ mod tests {
         let replicated = looked("5.0.9", "3");
         let warned = judged(&replicated, &replicated.facts, "nb", 0).unwrap();
         assert!(warned[0].contains("25 days old") && warned[0].contains("k.old is less") && !warned[0].contains("young"), "{warned:?}");
-        assert_eq!(judged(&alone, &alone.facts, "nb", 2).unwrap().len(), 2);
+        let known = judged(&alone, &alone.facts, "nb", 2).unwrap();
+        assert_eq!(known.len(), 2);
+        assert!(known.iter().any(|told| told.contains("repair these tables at once (`nodetool repair --full`")), "{known:?}");
+    }
+
+    #[test]
+    fn views_that_come_are_told_and_those_that_only_the_node_has_are_not() {
+        let table = "CREATE TABLE k.t (id int PRIMARY KEY, v text) WITH ID = 01234567-89ab-cdef-0123-456789abcdef;";
+        let view = "CREATE MATERIALIZED VIEW k.w AS SELECT * FROM k.t WHERE v IS NOT NULL PRIMARY KEY (v, id) \
+                    WITH ID = 11111111-89ab-cdef-0123-456789abcdef;";
+        let with = |more: &str| Definitions::read(&[("k".into(), format!("{table}{more}"))]).unwrap();
+        let told = |recorded: &Definitions, live: &Definitions| {
+            told_views(&Comparison::of(recorded, live, &crate::source::cassandra::missing::Part::All).unwrap())
+        };
+        assert!(told(&with(view), &Definitions::default()).unwrap().contains("(k.w)"));
+        assert!(told(&with(view), &with(view)).is_some());
+        assert_eq!(told(&with(""), &with(view)), None);
+    }
+
+    #[test]
+    fn counters_that_come_are_told_where_others_have_replicas_and_what_they_hold_is_replaced() {
+        let ddl = "CREATE TABLE k.c (id int PRIMARY KEY, hits counter); CREATE TABLE k.t (id int PRIMARY KEY, v text);";
+        let recorded = crate::ops::restore::cassandra::seen::Recorded {
+            id: "20261125T000000000Z".parse().unwrap(),
+            facts: None,
+            definitions: Definitions::read(&[("k".into(), ddl.into())]).unwrap(),
+            keyspaces: vec!["k".into()],
+        };
+        let looked = looked("5.0.9", "1");
+        let of = |tables: &[&str], is_merged, peers| {
+            let folder = |name: &&str| (("k".to_owned(), format!("{name}-{}", "0".repeat(32))), super::super::survey::Coming::default());
+            let survey = Survey { tables: tables.iter().map(folder).collect(), ..Survey::default() };
+            let told =
+                recorded.judge("2026-11-25T01:00:00Z".parse().unwrap(), &survey, (&looked, &looked.schema), is_merged, peers).unwrap();
+            told.into_iter().find(|told| told.contains("counts"))
+        };
+        assert!(of(&["c", "t"], false, 2).unwrap().contains("what the snapshot has (k.c)"));
+        assert_eq!(of(&["c"], false, 0), None);
+        assert_eq!(of(&["c"], true, 2), None, "the highest count wins");
+        assert_eq!(of(&["t"], false, 2), None);
     }
 
     #[test]
@@ -293,6 +365,7 @@ mod tests {
             places: Vec::new(),
             tables: Vec::new(),
             others: Vec::new(),
+            indexes: Default::default(),
         };
         is_of(&of("h"), "h").unwrap();
         is_of(&of(""), "h").unwrap();

@@ -1,5 +1,6 @@
 //! Which folders of a node take part when its files change places.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -7,6 +8,7 @@ use super::shares::Root;
 use super::staging::{own_folder, staged_folder};
 use crate::format::names::SourceName;
 use crate::format::snapshot_id::SnapshotId;
+use crate::ops::undo::cassandra::indexes_of;
 use crate::ops::undo::{AsideOther, AsideTable, AsideTables, Way};
 use crate::ops::{Context, Error, size};
 use crate::source::cassandra::{self, Change, Exchange, Expected, Kind, Looked, NodeConfig, Other, has_rows};
@@ -165,13 +167,18 @@ pub(super) fn aside_of(
         let is_needed = !is_drained || other.live != config.commitlog_directory;
         other.outgoing.clone().map(|place| AsideOther { live: other.live.clone(), place, is_needed })
     };
-    Ok(AsideTables {
+    let mut aside = AsideTables {
         cassandra: Way::Stopped,
         host_id: looked.map(|looked| looked.facts.host_id.clone()).unwrap_or_default(),
         places: exchange.roots.iter().map(|root| root.outgoing.clone()).collect(),
         tables,
         others: exchange.others.iter().filter_map(other).collect(),
-    })
+        indexes: BTreeMap::new(),
+    };
+    if let Some(looked) = looked {
+        aside.indexes = indexes_of(looked, &aside)?;
+    }
+    Ok(aside)
 }
 
 #[cfg(test)]

@@ -25,13 +25,15 @@ impl Matched {
     /// Matches what comes with what a comparison has found.
     ///
     /// # Errors
-    /// [`Error::Refused`] when files could not be read, or the snapshot contradicts itself.
+    /// [`Error::Refused`] when files could not be read, when views or indexes would answer otherwise than their tables, or when the snapshot
+    /// contradicts itself.
     pub(super) fn of(survey: &Survey, comparison: &Comparison) -> Result<Self, Error> {
         if let Some(why) = comparison.unreadable() {
             return Err(Error::Refused(format!(
                 "the snapshot's files cannot be read with the definitions that the node has now: {why}; nothing was changed"
             )));
         }
+        check_what_answers(comparison)?;
         let mut matched = Self::default();
         for ((keyspace, folder), coming) in &survey.tables {
             let Some((name, id)) = table_of(folder) else { continue };
@@ -48,20 +50,12 @@ impl Matched {
         for compared in comparison.only_live().filter(|one| one.has_files()) {
             if let Some(id) = &compared.live_id {
                 matched.add(&compared.keyspace, &compared.name, id.clone(), None, false);
-                let name = format!("{}.{}", compared.keyspace, compared.name);
-                matched.empties.push(match compared.element {
-                    // The node takes it for built.
-                    Element::View => format!("{name} (a view: drop it and make it anew afterwards, so that it has the rows of its table)"),
-                    _ => name,
-                });
+                matched.empties.push(format!("{}.{}", compared.keyspace, compared.name));
             }
         }
         matched.makes = bounded(comparison.missing().map(Compared::told).collect());
-        let told = |(one, differences): (&Compared, &[Difference])| {
-            let whats: Vec<&str> = differences.iter().map(|difference| difference.what.as_str()).collect();
-            format!("{}: {}", one.told(), whats.join(", "))
-        };
-        matched.differs = bounded(comparison.differing().map(told).collect());
+        let differs = |(one, differences): (&Compared, &[Difference])| format!("{}: {}", one.told(), told(differences));
+        matched.differs = bounded(comparison.differing().map(differs).collect());
         matched.empties = bounded(matched.empties);
         Ok(matched)
     }
@@ -81,5 +75,78 @@ impl Matched {
     pub(super) fn add(&mut self, keyspace: &str, name: &str, id: TableId, incoming: Option<String>, has_rows: bool) {
         self.changes.push(Change { keyspace: keyspace.to_owned(), live: format!("{name}-{id}"), incoming });
         self.expected.push(Expected { keyspace: keyspace.to_owned(), name: name.to_owned(), id, has_rows });
+    }
+}
+
+/// Refuses what of the node would answer otherwise than the table that it is of, once that holds the snapshot, and would stay so without a word: a
+/// view that nothing comes into, which the node takes for built, and an index that has been made anew since, whose files come by its name.
+fn check_what_answers(comparison: &Comparison) -> Result<(), Error> {
+    let is_filled = |keyspace: &str, table: &str| {
+        comparison.compared.iter().any(|one| one.has_files() && one.keyspace == keyspace && one.name == table && one.id.is_some())
+    };
+    let is_left_out = |view: &&Compared| view.has_files() && view.of.as_ref().is_some_and(|of| is_filled(&view.keyspace, of));
+    if let Some(view) = comparison.only_live().find(is_left_out) {
+        return Err(Error::Refused(format!(
+            "the {} was made since the snapshot, and rows that come into its table as files do not come into it: drop it, restore, and make it again; \
+             nothing was changed",
+            view.told()
+        )));
+    }
+    if let Some((index, differences)) = comparison.differing().find(|(one, _)| one.element == Element::Index) {
+        return Err(Error::Refused(format!(
+            "the {} is not the one of the snapshot, whose files would be taken for its own ({}): drop it, and the restore makes it as it was then; \
+             nothing was changed",
+            index.told(),
+            told(differences)
+        )));
+    }
+    Ok(())
+}
+
+/// Differences for a person.
+fn told(differences: &[Difference]) -> String {
+    differences.iter().map(|difference| difference.what.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::cassandra::missing::{Definitions, Part};
+
+    const TABLE: &str = "CREATE TABLE k.t (id int PRIMARY KEY, a text, b text) WITH ID = 01234567-89ab-cdef-0123-456789abcdef;\n";
+    const VIEW: &str = "CREATE MATERIALIZED VIEW k.w AS SELECT * FROM k.t WHERE a IS NOT NULL AND id IS NOT NULL PRIMARY KEY (a, id) \
+                        WITH ID = 11111111-89ab-cdef-0123-456789abcdef;\n";
+
+    fn definitions(text: &str) -> Definitions {
+        let keyspace = "CREATE KEYSPACE k WITH replication = {'class': 'SimpleStrategy'};\n";
+        Definitions::read(&[("k".into(), format!("{keyspace}{text}"))]).unwrap()
+    }
+
+    fn matched(recorded: &str, live: &str, part: &Part) -> Result<Matched, String> {
+        let comparison = Comparison::of(&definitions(recorded), &definitions(live), part).unwrap();
+        Matched::of(&Survey::default(), &comparison).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_index_that_is_another_under_the_same_name_is_refused_whichever_part_comes() {
+        let was = format!("{TABLE}CREATE INDEX by_x ON k.t (a);");
+        let sai = |options: &str| format!("{TABLE}CREATE CUSTOM INDEX by_x ON k.t (a) USING 'StorageAttachedIndex'{options};");
+        for part in [Part::All, Part::Table("k".into(), "t".into())] {
+            for (was, is) in [(&was, &was.replace("(a)", "(b)")), (&was, &sai("")), (&sai(""), &sai(" WITH OPTIONS = {'ascii': 'true'}"))] {
+                let error = matched(was, is, &part).unwrap_err();
+                assert!(error.contains("the index k.by_x is not the one of the snapshot") && error.contains("drop it"), "{error}");
+            }
+            matched(&was, TABLE, &part).unwrap();
+            matched(TABLE, &was, &part).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_view_that_came_since_is_refused_where_its_table_is_filled_and_emptied_with_one_that_came_since_too() {
+        let live = format!("{TABLE}{VIEW}");
+        let error = matched(TABLE, &live, &Part::All).unwrap_err();
+        assert!(error.contains("the view k.w was made since the snapshot"), "{error}");
+        assert_eq!(matched("", &live, &Part::All).unwrap().empties, ["k.t", "k.w"]);
+        matched(&live, &live, &Part::All).unwrap();
     }
 }

@@ -1,6 +1,8 @@
 //! What is seen of a node that is up: its schema beside that of the snapshot.
 
-use super::checks::Sides;
+use jiff::Timestamp;
+
+use super::checks::{Sides, told_counters};
 use super::fresh::check_is_not_another;
 use super::matched::Matched;
 use super::survey::Survey;
@@ -48,13 +50,17 @@ impl Recorded {
     /// [`Error::Refused`] for what the node could not read.
     pub(super) fn judge(
         &self,
-        ctx: &Context,
+        now: Timestamp,
         survey: &Survey,
         (looked, live): (&Looked, &Schema),
         is_merged: bool,
         peers: u64,
     ) -> Result<Vec<String>, Error> {
-        Sides { id: self.id, facts: self.facts.as_ref(), survey, looked, live, is_merged, peers }.judge(ctx.clock.now())
+        let mut warnings = Sides { id: self.id, facts: self.facts.as_ref(), survey, looked, live, is_merged, peers }.judge(now)?;
+        if peers > 0 && !is_merged {
+            warnings.extend(told_counters(&self.definitions, survey));
+        }
+        Ok(warnings)
     }
 }
 
@@ -102,7 +108,7 @@ impl Seen {
         check_folders(config, &looked.schema)?;
         check_is_not_another(ctx, settings, config, recorded, &looked.facts)?;
         let peers = peers(settings, config, &ctx.stop)?;
-        let warnings = recorded.judge(ctx, survey, (&looked, &looked.schema), false, peers)?;
+        let warnings = recorded.judge(ctx.clock.now(), survey, (&looked, &looked.schema), false, peers)?;
         let comparison = recorded.compared(&looked, &Part::All)?;
         let matched = Matched::of(survey, &comparison)?;
         Ok(Self { looked, comparison, matched, warnings })

@@ -1,6 +1,6 @@
 //! With the node stopped: its files and those of the snapshot change places.
 
-use super::checks::of_new;
+use super::checks::{of_new, told_views};
 use super::down::{be_up, told_down, unasked};
 use super::exchange::{aside_of, of_staged, told_others};
 use super::matched::Matched;
@@ -58,6 +58,7 @@ pub(super) fn plan(
     }
     let node = now.plan(&site, &recorded, &survey, options, &mut warnings)?;
     warnings.extend(told_others(&ground.config));
+    warnings.extend(told_views(&Comparison::of(&recorded.definitions, &Definitions::default(), &Part::All)?));
     warnings.extend(survey.lack_of_room(&roots).map(|why| format!("it may not fit: {why}")));
     let earlier = UndoRecord::read(&folder)?;
     if earlier.as_ref().is_some_and(|earlier| !earlier.is_written) && !is_under_way(ctx, &spec.name)? {
@@ -138,7 +139,7 @@ impl Now {
                 let new = fresh::New::of(ctx, settings, ground, recorded, Begun::read(site.folder)?.as_ref())?;
                 warnings.extend(new.warnings);
                 warnings.extend(recorded.facts.iter().flat_map(|facts| of_new(recorded.id, facts, survey, ctx.clock.now())));
-                let comparison = Comparison::of(&recorded.definitions, &Definitions::read(&[])?, &Part::All)?;
+                let comparison = Comparison::of(&recorded.definitions, &Definitions::default(), &Part::All)?;
                 Matched::of(survey, &comparison)?;
                 (node.fresh, node.makes, node.linked_bytes) = (Some(new.plan), made_of_new(&comparison), survey.linked.iter().sum());
                 return Ok(node);
@@ -329,6 +330,7 @@ fn note_what_goes(site: &Site<'_>, pending: &mut PendingStopped) -> Result<(), E
             table.kind = known.kind;
         }
         fresh.host_id.clone_from(&known.host_id);
+        fresh.indexes.clone_from(&known.indexes);
     }
     pending.undo.placement = Placed::Cassandra(fresh);
     Ok(())

@@ -125,7 +125,14 @@ impl Dead {
 
     fn undo(&self, places: &[&str]) -> UndoRecord {
         let places = places.iter().map(|place| self.path("data/.windlass/backups/homestead").join(place)).collect();
-        let aside = AsideTables { cassandra: Way::Stopped, host_id: String::new(), places, tables: Vec::new(), others: Vec::new() };
+        let aside = AsideTables {
+            cassandra: Way::Stopped,
+            host_id: String::new(),
+            places,
+            tables: Vec::new(),
+            others: Vec::new(),
+            indexes: Default::default(),
+        };
         UndoRecord::new(Placed::Cassandra(aside), "20261101T000000000Z".parse().unwrap(), "2026-11-26T00:00:00Z".parse().unwrap())
     }
 }

@@ -9,7 +9,7 @@ use super::survey::roots;
 use crate::ops::restore::{Manner, Options, Outcome, UndoPlan};
 use crate::ops::spec::{CassandraSettings, SourceSpec};
 use crate::ops::undo::cassandra::stopped::Site;
-use crate::ops::undo::cassandra::{Ground, PendingStopped, Stage};
+use crate::ops::undo::cassandra::{Ground, PendingStopped, Stage, check_since};
 use crate::ops::undo::{AsideTables, Placed, UndoRecord, site};
 use crate::ops::{Context, Error};
 use crate::source::cassandra::{Change, Expected, Looked};
@@ -29,6 +29,7 @@ pub(super) fn plan_undo(
     if node.is_up {
         let looked = look_at_node_of(aside, ctx, settings, &ground)?;
         check_tables(aside, Some(&looked))?;
+        check_since(&looked, aside)?;
         (node.version, node.cluster_name, node.host_id) = (looked.facts.version, looked.facts.cluster_name, looked.facts.host_id);
     }
     Ok(UndoPlan {
@@ -64,6 +65,7 @@ pub(super) fn undo(
         false => None,
     };
     let (changes, expected) = check_tables(aside, looked.as_ref())?;
+    looked.iter().try_for_each(|looked| check_since(looked, aside))?;
     let exchange = of_aside(ctx, &spec.name, &ground.config, &roots(ctx, &ground.config)?, aside, changes)?;
     exchange.check()?;
     let now_aside = aside_of(&exchange, &expected, looked.as_ref(), &ground.config, false)?;

@@ -1,5 +1,6 @@
 //! What tables of a node that runs hold is set aside before they are emptied.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::PendingImport;
@@ -65,7 +66,7 @@ pub(crate) fn set_aside(
         })
     };
     let tables = taken?.iter().map(table).collect::<Result<_, _>>()?;
-    Ok(AsideTables { cassandra: Way::Running, host_id: host_id.to_owned(), places, tables, others: Vec::new() })
+    Ok(AsideTables { cassandra: Way::Running, host_id: host_id.to_owned(), places, tables, others: Vec::new(), indexes: BTreeMap::new() })
 }
 
 /// The tables of what lies aside, as they come back.

@@ -2,7 +2,8 @@
 //!
 //! [`stopped`] lets files of a node that is down change places, and settles that after a kill; [`ending`] says what becomes of them, [`document`] is
 //! what it remembers, [`ground`] what it needs. [`running`] has a node that runs take files in, [`aside`] keeps what it held, and [`import`] is what that remembers. [`others`]
-//! keeps the sources of one machine apart, [`begun`] remembers that a node was made anew and waits for its rows.
+//! keeps the sources of one machine apart, [`begun`] remembers that a node was made anew and waits for its rows, [`since`] says what was made since
+//! and must be dropped before an undo.
 
 pub(crate) mod aside;
 mod begun;
@@ -12,6 +13,7 @@ mod ground;
 mod import;
 mod others;
 pub(crate) mod running;
+mod since;
 pub(crate) mod stopped;
 
 use std::path::{Path, PathBuf};
@@ -21,6 +23,7 @@ pub(crate) use document::{PendingStopped, Stage};
 pub(crate) use ground::Ground;
 pub(crate) use import::{Manner, PendingImport};
 pub(crate) use others::{alone, beside_snapshots};
+pub(crate) use since::{check_since, indexes_of};
 
 use super::aside::Placed;
 use super::clear::clear_files;

@@ -75,6 +75,7 @@ impl Filling<'_> {
         import::check_ready(job, &pending.incoming, &pending.tables)?;
         pending.uncompacted = import::compacting(job, &pending.tables)?;
         import::check_target(job, &pending.host_id, pending.replaces()).map_err(|error| worded(error, "no row was touched"))?;
+        import::check_views(job, &pending.tables).map_err(|error| worded(error, "no row was touched"))?;
         self.phase(pending, "importing");
         pending.write(ImportStage::Filling, self.folder)
     }
@@ -125,6 +126,7 @@ impl Filling<'_> {
         self.check_target(job, pending)?;
         import::set_apart(&pending.incoming)?;
         let tables = self.still_there(&pending.back, Some(": what it held is not put back"))?;
+        import::check_views(job, &tables)?;
         pending.is_kept = tables.len() < pending.back.len();
         if let Some(place) = pending.outgoing.first() {
             import::wait_for_others(job, place, &tables)?;
@@ -251,8 +253,9 @@ impl Filling<'_> {
                     // What keeps it from being taken back for good must not have the tables set apart once more with each command.
                     let job = self.job("", &no_stop);
                     self.check_target(&job, pending)?;
-                    import::check_ready(&job, &pending.outgoing, &self.still_there(&pending.back, None)?)
-                        .map_err(|error| worded(error, &self.by_hand(pending)))?;
+                    let tables = self.still_there(&pending.back, None)?;
+                    import::check_ready(&job, &pending.outgoing, &tables).map_err(|error| worded(error, &self.by_hand(pending)))?;
+                    import::check_views(&job, &tables)?;
                     self.keep_written(pending)?;
                 }
                 self.take_back(pending).map(|()| false)

@@ -4,7 +4,7 @@
 //! (seen on 4.1.10 and 5.0.9). So what lies ready is proved to be whole before ([`staged`]), each SSTable is looked for afterwards by its size and
 //! checksum (`evidence`), the node must have as many more open (`counts`, `open`), every table must answer, and its indexes and views be built (`prove`).
 //!
-//! Reading order: [`safeguard()`] sets aside what there is; [`check_target`] proves that it is the node that was meant; [`compacting`] and [`compaction_off`] have compaction stand still; [`fill()`] empties
+//! Reading order: [`safeguard()`] sets aside what there is; [`check_target`] proves that it is the node that was meant, [`check_views`] that no view stays behind; [`compacting`] and [`compaction_off`] have compaction stand still; [`fill()`] empties
 //! the tables, or does not, and takes the files in. The old state comes back by [`fill()`] with what was set aside; before that it is seen to
 //! ([`set_apart`], [`wait_for_others`]) that an import that goes on in the node, though nobody waits for it any more, brings nothing more.
 
@@ -19,6 +19,7 @@ mod safeguard;
 mod settle;
 mod staged;
 mod target;
+mod views;
 
 pub use beside::{drop_beside, make_beside};
 pub use compaction::{compacting, compaction_off, compaction_on};
@@ -28,3 +29,4 @@ pub use prove::prove;
 pub use safeguard::{Aside, safeguard};
 pub use settle::{apart, bring_back, set_apart, wait_for_others};
 pub use target::check_target;
+pub use views::{check_views, left_out};

@@ -13,6 +13,9 @@ use crate::source::Error;
 /// How much of a statement is told.
 const HEAD_MAX: usize = 60;
 
+/// The type of a column that counts.
+const COUNTER: &str = "counter";
+
 /// What can be defined in a keyspace, and the keyspace itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -72,6 +75,19 @@ pub(super) enum Body {
     Other(String),
 }
 
+/// An index.
+#[derive(Clone, Copy, Debug)]
+pub struct Index<'a> {
+    /// Its keyspace.
+    pub keyspace: &'a str,
+    /// Its name.
+    pub name: &'a str,
+    /// The table that it is of.
+    pub table: &'a str,
+    /// What it indexes, and how, in CQL.
+    pub what: &'a str,
+}
+
 /// The definitions of keyspaces.
 #[derive(Clone, Debug, Default)]
 pub struct Definitions {
@@ -109,6 +125,26 @@ impl Definitions {
             all.keyspaces.insert(keyspace.clone(), found);
         }
         Ok(all)
+    }
+
+    /// The indexes.
+    pub fn indexes(&self) -> impl Iterator<Item = Index<'_>> {
+        self.all().filter_map(|(keyspace, one)| match &one.body {
+            Body::Index(table, what) => Some(Index { keyspace, name: &one.name, table, what }),
+            _ => None,
+        })
+    }
+
+    /// The tables of counters, by keyspace and name.
+    pub fn counters(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.all().filter_map(|(keyspace, one)| match &one.body {
+            Body::Table(table) if table.shape().columns.values().any(|column| column.of == COUNTER) => Some((keyspace, one.name.as_str())),
+            _ => None,
+        })
+    }
+
+    fn all(&self) -> impl Iterator<Item = (&str, &Definition)> {
+        self.keyspaces.iter().flat_map(|(keyspace, all)| all.iter().map(move |one| (keyspace.as_str(), one)))
     }
 
     /// One definition.

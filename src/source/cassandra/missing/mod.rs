@@ -20,6 +20,6 @@ mod piece;
 mod shape;
 
 pub use compare::{Compared, Comparison, Part, Standing};
-pub use definition::{Definitions, Element};
+pub use definition::{Definitions, Element, Index};
 pub use differences::Difference;
 pub use make::make;

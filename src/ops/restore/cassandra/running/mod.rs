@@ -10,6 +10,7 @@ mod undo;
 
 use self::sides::Both;
 pub(super) use self::undo::{plan_undo, undo};
+use super::checks::told_views;
 use super::node_plan::{NodePlan, bounded, never};
 use super::staging::{self, staged_folder};
 use super::survey;
@@ -22,7 +23,7 @@ use crate::ops::spec::{CassandraSettings, SourceSpec};
 use crate::ops::standing::Standing;
 use crate::ops::undo::cassandra::aside::{asides_of, fills, set_aside};
 use crate::ops::undo::cassandra::running::Filling;
-use crate::ops::undo::cassandra::{Ground, Manner, PendingImport};
+use crate::ops::undo::cassandra::{Ground, Manner, PendingImport, indexes_of};
 use crate::ops::undo::{Placed, UndoRecord, Way, site};
 use crate::ops::{Context, Error};
 use crate::source::cassandra::missing::{self, Part};
@@ -54,6 +55,7 @@ pub(super) fn plan(
         Some(name) => (beside::check(&both, name, options)?, None),
         None => {
             warnings.extend(judge_live(&both, options)?);
+            warnings.extend(told_views(&both.comparison));
             if earlier.is_some() && !options.manner.merge {
                 warnings.push("what the restore before this one has set aside will be removed when this one is in place".to_owned());
             }
@@ -240,7 +242,8 @@ fn prepare(filling: &Filling<'_>, both: &mut Both, pending: &mut PendingImport, 
         let asides = both.roots.iter().zip(&pending.outgoing);
         let asides: Vec<_> =
             asides.map(|(root, place)| crate::source::cassandra::import::Aside { root: root.path.clone(), place: place.clone() }).collect();
-        let aside = set_aside(filling, &both.live(), &asides, both.is_of_keyspaces(), &pending.host_id)?;
+        let mut aside = set_aside(filling, &both.live(), &asides, both.is_of_keyspaces(), &pending.host_id)?;
+        aside.indexes = indexes_of(&both.looked, &aside)?;
         pending.back = fills(&aside);
         pending.undo = Some(UndoRecord::new(Placed::Cassandra(aside), pending.snapshot, ctx.clock.now()));
     }

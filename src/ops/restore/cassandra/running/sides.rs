@@ -86,25 +86,12 @@ impl Both {
 
     /// What a person should know; refused is what the node could not read.
     pub(super) fn judge(&self, ctx: &Context, options: &Options) -> Result<Vec<String>, Error> {
-        self.recorded.judge(ctx, &self.survey, (&self.looked, &self.live()), options.manner.merge, self.peers)
+        self.recorded.judge(ctx.clock.now(), &self.survey, (&self.looked, &self.live()), options.manner.merge, self.peers)
     }
 
-    /// What becomes of each table; refused is what could not be read, and what would leave views that say otherwise than their tables.
+    /// What becomes of each table; refused is what could not be read, and what would answer otherwise than its table.
     pub(super) fn matched(&self) -> Result<Matched, Error> {
-        let matched = Matched::of(&self.survey, &self.comparison)?;
-        let is_filled = |keyspace: &str, table: &str| {
-            self.comparison.compared.iter().any(|one| one.has_files() && one.keyspace == keyspace && one.name == table && one.id.is_some())
-        };
-        if let Some(view) =
-            self.comparison.only_live().find(|one| one.of.as_ref().is_some_and(|of| one.has_files() && is_filled(&one.keyspace, of)))
-        {
-            return Err(Error::Refused(format!(
-                "the {} was made since the snapshot, and rows that come into its table by an import do not come into it: drop it, restore, and make it \
-                 again; nothing was changed",
-                view.told()
-            )));
-        }
-        Ok(matched)
+        Matched::of(&self.survey, &self.comparison)
     }
 
     /// The tables and what comes into them.

@@ -8,7 +8,7 @@ use crate::ops::restore::{Outcome, UndoPlan};
 use crate::ops::spec::{CassandraSettings, SourceSpec};
 use crate::ops::undo::cassandra::aside::{asides_of, fills, set_aside};
 use crate::ops::undo::cassandra::running::Filling;
-use crate::ops::undo::cassandra::{Ground, Manner, PendingImport};
+use crate::ops::undo::cassandra::{Ground, Manner, PendingImport, check_since, indexes_of};
 use crate::ops::undo::{AsideTables, Placed, UndoRecord, Way, site};
 use crate::ops::{Context, Error};
 use crate::source::cassandra::{Keyspace, Looked, Schema, data_directories, live_size, peers};
@@ -32,6 +32,7 @@ pub(in super::super) fn plan_undo(
     let ground = Ground::new(ctx, settings)?;
     let looked = look_at_node_of(aside, ctx, settings, &ground)?;
     let live = live(&looked, aside)?;
+    check_since(&looked, aside)?;
     let size = live_size(&ground.config, &live, &ctx.local()?.dir, None, &ctx.stop)?;
     Ok(UndoPlan {
         source: spec.name.clone(),
@@ -73,6 +74,7 @@ pub(in super::super) fn undo(
         )));
     }
     let live = live(&looked, aside)?;
+    check_since(&looked, aside)?;
     check_room(ctx, &ground, &vec![0; data_directories(&ground.config)?.len()])?;
     let asides = asides(ctx, spec, data_directories(&ground.config)?.into_iter());
     let outgoing = asides.iter().map(|aside| aside.place.clone()).collect();
@@ -80,7 +82,9 @@ pub(in super::super) fn undo(
     pending.write(pending.stage, &folder)?;
     let filling = Filling { ctx, spec, settings, folder: &folder, ground: &ground, work: &work };
     pending.tables = fills(aside);
-    let replaced = match set_aside(&filling, &live, &asides, false, &aside.host_id) {
+    let replaced = set_aside(&filling, &live, &asides, false, &aside.host_id)
+        .and_then(|replaced| Ok(AsideTables { indexes: indexes_of(&looked, &replaced)?, ..replaced }));
+    let replaced = match replaced {
         Ok(replaced) => replaced,
         Err(error) => return Err(filling.give_up_after(&pending, error)),
     };
