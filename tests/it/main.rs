@@ -9,6 +9,7 @@ mod azure;
 mod broken_copy;
 mod by_hand;
 mod cassandra;
+mod cassandra_changes;
 mod cassandra_elsewhere;
 mod cassandra_facts;
 mod cassandra_import;
