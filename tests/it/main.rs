@@ -27,6 +27,7 @@ mod cassandra_restore_stopped_schema;
 mod cassandra_restore_user;
 mod cassandra_servers;
 mod cassandra_take;
+mod cassandra_unopened;
 mod cassandra_writers;
 mod cli;
 mod contract;

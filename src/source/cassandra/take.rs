@@ -14,6 +14,7 @@ use super::schema::{PAXOS, Schema};
 use super::server::Server;
 use super::settings::Settings;
 use super::table::{TakenTable, Taking};
+use super::unopened::Lying;
 use crate::source::{Error, Problem};
 use crate::sys;
 use crate::sys::meter::Meter;
@@ -43,7 +44,7 @@ pub struct Job<'a> {
 pub struct Taken {
     /// All tables and views, in the order of their names, empty ones too.
     pub tables: Vec<TakenTable>,
-    /// What is not as it should be, though nothing of the rows is missing.
+    /// What is not as it should be, though no row is missing of what the server has open.
     pub problems: Vec<Problem>,
     /// Snapshots of others in the same keyspaces.
     pub foreign: Foreign,
@@ -75,6 +76,8 @@ pub fn take(
     let Looked { schema, ddl, .. } = looked;
     let folders = Folders::of(job.config)?;
     let before = Before::look(&folders, schema)?;
+    // ScyllaDB has no logs of transactions to tell by, and no server of it could be tried.
+    let lying = if job.settings.is_scylla() { None } else { Some(Lying::look(&folders, schema, job.work, job.stop)?) };
     let keyspaces: Vec<String> = schema.keyspaces.iter().map(|keyspace| keyspace.name.clone()).collect();
     job.meter.set_phase("snapshot");
     Server::of(job)?.snapshot(job.tag, &keyspaces)?;
@@ -91,6 +94,7 @@ pub fn take(
     for (keyspace, table) in tables(schema) {
         taken.push(taking.table(keyspace, table, &mut problems)?);
     }
+    problems.extend(lying.map_or(Ok(Vec::new()), |lying| lying.left_out(tag, stop))?);
     for keyspace in &keyspaces {
         write_ddl(data, keyspace, ddl)?;
     }

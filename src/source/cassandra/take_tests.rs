@@ -12,6 +12,8 @@ mod damage;
 mod earlier;
 #[path = "take_foreign_tests.rs"]
 mod foreign;
+#[path = "take_unopened_tests.rs"]
+mod unopened;
 
 const TAG: &str = "20261123T000000123Z";
 
