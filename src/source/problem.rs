@@ -40,6 +40,8 @@ impl Problem {
 
     /// Parts of an index are missing that the server builds anew: no row is lost.
     pub const INDEX_INCOMPLETE: &'static str = "index_incomplete";
+    /// An SSTable lies in the folder of a table, and the node does not have it open: its rows are not in the snapshot.
+    pub const NOT_OPEN: &'static str = "not_open";
     /// A file that nothing here knows lies among those of a snapshot; it is in the copy all the same.
     pub const UNKNOWN_FILE: &'static str = "unknown_file";
 

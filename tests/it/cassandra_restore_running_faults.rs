@@ -26,7 +26,7 @@ impl Case {
     }
 
     /// Has the program use a `nodetool` that does something else when its words match.
-    fn act(&self, pattern: &str, act: &str) {
+    pub fn act(&self, pattern: &str, act: &str) {
         let real = self.server.command("nodetool");
         let text = format!("#!/bin/bash\ncase \" $* \" in\n{pattern}) {act} ;;\nesac\nexec {} \"$@\"\n", real[0]);
         let script = self.machine.script("nodetool", &text);

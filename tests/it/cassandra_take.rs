@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use windlass::source::Error;
-use windlass::source::cassandra::{Job, Keyspace, Kind, NodeConfig, Schema, Settings, Table, Taken, clear, live_size, take};
+use windlass::source::cassandra::{Facts, Job, Keyspace, Kind, Looked, NodeConfig, Schema, Settings, Table, Taken, clear, live_size, take};
 use windlass::sys::meter::Meter;
 use windlass::sys::secret::Secret;
 use windlass::sys::stop::Stop;
@@ -74,8 +74,11 @@ impl Source {
     }
 
     fn take(&self, schema: &Schema) -> Result<Taken, Error> {
-        let ddl = [(EVERYTHING.to_owned(), self.server.cql().described(EVERYTHING).join("\n"))];
-        self.with_job(|job| take(job, schema, &ddl, &self.copy(), None, &mut || Ok(self.schema())))
+        let looked = |schema: Schema| {
+            let ddl = vec![(EVERYTHING.to_owned(), self.server.cql().described(EVERYTHING).join("\n"))];
+            Looked { facts: Facts::default(), schema, ddl }
+        };
+        self.with_job(|job| take(job, &looked(schema.clone()), &self.copy(), None, &mut || Ok(looked(self.schema()))))
     }
 
     fn clear(&self) -> Result<(), Error> {
@@ -221,8 +224,10 @@ fn refusals(source: &Source) {
         jmx: windlass::source::cassandra::Jmx { password: Some(Secret::new("wrong")), ..source.settings.jmx.clone() },
         ..source.settings.clone()
     };
+    let looked = |ddl| Looked { facts: Facts::default(), schema: schema.clone(), ddl };
+    let without_ddl = looked(Vec::new());
     let told =
-        source.with_job(|job| take(&Job { settings: &wrong, ..*job }, &schema, &[], &source.copy(), None, &mut || Ok(schema.clone())));
+        source.with_job(|job| take(&Job { settings: &wrong, ..*job }, &without_ddl, &source.copy(), None, &mut || Ok(without_ddl.clone())));
     let told = told.unwrap_err().to_string();
     assert!(told.contains("see `jmx`, its user and its password") && !told.contains("wrong"), "{told}");
     // Auto-snapshots of the TRUNCATE and the DROP before.
@@ -233,7 +238,7 @@ fn refusals(source: &Source) {
     source.clear().unwrap();
     source.server.stop();
     fresh();
-    let ddl = [(EVERYTHING.to_owned(), "x".to_owned())];
-    let dead = source.with_job(|job| take(job, &schema, &ddl, &source.copy(), None, &mut || Ok(schema.clone()))).unwrap_err().to_string();
+    let before = looked(vec![(EVERYTHING.to_owned(), "x".to_owned())]);
+    let dead = source.with_job(|job| take(job, &before, &source.copy(), None, &mut || Ok(before.clone()))).unwrap_err().to_string();
     assert!(dead.contains("Failed to connect to '127.0.0.1:") && dead.contains("is Cassandra running"), "{dead}");
 }

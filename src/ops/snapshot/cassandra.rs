@@ -93,12 +93,12 @@ impl Node<'_> {
         let scratch = Scratch::new(&work, &*ctx.random)?;
         let looked = source::cassandra::look(self.settings, &self.config, &ctx.stop)?;
         let tag = id.to_string();
-        tags::note(ctx, name, id)?;
+        tags::note_of(ctx, name, id, &names(&looked.schema))?;
         let job = self.job(&tag, &scratch, &work);
-        let mut again = || Ok(source::cassandra::look(self.settings, &self.config, &ctx.stop)?.schema);
+        let mut again = || source::cassandra::look(self.settings, &self.config, &ctx.stop);
         let has_doubts = |path: &str| doubtful.map_or(Ok(true), |doubtful| doubtful.has(path));
         let earlier = doubtful.map(|doubtful| Earlier::new(&doubtful.data, &has_doubts));
-        let taken = source::cassandra::take(&job, &looked.schema, &looked.ddl, data, earlier.as_ref(), &mut again);
+        let taken = source::cassandra::take(&job, &looked, data, earlier.as_ref(), &mut again);
         // Also after a stop: what the node holds takes room as long as it holds it.
         match source::cassandra::clear(&Job { stop: &Stop::new(), ..job }, &names(&looked.schema)) {
             Ok(()) if taken.is_ok() => tags::forget(ctx, name, id)?,
@@ -127,8 +127,11 @@ impl Node<'_> {
         }
         let work = ctx.state()?.work()?;
         let scratch = Scratch::new(&work, &*ctx.random)?;
-        let keyspaces = names(&source::cassandra::look(self.settings, &self.config, &ctx.stop)?.schema);
         for id in noted {
+            let mut keyspaces = tags::keyspaces(ctx, name, id)?;
+            if keyspaces.is_empty() {
+                keyspaces = names(&source::cassandra::look(self.settings, &self.config, &ctx.stop)?.schema);
+            }
             let tag = id.to_string();
             source::cassandra::clear(&self.job(&tag, &scratch, &work), &keyspaces)?;
             if tags::is_old(ctx, id) {

@@ -1,6 +1,7 @@
 //! Snapshots that Cassandra made for us and still keeps: written down before each is asked for, so that a run that was killed leaves nothing
 //! behind for good.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
@@ -9,9 +10,11 @@ use jiff::SignedDuration;
 use crate::format::names::SourceName;
 use crate::format::snapshot_id::SnapshotId;
 use crate::ops::{Context, Error};
+use crate::source::cassandra::why_not;
 use crate::sys::file;
 
-/// The folder of these notes below the state folder; in it one for each source, and in that an empty file for each tag.
+/// The folder of these notes below the state folder; in it one for each source, and in that a file for each tag, with the names of its keyspaces
+/// where these may be dropped before it is cleared.
 const FOLDER: &str = "tags";
 
 /// How long a snapshot may still come, table by table, that a run has asked for and does not wait for any more: the node goes on with it, and so
@@ -23,7 +26,27 @@ pub(in crate::ops) fn is_old(ctx: &Context, tag: SnapshotId) -> bool {
     ctx.clock.now().duration_since(tag.to_timestamp()).abs() > LATE
 }
 
-/// Writes down that a snapshot with this tag is about to be asked for; the note is on the disk when this returns.
+/// Writes down that a snapshot of these keyspaces with this tag is about to be asked for; the note is on the disk when this returns. The snapshot
+/// outlives its keyspace, when that is dropped.
+pub(super) fn note_of(ctx: &Context, source: &SourceName, tag: SnapshotId, keyspaces: &[String]) -> Result<(), Error> {
+    let path = ctx.state()?.folder(&[FOLDER, source.as_str()])?.join(tag.to_string());
+    // A second try under the same tag may be of other keyspaces.
+    let mut all: BTreeSet<String> = keyspaces.iter().cloned().collect();
+    if path.exists() {
+        all.extend(self::keyspaces(ctx, source, tag)?);
+    }
+    Ok(file::replace(&path, Vec::from_iter(all).join("\n").as_bytes())?)
+}
+
+/// The keyspaces that were written down with a tag; none where none were.
+pub(super) fn keyspaces(ctx: &Context, source: &SourceName, tag: SnapshotId) -> Result<Vec<String>, Error> {
+    let path = path(ctx, source)?.join(tag.to_string());
+    let text = fs::read_to_string(&path).map_err(Error::file("read", path))?;
+    // Paths are made of them.
+    Ok(text.lines().filter(|name| why_not(name).is_none()).map(str::to_owned).collect())
+}
+
+/// Writes down that a snapshot with this tag is about to be asked for, of keyspaces that are looked up when it is cleared.
 pub(in crate::ops) fn note(ctx: &Context, source: &SourceName, tag: SnapshotId) -> Result<(), Error> {
     let folder = ctx.state()?.folder(&[FOLDER, source.as_str()])?;
     Ok(file::write_new(&folder.join(tag.to_string()), b"")?)

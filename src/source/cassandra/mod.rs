@@ -7,8 +7,8 @@
 //! server says there are. [`look()`] asks it over a connection in CQL (`cql`, encrypted by `tls`; `refused` tells what goes wrong with it) for
 //! the schema, for how each keyspace is made (`describe`, `compact`) and for [`Facts`] (`facts`, `roles`); `names` knows which keyspaces are
 //! Cassandra's own, and [`statements()`] cuts that CQL into statements again. [`take`]: the server makes a snapshot, each table's part is proved
-//! to be whole and linked into a copy (from an [`Earlier`] one where the node's own files cannot be linked), and [`clear`] has the server forget
-//! it (`server`: by `nodetool`, or of ScyllaDB by its API, which `scylladb` speaks). The way back begins with [`missing`]: what of a snapshot's
+//! to be whole and linked into a copy (from an [`Earlier`] one where the node's own files cannot be linked), `unopened` finds what the node has
+//! on its disk and not in the snapshot, and [`clear`] has the server forget it (`server`: by `nodetool`, or of ScyllaDB by its API, which `scylladb` speaks). The way back begins with [`missing`]: what of a snapshot's
 //! schema a node lacks, and making it.
 
 mod compact;
@@ -48,6 +48,7 @@ mod statements;
 mod table;
 mod take;
 mod tls;
+mod unopened;
 
 pub use earlier::Earlier;
 pub use exchange::{Change, Exchange, Other, Root, Unindexed, make_own_folder};

@@ -116,7 +116,7 @@ impl Taking<'_> {
 type Instant = (i64, i64);
 
 /// When the server came to the end of a snapshot: it writes the manifest last.
-fn taken_at(places: &[PathBuf]) -> Result<Instant, Error> {
+pub(super) fn taken_at(places: &[PathBuf]) -> Result<Instant, Error> {
     let mut taken = (i64::MIN, 0);
     for manifest in places.iter().map(|place| place.join(MANIFEST)).filter(|path| path.is_file()) {
         let stat = fs::metadata(&manifest).map_err(Error::file("look at", &manifest))?;
@@ -138,19 +138,19 @@ fn was_there(place: &Path, path: &str, taken_at: Instant) -> bool {
 
 /// A few of many names: how many there are, and the first.
 #[derive(Default)]
-struct Few {
+pub(super) struct Few {
     count: u64,
     first: Option<String>,
 }
 
 impl Few {
-    fn add(&mut self, name: String) {
+    pub(super) fn add(&mut self, name: String) {
         self.count += 1;
         self.first.get_or_insert(name);
     }
 
     /// As a problem of a table, where there are any. One for a table, however many files it has.
-    fn problem(self, kind: &'static str, folder: &str, what: &str) -> Result<Option<Problem>, Error> {
+    pub(super) fn problem(self, kind: &'static str, folder: &str, what: &str) -> Result<Option<Problem>, Error> {
         let Some(first) = self.first else { return Ok(None) };
         let detail = if self.count == 1 { what.to_owned() } else { format!("{what}, as are {} more of this table", self.count - 1) };
         Ok(Some(Problem { kind, path: RelPath::new(format!("{folder}/{first}"))?, detail }))

@@ -8,11 +8,13 @@ use super::earlier::Earlier;
 use super::folders::{Before, Folders, SNAPSHOTS, tables};
 use super::foreign::Foreign;
 use super::link::make_folder;
+use super::look::Looked;
 use super::node_config::NodeConfig;
 use super::schema::{PAXOS, Schema};
 use super::server::Server;
 use super::settings::Settings;
 use super::table::{TakenTable, Taking};
+use super::unopened::Lying;
 use crate::source::{Error, Problem};
 use crate::sys;
 use crate::sys::meter::Meter;
@@ -42,7 +44,7 @@ pub struct Job<'a> {
 pub struct Taken {
     /// All tables and views, in the order of their names, empty ones too.
     pub tables: Vec<TakenTable>,
-    /// What is not as it should be, though nothing of the rows is missing.
+    /// What is not as it should be, though no row is missing of what the server has open.
     pub problems: Vec<Problem>,
     /// Snapshots of others in the same keyspaces.
     pub foreign: Foreign,
@@ -52,11 +54,12 @@ pub struct Taken {
 }
 
 /// Has the server take a snapshot of all keyspaces of a schema at once, proves that it is whole, and brings its files into `data`, an empty
-/// folder: `<keyspace>/<table>-<id>/…` and `<keyspace>/schema.cql` with the statements of `ddl`, one text for each keyspace. When this
-/// returns without an error, all of it is on the disk.
+/// folder: `<keyspace>/<table>-<id>/…` and `<keyspace>/schema.cql` with the statements that make it. When this returns without an error, all of
+/// it is on the disk.
 ///
-/// `look_again` reads the schema from the server: after the snapshot it must be what it was before. What cannot be linked and is the same in the
-/// `earlier` copy is linked from there, and else copied.
+/// `looked` is what the server said before. `look_again` asks it anew: after the snapshot all tables, and every statement, must be what they were
+/// before, or the files may hold what the statements do not know, such as a column. What cannot be linked and is the same in the `earlier` copy
+/// is linked from there, and else copied.
 ///
 /// The server's own snapshot stays: [`clear`] removes it, and must also after an error, since part of it may be there.
 ///
@@ -65,18 +68,22 @@ pub struct Taken {
 /// that another try may do; [`Error::NotWhole`]; [`Error::File`]; [`Error::Stopped`]; those of `look_again`.
 pub fn take(
     job: &Job<'_>,
-    schema: &Schema,
-    ddl: &[(String, String)],
+    looked: &Looked,
     data: &Path,
     earlier: Option<&Earlier<'_>>,
-    look_again: &mut dyn FnMut() -> Result<Schema, Error>,
+    look_again: &mut dyn FnMut() -> Result<Looked, Error>,
 ) -> Result<Taken, Error> {
+    let Looked { schema, ddl, .. } = looked;
     let folders = Folders::of(job.config)?;
     let before = Before::look(&folders, schema)?;
+    // ScyllaDB has no logs of transactions to tell by, and no server of it could be tried.
+    let lying = if job.settings.is_scylla() { None } else { Some(Lying::look(&folders, schema, job.work, job.stop)?) };
     let keyspaces: Vec<String> = schema.keyspaces.iter().map(|keyspace| keyspace.name.clone()).collect();
     job.meter.set_phase("snapshot");
     Server::of(job)?.snapshot(job.tag, &keyspaces)?;
-    check_unchanged(schema, &look_again()?)?;
+    let after = look_again()?;
+    check_unchanged(schema, &after.schema)?;
+    check_described_alike(ddl, &after.ddl)?;
     check_strangers(&folders, schema, job.tag)?;
     job.meter.set_phase("link");
     let Job { tag, work, stop, meter, .. } = *job;
@@ -87,6 +94,7 @@ pub fn take(
     for (keyspace, table) in tables(schema) {
         taken.push(taking.table(keyspace, table, &mut problems)?);
     }
+    problems.extend(lying.map_or(Ok(Vec::new()), |lying| lying.left_out(tag, stop))?);
     for keyspace in &keyspaces {
         write_ddl(data, keyspace, ddl)?;
     }
@@ -133,6 +141,15 @@ pub(super) fn check_unchanged(before: &Schema, after: &Schema) -> Result<(), Err
         }
     };
     Err(Error::Moved { what })
+}
+
+/// The statements are after the snapshot what they were before it: a column or a type that came between is in the files and not in the statements,
+/// or in these and not in the files.
+fn check_described_alike(before: &[(String, String)], after: &[(String, String)]) -> Result<(), Error> {
+    match before.iter().zip(after).find(|(one, other)| one != other) {
+        Some(((keyspace, _), _)) => Err(Error::Moved { what: format!("a definition of the keyspace {keyspace} was changed") }),
+        None => Ok(()),
+    }
 }
 
 /// The server has made no snapshot of a table that it did not tell of.

@@ -204,10 +204,15 @@ fn a_schema_that_changes_meanwhile_makes_it_a_snapshot_of_no_one_schema() {
     for (after, wanted) in
         [(with_more.schema, "ks.lines was made"), (with_index, "ks.users was changed"), (nothing, "ks.users was dropped")]
     {
-        let moved = node.take_and_look(|| Ok(after.clone()));
+        let moved = node.take_before(&Looked { schema: after, ..node.looked() });
         assert!(matches!(&moved, Err(Error::Moved { what }) if what == wanted), "{moved:?}");
         clear_up(&node);
     }
+    let mut with_column = node.looked();
+    with_column.ddl[0].1 = "CREATE KEYSPACE ks;\nALTER TABLE ks.users ADD later int;\n".into();
+    let moved = node.take_before(&with_column);
+    assert!(matches!(&moved, Err(Error::Moved { what }) if what == "a definition of the keyspace ks was changed"), "{moved:?}");
+    clear_up(&node);
     node.take().unwrap();
 }
 
@@ -276,7 +281,7 @@ fn a_dead_node_is_an_error_and_a_run_that_is_stopped_ends() {
     let stopped = Node::simple().with_job(|job| {
         job.stop.request(15);
         let node = Node::simple();
-        take(job, &node.schema, &node.ddl, &node.path("copy"), None, &mut || Ok(node.schema.clone()))
+        take(job, &node.looked(), &node.path("copy"), None, &mut || Ok(node.looked()))
     });
     assert!(stopped.is_err());
 }

@@ -27,7 +27,7 @@ impl Copies {
 
     fn take(&self, name: &str, earlier: Option<&Earlier<'_>>) -> Taken {
         let node = &self.node;
-        let taken = node.with_job(|job| take(job, &node.schema, &node.ddl, &self.copy(name), earlier, &mut || Ok(node.schema.clone())));
+        let taken = node.with_job(|job| take(job, &node.looked(), &self.copy(name), earlier, &mut || Ok(node.looked())));
         node.clear().unwrap();
         taken.unwrap()
     }

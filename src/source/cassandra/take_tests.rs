@@ -3,6 +3,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 
 use super::*;
+use crate::source::cassandra::facts::Facts;
 use crate::source::cassandra::schema::{Keyspace, Kind, Table};
 
 #[path = "take_damage_tests.rs"]
@@ -11,6 +12,8 @@ mod damage;
 mod earlier;
 #[path = "take_foreign_tests.rs"]
 mod foreign;
+#[path = "take_unopened_tests.rs"]
+mod unopened;
 
 const TAG: &str = "20261123T000000123Z";
 
@@ -160,11 +163,17 @@ impl Node {
     }
 
     fn take(&self) -> Result<Taken, Error> {
-        self.take_and_look(|| Ok(self.schema.clone()))
+        self.take_before(&self.looked())
     }
 
-    fn take_and_look(&self, mut look: impl FnMut() -> Result<Schema, Error>) -> Result<Taken, Error> {
-        self.with_job(|job| take(job, &self.schema, &self.ddl, &self.path("copy"), None, &mut look))
+    /// Takes it, and afterwards the server says this.
+    fn take_before(&self, after: &Looked) -> Result<Taken, Error> {
+        self.with_job(|job| take(job, &self.looked(), &self.path("copy"), None, &mut || Ok(after.clone())))
+    }
+
+    /// What the server says.
+    fn looked(&self) -> Looked {
+        Looked { facts: Facts::default(), schema: self.schema.clone(), ddl: self.ddl.clone() }
     }
 
     fn clear(&self) -> Result<(), Error> {
@@ -335,7 +344,7 @@ fn files_that_cannot_be_linked_are_copied_with_mode_and_times() {
     let elsewhere = tempfile::tempdir_in("/dev/shm").unwrap();
     let file = node.live(0, "ks/users").join("nb-1-big-Data.db");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
-    let taken = node.with_job(|job| take(job, &node.schema, &node.ddl, elsewhere.path(), None, &mut || Ok(node.schema.clone()))).unwrap();
+    let taken = node.with_job(|job| take(job, &node.looked(), elsewhere.path(), None, &mut || Ok(node.looked()))).unwrap();
     let copy = elsewhere.path().join(file.strip_prefix(node.path("data0")).unwrap());
     let (one, other) = (fs::metadata(&file).unwrap(), fs::metadata(&copy).unwrap());
     assert_ne!(one.dev(), other.dev());
