@@ -352,23 +352,3 @@ fn a_row_of_64_mib_comes_back_and_takes_no_memory() {
     let copy = loaded(&server, &dump, &facts["databases"][0]);
     assert_eq!(server.everything(&copy), server.everything(&base));
 }
-
-#[test]
-fn tables_beyond_those_that_are_locked_are_told() {
-    let server = MariaDb::start(&[]);
-    let base = server.database();
-    server.load(Some(&base), b"CREATE TABLE m0 (id INT) ENGINE = MEMORY");
-    // Such a table is one file: ten thousand more are made in no time.
-    let folder = server.socket.with_file_name("data").join(&base);
-    for n in 1..=10_001 {
-        fs::copy(folder.join("m0.frm"), folder.join(format!("m{n}.frm"))).unwrap();
-    }
-    let machine = Machine::new().configured(&server.configuration("ellis", &[&base]));
-    machine.run(&["init"]).expect(0);
-    let run = machine.run(&["--json", "snapshot", "ellis"]);
-    run.expect(3);
-    let told: Vec<_> = run.events().into_iter().filter(|event| event["event"] == "problem").collect();
-    let [event] = &told[..] else { panic!("{}: {run:#?}", told.len()) };
-    assert_eq!((text(&event["kind"]), text(&event["path"])), ("not_transactional".into(), format!("{base}/*")));
-    assert!(text(&event["detail"]).starts_with("2 more of its tables"), "{event:#}");
-}

@@ -37,6 +37,33 @@ struct Table {
     name: String,
 }
 
+/// Tables that are to be locked: as many as are. The others of a database are counted.
+#[derive(Default)]
+struct Loose {
+    tables: Vec<Table>,
+    beyond: u64,
+}
+
+impl Loose {
+    fn add(&mut self, database: &str, name: &str) {
+        if self.tables.len() < LOCKED_MAX {
+            self.tables.push(Table { database: database.to_owned(), name: name.to_owned() });
+        } else {
+            self.beyond += 1;
+        }
+    }
+
+    /// What is to be told of those of a database that were counted since the one before.
+    fn beyond(&mut self, database: &str) -> Option<Problem> {
+        let beyond = Some(std::mem::take(&mut self.beyond)).filter(|beyond| *beyond > 0)?;
+        let detail = format!(
+            "{beyond} more of its tables take part in no transaction, and no more than {LOCKED_MAX} are locked; their rows may be of another \
+             instant"
+        );
+        problem(Problem::NOT_TRANSACTIONAL, database, "*", detail)
+    }
+}
+
 impl Outside {
     /// Finds such tables, and locks for reading those whose rows could change while the dump is made.
     ///
@@ -51,14 +78,13 @@ impl Outside {
     ) -> Result<Self, Error> {
         let engines =
             connection.column("ask for the engines of", "SELECT engine FROM information_schema.ENGINES WHERE transactions = 'YES'")?;
-        let (mut loose, mut problems, mut has_history) = (Vec::new(), Vec::new(), false);
+        let (mut loose, mut problems, mut has_history) = (Loose::default(), Vec::new(), false);
         for database in &settings.databases {
             let sql = format!(
                 "SELECT table_name, engine, table_type FROM information_schema.TABLES WHERE table_schema = {} AND engine IS NOT NULL AND \
                  table_type NOT LIKE '%VIEW' AND table_type <> 'SEQUENCE' ORDER BY table_name",
                 literal(database)
             );
-            let mut beyond = 0_u64;
             connection.each("ask for the engines of the tables of", &sql, &mut |row| {
                 let [Some(name), Some(engine), Some(kind)] = &row[..] else { return Ok(()) };
                 has_history |= kind == "SYSTEM VERSIONED";
@@ -66,23 +92,14 @@ impl Outside {
                 if is(&EXTERNAL) {
                     let detail = format!("its engine is {engine}: its rows lie elsewhere, and only its definition is in the snapshot");
                     problems.extend(problem(Problem::EXTERNAL, database, name, detail));
-                } else if is(&EMPTY) || engines.contains(engine) {
-                    // The transaction holds it, or there is nothing to hold.
-                } else if loose.len() == LOCKED_MAX {
-                    beyond += 1;
-                } else {
-                    loose.push(Table { database: database.clone(), name: name.clone() });
+                } else if !is(&EMPTY) && !engines.contains(engine) {
+                    loose.add(database, name);
                 }
                 Ok(())
             })?;
-            if beyond > 0 {
-                let detail = format!(
-                    "{beyond} more of its tables take part in no transaction, and no more than {LOCKED_MAX} are locked; their rows may be of another \
-                     instant"
-                );
-                problems.extend(problem(Problem::NOT_TRANSACTIONAL, database, "*", detail));
-            }
+            problems.extend(loose.beyond(database));
         }
+        let loose = loose.tables;
         let mut outside = Self { hold: None, problems, has_history };
         if loose.is_empty() {
             return Ok(outside);
@@ -139,4 +156,25 @@ pub(super) fn problem(kind: &'static str, database: &str, table: &str, detail: S
     let name = escape(table.as_bytes()).replace('/', "%2F");
     let path = RelPath::new(format!("{}/{name}", folder_of(database))).ok()?;
     Some(Problem { kind, path, detail })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_beyond_those_that_are_locked_are_told_with_their_database() {
+        let mut loose = Loose::default();
+        let mut told = |database: &str, count: usize| {
+            (0..count).for_each(|n| loose.add(database, &format!("t{n}")));
+            loose.beyond(database).map(|problem| (problem.kind, problem.path.to_string(), problem.detail))
+        };
+        assert_eq!(told("x", LOCKED_MAX), None);
+        for (database, count) in [("y", 1), ("z", 3)] {
+            let (kind, path, detail) = told(database, count).unwrap();
+            assert_eq!((kind, path), (Problem::NOT_TRANSACTIONAL, format!("{database}/*")));
+            assert!(detail.starts_with(&format!("{count} more of its tables")), "{detail}");
+        }
+        assert_eq!((told("w", 0), loose.tables.len()), (None, LOCKED_MAX));
+    }
 }
