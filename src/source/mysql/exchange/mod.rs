@@ -193,7 +193,8 @@ impl Exchange {
             }
         };
         if let Err(error) = tables::exchange(&mut connection, around, &self.pairs, &unchanged) {
-            without_tables::nothing_came(&self.pairs).map_err(Failed::Midway)?;
+            // What has failed first is told; where this cannot be noted, what was noted before tells what has come.
+            let _ = without_tables::nothing_came(&self.pairs);
             return Err(Failed::Midway(error));
         }
         self.make_the_rest(&mut connection, around, Strangers::Refuse).map_err(Failed::Midway)
