@@ -172,7 +172,7 @@ impl Cassandra {
                 gather.mistake(words.at, &words.key, format!("this must be a program and its first arguments, such as {such_as}"));
             }
         }
-        let has_password = |word: &String| word == "-pw" || word.starts_with("--password");
+        let has_password = |word: &String| word == "-pw" || word == "--password" || word.starts_with("--password=");
         if let Some(words) = self.nodetool.as_ref().filter(|words| words.value.iter().any(has_password)) {
             let message = "every user of the machine sees what is on a command line: give the password as `jmx_password_file`";
             gather.mistake(words.at, &words.key, message);

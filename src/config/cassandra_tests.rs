@@ -166,4 +166,5 @@ fn a_password_on_the_command_line_of_nodetool_is_a_mistake() {
     let text = mistakes("keyspaces = [\"homer\"]\nnodetool = [\"nodetool\", \"-pw\", \"hunter2\"]");
     assert!(text.contains("cassandra.homestead.nodetool") && text.contains("`jmx_password_file`"), "{text}");
     assert!(!text.contains("hunter2"), "{text}");
+    parse("keyspaces = [\"homer\"]\nnodetool = [\"nodetool\", \"--password-file\", \"/etc/jmx.pw\"]").unwrap();
 }

@@ -9,8 +9,11 @@ use super::file::Source;
 use super::mistake::Gatherer;
 use super::secret::WrittenSecret;
 use super::section::{Section, Written};
-use crate::ops::spec::{Address, DATABASES_MAX, LOCK_WAIT, MysqlSettings, PORT, SourceKind, SourceSpec, is_beside};
+use crate::ops::spec::{Address, DATABASES_MAX, LOCK_WAIT, MysqlSettings, PORT, SILENCE, SourceKind, SourceSpec, is_beside};
 use crate::sys::environment::Environment;
+
+/// The least time that a dump waits for a table that somebody holds.
+const LOCK_WAIT_MIN: Duration = Duration::from_secs(1);
 
 /// Longest name of a database, in characters.
 const NAME_MAX: usize = 64;
@@ -69,6 +72,9 @@ impl Mysql {
             if words.value.first().is_none_or(String::is_empty) {
                 gather.mistake(words.at, &words.key, "this must be a program and its first arguments, such as [\"mariadb-dump\"]");
             }
+        }
+        if let Some(time) = self.lock_wait.as_ref().filter(|time| !(LOCK_WAIT_MIN..=SILENCE).contains(&time.value)) {
+            gather.mistake(time.at, &time.key, "this must be from 1s to 4h: a dump program that gives nothing for longer is ended anyway");
         }
         if let Some(user) = self.user.as_ref().filter(|user| user.value.is_empty()) {
             gather.mistake(user.at, &user.key, "the account of nobody: name one, or take this out");

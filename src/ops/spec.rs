@@ -7,7 +7,7 @@ use super::Error;
 use crate::format::names::SourceName;
 pub use crate::source::cassandra::{ALL, API, Cql, Engine, JMX_PORT, Jmx, Settings as CassandraSettings, why_not};
 use crate::source::directory::Exclude;
-pub use crate::source::mysql::{Address, DATABASES_MAX, LOCK_WAIT, PORT, SOCKET, Settings as MysqlSettings, is_beside};
+pub use crate::source::mysql::{Address, DATABASES_MAX, LOCK_WAIT, PORT, SILENCE, SOCKET, Settings as MysqlSettings, is_beside};
 
 /// One source of this node.
 #[derive(Clone, Debug)]

@@ -13,7 +13,7 @@ use crate::support::program::{Run, text};
 use crate::support::servers::cassandra::spec::Version;
 
 /// How often a step is struck until a kill has come in it.
-const ATTEMPTS: u32 = 4;
+const ATTEMPTS: u32 = 8;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Verb {

@@ -153,6 +153,15 @@ fn one_undo_is_kept_until_the_next_successful_restore() {
 }
 
 #[test]
+fn after_a_month_without_a_snapshot_a_restore_takes_the_place_of_the_one_before() {
+    let (node, id) = changed();
+    let aside = restore(&node, id, &Options::default()).unwrap().aside.unwrap();
+    node.clock.advance(Duration::from_secs(30 * 86_400));
+    restore(&node, id, &Options::default()).unwrap();
+    assert!(Path::new(&aside).exists(), "it holds what the one before had brought");
+}
+
+#[test]
 fn an_undo_is_shown_by_list_and_goes_after_its_time() {
     let (node, id) = changed();
     let aside = restore(&node, id, &Options::default()).unwrap().aside.unwrap();

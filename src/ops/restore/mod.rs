@@ -267,7 +267,8 @@ pub fn run(ctx: &Context, plan: &Plan, wait: Waiting) -> Result<Outcome, Error> 
     let _lock = locks::source(ctx, &plan.source, locks::Task::Restore, wait)?;
     recover(ctx, spec)?;
     let earlier = UndoRecord::read(&site::folder(ctx, spec)?)?;
-    if plan.options.part.rename.is_none() && earlier.is_some() && earlier != plan.earlier {
+    let is_planned = |earlier: &UndoRecord| plan.earlier.as_ref().is_some_and(|planned| planned.is_same(earlier));
+    if plan.options.part.rename.is_none() && !earlier.as_ref().is_none_or(is_planned) {
         return Err(Error::Refused(format!(
             "another restore or undo of `{}` has come through since this one was planned, and what it has set aside would be removed: plan \
              again; nothing was changed",
@@ -334,7 +335,7 @@ pub fn undo(ctx: &Context, plan: &UndoPlan, wait: Waiting) -> Result<Outcome, Er
     finish_broken_off(ctx, spec)?;
     let folder = site::folder(ctx, spec)?;
     let undo = UndoRecord::read(&folder)?.ok_or_else(|| Error::Absent(format!("the undo of `{}` has gone meanwhile", plan.source)))?;
-    if undo != plan.record {
+    if !undo.is_same(&plan.record) {
         return Err(Error::Refused(format!(
             "another restore or undo of `{}` has come through since this undo was planned: plan again; nothing was changed",
             plan.source

@@ -20,7 +20,7 @@ use crate::ops::undo::{Leftovers, site};
 use crate::ops::{Context, Error};
 use crate::source;
 use crate::source::directory::Content;
-use crate::source::mysql::{DUMP_FILE, Sink, folder_of, identity, under_way};
+use crate::source::mysql::{DUMP_FILE, Sink, TABLES_MAX, folder_of, identity, under_way};
 use crate::sys::tree::remove_tree;
 
 /// How often a dump is made anew because a definition changed while it was made. Whoever changes them all the while must hear of it.
@@ -59,6 +59,16 @@ pub(super) fn take_mysql(ctx: &Context, spec: &SourceSpec, settings: &MysqlSetti
     if taken.facts.more_accounts > 0 {
         let more = taken.facts.more_accounts;
         ctx.warn(Some(&spec.name), format!("{more} more accounts have rights on these databases than the facts of the snapshot name"));
+    }
+    for database in taken.facts.databases.iter().filter(|database| database.table_count > TABLES_MAX as u64) {
+        let (name, count) = (&database.name, database.table_count);
+        ctx.warn(
+            Some(&spec.name),
+            format!(
+                "`{name}` has {count} tables, and no more than {TABLES_MAX} can be moved at once: `restore` gives back single tables (--table), and the whole \
+                 is loaded by hand (docs/OPERATIONS.md, A dump by hand)"
+            ),
+        );
     }
     let mut told = Told::new(ctx, &spec.name);
     for problem in taken.problems {

@@ -63,6 +63,11 @@ impl UndoRecord {
         Self { old_since, ..self }
     }
 
+    /// Whether this is the same undo, whatever a clock has said of its age meanwhile.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.clone().old(None) == other.clone().old(None)
+    }
+
     /// How files change places.
     ///
     /// # Errors

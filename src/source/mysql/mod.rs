@@ -71,5 +71,6 @@ pub use load::{Calls, Defaults, Kept, Loaded, Loading, Part, Timed, TimedEvent, 
 pub use look::{BESIDE, Present, PresentDatabase, Session, look};
 pub use object::{Object, ObjectKind, quoted};
 pub use settings::{Address, COMPLETED, DATABASES_MAX, DUMP_FILE, LOCK_WAIT, PORT, SOCKET, Settings, folder_of};
+pub use silence::SILENCE;
 pub use split::Sink;
 pub use take::{Taken, size, take};

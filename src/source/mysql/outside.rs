@@ -57,8 +57,8 @@ impl Loose {
     fn beyond(&mut self, database: &str) -> Option<Problem> {
         let beyond = Some(std::mem::take(&mut self.beyond)).filter(|beyond| *beyond > 0)?;
         let detail = format!(
-            "{beyond} more of its tables take part in no transaction, and no more than {LOCKED_MAX} are locked; their rows may be of another \
-             instant"
+            "{beyond} more of its tables take part in no transaction, and no more than {LOCKED_MAX} are locked or told one by one; their rows may \
+             be of another instant"
         );
         problem(Problem::NOT_TRANSACTIONAL, database, "*", detail)
     }

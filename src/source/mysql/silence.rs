@@ -7,7 +7,7 @@ use super::connection::{Connection, literal};
 use crate::source::Error;
 
 /// How long the dump program may give nothing: sorting the rows of a huge table takes the server long before the first of them comes.
-pub(super) const SILENCE: Duration = Duration::from_secs(4 * 3600);
+pub const SILENCE: Duration = Duration::from_secs(4 * 3600);
 
 /// How long the program gives nothing before the server is asked what it waits for; a table of many rows that are sorted first is as silent.
 const LOOK: Duration = Duration::from_secs(5);
@@ -22,14 +22,15 @@ pub(super) struct Silence<'a> {
     patience: Duration,
     /// How long it has given nothing.
     silent: Duration,
-    /// How long of that it was seen to wait.
+    /// The session that was seen to wait, and for how long.
+    session: Option<String>,
     waited: Duration,
 }
 
 impl<'a> Silence<'a> {
     /// Of a dump of these databases, made by the account of this connection.
     pub(super) fn new(connection: &'a mut Connection, databases: &[String], patience: Duration) -> Self {
-        Self { connection, question: question(databases), patience, silent: Duration::ZERO, waited: Duration::ZERO }
+        Self { connection, question: question(databases), patience, silent: Duration::ZERO, session: None, waited: Duration::ZERO }
     }
 
     /// How long the program may be silent before [`Silence::look`].
@@ -39,7 +40,7 @@ impl<'a> Silence<'a> {
 
     /// It has given something.
     pub(super) fn ends(&mut self) {
-        (self.silent, self.waited) = (Duration::ZERO, Duration::ZERO);
+        (self.silent, self.session) = (Duration::ZERO, None);
     }
 
     /// It has been silent for a pause: is that because it waits for a lock, and has it for too long?
@@ -52,11 +53,15 @@ impl<'a> Silence<'a> {
             return Err(Error::Dump { why: format!("the dump program has given nothing for {} seconds", self.silent.as_secs()) });
         }
         // Whoever cannot be asked now is asked again: the dump itself tells whether the server has gone.
-        let waits = self.connection.value("look for what waits at", &self.question).ok().flatten();
-        let Some(statement) = waits else {
-            self.waited = Duration::ZERO;
+        let rows = self.connection.rows("look for what waits at", &self.question).unwrap_or_default();
+        let waits = rows.into_iter().next().and_then(|row| <[Option<String>; 2]>::try_from(row).ok());
+        let Some([Some(session), Some(statement)]) = waits else {
+            self.session = None;
             return Ok(());
         };
+        if self.session.as_ref() != Some(&session) {
+            (self.session, self.waited) = (Some(session), Duration::ZERO);
+        }
         self.waited += self.pause();
         if self.waited < self.patience {
             return Ok(());
@@ -72,13 +77,15 @@ impl<'a> Silence<'a> {
     }
 }
 
-/// Statements of this account that wait for a lock, in one of the databases or before one was entered.
+/// A statement of this account that waits for a lock, in one of the databases or before one was entered, and its session. Of all that the account may
+/// be used for, only what dump programs send themselves.
 fn question(databases: &[String]) -> String {
     let names: Vec<String> = databases.iter().map(|name| literal(name)).collect();
     format!(
-        "SELECT COALESCE(p.info, p.state) FROM information_schema.PROCESSLIST p WHERE p.id <> CONNECTION_ID() \
+        "SELECT p.id, p.info FROM information_schema.PROCESSLIST p WHERE p.id <> CONNECTION_ID() \
          AND p.user = LEFT(USER(), CHAR_LENGTH(USER()) - CHAR_LENGTH(SUBSTRING_INDEX(USER(), '@', -1)) - 1) \
-         AND (p.db IS NULL OR p.db IN ({})) AND (p.state LIKE 'Waiting for % lock' OR p.state LIKE 'Waiting for table %') LIMIT 1",
+         AND (p.db IS NULL OR p.db IN ({})) AND (p.state LIKE 'Waiting for % lock' OR p.state LIKE 'Waiting for table %') \
+         AND (p.info LIKE 'SELECT /*!40001%' OR p.info LIKE 'SHOW %' OR p.info LIKE 'FLUSH %' OR p.info LIKE 'LOCK TABLES%') ORDER BY p.id LIMIT 1",
         names.join(", ")
     )
 }

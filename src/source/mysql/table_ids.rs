@@ -7,16 +7,16 @@
 //! MySQL 5.7 that is the time of its last `RENAME` as well, so that two of them one after the other, the second of which undoes the first, are
 //! noticed too; of MySQL 8 it is that of the table itself. It is in whole seconds.
 //!
-//! A table that is emptied by `TRUNCATE` or built anew has another number after it, and counts as another.
+//! A table that has a number above all that there were before the dump was made since, by `TRUNCATE` or `OPTIMIZE` maybe: a dump that comes to it
+//! then fails by itself (error 1412), and one that had been there has its rows. So it does not count.
 
 use std::path::Path;
 
 use super::connection::{Connection, Value, is_answer, literal};
 use super::foreign_keys::Names;
-use super::inventory::{Inventory, SORT_BUDGET, Writer};
+use super::inventory::{Named, SORT_BUDGET};
 use super::object::{Object, ObjectKind};
 use super::release::Release;
-use crate::format::digest::Digest;
 use crate::source::Error;
 use crate::sys::sorter::{Sorted, Sorter};
 
@@ -27,11 +27,14 @@ const NUMBERS: &str = "ask for the numbers of the tables of";
 const LISTED: &[u8] = &[0, 0];
 const NUMBERED: &[u8] = &[0, 1];
 
-/// The tables of some databases, each with a digest of its numbers and the time at which it was made.
+/// Engines whose time is not that of the table: of their file, which each row changes, or of another server.
+const OF_OTHER_TIMES: &str = "('ARCHIVE', 'CONNECT', 'FEDERATED', 'SPIDER')";
+
+/// The tables of some databases, each with its numbers and the time at which it was made.
 pub(super) struct TableIds {
-    tables: Inventory,
-    /// Whether the account may read the numbers.
-    has_numbers: bool,
+    records: Sorted,
+    /// The greatest number of any table of the server; `None` where the account may not read them.
+    greatest: Option<u64>,
 }
 
 impl TableIds {
@@ -42,60 +45,58 @@ impl TableIds {
     pub(super) fn read(connection: &mut Connection, databases: &[String], work: &Path) -> Result<Self, Error> {
         let names = Names::read(connection)?;
         let mut sorter = Sorter::new(work, SORT_BUDGET);
-        let has_numbers = match number(connection, names, databases, &mut sorter) {
-            // The account has no `PROCESS`, or the server no InnoDB.
-            Err(error) if is_answer(&error) => false,
-            numbered => numbered.map(|()| true)?,
+        let greatest = match number(connection, names, databases, &mut sorter) {
+            // The account has no `PROCESS`, or the server no InnoDB. What had come until then counts for nothing.
+            Err(error) if is_answer(&error) => {
+                sorter = Sorter::new(work, SORT_BUDGET);
+                None
+            }
+            numbered => Some(numbered?),
         };
-        Self::of(connection, names, databases, work, (sorter, has_numbers))
-    }
-
-    fn of(
-        connection: &mut Connection,
-        names: Names,
-        databases: &[String],
-        work: &Path,
-        (mut sorter, has_numbers): (Sorter, bool),
-    ) -> Result<Self, Error> {
-        for (at, database) in databases.iter().enumerate() {
-            let sql = format!(
-                "SELECT table_name, CAST(create_time AS CHAR) FROM information_schema.TABLES WHERE table_schema = {} AND table_type NOT LIKE '%VIEW'",
-                literal(database)
-            );
-            connection.each(LIST, &sql, &mut |row| {
-                let Ok([Some(name), made]) = <[Value; 2]>::try_from(row) else { return Ok(()) };
-                let rest = [name.as_bytes(), &[0], made.unwrap_or_default().as_bytes()].concat();
-                Ok(sorter.push(&record(at, &names.compared(&name), LISTED, &rest))?)
-            })?;
-        }
-        Ok(Self { tables: gathered(sorter.sorted()?, work)?, has_numbers })
+        list(connection, names, databases, &mut sorter)?;
+        Ok(Self { records: sorter.sorted()?, greatest })
     }
 
     /// Fails when other tables stand behind the names by now.
     ///
     /// # Errors
     /// [`Error::Moved`] naming them.
-    pub(super) fn check_unchanged(&self, connection: &mut Connection, databases: &[String], work: &Path) -> Result<(), Error> {
+    pub(super) fn check_unchanged(self, connection: &mut Connection, databases: &[String], work: &Path) -> Result<(), Error> {
         let names = Names::read(connection)?;
         let mut sorter = Sorter::new(work, SORT_BUDGET);
-        if self.has_numbers {
+        if self.greatest.is_some() {
             number(connection, names, databases, &mut sorter)?;
         }
-        let now = Self::of(connection, names, databases, work, (sorter, self.has_numbers))?;
-        match self.tables.changed(&now.tables, databases, &|_| true)? {
+        list(connection, names, databases, &mut sorter)?;
+        match moved(self.records, sorter.sorted()?, self.greatest, databases)? {
             None => Ok(()),
             Some(moved) => {
-                let what = format!(
-                    "{moved} was exchanged for another table of the same definition, emptied or built anew (RENAME, EXCHANGE PARTITION, TRUNCATE, OPTIMIZE)"
-                );
+                let what = format!("{moved} was exchanged for another table of the same definition (RENAME, EXCHANGE PARTITION)");
                 Err(Error::Moved { what })
             }
         }
     }
 }
 
-/// Reads the numbers of all tables and partitions of InnoDB that are in these databases.
-fn number(connection: &mut Connection, names: Names, databases: &[String], sorter: &mut Sorter) -> Result<(), Error> {
+/// Lists the tables with their times.
+fn list(connection: &mut Connection, names: Names, databases: &[String], sorter: &mut Sorter) -> Result<(), Error> {
+    for (at, database) in databases.iter().enumerate() {
+        let sql = format!(
+            "SELECT table_name, IF(engine IN {OF_OTHER_TIMES}, '', CAST(create_time AS CHAR)) FROM information_schema.TABLES \
+             WHERE table_schema = {} AND table_type NOT LIKE '%VIEW'",
+            literal(database)
+        );
+        connection.each(LIST, &sql, &mut |row| {
+            let Ok([Some(name), made]) = <[Value; 2]>::try_from(row) else { return Ok(()) };
+            let rest = [name.as_bytes(), &[0], made.unwrap_or_default().as_bytes()].concat();
+            Ok(sorter.push(&record(at, &names.compared(&name), LISTED, &rest))?)
+        })?;
+    }
+    Ok(())
+}
+
+/// Reads the numbers of all tables and partitions of InnoDB that are in these databases. Gives the greatest of the server.
+fn number(connection: &mut Connection, names: Names, databases: &[String], sorter: &mut Sorter) -> Result<u64, Error> {
     let release = Release::of(&connection.value(NUMBERS, "SELECT VERSION()")?.unwrap_or_default());
     let sql_decodes = release.decodes_file_names();
     // A `#` in a name is written otherwise: what follows one is that of a partition, whose name may have upper and lower case.
@@ -105,7 +106,9 @@ fn number(connection: &mut Connection, names: Names, databases: &[String], sorte
     });
     let sql = format!("SELECT {database}, {table}, name, table_id FROM information_schema.{}", release.tables_of_innodb());
     let compared: Vec<String> = databases.iter().map(|name| names.compared(name)).collect();
+    let mut greatest = 0;
     connection.each(NUMBERS, &sql, &mut |row| {
+        greatest = greatest.max(row.last().and_then(|id| id.as_deref()?.parse().ok()).unwrap_or(0));
         let Ok([Some(database), Some(table), Some(name), Some(id)]) = <[Value; 4]>::try_from(row) else { return Ok(()) };
         let plain = |text: String| if sql_decodes { Some(text) } else { decoded(&text) };
         let (Some(database), Some(table)) = (plain(database), plain(table)) else { return Ok(()) };
@@ -115,7 +118,8 @@ fn number(connection: &mut Connection, names: Names, databases: &[String], sorte
             sorter.push(&record(at, &names.compared(&table), NUMBERED, &rest))?;
         }
         Ok(())
-    })
+    })?;
+    Ok(greatest)
 }
 
 fn record(database: usize, table: &str, tag: &[u8], rest: &[u8]) -> Vec<u8> {
@@ -136,49 +140,89 @@ fn decoded(text: &str) -> Option<String> {
     Some(name)
 }
 
-/// One digest for each table that is listed; InnoDB has others, of its full-text indexes, and of changes that are under way.
-fn gathered(mut records: Sorted, work: &Path) -> Result<Inventory, Error> {
-    let mut writer = Writer::new(work)?;
-    let mut table: Option<Gathered> = None;
-    while let Some(record) = records.next()? {
-        let end = 2 + record[2..].iter().position(|byte| *byte == 0).expect("each is made above");
-        if table.as_ref().is_none_or(|table| table.head != record[..end]) {
-            if let Some(done) = table.take() {
-                done.write(&mut writer)?;
-            }
-            let is_listed = record[end..].starts_with(LISTED);
-            table = is_listed.then(|| Gathered { head: record[..end].to_vec(), key: key(record, end), of: Vec::new() });
+/// The first of the tables that are others by now; what is not in both lists is told by the inventories.
+fn moved(before: Sorted, after: Sorted, greatest: Option<u64>, databases: &[String]) -> Result<Option<String>, Error> {
+    let (mut before, mut after) = (Tables::new(before)?, Tables::new(after)?);
+    let (mut one, mut other) = (before.next()?, after.next()?);
+    let mut moved = Named::default();
+    while let (Some(was), Some(is)) = (&one, &other) {
+        let order = was.head.cmp(&is.head);
+        if order.is_eq() && was.is_another(is, greatest) {
+            moved.add(&is.key(), databases);
         }
-        if let Some(table) = &mut table {
-            table.of.extend_from_slice(&record[end..]);
-            table.of.push(b'\n');
+        if order.is_le() {
+            one = before.next()?;
+        }
+        if order.is_ge() {
+            other = after.next()?;
         }
     }
-    if let Some(done) = table {
-        done.write(&mut writer)?;
-    }
-    writer.finish()
+    Ok(moved.text())
 }
 
-struct Gathered {
-    /// The beginning that all records of the table have.
+/// A table of a list.
+struct Numbered {
+    /// Its database, and its name as names are compared.
     head: Vec<u8>,
-    key: Vec<u8>,
-    of: Vec<u8>,
+    name: String,
+    made: Vec<u8>,
+    /// Names and numbers of its parts; InnoDB's own name tells parts apart.
+    parts: Vec<(Vec<u8>, u64)>,
 }
 
-impl Gathered {
-    fn write(&self, writer: &mut Writer) -> Result<(), Error> {
-        writer.add(&self.key, Digest::of(&self.of))
+impl Numbered {
+    /// Whether the table after the dump is another one, as far as that can be one which the dump has seen too early.
+    fn is_another(&self, after: &Self, greatest: Option<u64>) -> bool {
+        match greatest {
+            Some(greatest) if self.parts != after.parts => {
+                after.parts.iter().any(|part| part.1 <= greatest && !self.parts.iter().any(|was| was == part))
+            }
+            _ => self.made != after.made,
+        }
+    }
+
+    fn key(&self) -> Vec<u8> {
+        let database = u16::from_be_bytes([self.head[0], self.head[1]]);
+        Object { database, kind: ObjectKind::Table, name: self.name.clone() }.key()
     }
 }
 
-/// The key of the table that a record lists, whose name is in it as the server gives it.
-fn key(record: &[u8], end: usize) -> Vec<u8> {
-    let rest = &record[end + LISTED.len()..];
-    let name = rest.split(|byte| *byte == 0).next().unwrap_or_default();
-    let database = u16::from_be_bytes([record[0], record[1]]);
-    Object { database, kind: ObjectKind::Table, name: String::from_utf8_lossy(name).into_owned() }.key()
+/// The tables of a list, one by one. InnoDB has others, of its full-text indexes, and of changes that are under way: they are not listed.
+struct Tables {
+    records: Sorted,
+    ahead: Option<Vec<u8>>,
+}
+
+impl Tables {
+    fn new(mut records: Sorted) -> Result<Self, Error> {
+        let ahead = records.next()?.map(<[u8]>::to_vec);
+        Ok(Self { records, ahead })
+    }
+
+    fn next(&mut self) -> Result<Option<Numbered>, Error> {
+        let mut table: Option<Numbered> = None;
+        while let Some(record) = &self.ahead {
+            let end = 2 + record[2..].iter().position(|byte| *byte == 0).expect("each is made above");
+            let (head, rest) = (&record[..end], &record[end + LISTED.len()..]);
+            let mut fields = rest.splitn(2, |byte| *byte == 0);
+            let (name, value) = (fields.next().unwrap_or_default(), fields.next().unwrap_or_default());
+            let is_listed = record[end..].starts_with(LISTED);
+            match &mut table {
+                Some(table) if table.head == head => {
+                    let number = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+                    table.parts.push((name.to_vec(), number.unwrap_or(0)));
+                }
+                Some(_) => break,
+                None if is_listed => {
+                    let name = String::from_utf8_lossy(name).into_owned();
+                    table = Some(Numbered { head: head.to_vec(), name, made: value.to_vec(), parts: Vec::new() });
+                }
+                None => {}
+            }
+            self.ahead = self.records.next()?.map(<[u8]>::to_vec);
+        }
+        Ok(table)
+    }
 }
 
 #[cfg(test)]
@@ -196,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_is_another_when_one_of_its_numbers_or_its_time_is() {
+    fn a_table_is_another_when_a_number_of_before_has_come_to_it_or_its_time_alone_is_another() {
         let work = tempfile::tempdir().unwrap();
         let databases = ["x".to_owned(), "y".to_owned()];
         let of = |records: &[(usize, &str, &[u8], &str)]| {
@@ -204,15 +248,25 @@ mod tests {
             for (database, table, tag, rest) in records {
                 sorter.push(&record(*database, table, tag, rest.as_bytes())).unwrap();
             }
-            gathered(sorter.sorted().unwrap(), work.path()).unwrap()
+            sorter.sorted().unwrap()
         };
         let (a, b) = ((0, "a", LISTED, "A\x001"), (1, "b", LISTED, "b\x001"));
-        let before =
-            [a, (0, "a", NUMBERED, "x/a#P#p0\x007"), (0, "a", NUMBERED, "x/a#P#p1\x008"), b, (0, "fts_1", NUMBERED, "x/fts_1\x009")];
-        let moved = |after: &[(usize, &str, &[u8], &str)]| of(&before).changed(&of(after), &databases, &|_| true).unwrap();
+        let numbered = |rest| (0, "a", NUMBERED, rest);
+        let (p0, p1) = (numbered("x/a#P#p0\x007"), numbered("x/a#P#p1\x008"));
+        let before = [a, p0, p1, b, (0, "fts_1", NUMBERED, "x/fts_1\x009")];
+        let with = |greatest, after: &[(usize, &str, &[u8], &str)]| moved(of(&before), of(after), greatest, &databases).unwrap();
+        let moved = |after: &[(usize, &str, &[u8], &str)]| with(Some(12), after);
         assert_eq!(moved(&before), None);
         assert_eq!(moved(&before[..4]), None, "what is not listed does not count");
-        assert_eq!(moved(&[a, before[1], (0, "a", NUMBERED, "x/a#P#p1\x0010"), b]).as_deref(), Some("table `x`.`A`"));
-        assert_eq!(moved(&[a, before[1], before[2], (1, "b", LISTED, "b\x002")]).as_deref(), Some("table `y`.`b`"));
+        let of_a = Some("table `x`.`A`".to_owned());
+        assert_eq!(moved(&[a, p0, numbered("x/a#P#p1\x0010"), b]), of_a, "another one of before");
+        assert_eq!(moved(&[a, p0, numbered("x/a#P#p1\x0013"), b]), None, "it was emptied since");
+        assert_eq!(moved(&[a, numbered("x/a#P#p0\x0010"), numbered("x/a#P#p1\x0013"), b]), of_a);
+        assert_eq!(moved(&[a, numbered("x/a#P#p0\x008"), numbered("x/a#P#p1\x007"), b]), of_a, "two have changed places");
+        assert_eq!(moved(&[(0, "a", LISTED, "A\x002"), p0, numbered("x/a#P#p1\x0013"), b]), None, "made anew, with a time of its own");
+        assert_eq!(moved(&[(0, "a", LISTED, "A\x002"), p0, p1, b]), of_a, "it was away and is back");
+        assert_eq!(moved(&[a, p0, p1, (1, "b", LISTED, "b\x002")]).as_deref(), Some("table `y`.`b`"));
+        assert_eq!(with(None, &[(0, "a", LISTED, "A\x002"), b]), of_a);
+        assert_eq!(with(None, &[b]), None, "what is gone is told by the inventories");
     }
 }

@@ -134,7 +134,7 @@ pub(super) fn told_views(comparison: &Comparison) -> Option<String> {
         format!(
             "views come as the snapshot has them ({}), which the node takes of one table after the other: of what was written at that moment, a view may \
              have rows that its table has not, or lack some that it has, for good. Where that matters, drop the view afterwards and make it anew, as \
-             `schema.cql` of its keyspace has it: the node fills it from its table",
+             `schema.cql` of its keyspace has it, with its ID: the node fills it from its table",
             bounded(names).join(", ")
         )
     })

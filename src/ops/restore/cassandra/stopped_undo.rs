@@ -64,8 +64,8 @@ pub(super) fn undo(
         true => Some(look_at_node_of(aside, ctx, settings, &ground)?),
         false => None,
     };
-    let (changes, expected) = check_tables(aside, looked.as_ref())?;
     looked.iter().try_for_each(|looked| check_since(looked, aside))?;
+    let (changes, expected) = check_tables(aside, looked.as_ref())?;
     let exchange = of_aside(ctx, &spec.name, &ground.config, &roots(ctx, &ground.config)?, aside, changes)?;
     exchange.check()?;
     let now_aside = aside_of(&exchange, &expected, looked.as_ref(), &ground.config, false)?;
@@ -100,7 +100,7 @@ fn check_tables(aside: &AsideTables, looked: Option<&Looked>) -> Result<(Vec<Cha
                 let name = format!("{}.{}", table.keyspace, table.name);
                 let what = if known.is_some() { "was made anew since" } else { "was dropped since" };
                 return Err(Error::Refused(format!(
-                    "{name} {what}, so that its files would be those of another table: make it with the id {} (CREATE TABLE … WITH ID = …) or \
+                    "{name} {what}, so that its files would be those of another table: make it with the id {} (CREATE TABLE or MATERIALIZED VIEW … WITH ID = …) or \
                      copy what you need from where it lies aside ({}); nothing was changed",
                     table.id.with_dashes(),
                     aside.told()

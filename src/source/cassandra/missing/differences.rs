@@ -10,6 +10,9 @@ use super::shape::{Key, Shape, Table, View};
 /// Most differences of one thing that are told.
 const TOLD_MAX: usize = 20;
 
+/// What is said of an index that takes no file of the one of the snapshot for its own.
+pub const OF_ANOTHER_ENGINE: &str = "it is an index of another engine, and is built anew";
+
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Difference {
@@ -17,6 +20,14 @@ pub struct Difference {
     pub what: String,
     /// Whether files of the snapshot cannot be read because of it, or only wrongly.
     pub is_unreadable: bool,
+}
+
+/// Whether one of two definitions of an index names its engine and the other does not. Such two take no file of each other for their own; and where
+/// none is named, the node makes one of the engine that it has set, which may be another one than then.
+pub fn are_of_two_engines(one: &str, other: &str) -> bool {
+    // As pieces of a statement are joined: nothing stands between them where none is needed.
+    let has_engine = |text: &str| text.to_uppercase().contains(")USING ");
+    has_engine(one) != has_engine(other)
 }
 
 /// Finds differences.
@@ -45,7 +56,10 @@ pub(super) fn between(recorded: &Definition, live: &Definition) -> Vec<Differenc
             if table != live_table {
                 found.told(format!("it is one of the table `{live_table}`, not of `{table}`"));
             } else if text != live_text {
-                found.told("it indexes something else, or in another way".into());
+                found.told(
+                    if are_of_two_engines(text, live_text) { OF_ANOTHER_ENGINE } else { "it indexes something else, or in another way" }
+                        .into(),
+                );
             }
         }
         (recorded, live) => {

@@ -21,5 +21,5 @@ mod shape;
 
 pub use compare::{Compared, Comparison, Part, Standing};
 pub use definition::{Definitions, Element, Index};
-pub use differences::Difference;
+pub use differences::{Difference, OF_ANOTHER_ENGINE, are_of_two_engines};
 pub use make::make;

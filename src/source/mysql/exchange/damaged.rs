@@ -27,7 +27,7 @@ pub fn check_readable(settings: &Settings, pairs: &[Pair], stop: &Stop) -> Resul
     let mut damaged = Vec::new();
     waiting(&mut connection, WAIT_SECONDS, WAIT_SECONDS, |connection| {
         for pair in pairs {
-            for table in tables::listed(connection, &pair.live, None)? {
+            for table in tables::all(connection, &pair.live)? {
                 let table = pair.of_live(&table);
                 match connection.run("read a definition from", &format!("SHOW CREATE TABLE {table}")) {
                     Err(error) if is_damage(&error) => damaged.push((table, said(&error))),

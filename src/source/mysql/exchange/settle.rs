@@ -39,7 +39,7 @@ impl Exchange {
         let mut held = Vec::new();
         for pair in &self.pairs {
             // One that is gone would keep the others from being waited for.
-            let there = tables::listed(&mut connection, &pair.live, None)?;
+            let there = tables::listed(&mut connection, &pair.live, pair.table.as_deref())?;
             let there = tables::set(&there);
             held.extend(pair.coming.iter().filter(|table| there.contains(table.as_str())).map(|table| pair.of_live(table)));
         }
@@ -85,7 +85,7 @@ impl Exchange {
                 return Ok(false);
             }
             let Moved { came, went } = Moved::of(&mut connection, pair)?;
-            let live = tables::listed(&mut connection, &pair.live, None)?;
+            let live = tables::listed(&mut connection, &pair.live, pair.table.as_deref())?;
             let beside = tables::listed(&mut connection, &pair.incoming.database, None)?;
             let (live, beside, coming, went) = (tables::set(&live), tables::set(&beside), tables::set(&pair.coming), tables::set(&went));
             let waits = |table: &String| beside.contains(table.as_str());

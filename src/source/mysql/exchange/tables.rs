@@ -47,12 +47,7 @@ const HOLDS_ROWS: &str = "table_type IN ('BASE TABLE', 'SYSTEM VERSIONED', 'SEQU
 /// [`Error::Refused`] when they are too many.
 pub(super) fn listed(connection: &mut Connection, database: &str, only: Option<&str>) -> Result<Vec<String>, Error> {
     let only = only.map_or_else(String::new, |table| format!(" AND table_name = {}", literal(table)));
-    let limit = TABLES_MAX + 1;
-    let sql = format!(
-        "SELECT table_name FROM information_schema.TABLES WHERE table_schema = {}{only} AND {HOLDS_ROWS} ORDER BY table_name LIMIT {limit}",
-        literal(database)
-    );
-    let tables = connection.column("list the tables of", &sql)?;
+    let tables = connection.column("list the tables of", &(listing(database, &only) + &format!(" LIMIT {}", TABLES_MAX + 1)))?;
     if tables.len() > TABLES_MAX {
         let why = format!(
             "the database {} has more than {TABLES_MAX} tables, and no more can be moved at once: a single table can be restored (--table), the \
@@ -62,6 +57,16 @@ pub(super) fn listed(connection: &mut Connection, database: &str, only: Option<&
         return Err(Error::Refused { why });
     }
     Ok(tables)
+}
+
+/// All of them, where they are only looked at, however many they are.
+pub(super) fn all(connection: &mut Connection, database: &str) -> Result<Vec<String>, Error> {
+    connection.column("list the tables of", &listing(database, ""))
+}
+
+fn listing(database: &str, only: &str) -> String {
+    let database = literal(database);
+    format!("SELECT table_name FROM information_schema.TABLES WHERE table_schema = {database}{only} AND {HOLDS_ROWS} ORDER BY table_name")
 }
 
 /// Lets tables move although others refer to them; for this session.

@@ -31,8 +31,8 @@ pub(in super::super) fn plan_undo(
     }
     let ground = Ground::new(ctx, settings)?;
     let looked = look_at_node_of(aside, ctx, settings, &ground)?;
-    let live = live(&looked, aside)?;
     check_since(&looked, aside)?;
+    let live = live(&looked, aside)?;
     let size = live_size(&ground.config, &live, &ctx.local()?.dir, None, &ctx.stop)?;
     Ok(UndoPlan {
         source: spec.name.clone(),
@@ -104,8 +104,10 @@ fn live(looked: &Looked, aside: &AsideTables) -> Result<Schema, Error> {
             let there = looked.schema.keyspaces.iter().filter(|there| there.name == name).flat_map(|there| &there.tables);
             let Some(found) = there.into_iter().find(|there| there.id == table.id) else {
                 return Err(Error::Refused(format!(
-                    "the table {name}.{} was dropped since, and what it held cannot be put back into another one: it lies in {}; nothing was changed",
+                    "{name}.{} was dropped since, or made anew, and what it held cannot be put back into another one: make it with the id {} (CREATE \
+                     TABLE or MATERIALIZED VIEW … WITH ID = …), or copy what you need from where it lies aside ({}); nothing was changed",
                     table.name,
+                    table.id.with_dashes(),
                     aside.told()
                 )));
             };
