@@ -1,7 +1,5 @@
 //! `windlass config recover`: the configuration of a node whose disk is gone, as its snapshots remember it.
 
-use std::fmt::Write;
-
 use serde::Serialize;
 
 use super::context::{Program, Reading};
@@ -61,7 +59,7 @@ pub(super) fn recover(program: &Program, node: Option<&NodeName>) -> Result<Exit
     let output = &program.output;
     if output.json {
         output.document("config-recover", &Document { toml: &text, sources: &sources });
-    } else if sources.is_empty() {
+    } else if sources.is_empty() && program.globals.repository.is_none() {
         output.note("the configuration has every source that there are snapshots of");
     } else {
         output.bytes(text.as_bytes());
@@ -97,9 +95,7 @@ fn section(remembered: &Remembered) -> String {
         let why = problem.as_deref().unwrap_or_default();
         return format!("# [{kind}.{source}] is to be written by hand: of {snapshot} {why}\n");
     };
-    let mut text = String::new();
-    writeln!(text, "# As of {snapshot}.").expect("a text takes all");
-    text + &to_toml(&serde_json::json!({ kind: { source.as_str(): section } }))
+    format!("# As of {snapshot}.\n{}", to_toml(&serde_json::json!({ kind: { source.as_str(): section } })))
 }
 
 fn to_toml(tables: &impl Serialize) -> String {

@@ -83,6 +83,16 @@ fn a_configuration_that_lacks_a_source_gets_what_its_local_copies_remember() {
 }
 
 #[test]
+fn a_node_of_which_there_is_no_snapshot_gets_a_file_to_begin_with() {
+    let machine = Machine::new().configured("");
+    machine.run(&["init"]).expect(0);
+    let url = format!("file://{}", machine.path("bucket").display());
+    let run = bare(&["--repository", &url, "config", "recover", "--node", "node-1"]);
+    run.expect(0);
+    assert!(run.stdout.contains("[repository]") && !run.stderr.contains("has every source"), "{run:#?}");
+}
+
+#[test]
 fn of_a_snapshot_that_remembers_no_configuration_it_is_said_so() {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1/everything/repository");
     let url = format!("file://{}", golden.display());

@@ -73,8 +73,8 @@ pub(in super::super) fn undo(
             "the node knows {others} others of its cluster by now, and tables are emptied on all of them at once; nothing was changed"
         )));
     }
-    let live = live(&looked, aside)?;
     check_since(&looked, aside)?;
+    let live = live(&looked, aside)?;
     check_room(ctx, &ground, &vec![0; data_directories(&ground.config)?.len()])?;
     let asides = asides(ctx, spec, data_directories(&ground.config)?.into_iter());
     let outgoing = asides.iter().map(|aside| aside.place.clone()).collect();
