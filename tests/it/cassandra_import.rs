@@ -85,7 +85,7 @@ impl Case {
             compaction_off(job, &on)?;
             let outcome = fill(job, &[self.place()], tables, before);
             compaction_on(job, &on)?;
-            outcome
+            outcome.map(drop)
         })
     }
 

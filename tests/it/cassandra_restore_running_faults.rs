@@ -178,6 +178,10 @@ fn nothing_is_kept(case: &Case) {
 #[test]
 fn a_restore_that_is_killed_at_any_step_is_settled_by_the_next_command() {
     let case = Case::small(Version::V41, 1);
+    case.run(&[
+        "CREATE MATERIALIZED VIEW KEYSPACE.w AS SELECT * FROM KEYSPACE.t WHERE v IS NOT NULL AND id IS NOT NULL PRIMARY KEY (v, id)",
+    ]);
+    case.backup();
     let (id, then) = (case.id(), case.dump(0));
     case.run(&SINCE);
     let states = [case.dump(0), then];

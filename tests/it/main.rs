@@ -26,6 +26,7 @@ mod cassandra_restore_stopped_faults;
 mod cassandra_restore_stopped_kills;
 mod cassandra_restore_stopped_schema;
 mod cassandra_restore_user;
+mod cassandra_restore_views;
 mod cassandra_servers;
 mod cassandra_take;
 mod cassandra_unopened;

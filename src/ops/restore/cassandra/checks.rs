@@ -9,7 +9,7 @@ use crate::ops::spec::CassandraSettings;
 use crate::ops::undo::AsideTables;
 use crate::ops::undo::cassandra::Ground;
 use crate::ops::{Context, Error};
-use crate::source::cassandra::missing::{Comparison, Definitions, Element};
+use crate::source::cassandra::missing::Definitions;
 use crate::source::cassandra::{Facts, Looked, Schema, Table, look_at_some, table_of};
 
 /// What is known of both sides.
@@ -125,20 +125,6 @@ fn is_replicated(facts: &Facts) -> bool {
 /// Without `--full`, a repair passes over what is marked as repaired on both sides, and what comes may be.
 const REPAIR: &str = "rows that were deleted since may come back for good; repair these tables at once (`nodetool repair --full`, because without it \
                       files are passed over that have been repaired before), or restore all replicas from the same night";
-
-/// What a person should know of views that come: the node takes its snapshot table by table.
-pub(super) fn told_views(comparison: &Comparison) -> Option<String> {
-    let views = comparison.compared.iter().filter(|one| one.element == Element::View && one.id.is_some());
-    let names: Vec<String> = views.map(|view| format!("{}.{}", view.keyspace, view.name)).collect();
-    (!names.is_empty()).then(|| {
-        format!(
-            "views come as the snapshot has them ({}), which the node takes of one table after the other: of what was written at that moment, a view may \
-             have rows that its table has not, or lack some that it has, for good. Where that matters, drop the view afterwards and make it anew, as \
-             `schema.cql` of its keyspace has it, with its ID: the node fills it from its table",
-            bounded(names).join(", ")
-        )
-    })
-}
 
 /// What a person should know of counters, where other nodes have replicas of them: of what each node has counted, the highest count wins.
 pub(super) fn told_counters(definitions: &Definitions, survey: &Survey) -> Option<String> {
@@ -296,20 +282,6 @@ mod tests {
         let known = judged(&alone, &alone.facts, "nb", 2).unwrap();
         assert_eq!(known.len(), 2);
         assert!(known.iter().any(|told| told.contains("repair these tables at once (`nodetool repair --full`")), "{known:?}");
-    }
-
-    #[test]
-    fn views_that_come_are_told_and_those_that_only_the_node_has_are_not() {
-        let table = "CREATE TABLE k.t (id int PRIMARY KEY, v text) WITH ID = 01234567-89ab-cdef-0123-456789abcdef;";
-        let view = "CREATE MATERIALIZED VIEW k.w AS SELECT * FROM k.t WHERE v IS NOT NULL PRIMARY KEY (v, id) \
-                    WITH ID = 11111111-89ab-cdef-0123-456789abcdef;";
-        let with = |more: &str| Definitions::read(&[("k".into(), format!("{table}{more}"))]).unwrap();
-        let told = |recorded: &Definitions, live: &Definitions| {
-            told_views(&Comparison::of(recorded, live, &crate::source::cassandra::missing::Part::All).unwrap())
-        };
-        assert!(told(&with(view), &Definitions::default()).unwrap().contains("(k.w)"));
-        assert!(told(&with(view), &with(view)).is_some());
-        assert_eq!(told(&with(""), &with(view)), None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! With the node [`stopped`], its files change places with those of the snapshot; while it is [`running`], it takes them in. Both have them put
 //! together by [`staging`] below its data directories: [`survey`] counts what comes, [`shares`] says which directory each SSTable goes to,
 //! [`recorded`] what the snapshot says of its keyspaces, [`seen`] and [`matched`] how that stands to what the node has, [`checks`] whether the node
-//! can take it. [`down`] is for a node that does not answer, [`fresh`] for one that has never run.
+//! can take it, [`views`] what becomes of views. [`down`] is for a node that does not answer, [`fresh`] for one that has never run.
 
 mod checks;
 mod choice;
@@ -21,6 +21,7 @@ mod staging;
 mod stopped;
 mod stopped_undo;
 mod survey;
+mod views;
 
 pub use self::fresh::FreshPlan;
 pub use self::node_plan::NodePlan;

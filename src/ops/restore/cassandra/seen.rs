@@ -35,6 +35,11 @@ impl Recorded {
         Ok(Self { id, facts, definitions: Definitions::read(ddl)?, keyspaces })
     }
 
+    /// Whether the node knew no others.
+    pub(super) fn was_alone(&self) -> bool {
+        self.facts.as_ref().is_some_and(|facts| facts.peers.is_empty())
+    }
+
     /// How a part of it stands to what a node has.
     ///
     /// # Errors
@@ -74,6 +79,8 @@ pub(super) struct Seen {
     pub(super) matched: Matched,
     /// What a person should know.
     pub(super) warnings: Vec<String>,
+    /// How many others it knows.
+    pub(super) peers: u64,
 }
 
 impl Seen {
@@ -111,6 +118,6 @@ impl Seen {
         let warnings = recorded.judge(ctx.clock.now(), survey, (&looked, &looked.schema), false, peers)?;
         let comparison = recorded.compared(&looked, &Part::All)?;
         let matched = Matched::of(survey, &comparison)?;
-        Ok(Self { looked, comparison, matched, warnings })
+        Ok(Self { looked, comparison, matched, warnings, peers })
     }
 }

@@ -1,6 +1,6 @@
 //! With the node stopped: its files and those of the snapshot change places.
 
-use super::checks::{of_new, told_views};
+use super::checks::of_new;
 use super::down::{be_up, told_down, unasked};
 use super::exchange::{aside_of, of_staged, told_others};
 use super::matched::Matched;
@@ -8,6 +8,7 @@ use super::node_plan::{NodePlan, bounded, never};
 use super::seen::{Recorded, Seen};
 use super::shares::{Root, Wanted};
 use super::survey::{Survey, roots, roots_to_be};
+use super::views::{make_views_anew, told_views};
 use super::{fresh, recorded, staging};
 use crate::ops::assemble::lines_of;
 use crate::ops::error::chain;
@@ -58,7 +59,6 @@ pub(super) fn plan(
     }
     let node = now.plan(&site, &recorded, &survey, options, &mut warnings)?;
     warnings.extend(told_others(&ground.config));
-    warnings.extend(told_views(&Comparison::of(&recorded.definitions, &Definitions::default(), &Part::All)?));
     warnings.extend(survey.lack_of_room(&roots).map(|why| format!("it may not fit: {why}")));
     let earlier = UndoRecord::read(&folder)?;
     if earlier.as_ref().is_some_and(|earlier| !earlier.is_written) && !is_under_way(ctx, &spec.name)? {
@@ -129,17 +129,20 @@ impl Now {
                 let facts = seen.looked.facts;
                 (node.version, node.cluster_name, node.host_id) = (facts.version, facts.cluster_name, facts.host_id);
                 warnings.extend(seen.warnings);
+                warnings.extend(told_views(&seen.comparison, seen.peers == 0));
                 seen.matched
             }
             Self::Down => {
                 warnings.push(told_down(settings, options, ground)?);
+                warnings.extend(told_views(&all_of(recorded)?, !options.manner.undrained && recorded.was_alone()));
                 if options.manner.undrained { unasked(ground, recorded, survey)? } else { Matched::unasked(survey) }
             }
             Self::New => {
                 let new = fresh::New::of(ctx, settings, ground, recorded, Begun::read(site.folder)?.as_ref())?;
                 warnings.extend(new.warnings);
                 warnings.extend(recorded.facts.iter().flat_map(|facts| of_new(recorded.id, facts, survey, ctx.clock.now())));
-                let comparison = Comparison::of(&recorded.definitions, &Definitions::default(), &Part::All)?;
+                let comparison = all_of(recorded)?;
+                warnings.extend(told_views(&comparison, recorded.was_alone()));
                 Matched::of(survey, &comparison)?;
                 (node.fresh, node.makes, node.linked_bytes) = (Some(new.plan), made_of_new(&comparison), survey.linked.iter().sum());
                 return Ok(node);
@@ -271,6 +274,9 @@ fn get_ready(
     let seen = if made { Seen::of(ctx, settings, &ground.config, recorded, survey)? } else { seen };
     pending.exchange.tables = seen.matched.changes;
     pending.expected = seen.matched.expected;
+    if seen.peers == 0 {
+        make_views_anew(site, pending, &seen.looked.schema)?;
+    }
     pending.exchange.check()?;
     let aside = aside_of(&pending.exchange, &pending.expected, Some(&seen.looked), &ground.config, false)?;
     pending.undo.placement = Placed::Cassandra(aside);
@@ -342,6 +348,11 @@ fn survey_of(ctx: &Context, found: &Found, options: &Options, roots: &[Root]) ->
         return Err(Error::Refused(format!("{} holds no table; nothing was changed", found.name())));
     }
     Ok(survey)
+}
+
+/// A snapshot's definitions beside those of a node that has none.
+fn all_of(recorded: &Recorded) -> Result<Comparison, Error> {
+    Ok(Comparison::of(&recorded.definitions, &Definitions::default(), &Part::All)?)
 }
 
 /// What of a snapshot a node that has never run will not have by itself: Cassandra's own keyspaces each has.

@@ -60,6 +60,9 @@ pub(crate) struct PendingStopped {
     pub(crate) is_written: bool,
     /// Indexes that are to be built when the node runs.
     pub(crate) unindexed: Vec<Unindexed>,
+    /// Views, each of a keyspace, that the node makes anew from their tables when it is started.
+    #[serde(default)]
+    pub(crate) anew: Vec<(String, String)>,
     /// What is to be removed once the undo is remembered.
     pub(crate) spent: Vec<PathBuf>,
     /// What will be remembered for an undo.
@@ -79,6 +82,7 @@ impl PendingStopped {
             expected,
             is_written: false,
             unindexed: Vec::new(),
+            anew: Vec::new(),
             spent: Vec::new(),
             undo,
         }

@@ -34,6 +34,15 @@ use super::tables::AsideTables;
 use crate::ops::spec::{CassandraSettings, SourceSpec};
 use crate::ops::{Context, Error};
 
+/// What is said where the node does not make views anew, and why.
+pub(crate) fn views_as_they_were(why: &str) -> String {
+    format!(
+        "views could not be made anew ({why}; it takes MODIFY on system.built_views and system.view_builds_in_progress, and CREATE in their keyspaces \
+         while the node runs): they come as they lay ready, of another moment than their tables; where that matters, drop them afterwards and make them \
+         anew, as `schema.cql` has them, each with its ID"
+    )
+}
+
 /// Whether work on tables has begun and not come to its end.
 pub(super) fn is_under_way(folder: &Path) -> Result<bool, Error> {
     Ok(stopped::is_under_way(folder)? || running::is_under_way(folder)?)

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::aside::set_aside;
 use super::ground::Ground;
 use super::import::{IMPORT, ImportStage, Manner, PendingImport};
-use super::replaced;
+use super::{replaced, views_as_they_were};
 use crate::ops::error::chain;
 use crate::ops::locks;
 use crate::ops::spec::{CassandraSettings, SourceSpec};
@@ -56,6 +56,7 @@ impl Filling<'_> {
         let before = if pending.replaces() { Before::Truncate } else { Before::Keep };
         let filled = import::compaction_off(&job, &pending.uncompacted)
             .and_then(|()| import::fill(&job, &pending.incoming, &pending.tables, before))
+            .map(|against| self.tell_views(against))
             .and_then(|()| import::prove(&job, &pending.tables))
             .map_err(Error::from)
             .and_then(|()| pending.write(ImportStage::Filled, self.folder));
@@ -132,7 +133,7 @@ impl Filling<'_> {
             import::wait_for_others(job, place, &tables)?;
         }
         import::compaction_off(job, &those(&pending.uncompacted, &tables))?;
-        import::fill(job, &pending.outgoing, &tables, Before::Truncate)?;
+        self.tell_views(import::fill(job, &pending.outgoing, &tables, Before::Truncate)?);
         pending.write(ImportStage::BackFilled, self.folder)
     }
 
@@ -284,6 +285,11 @@ impl Filling<'_> {
             is_there
         };
         Ok(tables.iter().filter(has).cloned().collect())
+    }
+
+    /// Says so where the node does not make views anew.
+    fn tell_views(&self, against: Option<String>) {
+        against.into_iter().for_each(|why| self.warn(views_as_they_were(&why)));
     }
 
     fn phase(&self, pending: &PendingImport, phase: &'static str) {

@@ -144,7 +144,16 @@ impl Site<'_> {
     fn look(&self, pending: &PendingStopped, control: &Control<'_>) -> Result<Vec<String>, Error> {
         self.phase(pending, "checking");
         pending.unindexed.iter().try_for_each(|index| control.rebuild_index(index))?;
-        Ok(control.check(&pending.expected)?)
+        let mut notes = control.check(&pending.expected)?;
+        let under_way = control.views_under_way(&pending.anew)?;
+        if !under_way.is_empty() {
+            notes.push(format!(
+                "the node goes on making views anew from their tables, and until it is done rows are lacking in them: {} (`nodetool viewbuildstatus \
+                 KEYSPACE VIEW` tells how far it is)",
+                under_way.join(", ")
+            ));
+        }
+        Ok(notes)
     }
 
     /// Puts back what was there before; gives what is said then.

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::super::anew::{self, View};
+use super::super::built::are_built;
 use super::super::cql::{Connection, failed};
 use super::super::folders::Folders;
 use super::super::nodetool::Nodetool;
@@ -12,7 +14,7 @@ use super::super::statements::quoted;
 use super::super::take::Job;
 use super::evidence::{Marks, Names};
 use super::open::{Came, are_open};
-use super::prove::views_are_built;
+use super::prove::builder;
 use super::staged;
 use crate::source::Error;
 use crate::source::placement::crash;
@@ -74,12 +76,15 @@ pub fn count_ready(places: &[PathBuf], keyspace: &str, folder: &str) -> Result<u
 /// Has the node take in what lies in `places`, `<place>/<keyspace>/<folder>/`, table by table, and proves that it did; [`super::prove()`] does the rest. Compaction of these tables
 /// must be off ([`super::compaction_off`]), so that what came is still there when it is looked for.
 ///
+/// With [`Before::Truncate`], which is for a node that is alone, it has the node make views anew of what has come. Gives what the node says against
+/// that, where it does, because the role has no right to it for instance: then the files of views are taken in too.
+///
 /// Broken off, it leaves tables that are empty or hold a part; beginning anew with [`Before::Truncate`] makes that good.
 ///
 /// # Errors
 /// [`Error::NotWhole`] before anything is changed, when an SSTable is not all there; [`Error::Cassandra`], also when the node says that all
 /// went well and what came is not there; [`Error::File`]; [`Error::Stopped`].
-pub fn fill(job: &Job<'_>, places: &[PathBuf], tables: &[Fill], before: Before) -> Result<(), Error> {
+pub fn fill(job: &Job<'_>, places: &[PathBuf], tables: &[Fill], before: Before) -> Result<Option<String>, Error> {
     let folders = Folders::of(job.config)?;
     let connection = Connection::open(job.settings, job.config, job.stop)?;
     let nodetool = Nodetool::new(job.settings, job.folder, job.stop);
@@ -87,23 +92,41 @@ pub fn fill(job: &Job<'_>, places: &[PathBuf], tables: &[Fill], before: Before) 
     for table in tables {
         ready.push(staged::ready(places, table, job)?);
     }
+    let views: Vec<View> = of_kind(tables, Kind::View).map(|view| (view.keyspace.clone(), view.name.clone())).collect();
+    let (mut are_anew, mut against) = (false, None);
     if before == Before::Truncate {
-        views_are_built(&connection, tables)?;
-        for table in tables.iter().filter(|table| table.kind == Kind::Table) {
+        anew::end_change(&connection, &views)?;
+        are_built(&connection, &of_kind(tables, Kind::View).map(builder).collect::<Vec<_>>())?;
+        for table in of_kind(tables, Kind::Table) {
             crash::point();
             // Its views are emptied with it.
             let statement = format!("TRUNCATE TABLE {}.{}", quoted(&table.keyspace), quoted(&table.name));
             connection.run("empty a table of", &statement).map_err(|error| about(error, table))?;
         }
+        against = anew::refused(anew::begin(&connection, &views))?;
+        are_anew = against.is_none();
+    }
+    // A row that comes into a table by an import does not come into its views.
+    for (_, ready) in tables.iter().zip(&mut ready).filter(|(table, _)| are_anew && table.kind == Kind::View) {
+        ready.clear();
     }
     let came = Came::of(&nodetool, tables, &ready, before == Before::Keep)?;
-    // Views come last: a row that comes into a table by an import does not come into its views.
+    // Views come last, where they are not made anew of what has come.
     let order = |kind: Kind| tables.iter().zip(&ready).filter(move |(table, _)| table.kind == kind);
     for (table, ready) in order(Kind::Table).chain(order(Kind::View)) {
         crash::point();
         import(job, &folders, &nodetool, table, ready)?;
     }
-    are_open(&connection, &nodetool, &folders, &came)
+    are_open(&connection, &nodetool, &folders, &came)?;
+    crash::point();
+    if are_anew {
+        anew::end(&connection, &views)?;
+    }
+    Ok(against)
+}
+
+fn of_kind(tables: &[Fill], kind: Kind) -> impl Iterator<Item = &Fill> {
+    tables.iter().filter(move |table| table.kind == kind)
 }
 
 /// Imports one table, and looks for what came.

@@ -4,6 +4,7 @@
 //! holds a file of its data, commit log or hints.
 
 mod batches;
+mod builds;
 mod check;
 mod down;
 

@@ -10,10 +10,10 @@ mod undo;
 
 use self::sides::Both;
 pub(super) use self::undo::{plan_undo, undo};
-use super::checks::told_views;
 use super::node_plan::{NodePlan, bounded, never};
 use super::staging::{self, staged_folder};
 use super::survey;
+use super::views::told_views;
 use crate::ops::event::Event;
 use crate::ops::restore::about::About;
 use crate::ops::restore::staging::download_size;
@@ -55,7 +55,7 @@ pub(super) fn plan(
         Some(name) => (beside::check(&both, name, options)?, None),
         None => {
             warnings.extend(judge_live(&both, options)?);
-            warnings.extend(told_views(&both.comparison));
+            warnings.extend(told_views(&both.comparison, !options.manner.merge));
             if earlier.is_some() && !options.manner.merge {
                 warnings.push("what the restore before this one has set aside will be removed when this one is in place".to_owned());
             }

@@ -1,0 +1,123 @@
+//! A view agrees with its table after a restore, also where the snapshot has the two of different moments, as it is when somebody wrote meanwhile.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use crate::cassandra::configuration;
+use crate::cassandra_restore_stopped::Bench;
+use crate::support::program::Machine;
+use crate::support::servers::cassandra::Cassandra;
+use crate::support::servers::cassandra::spec::{ADMINISTRATOR, Spec, Version};
+
+const TABLE: &str = "CREATE TABLE small.t (id int PRIMARY KEY, v text)";
+const VIEW: &str = "CREATE MATERIALIZED VIEW small.w AS SELECT * FROM small.t WHERE v IS NOT NULL AND id IS NOT NULL PRIMARY KEY (v, id)";
+
+/// Copies the SSTables of a table to where an import takes them from: 5.0 wants them below names of keyspace and table.
+fn kept(server: &Cassandra, name: &str, place: PathBuf) -> PathBuf {
+    server.nodetool(&["flush", "small", name]);
+    let place = place.join("small").join(name);
+    fs::create_dir_all(&place).unwrap();
+    for folder in server.folders_of("small", name) {
+        for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap()).filter(|entry| entry.path().is_file()) {
+            fs::copy(entry.path(), place.join(entry.file_name())).unwrap();
+        }
+    }
+    place
+}
+
+/// Has the table hold `1: then`, and its view the row of `2: of another moment` alone.
+fn disagree(server: &Cassandra, machine: &Machine) {
+    let cql = server.cql();
+    cql.run("INSERT INTO small.t (id, v) VALUES (1, 'then')");
+    let of_table = kept(server, "t", machine.path("apart"));
+    cql.run("TRUNCATE small.t");
+    cql.run("INSERT INTO small.t (id, v) VALUES (2, 'of another moment')");
+    let of_view = kept(server, "w", machine.path("apart"));
+    cql.run("TRUNCATE small.t");
+    for (name, place) in [("t", of_table), ("w", of_view)] {
+        server.nodetool(&["import", "--copy-data", "small", name, place.to_str().unwrap()]);
+    }
+    assert_eq!(both(server), (rows(&[(1, "then")]), rows(&[(2, "of another moment")])));
+}
+
+fn rows(of: &[(i32, &str)]) -> Vec<String> {
+    of.iter().map(|(id, v)| format!("{id} {v}")).collect()
+}
+
+/// What the table and what the view holds.
+fn both(server: &Cassandra) -> (Vec<String>, Vec<String>) {
+    let [table, view] = ["t", "w"].map(|name| {
+        let rows = server.cql().rows(&format!("SELECT id, v FROM small.{name}"));
+        let plain = |value: &Option<_>| value.as_ref().map_or_else(String::new, crate::support::servers::cassandra::cql::plain);
+        let mut lines: Vec<String> = rows.iter().map(|row| row.iter().map(plain).collect::<Vec<_>>().join(" ")).collect();
+        lines.sort();
+        lines
+    });
+    (table, view)
+}
+
+/// The same rows in both.
+fn agree(of: &[(i32, &str)]) -> (Vec<String>, Vec<String>) {
+    (rows(of), rows(of))
+}
+
+fn comes_back(server: &Cassandra, machine: &Machine, how: &[&str]) {
+    disagree(server, machine);
+    machine.run(&["backup", "homestead"]).expect(0);
+    let cql = server.cql();
+    cql.run("TRUNCATE small.t");
+    cql.run("INSERT INTO small.t (id, v) VALUES (3, 'since')");
+    let now = agree(&[(3, "since")]);
+    assert_eq!(both(server), now);
+
+    let plan = machine.run(&[&["restore", "homestead", "--dry-run"], how].concat());
+    assert!(plan.expect(0).said().contains("the node makes views anew from their tables"), "{plan:#?}");
+    let run = machine.run(&[&["restore", "homestead", "--yes"], how].concat());
+    assert!(!run.expect(0).stderr.contains("could not be made anew"), "{run:#?}");
+    assert_eq!(both(server), agree(&[(1, "then")]));
+    machine.run(&["restore", "homestead", "--undo", "--yes"]).expect(0);
+    assert_eq!(both(server), now);
+    // What is written afterwards comes into the view as ever.
+    server.cql().run("UPDATE small.t SET v = 'later' WHERE id = 3");
+    assert_eq!(both(server), agree(&[(3, "later")]));
+}
+
+#[test]
+fn a_view_agrees_with_its_table_after_a_restore_with_the_node_stopped() {
+    let bench = Bench::small(Version::V41);
+    bench.run(&["DROP TABLE small.t", TABLE, VIEW]);
+    comes_back(&bench.server, &bench.machine, &[]);
+}
+
+#[test]
+fn a_view_agrees_with_its_table_after_a_restore_into_a_node_that_runs_where_the_role_may_have_it_made() {
+    let server = Cassandra::start_new(&Spec { password: true, ..Spec::new(Version::V50) });
+    let machine = Machine::new();
+    let login = |user: &str, password: &str| {
+        let (own, secret) = (configuration(&server, "homestead", &["small"]), machine.path("cql.pw"));
+        fs::write(&secret, password).unwrap();
+        fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+        machine.configure_again(&format!("{own}user = \"{user}\"\npassword_file = \"{}\"\n", secret.display()));
+    };
+    let [user, password] = ADMINISTRATOR;
+    login(user, password);
+    machine.run(&["init"]).expect(0);
+    let cql = server.cql();
+    cql.run("CREATE KEYSPACE small WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}");
+    for statement in [TABLE, VIEW] {
+        cql.run(statement);
+    }
+    comes_back(&server, &machine, &["--running"]);
+
+    // One that has no right to that gets what the snapshot has, and is told.
+    cql.run("CREATE ROLE least WITH PASSWORD = 'hunter2' AND LOGIN = true");
+    for right in ["ALL PERMISSIONS ON KEYSPACE small", "SELECT ON KEYSPACE system"] {
+        cql.run(&format!("GRANT {right} TO least"));
+    }
+    login("least", "hunter2");
+    let run = machine.run(&["restore", "homestead", "--yes", "--running"]);
+    assert!(run.expect(0).stderr.contains("MODIFY on system.built_views"), "{run:#?}");
+    assert_eq!(both(&server), (rows(&[(1, "then")]), rows(&[(2, "of another moment")])));
+    assert!(cql.rows("SELECT type_name FROM system_schema.types WHERE keyspace_name = 'small'").is_empty());
+}
