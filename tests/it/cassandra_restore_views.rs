@@ -1,8 +1,9 @@
-//! A view agrees with its table after a restore, also where the snapshot has the two of different moments, as it is when somebody wrote meanwhile.
+//! A view or an index agrees with its table after a restore, also where the snapshot has the two of different moments, as it is when somebody wrote meanwhile.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::cassandra::configuration;
 use crate::cassandra_restore_stopped::Bench;
@@ -62,7 +63,8 @@ fn agree(of: &[(i32, &str)]) -> (Vec<String>, Vec<String>) {
     (rows(of), rows(of))
 }
 
-fn comes_back(server: &Cassandra, machine: &Machine, how: &[&str]) {
+/// Backs up, changes all, restores and undoes; what was restored is looked at also by the caller.
+fn comes_back(server: &Cassandra, machine: &Machine, how: &[&str], restored: &dyn Fn()) {
     disagree(server, machine);
     machine.run(&["backup", "homestead"]).expect(0);
     let cql = server.cql();
@@ -76,6 +78,7 @@ fn comes_back(server: &Cassandra, machine: &Machine, how: &[&str]) {
     let run = machine.run(&[&["restore", "homestead", "--yes"], how].concat());
     assert!(!run.expect(0).stderr.contains("could not be made anew"), "{run:#?}");
     assert_eq!(both(server), agree(&[(1, "then")]));
+    restored();
     machine.run(&["restore", "homestead", "--undo", "--yes"]).expect(0);
     assert_eq!(both(server), now);
     // What is written afterwards comes into the view as ever.
@@ -84,10 +87,32 @@ fn comes_back(server: &Cassandra, machine: &Machine, how: &[&str]) {
 }
 
 #[test]
-fn a_view_agrees_with_its_table_after_a_restore_with_the_node_stopped() {
+fn a_view_and_an_index_agree_with_their_table_after_a_restore_with_the_node_stopped() {
     let bench = Bench::small(Version::V41);
-    bench.run(&["DROP TABLE small.t", TABLE, VIEW]);
-    comes_back(&bench.server, &bench.machine, &[]);
+    let server = &bench.server;
+    bench.run(&["DROP TABLE small.t", TABLE, VIEW, "CREATE INDEX by_v ON small.u (v)"]);
+    let found = || server.cql().lines("SELECT id FROM small.u WHERE v = 'then'").len();
+    server.nodetool(&["flush", "small", "u"]);
+    bench.run(&["INSERT INTO small.u (id, v) VALUES (2, 'then')"]);
+    server.nodetool(&["flush", "small", "u"]);
+    assert_eq!(found(), 2);
+    // As it is while it is built, or when a table is written out between the links of the index and those of the table.
+    server.stop();
+    half_remove(&server.folders_of("small", "u")[0].join(".by_v"));
+    server.start();
+    assert_eq!(found(), 1);
+    comes_back(server, &bench.machine, &[], &|| assert_eq!(found(), 2));
+}
+
+/// Removes one of two SSTables.
+fn half_remove(index: &Path) {
+    let files: Vec<PathBuf> = fs::read_dir(index).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let of = |path: &Path| path.file_name().unwrap().to_str().unwrap().rsplit_once('-').unwrap().0.to_owned();
+    let sstables: BTreeSet<String> = files.iter().map(|path| of(path)).collect();
+    assert_eq!(sstables.len(), 2, "{files:?}");
+    for path in files.iter().filter(|path| Some(&of(path)) == sstables.last()) {
+        fs::remove_file(path).unwrap();
+    }
 }
 
 #[test]
@@ -105,19 +130,29 @@ fn a_view_agrees_with_its_table_after_a_restore_into_a_node_that_runs_where_the_
     machine.run(&["init"]).expect(0);
     let cql = server.cql();
     cql.run("CREATE KEYSPACE small WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}");
-    for statement in [TABLE, VIEW] {
+    for statement in [TABLE, VIEW, "CREATE INDEX by_v ON small.t (v)"] {
         cql.run(statement);
     }
-    comes_back(&server, &machine, &["--running"]);
+    comes_back(&server, &machine, &["--running"], &|| {});
+    let id = format!("homestead/{}", machine.listed()[0].0);
 
-    // One that has no right to that gets what the snapshot has, and is told.
-    cql.run("CREATE ROLE least WITH PASSWORD = 'hunter2' AND LOGIN = true");
-    for right in ["ALL PERMISSIONS ON KEYSPACE small", "SELECT ON KEYSPACE system"] {
-        cql.run(&format!("GRANT {right} TO least"));
-    }
-    login("least", "hunter2");
-    let run = machine.run(&["restore", "homestead", "--yes", "--running"]);
+    // A role that may not empty tables has touched none, and keeps nothing from being backed up.
+    let as_role = |name: &str, rights: &[&str]| {
+        cql.run(&format!("CREATE ROLE {name} WITH PASSWORD = 'hunter2' AND LOGIN = true"));
+        rights.iter().for_each(|right| cql.run(&format!("GRANT {right} ON KEYSPACE small TO {name}")));
+        login(name, "hunter2");
+        machine.run(&["restore", &id, "--yes", "--running"])
+    };
+    let now = both(&server);
+    let run = as_role("reader", &["SELECT", "CREATE", "ALTER"]);
+    assert!(run.expect(1).stderr.contains("no row was touched"), "{run:#?}");
+    assert_eq!(both(&server), now);
+    machine.run(&["backup", "homestead"]).expect(0);
+
+    // One that may, and has no right to the rest, gets the view that the snapshot has, and is told.
+    let run = as_role("least", &["ALL PERMISSIONS"]);
     assert!(run.expect(0).stderr.contains("MODIFY on system.built_views"), "{run:#?}");
+    assert!(run.stderr.contains("could not be seen, for the role has no right to SELECT on system."), "{run:#?}");
     assert_eq!(both(&server), (rows(&[(1, "then")]), rows(&[(2, "of another moment")])));
     assert!(cql.rows("SELECT type_name FROM system_schema.types WHERE keyspace_name = 'small'").is_empty());
 }

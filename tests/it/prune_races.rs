@@ -251,7 +251,10 @@ fn two_prunes_at_once_that_are_killed_at_any_request_take_nothing_that_is_needed
         for step in 0..=kill_at {
             let process = if step % 2 == 0 { &one } else { &two };
             ended = process.gate.step().is_none();
-            world.check("two prunes");
+            // What was met on the way to an earlier kill was looked at then.
+            if step + 2 > kill_at {
+                world.check("two prunes");
+            }
         }
         one.kill(kill_at % 3 == 0);
         is_fine("the other", two.end());

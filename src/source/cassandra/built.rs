@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::cql::{Connection, failed};
+use super::refused;
 use super::statements::literal;
 use crate::source::Error;
 
@@ -27,39 +28,53 @@ pub(super) struct Builder<'a> {
     pub(super) is_view: bool,
 }
 
-/// All indexes of tables are built, or are within an hour, and all views, or are within a day.
+/// All indexes of tables are built, or are within an hour, and all views, or are within a day. Gives what is to be said where the role may not see
+/// that.
 ///
 /// # Errors
 /// [`Error::Cassandra`] naming those that are not; [`Error::Stopped`].
-pub(super) fn are_built(connection: &Connection, of: &[Builder<'_>]) -> Result<(), Error> {
-    for (lacking, time) in [(wait(connection, of, indexes, INDEX_TIME)?, INDEX_TIME), (views_after(connection, of, VIEW_TIME)?, VIEW_TIME)]
+pub(super) fn are_built(connection: &Connection, of: &[Builder<'_>]) -> Result<Option<String>, Error> {
+    let mut unseen = None;
+    for (what, table, lacking, time) in
+        [("indexes", "system.\"IndexInfo\"", indexes as Lacking, INDEX_TIME), ("views", "system.built_views", views, VIEW_TIME)]
     {
-        if !lacking.is_empty() {
-            let why = format!("{} are not built within {} seconds", lacking.join(", "), time.as_secs());
-            return Err(failed("see the indexes and views built of", connection.node(), why));
+        match wait(connection, of, lacking, time)? {
+            None => {
+                unseen.get_or_insert_with(|| {
+                    format!("that {what} are built could not be seen, for the role has no right to SELECT on {table}: see that they answer as they should")
+                });
+            }
+            Some(lacking) if lacking.is_empty() => {}
+            Some(lacking) => {
+                let why = format!("{} are not built within {} seconds", lacking.join(", "), time.as_secs());
+                return Err(failed("see the indexes and views built of", connection.node(), why));
+            }
         }
     }
-    Ok(())
+    Ok(unseen)
 }
 
-/// Waits until all views are built, for so long at most. Gives those that are not, for a person.
+/// Waits until all views are built, for so long at most. Gives those that are not, for a person; nothing where the role may not see that.
 ///
 /// # Errors
 /// [`Error::Cassandra`] with what the node says; [`Error::Stopped`].
-pub(super) fn views_after(connection: &Connection, of: &[Builder<'_>], time: Duration) -> Result<Vec<String>, Error> {
+pub(super) fn views_after(connection: &Connection, of: &[Builder<'_>], time: Duration) -> Result<Option<Vec<String>>, Error> {
     wait(connection, of, views, time)
 }
 
 /// What of these is not built yet, for a person.
 type Lacking = fn(&Connection, &[Builder<'_>]) -> Result<Vec<String>, Error>;
 
-/// Waits until nothing is lacking, for so long at most. Gives what is.
-fn wait(connection: &Connection, of: &[Builder<'_>], lacking: Lacking, time: Duration) -> Result<Vec<String>, Error> {
+/// Waits until nothing is lacking, for so long at most. Gives what is; nothing where the role may not see that.
+fn wait(connection: &Connection, of: &[Builder<'_>], lacking: Lacking, time: Duration) -> Result<Option<Vec<String>>, Error> {
     let mut left = time.as_millis() / BUILD_TICK.as_millis();
     loop {
-        let names = lacking(connection, of)?;
+        let names = match lacking(connection, of) {
+            Err(Error::Cassandra { why, .. }) if refused::is_no_right(&why) => return Ok(None),
+            names => names?,
+        };
         if names.is_empty() || left == 0 {
-            return Ok(names);
+            return Ok(Some(names));
         }
         connection.pause(BUILD_TICK)?;
         left -= 1;

@@ -83,6 +83,14 @@ pub(super) fn is_no_right(why: &str) -> bool {
     why.starts_with(NO_RIGHT)
 }
 
+/// Whether a node refuses a statement before it has carried out any of it: for want of a right, or because it is configured so.
+pub(super) fn is_not_allowed(why: &str) -> bool {
+    is_no_right(why) || why.starts_with(GUARDRAIL)
+}
+
+/// How it begins what it says of a statement that its configuration forbids (`Guardrail.fail` of 4.1 and 5.0).
+const GUARDRAIL: &str = "Guardrail ";
+
 /// How a role's lack of a right begins.
 const NO_RIGHT: &str = "the role has no right to it";
 

@@ -30,6 +30,12 @@ impl Wanted {
             Self::Some(tables) => tables.contains(&(keyspace.to_owned(), folder.to_owned())),
         }
     }
+
+    /// Whether a file is wanted. Indexes with SSTables of their own are built anew: the node cuts them at another moment than their tables, or while they
+    /// are being built, and takes whatever comes for the whole.
+    pub(super) fn takes(&self, member: &Member<'_>) -> bool {
+        !member.is_of_index && self.has(member.keyspace, member.folder)
+    }
 }
 
 /// A data directory that takes files.
@@ -95,7 +101,7 @@ impl Shares {
 /// A file of an SSTable of a table that is wanted.
 fn wanted_member<'a>(entry: &'a Entry, wanted: &Wanted) -> Option<Member<'a>> {
     let path = std::str::from_utf8(entry.path.as_bytes()).ok().filter(|_| entry.kind != Kind::Directory)?;
-    Member::of(path).filter(|member| wanted.has(member.keyspace, member.folder))
+    Member::of(path).filter(|member| wanted.takes(member))
 }
 
 /// The lines of a snapshot that go to one data directory: the files of SSTables of wanted tables, and the folders above them, with the owner
@@ -129,8 +135,10 @@ impl OfRoot {
     /// Whether a folder may hold files that are wanted.
     fn is_above(&self, path: &str) -> bool {
         let mut parts = path.split('/');
-        match (parts.next(), parts.next()) {
-            (Some(keyspace), Some(folder)) => self.wanted.has(keyspace, folder),
+        match (parts.next(), parts.next(), parts.next()) {
+            (Some(keyspace), Some(folder), None) => self.wanted.has(keyspace, folder),
+            // Of an index, or nothing that Cassandra knows.
+            (_, _, Some(_)) => false,
             _ => true,
         }
     }

@@ -17,7 +17,7 @@ use crate::sys::space::nearest_folder;
 pub(super) struct Coming {
     /// SSTables of the table itself.
     pub(super) sstables: u64,
-    /// Files, those of indexes with them.
+    /// Files, without those of indexes that have SSTables of their own.
     pub(super) files: u64,
     /// Their bytes.
     pub(super) bytes: u64,
@@ -62,13 +62,13 @@ impl Survey {
                 survey.strangers += u64::from(!path.ends_with("/schema.cql"));
                 continue;
             };
-            if !wanted.has(member.keyspace, member.folder) {
+            if !wanted.takes(&member) {
                 continue;
             }
             survey.shares[shares.next(&member)] += entry.size;
             survey.versions.insert(member.version.to_owned());
             let table = survey.tables.entry((member.keyspace.to_owned(), member.folder.to_owned())).or_default();
-            table.sstables += u64::from(member.is_data && !member.is_of_index);
+            table.sstables += u64::from(member.is_data);
             table.files += 1;
             table.bytes += entry.size;
         }

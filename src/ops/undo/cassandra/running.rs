@@ -14,6 +14,7 @@ use crate::ops::undo::leftovers::Leftovers;
 use crate::ops::undo::memory::UndoRecord;
 use crate::ops::undo::settled::{Ending, Work};
 use crate::ops::{Context, Error};
+use crate::source::Error as SourceError;
 use crate::source::cassandra::import::{self, Aside, Before, Fill};
 use crate::source::cassandra::{Job, look_at_some};
 use crate::sys::stop::Stop;
@@ -58,6 +59,7 @@ impl Filling<'_> {
             .and_then(|()| import::fill(&job, &pending.incoming, &pending.tables, before))
             .map(|against| self.tell_views(against))
             .and_then(|()| import::prove(&job, &pending.tables))
+            .map(|unseen| unseen.into_iter().for_each(|unseen| self.warn(unseen)))
             .map_err(Error::from)
             .and_then(|()| pending.write(ImportStage::Filled, self.folder));
         match filled {
@@ -67,6 +69,13 @@ impl Filling<'_> {
                     "{why}; what was to come is in place, but the compaction of its tables may still be off, and the next command on the source finishes it"
                 ))
             }),
+            // Nothing else in it refuses: no table was emptied.
+            Err(Error::Source(why @ (SourceError::Refused { .. } | SourceError::NotWhole { .. }))) => {
+                if let Err(later) = self.compact_again(&job, pending) {
+                    self.warn(format!("the compaction of its tables may be off (nodetool enableautocompaction): {}", chain(&later)));
+                }
+                Err(self.give_up_after(pending, worded(why, "no row was touched")))
+            }
             Err(why) => Err(self.take_back_after(pending, why)),
         }
     }
@@ -183,8 +192,11 @@ impl Filling<'_> {
     fn end_back(&self, job: &Job<'_>, pending: &PendingImport) -> Result<(), Error> {
         let tables = self.still_there(&pending.back, Some(""))?;
         import::compaction_on(job, &those(&pending.uncompacted, &tables))?;
-        if let Err(why) = import::prove(job, &tables) {
-            self.warn(format!("what the tables held is back in them, and not all is as it should be: {}", chain(&Error::from(why))));
+        match import::prove(job, &tables) {
+            Ok(unseen) => unseen.into_iter().for_each(|unseen| self.warn(unseen)),
+            Err(why) => {
+                self.warn(format!("what the tables held is back in them, and not all is as it should be: {}", chain(&Error::from(why))));
+            }
         }
         if pending.manner == Manner::PutBack {
             import::bring_back(&pending.incoming)?;
@@ -324,10 +336,10 @@ fn free(place: &Path, suffix: &str) -> PathBuf {
 }
 
 /// A refusal of a source, with what is to be said of it here.
-fn worded(error: crate::source::Error, told: &str) -> Error {
+fn worded(error: SourceError, told: &str) -> Error {
     match error {
-        crate::source::Error::Refused { why } => Error::Refused(format!("{why}; {told}")),
-        error @ crate::source::Error::NotWhole { .. } => Error::Refused(format!("{}; {told}", chain(&Error::from(error)))),
+        SourceError::Refused { why } => Error::Refused(format!("{why}; {told}")),
+        error @ SourceError::NotWhole { .. } => Error::Refused(format!("{}; {told}", chain(&Error::from(error)))),
         error => error.into(),
     }
 }

@@ -9,6 +9,7 @@ use super::super::built::are_built;
 use super::super::cql::{Connection, failed};
 use super::super::folders::Folders;
 use super::super::nodetool::Nodetool;
+use super::super::refused;
 use super::super::schema::{Kind, Table, TableId};
 use super::super::statements::quoted;
 use super::super::take::Job;
@@ -82,7 +83,8 @@ pub fn count_ready(places: &[PathBuf], keyspace: &str, folder: &str) -> Result<u
 /// Broken off, it leaves tables that are empty or hold a part; beginning anew with [`Before::Truncate`] makes that good.
 ///
 /// # Errors
-/// [`Error::NotWhole`] before anything is changed, when an SSTable is not all there; [`Error::Cassandra`], also when the node says that all
+/// [`Error::NotWhole`] before anything is changed, when an SSTable is not all there; [`Error::Refused`], when the node does not let the first table be
+/// emptied; [`Error::Cassandra`], also when the node says that all
 /// went well and what came is not there; [`Error::File`]; [`Error::Stopped`].
 pub fn fill(job: &Job<'_>, places: &[PathBuf], tables: &[Fill], before: Before) -> Result<Option<String>, Error> {
     let folders = Folders::of(job.config)?;
@@ -97,12 +99,7 @@ pub fn fill(job: &Job<'_>, places: &[PathBuf], tables: &[Fill], before: Before) 
     if before == Before::Truncate {
         anew::end_change(&connection, &views)?;
         are_built(&connection, &of_kind(tables, Kind::View).map(builder).collect::<Vec<_>>())?;
-        for table in of_kind(tables, Kind::Table) {
-            crash::point();
-            // Its views are emptied with it.
-            let statement = format!("TRUNCATE TABLE {}.{}", quoted(&table.keyspace), quoted(&table.name));
-            connection.run("empty a table of", &statement).map_err(|error| about(error, table))?;
-        }
+        empty(&connection, tables)?;
         against = anew::refused(anew::begin(&connection, &views))?;
         are_anew = against.is_none();
     }
@@ -123,6 +120,23 @@ pub fn fill(job: &Job<'_>, places: &[PathBuf], tables: &[Fill], before: Before) 
         anew::end(&connection, &views)?;
     }
     Ok(against)
+}
+
+/// Empties tables, and with each its views.
+fn empty(connection: &Connection, tables: &[Fill]) -> Result<(), Error> {
+    let mut is_begun = false;
+    for table in of_kind(tables, Kind::Table) {
+        crash::point();
+        let statement = format!("TRUNCATE TABLE {}.{}", quoted(&table.keyspace), quoted(&table.name));
+        match connection.run("empty a table of", &statement) {
+            Err(Error::Cassandra { why, .. }) if !is_begun && refused::is_not_allowed(&why) => {
+                return Err(Error::Refused { why: format!("{} is not to be emptied: {why}", table.told()) });
+            }
+            outcome => outcome.map_err(|error| about(error, table))?,
+        }
+        is_begun = true;
+    }
+    Ok(())
 }
 
 fn of_kind(tables: &[Fill], kind: Kind) -> impl Iterator<Item = &Fill> {

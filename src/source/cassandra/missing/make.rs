@@ -51,12 +51,12 @@ pub fn make(
         }
     }
     let builders: Vec<Builder<'_>> = comparison.missing().filter_map(builder).collect();
-    are_built(&connection, &builders)?;
+    let unseen = are_built(&connection, &builders)?;
     // It may have come meanwhile.
     if disagreeing.is_some() {
         disagreeing = disagreement(&connection)?;
     }
-    Ok(disagreeing.into_iter().collect())
+    Ok(disagreeing.into_iter().chain(unseen).collect())
 }
 
 /// What the node builds from a table when it is made: a view, or an index of the table.

@@ -25,7 +25,7 @@ impl Control<'_> {
         anew::refused(anew::forget(&Connection::open(self.settings, self.config, self.stop)?, views))
     }
 
-    /// Waits some minutes for views that it makes anew. Gives those that are not ready then, for a person.
+    /// Waits some minutes for views that it makes anew. Gives those that are not ready then, for a person; all where the role may not see that.
     ///
     /// # Errors
     /// [`Error::Cassandra`] with what it says; [`Error::Stopped`].
@@ -34,6 +34,7 @@ impl Control<'_> {
             return Ok(Vec::new());
         }
         let builders: Vec<Builder<'_>> = views.iter().map(|(keyspace, name)| Builder { keyspace, name, is_view: true }).collect();
-        views_after(&Connection::open(self.settings, self.config, self.stop)?, &builders, VIEWS_TIME)
+        let under_way = views_after(&Connection::open(self.settings, self.config, self.stop)?, &builders, VIEWS_TIME)?;
+        Ok(under_way.unwrap_or_else(|| views.iter().map(|(keyspace, name)| format!("{keyspace}.{name}")).collect()))
     }
 }
