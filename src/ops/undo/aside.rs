@@ -142,6 +142,7 @@ mod tests {
                 tables: vec![table.clone()],
                 others: vec![other.clone()],
                 indexes: [("k.by_v".to_owned(), "t (v)".to_owned())].into(),
+                unbuilt: crate::source::cassandra::Unbuilt { indexes: Vec::new(), views: vec![("k".into(), "w".into())] },
             };
             let placed = Placed::Cassandra(aside);
             let text = serde_json::to_string(&placed).unwrap();

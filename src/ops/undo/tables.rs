@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::source::cassandra::{Kind, TableId};
+use crate::source::cassandra::{Kind, TableId, Unbuilt};
 
 /// How tables of a Cassandra node are put back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +36,9 @@ pub(crate) struct AsideTables {
     /// must not be given their files.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) indexes: BTreeMap<String, String>,
+    /// What of them was not built yet: put back, it is built to its end.
+    #[serde(default, skip_serializing_if = "Unbuilt::is_empty")]
+    pub(crate) unbuilt: Unbuilt,
 }
 
 /// A table that is not live.

@@ -1,13 +1,15 @@
 //! Views that a node makes anew from their tables, because the files of a view are of another moment than those of its table.
 //!
 //! A node takes its snapshot of one table after the other, so that of what is written meanwhile a view may have rows that its table has not, or
-//! lack some that it has; and Cassandra never compares the two. Which views are built it keeps in `system.built_views`. A view that is not there it
-//! builds when it is started, and with any change of the definitions of its keyspace (`ViewManager.reload`, `ViewBuilder.start` of 4.1 and 5.0).
-//! A build adds rows and removes none, so the view must be empty before.
+//! lack some that it has; and Cassandra never compares the two. Which views are built it keeps in `system.built_views`, and how far a build has come
+//! in `system.view_builds_in_progress`. With any change of the definitions of a keyspace, and half a minute after its start, it ends the builds of all
+//! views and begins those anew, where they ended, that are not marked as built (`ViewManager.reload`, `View.build`, `ViewBuilder.start` of 4.1 and
+//! 5.0). A build adds rows and removes none, so the view must be empty before.
 //!
 //! Only a node that is alone makes the whole of a view: of another one's tables, rows come to this one's view too.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::cql::Connection;
 use super::statements::{literal, quoted};
@@ -19,62 +21,57 @@ const CHANGE: &str = "windlass_makes_views_anew";
 /// A keyspace and the name of a view of it.
 pub(super) type View = (String, String);
 
-/// Has the node forget that views are built.
-///
-/// # Errors
-/// [`Error::Cassandra`] with what the node says; [`Error::Stopped`].
-pub(super) fn forget(connection: &Connection, views: &[View]) -> Result<(), Error> {
-    for (keyspace, name) in views {
-        for table in ["built_views", "view_builds_in_progress"] {
-            let of = format!("keyspace_name = {} AND view_name = {}", literal(keyspace), literal(name));
-            connection.run("have views made anew by", &format!("DELETE FROM system.{table} WHERE {of}"))?;
-        }
-    }
-    Ok(())
-}
+/// How long a build goes on that is told to end: it looks before each row, and notes then how far it has come.
+const END_TIME: Duration = Duration::from_secs(2);
 
-/// Begins to have the views of a node that runs made anew: it knows of none of them any more that it is built, until [`end`].
+/// Looks whether the node takes what [`make`] says, changing nothing that anybody would notice.
 ///
 /// # Errors
-/// As [`forget`]; then nothing was begun.
-pub(super) fn begin(connection: &Connection, views: &[View]) -> Result<(), Error> {
-    let begun = keyspaces(views)
-        .into_iter()
-        .try_for_each(|keyspace| {
-            let change = format!("CREATE TYPE IF NOT EXISTS {}.{CHANGE} (change int)", quoted(keyspace));
-            connection.run("change the definitions of", &change)
-        })
-        .and_then(|()| forget(connection, views));
-    if begun.is_err() {
-        end_change(connection, views)?;
-    }
-    begun
-}
-
-/// Has the node that runs build the views, now that their tables are filled.
-///
-/// # Errors
-/// As [`forget`].
-pub(super) fn end(connection: &Connection, views: &[View]) -> Result<(), Error> {
-    // Somebody may have changed a definition meanwhile, so that views were built of what was there then.
-    forget(connection, views)?;
-    end_change(connection, views)
-}
-
-/// Ends what was broken off between [`begin`] and [`end`], so that no view waits to be built.
-///
-/// # Errors
-/// As [`forget`].
-pub(super) fn end_change(connection: &Connection, views: &[View]) -> Result<(), Error> {
-    const WHAT: &str = "change the definitions back of";
+/// [`Error::Cassandra`] with what the node says against it; [`Error::Stopped`].
+pub(super) fn is_taken(connection: &Connection, views: &[View]) -> Result<(), Error> {
     for keyspace in keyspaces(views) {
-        let of = literal(keyspace);
-        let there = format!("SELECT type_name FROM system_schema.types WHERE keyspace_name = {of} AND type_name = '{CHANGE}'");
-        if !connection.rows::<(String,)>(WHAT, &there)?.is_empty() {
-            connection.run(WHAT, &format!("DROP TYPE IF EXISTS {}.{CHANGE}", quoted(keyspace)))?;
-        }
+        // The right to drop it is asked for first: what could be made and not dropped would stay.
+        drop_type(connection, keyspace)?;
+        create_type(connection, keyspace)?;
+        drop_type(connection, keyspace)?;
+        forget(connection, keyspace, CHANGE)?;
     }
     Ok(())
+}
+
+/// Has the node build views from what is in their tables now.
+///
+/// # Errors
+/// As [`is_taken`]; then they may be empty, and are to be made once more.
+pub(super) fn make(connection: &Connection, views: &[View]) -> Result<(), Error> {
+    // What is taken for built is not begun anew: so the change ends all builds, whatever they were of.
+    for (keyspace, name) in views {
+        let built = "INSERT INTO system.built_views (keyspace_name, view_name, status_replicated) VALUES";
+        connection.run(WHAT, &format!("{built} ({}, {}, true)", literal(keyspace), literal(name)))?;
+    }
+    keyspaces(views).into_iter().try_for_each(|keyspace| create_type(connection, keyspace))?;
+    connection.pause(END_TIME)?;
+    views.iter().try_for_each(|(keyspace, name)| forget(connection, keyspace, name))?;
+    keyspaces(views).into_iter().try_for_each(|keyspace| drop_type(connection, keyspace))
+}
+
+const WHAT: &str = "have views made anew by";
+
+/// Has the node forget that a view is built, and how far it is.
+fn forget(connection: &Connection, keyspace: &str, name: &str) -> Result<(), Error> {
+    for table in ["built_views", "view_builds_in_progress"] {
+        let of = format!("keyspace_name = {} AND view_name = {}", literal(keyspace), literal(name));
+        connection.run(WHAT, &format!("DELETE FROM system.{table} WHERE {of}"))?;
+    }
+    Ok(())
+}
+
+fn create_type(connection: &Connection, keyspace: &str) -> Result<(), Error> {
+    connection.run("change the definitions of", &format!("CREATE TYPE IF NOT EXISTS {}.{CHANGE} (change int)", quoted(keyspace)))
+}
+
+fn drop_type(connection: &Connection, keyspace: &str) -> Result<(), Error> {
+    connection.run("change the definitions of", &format!("DROP TYPE IF EXISTS {}.{CHANGE}", quoted(keyspace)))
 }
 
 fn keyspaces(views: &[View]) -> BTreeSet<&str> {

@@ -64,7 +64,7 @@ pub use look::{Looked, look, look_at_some};
 pub use names::{ALL, KEYSPACE_NAME_MAX, is_own, why_not};
 pub use neighbours::{Neighbour, ask_neighbour};
 pub use never_run::{all_directories, has_ever_run, remains};
-pub use node::{Control, Expected, is_refused_login};
+pub use node::{Control, Expected, Unbuilt, is_refused_login};
 pub use node_config::{NodeConfig, STORAGE_DIRECTORY};
 pub use node_file::{Identity, NodeFile, Place, Surroundings};
 pub use peers::{keyspaces, peer_addresses, peers};

@@ -338,6 +338,7 @@ mod tests {
             tables: Vec::new(),
             others: Vec::new(),
             indexes: Default::default(),
+            unbuilt: Default::default(),
         };
         is_of(&of("h"), "h").unwrap();
         is_of(&of(""), "h").unwrap();

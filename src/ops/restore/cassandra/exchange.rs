@@ -174,6 +174,7 @@ pub(super) fn aside_of(
         tables,
         others: exchange.others.iter().filter_map(other).collect(),
         indexes: BTreeMap::new(),
+        unbuilt: Default::default(),
     };
     if let Some(looked) = looked {
         aside.indexes = indexes_of(looked, &aside)?;

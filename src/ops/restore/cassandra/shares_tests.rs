@@ -75,6 +75,7 @@ fn each_sstable_goes_whole_to_one_directory_and_all_of_them_go_somewhere() {
         let roots = roots(free);
         let survey = Survey::of(&mut snapshot(), &Wanted::All, &shares(&Wanted::All, &roots)).unwrap();
         assert_eq!((survey.files(), survey.bytes(), survey.strangers), (6, 180, 1));
+        assert_eq!(survey.indexes.iter().collect::<Vec<_>>(), ["k.by_v"]);
         let mut files = Vec::new();
         for (at, root) in roots.iter().enumerate() {
             let here: Vec<Entry> = of_root(&Wanted::All, &roots, at);

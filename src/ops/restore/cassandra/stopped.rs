@@ -8,7 +8,7 @@ use super::node_plan::{NodePlan, bounded, never};
 use super::seen::{Recorded, Seen};
 use super::shares::{Root, Wanted};
 use super::survey::{Survey, roots, roots_to_be};
-use super::views::{make_views_anew, told_views};
+use super::views::{leave_views_out, told_indexes, told_views};
 use super::{fresh, recorded, staging};
 use crate::ops::assemble::lines_of;
 use crate::ops::error::chain;
@@ -59,6 +59,7 @@ pub(super) fn plan(
     }
     let node = now.plan(&site, &recorded, &survey, options, &mut warnings)?;
     warnings.extend(told_others(&ground.config));
+    warnings.extend(told_indexes(&survey));
     warnings.extend(survey.lack_of_room(&roots).map(|why| format!("it may not fit: {why}")));
     let earlier = UndoRecord::read(&folder)?;
     if earlier.as_ref().is_some_and(|earlier| !earlier.is_written) && !is_under_way(ctx, &spec.name)? {
@@ -274,12 +275,13 @@ fn get_ready(
     let seen = if made { Seen::of(ctx, settings, &ground.config, recorded, survey)? } else { seen };
     pending.exchange.tables = seen.matched.changes;
     pending.expected = seen.matched.expected;
-    if seen.peers == 0 {
-        make_views_anew(site, pending, &seen.looked.schema)?;
-    }
     pending.exchange.check()?;
-    let aside = aside_of(&pending.exchange, &pending.expected, Some(&seen.looked), &ground.config, false)?;
+    let mut aside = aside_of(&pending.exchange, &pending.expected, Some(&seen.looked), &ground.config, false)?;
+    aside.unbuilt = ground.control(ctx, settings, &ctx.stop).unbuilt(&seen.looked.schema)?;
     pending.undo.placement = Placed::Cassandra(aside);
+    if seen.peers == 0 {
+        leave_views_out(site, pending, &seen.looked.schema)?;
+    }
     Ok(())
 }
 
@@ -337,6 +339,7 @@ fn note_what_goes(site: &Site<'_>, pending: &mut PendingStopped) -> Result<(), E
         }
         fresh.host_id.clone_from(&known.host_id);
         fresh.indexes.clone_from(&known.indexes);
+        fresh.unbuilt.clone_from(&known.unbuilt);
     }
     pending.undo.placement = Placed::Cassandra(fresh);
     Ok(())

@@ -132,6 +132,7 @@ impl Dead {
             tables: Vec::new(),
             others: Vec::new(),
             indexes: Default::default(),
+            unbuilt: Default::default(),
         };
         UndoRecord::new(Placed::Cassandra(aside), "20261101T000000000Z".parse().unwrap(), "2026-11-26T00:00:00Z".parse().unwrap())
     }

@@ -68,9 +68,14 @@ pub(super) fn undo(
     let (changes, expected) = check_tables(aside, looked.as_ref())?;
     let exchange = of_aside(ctx, &spec.name, &ground.config, &roots(ctx, &ground.config)?, aside, changes)?;
     exchange.check()?;
-    let now_aside = aside_of(&exchange, &expected, looked.as_ref(), &ground.config, false)?;
+    let mut now_aside = aside_of(&exchange, &expected, looked.as_ref(), &ground.config, false)?;
+    if let Some(looked) = &looked {
+        now_aside.unbuilt = control.unbuilt(&looked.schema)?;
+    }
     let undone = undo.turned(Placed::Cassandra(now_aside), ctx.clock.now());
     let mut pending = PendingStopped::new(exchange, expected, undone, true);
+    // What was set aside half built is built to its end.
+    (pending.unindexed, pending.anew) = (aside.unbuilt.indexes.clone(), aside.unbuilt.views.clone());
     pending.write(Stage::Staging, &folder)?;
     let notes = stop_and_exchange(&site, &mut pending, &control, plan.undrained)?;
     let Placed::Cassandra(lies_aside) = &pending.undo.placement else { unreachable!("it was made a few lines above") };

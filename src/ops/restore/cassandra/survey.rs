@@ -34,6 +34,8 @@ pub(super) struct Survey {
     pub(super) shares: Vec<u64>,
     /// Bytes of each share that need no room, because they are linked: as far as can be told without reading them, until they are.
     pub(super) linked: Vec<u64>,
+    /// Indexes with SSTables of their own, which do not come and are built anew, for a person.
+    pub(super) indexes: BTreeSet<String>,
     /// Files that are none of an SSTable nor of those that Windlass and Cassandra write beside them.
     pub(super) strangers: u64,
 }
@@ -63,6 +65,7 @@ impl Survey {
                 continue;
             };
             if !wanted.takes(&member) {
+                survey.note_index(&member, wanted, path);
                 continue;
             }
             survey.shares[shares.next(&member)] += entry.size;
@@ -73,6 +76,13 @@ impl Survey {
             table.bytes += entry.size;
         }
         Ok(survey)
+    }
+
+    fn note_index(&mut self, member: &Member<'_>, wanted: &Wanted, path: &str) {
+        let folder = path.split('/').nth(2).and_then(|folder| folder.strip_prefix('.'));
+        if let Some(index) = folder.filter(|_| member.is_of_index && wanted.has(member.keyspace, member.folder)) {
+            self.indexes.insert(format!("{}.{index}", member.keyspace));
+        }
     }
 
     /// Files in all.

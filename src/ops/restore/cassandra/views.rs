@@ -1,6 +1,8 @@
-//! Views of tables that come: a node that is alone makes them anew, because their files are of another moment than those of their tables.
+//! Views and indexes of tables that come, which have files of another moment than those of their tables: indexes are built anew, and views where the
+//! node is alone.
 
 use super::node_plan::bounded;
+use super::survey::Survey;
 use crate::ops::Error;
 use crate::ops::undo::cassandra::stopped::Site;
 use crate::ops::undo::cassandra::{PendingStopped, views_as_they_were};
@@ -29,9 +31,17 @@ pub(super) fn told_views(comparison: &Comparison, are_anew: bool) -> Option<Stri
     })
 }
 
-/// Leaves the files of views out, and has the node make the views anew when it is started. Where it does not take that, they come as the snapshot has
-/// them.
-pub(super) fn make_views_anew(site: &Site<'_>, pending: &mut PendingStopped, schema: &Schema) -> Result<(), Error> {
+/// What a person should know of indexes with SSTables of their own, which a node builds only once it answers.
+pub(super) fn told_indexes(survey: &Survey) -> Option<String> {
+    (!survey.indexes.is_empty()).then(|| {
+        let names = bounded(survey.indexes.iter().cloned().collect()).join(", ");
+        format!("the node builds these indexes anew when it is started, and until that is done they find too little, or nothing: {names}")
+    })
+}
+
+/// Leaves the files of views out, so that the node makes the views anew once it is started. Where it does not take that, they come as the snapshot
+/// has them.
+pub(super) fn leave_views_out(site: &Site<'_>, pending: &mut PendingStopped, schema: &Schema) -> Result<(), Error> {
     let Site { ctx, spec, settings, ground, .. } = site;
     let is_view = |expected: &Expected| {
         let of = schema.keyspaces.iter().find(|keyspace| keyspace.name == expected.keyspace);
@@ -39,7 +49,7 @@ pub(super) fn make_views_anew(site: &Site<'_>, pending: &mut PendingStopped, sch
     };
     let views: Vec<(String, String)> =
         pending.expected.iter().filter(|one| is_view(one)).map(|one| (one.keyspace.clone(), one.name.clone())).collect();
-    if let Some(why) = ground.control(ctx, settings, &ctx.stop).forget_views(&views)? {
+    if let Some(why) = ground.control(ctx, settings, &ctx.stop).may_make_views(&views)? {
         ctx.warn(Some(&spec.name), views_as_they_were(&why));
         return Ok(());
     }

@@ -66,7 +66,15 @@ pub(crate) fn set_aside(
         })
     };
     let tables = taken?.iter().map(table).collect::<Result<_, _>>()?;
-    Ok(AsideTables { cassandra: Way::Running, host_id: host_id.to_owned(), places, tables, others: Vec::new(), indexes: BTreeMap::new() })
+    Ok(AsideTables {
+        cassandra: Way::Running,
+        host_id: host_id.to_owned(),
+        places,
+        tables,
+        others: Vec::new(),
+        indexes: BTreeMap::new(),
+        unbuilt: Default::default(),
+    })
 }
 
 /// The tables of what lies aside, as they come back.

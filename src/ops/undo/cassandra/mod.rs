@@ -37,10 +37,21 @@ use crate::ops::{Context, Error};
 /// What is said where the node does not make views anew, and why.
 pub(crate) fn views_as_they_were(why: &str) -> String {
     format!(
-        "views could not be made anew ({why}; it takes MODIFY on system.built_views and system.view_builds_in_progress, and CREATE in their keyspaces \
-         while the node runs): they come as they lay ready, of another moment than their tables; where that matters, drop them afterwards and make them \
-         anew, as `schema.cql` has them, each with its ID"
+        "views could not be made anew ({why}; it takes CREATE and DROP in their keyspaces, and MODIFY on system.built_views and \
+         system.view_builds_in_progress): they come as they lay ready, of another moment than their tables; where that matters, drop them afterwards and \
+         make them anew, as `schema.cql` has them, each with its ID"
     )
+}
+
+/// What is said of views that the node is still making.
+fn told_under_way(views: &[String]) -> Option<String> {
+    (!views.is_empty()).then(|| {
+        format!(
+            "the node goes on making views anew from their tables, and until it is done rows are lacking in them: {} (`nodetool viewbuildstatus KEYSPACE \
+             VIEW` tells how far it is)",
+            views.join(", ")
+        )
+    })
 }
 
 /// Whether work on tables has begun and not come to its end.

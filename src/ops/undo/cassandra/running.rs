@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::aside::set_aside;
 use super::ground::Ground;
 use super::import::{IMPORT, ImportStage, Manner, PendingImport};
-use super::{replaced, views_as_they_were};
+use super::{replaced, told_under_way, views_as_they_were};
 use crate::ops::error::chain;
 use crate::ops::locks;
 use crate::ops::spec::{CassandraSettings, SourceSpec};
@@ -63,7 +63,7 @@ impl Filling<'_> {
             .map_err(Error::from)
             .and_then(|()| pending.write(ImportStage::Filled, self.folder));
         match filled {
-            Ok(()) => self.finish(pending).map_err(|why| {
+            Ok(()) => self.finish(pending).map(|()| self.wait_for_views(pending)).map_err(|why| {
                 let why = chain(&why);
                 Error::Refused(format!(
                     "{why}; what was to come is in place, but the compaction of its tables may still be off, and the next command on the source finishes it"
@@ -297,6 +297,18 @@ impl Filling<'_> {
             is_there
         };
         Ok(tables.iter().filter(has).cloned().collect())
+    }
+
+    /// Waits some minutes for views that the node makes anew; the restore is in place, whatever comes of that.
+    fn wait_for_views(&self, pending: &PendingImport) {
+        if !pending.replaces() {
+            return;
+        }
+        let told = match import::views_under_way(&self.job("", &self.ctx.stop), &pending.tables) {
+            Ok(under_way) => told_under_way(&under_way),
+            Err(error) => Some(format!("how far the node is with its views could not be seen: {}", chain(&Error::from(error)))),
+        };
+        told.into_iter().for_each(|told| self.warn(told));
     }
 
     /// Says so where the node does not make views anew.

@@ -72,6 +72,7 @@ mod tests {
             tables: vec![table],
             others: Vec::new(),
             indexes: BTreeMap::new(),
+            unbuilt: Default::default(),
         };
         let was = looked("CREATE INDEX by_x ON k.t (a);");
         aside.indexes = indexes_of(&was, &aside).unwrap();

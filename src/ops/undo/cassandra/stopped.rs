@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::document::{PendingStopped, STOPPED, Stage};
 use super::ground::Ground;
+use super::{told_under_way, views_as_they_were};
 use crate::ops::error::chain;
 use crate::ops::locks;
 use crate::ops::spec::{CassandraSettings, SourceSpec};
@@ -81,7 +82,11 @@ impl Site<'_> {
         pending.exchange.set_aside()?;
         // Whoever has started it meanwhile has it running on what is half gone.
         control.prove_down()?;
-        pending.unindexed = pending.exchange.unindexed()?;
+        for index in pending.exchange.unindexed()? {
+            if !pending.unindexed.contains(&index) {
+                pending.unindexed.push(index);
+            }
+        }
         pending.exchange.note_coming()?;
         pending.write(Stage::In, self.folder)?;
         pending.exchange.place()?;
@@ -145,13 +150,11 @@ impl Site<'_> {
         self.phase(pending, "checking");
         pending.unindexed.iter().try_for_each(|index| control.rebuild_index(index))?;
         let mut notes = control.check(&pending.expected)?;
-        let under_way = control.views_under_way(&pending.anew)?;
-        if !under_way.is_empty() {
-            notes.push(format!(
-                "the node goes on making views anew from their tables, and until it is done rows are lacking in them: {} (`nodetool viewbuildstatus \
-                 KEYSPACE VIEW` tells how far it is)",
-                under_way.join(", ")
-            ));
+        match control.make_views(&pending.anew) {
+            Ok(under_way) => notes.extend(told_under_way(&under_way)),
+            // They came as they had been, and no worse.
+            Err(why) if pending.is_undo => notes.push(views_as_they_were(&chain(&Error::from(why)))),
+            Err(why) => return Err(why.into()),
         }
         Ok(notes)
     }

@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::super::anew::{self, View};
-use super::super::built::are_built;
+use super::super::anew;
 use super::super::cql::{Connection, failed};
 use super::super::folders::Folders;
 use super::super::nodetool::Nodetool;
@@ -15,7 +14,7 @@ use super::super::statements::quoted;
 use super::super::take::Job;
 use super::evidence::{Marks, Names};
 use super::open::{Came, are_open};
-use super::prove::builder;
+use super::prove::views;
 use super::staged;
 use crate::source::Error;
 use crate::source::placement::crash;
@@ -94,14 +93,12 @@ pub fn fill(job: &Job<'_>, places: &[PathBuf], tables: &[Fill], before: Before) 
     for table in tables {
         ready.push(staged::ready(places, table, job)?);
     }
-    let views: Vec<View> = of_kind(tables, Kind::View).map(|view| (view.keyspace.clone(), view.name.clone())).collect();
+    let views = views(tables);
     let (mut are_anew, mut against) = (false, None);
     if before == Before::Truncate {
-        anew::end_change(&connection, &views)?;
-        are_built(&connection, &of_kind(tables, Kind::View).map(builder).collect::<Vec<_>>())?;
-        empty(&connection, tables)?;
-        against = anew::refused(anew::begin(&connection, &views))?;
+        against = anew::refused(anew::is_taken(&connection, &views))?;
         are_anew = against.is_none();
+        empty(&connection, tables)?;
     }
     // A row that comes into a table by an import does not come into its views.
     for (_, ready) in tables.iter().zip(&mut ready).filter(|(table, _)| are_anew && table.kind == Kind::View) {
@@ -117,7 +114,7 @@ pub fn fill(job: &Job<'_>, places: &[PathBuf], tables: &[Fill], before: Before) 
     are_open(&connection, &nodetool, &folders, &came)?;
     crash::point();
     if are_anew {
-        anew::end(&connection, &views)?;
+        anew::make(&connection, &views)?;
     }
     Ok(against)
 }
@@ -125,7 +122,7 @@ pub fn fill(job: &Job<'_>, places: &[PathBuf], tables: &[Fill], before: Before) 
 /// Empties tables, and with each its views.
 fn empty(connection: &Connection, tables: &[Fill]) -> Result<(), Error> {
     let mut is_begun = false;
-    for table in of_kind(tables, Kind::Table) {
+    for table in tables.iter().filter(|table| table.kind == Kind::Table) {
         crash::point();
         let statement = format!("TRUNCATE TABLE {}.{}", quoted(&table.keyspace), quoted(&table.name));
         match connection.run("empty a table of", &statement) {
@@ -137,10 +134,6 @@ fn empty(connection: &Connection, tables: &[Fill]) -> Result<(), Error> {
         is_begun = true;
     }
     Ok(())
-}
-
-fn of_kind(tables: &[Fill], kind: Kind) -> impl Iterator<Item = &Fill> {
-    tables.iter().filter(move |table| table.kind == kind)
 }
 
 /// Imports one table, and looks for what came.

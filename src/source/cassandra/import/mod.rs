@@ -25,7 +25,7 @@ pub use beside::{drop_beside, make_beside};
 pub use compaction::{compacting, compaction_off, compaction_on};
 pub(super) use counts::Counts;
 pub use fill::{Before, Fill, check_ready, count_ready, fill};
-pub use prove::prove;
+pub use prove::{prove, views_under_way};
 pub use safeguard::{Aside, safeguard};
 pub use settle::{apart, bring_back, set_apart, wait_for_others};
 pub use target::check_target;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::super::built::{Builder, are_built};
+use super::super::built::{Builder, indexes_are_built};
 use super::super::cql::{Connection, failed};
 use super::super::node_config::NodeConfig;
 use super::super::settings::Settings;
@@ -23,8 +23,8 @@ const WHAT: &str = "make what is missing on";
 /// Makes what a comparison has found to be missing or unfinished, in order, each table with its id. A run that is killed is taken up by
 /// comparing anew.
 ///
-/// `each` hears of every thing before it is made. Indexes and views that are made are built when this returns: what is set aside half built comes
-/// back so. Gives what a person should know afterwards: nodes that have not learnt of it.
+/// `each` hears of every thing before it is made. Indexes that are made are built when this returns: what is set aside half built comes back so.
+/// Gives what a person should know afterwards: nodes that have not learnt of it.
 ///
 /// # Errors
 /// [`Error::Cassandra`] with the statement and what the node says against it; what was made before it stays. [`Error::Stopped`].
@@ -51,7 +51,7 @@ pub fn make(
         }
     }
     let builders: Vec<Builder<'_>> = comparison.missing().filter_map(builder).collect();
-    let unseen = are_built(&connection, &builders)?;
+    let unseen = indexes_are_built(&connection, &builders)?;
     // It may have come meanwhile.
     if disagreeing.is_some() {
         disagreeing = disagreement(&connection)?;
@@ -59,11 +59,10 @@ pub fn make(
     Ok(disagreeing.into_iter().chain(unseen).collect())
 }
 
-/// What the node builds from a table when it is made: a view, or an index of the table.
+/// An index that was made, which the node builds from its table.
 fn builder(made: &Compared) -> Option<Builder<'_>> {
-    let is_view = made.element == Element::View;
-    let name = if is_view { Some(&made.name) } else { made.of.as_ref() };
-    Some(Builder { keyspace: &made.keyspace, name: name?, is_view })
+    let table = made.of.as_ref().filter(|_| made.element == Element::Index)?;
+    Some(Builder { keyspace: &made.keyspace, table, index: Some(&made.name) })
 }
 
 /// Waits until all nodes that this one knows have its schema; tells of those that do not in time.

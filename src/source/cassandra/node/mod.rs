@@ -13,6 +13,7 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::Path;
 use std::time::Duration;
 
+pub use builds::Unbuilt;
 pub use check::Expected;
 
 use super::cql::{Connection, cql_place};
