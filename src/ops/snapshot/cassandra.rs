@@ -155,6 +155,17 @@ impl Node<'_> {
                 self.ctx.tell(Event::Foreign { source, made_by, bytes: held.bytes, example });
             }
         }
+        if let Some((path, why)) = &foreign.unseen.example {
+            let more = match foreign.unseen.folders - 1 {
+                0 => String::new(),
+                more => format!(" (and {more} more)"),
+            };
+            let message = format!(
+                "how much room snapshots of others take is not known of {path}{more}: {why}. The snapshot is whole. Let Windlass look at it, or \
+                 remove it if nobody needs it"
+            );
+            self.ctx.warn(Some(&self.spec.name), message);
+        }
         if taken.copied_bytes > 0 {
             let message = format!(
                 "{} were copied and not linked, which takes time and room: put `local.dir` on the filesystem of the data directories, and let \

@@ -58,7 +58,7 @@ pub use earlier::Earlier;
 pub use exchange::{Change, Exchange, Other, Root, Unindexed, make_own_folder};
 pub use facts::{Facts, KeyspaceFacts};
 pub use folders::{check_folders, data_directories, has_rows, table_folders};
-pub use foreign::{Foreign, Held};
+pub use foreign::{Foreign, Held, Unseen};
 pub use layout::{Member, table_of};
 pub use live_size::{LiveSize, live_size};
 pub use look::{Looked, look, look_at_some};
