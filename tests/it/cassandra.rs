@@ -246,6 +246,14 @@ fn snapshots_of_others_stay_and_those_of_a_killed_run_go() {
     expected.sort();
     assert_eq!(case.tags(), expected, "{run:#?}");
     assert_eq!(fs::read_dir(case.machine.path("local/.windlass/tags/homestead")).unwrap().count(), 0);
+
+    // One that only its owner may list.
+    let closed = case.server.folders_of(&case.keyspace, "impi")[0].join("snapshots/somebody-elses");
+    let deny = ["-P", closed.to_str().unwrap(), "-e", "trace=openat", "-e", "inject=openat:error=EACCES"];
+    let run = case.machine.alone_under_strace(&deny, &["snapshot", "homestead"]);
+    run.expect(0);
+    assert!(run.stderr.contains(&format!("is not known of {}: Permission denied", closed.display())), "{run:#?}");
+    assert_eq!((case.tags(), case.copies().len()), (expected, 2), "{run:#?}");
 }
 
 #[test]

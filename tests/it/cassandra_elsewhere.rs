@@ -144,6 +144,16 @@ fn room_is_asked_for_before_the_snapshot_and_only_for_what_has_to_be_copied() {
     let run = on("4m", once);
     assert!(run.expect(1).stderr.contains(counted), "{run:#?}");
     assert_eq!((run.stdout.as_str(), case.tags()), ("", Vec::new()), "{run:#?}");
+    // What a killed run had the node hold takes room that this run lacks, so it goes all the same.
+    let left = "20251123T000000123Z";
+    let notes = case.machine.path("local/.windlass/tags/homestead");
+    fs::create_dir_all(&notes).unwrap();
+    fs::write(notes.join(left), "").unwrap();
+    case.server.nodetool(&["snapshot", "-t", left, &case.keyspace]);
+    assert_eq!(case.tags(), [left]);
+    let run = on("4m", once);
+    assert!(run.expect(1).stderr.contains(counted), "{run:#?}");
+    assert_eq!((run.stdout.as_str(), case.tags()), ("", Vec::new()), "{run:#?}");
     // A file that cannot be written to its end, on a disk with room.
     let run = on("20m", &format!("trap '' XFSZ; ulimit -f 2000; {once}"));
     assert!(run.expect(1).stderr.contains("-Data.db\n  because: File too large"), "{run:#?}");

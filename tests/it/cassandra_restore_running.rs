@@ -429,6 +429,23 @@ fn another_node(first: &Cassandra) -> Cassandra {
     server
 }
 
+/// Files come from where `jmx` leads, and the id and the tokens from where `cql` does.
+fn no_snapshot_is_taken_of_two_nodes(machine: &Machine, first: &Cassandra, second: &Cassandra) {
+    let plain = configuration(first, "homestead", &["small"]);
+    let id = |node: &Cassandra| node.cql().lines("SELECT host_id FROM system.local").remove(0);
+    let copies = || fs::read_dir(machine.path("local/homestead")).unwrap().count();
+    let before = copies();
+    machine.configure_again(&plain.replace(&first.cql_address().to_string(), &second.cql_address().to_string()));
+    let run = machine.run(&["backup", "homestead"]);
+    machine.configure_again(&plain);
+    run.expect(1);
+    for words in [format!("`cql` leads to the node {}, and", id(second)), format!("(`jmx`) to {}:", id(first))] {
+        assert!(run.said().contains(&words), "{words}: {run:#?}");
+    }
+    let held = [first, second].map(|node| node.nodetool(&["listsnapshots"]).contains("small"));
+    assert_eq!((copies(), held), (before, [false; 2]), "{run:#?}");
+}
+
 #[test]
 fn tables_of_a_cluster_of_two_are_not_emptied_and_can_be_merged_into() {
     let spec = Spec { cluster: "Two".into(), ..Spec::new(Version::V41) };
@@ -444,8 +461,10 @@ fn tables_of_a_cluster_of_two_are_not_emptied_and_can_be_merged_into() {
         cql.run(statement);
     }
     machine.run(&["backup", "homestead"]).expect(0);
-    let _second = another_node(&first);
+    let second = another_node(&first);
     until("the two know each other", || cql.lines("SELECT peer FROM system.peers_v2").len() == 1);
+    until("the other one has learnt of the keyspace", || second.cql().try_rows("SELECT id FROM small.t").is_ok());
+    no_snapshot_is_taken_of_two_nodes(&machine, &first, &second);
     let run = machine.run(&["restore", "homestead", "--running", "--yes"]);
     run.expect(1);
     assert!(run.said().contains("--merge"), "{}", run.said());

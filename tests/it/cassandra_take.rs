@@ -76,9 +76,15 @@ impl Source {
     fn take(&self, schema: &Schema) -> Result<Taken, Error> {
         let looked = |schema: Schema| {
             let ddl = vec![(EVERYTHING.to_owned(), self.server.cql().described(EVERYTHING).join("\n"))];
-            Looked { facts: Facts::default(), schema, ddl }
+            Looked { facts: self.facts(), schema, ddl }
         };
         self.with_job(|job| take(job, &looked(schema.clone()), &self.copy(), None, &mut || Ok(looked(self.schema()))))
+    }
+
+    /// Which node the server says it is.
+    fn facts(&self) -> Facts {
+        let [host_id] = &self.server.cql().lines("SELECT host_id FROM system.local")[..] else { panic!("it is one node") };
+        Facts { host_id: host_id.clone(), ..Facts::default() }
     }
 
     fn clear(&self) -> Result<(), Error> {
@@ -224,7 +230,8 @@ fn refusals(source: &Source) {
         jmx: windlass::source::cassandra::Jmx { password: Some(Secret::new("wrong")), ..source.settings.jmx.clone() },
         ..source.settings.clone()
     };
-    let looked = |ddl| Looked { facts: Facts::default(), schema: schema.clone(), ddl };
+    let facts = source.facts();
+    let looked = |ddl| Looked { facts: facts.clone(), schema: schema.clone(), ddl };
     let without_ddl = looked(Vec::new());
     let told =
         source.with_job(|job| take(&Job { settings: &wrong, ..*job }, &without_ddl, &source.copy(), None, &mut || Ok(without_ddl.clone())));

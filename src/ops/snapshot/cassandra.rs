@@ -27,6 +27,16 @@ use crate::sys::tree::remove_tree;
 /// How often a snapshot is taken anew because the schema changed while it was taken. Whoever changes it all the while must hear of it.
 const TRIES: u32 = 2;
 
+/// Lets the node forget what killed runs had it hold. That comes before anybody looks for room: what it holds keeps what the node compacts away, and
+/// would be in the way of the very run that clears it.
+pub(super) fn clear_left_over(ctx: &Context, spec: &SourceSpec, settings: &CassandraSettings) -> Result<(), Error> {
+    let noted = tags::noted(ctx, &spec.name)?;
+    if noted.is_empty() {
+        return Ok(());
+    }
+    Node { ctx, spec, settings, config: NodeConfig::of(settings)? }.clear(noted)
+}
+
 /// Has the node take a snapshot, links its files into the copy, lets the node forget it, and reads what is new.
 pub(super) fn take_cassandra(
     ctx: &Context,
@@ -38,7 +48,6 @@ pub(super) fn take_cassandra(
 ) -> Result<Taken, Error> {
     let data = partial.join(DATA);
     let node = Node { ctx, spec, settings, config: NodeConfig::of(settings)? };
-    node.clear_left_over()?;
     let doubtful = previous.map(|copy| Doubtful::of(ctx, copy, &ctx.state()?.work()?)).transpose()?;
     let mut tries = 1;
     let (facts_of_node, taken) = loop {
@@ -118,13 +127,9 @@ impl Node<'_> {
         Job { settings, config, tag, folder: scratch.path(), work, stop: &ctx.stop, meter: &ctx.meter }
     }
 
-    /// Lets the node forget what killed runs had it hold.
-    fn clear_left_over(&self) -> Result<(), Error> {
+    /// Lets the node forget its snapshots with these tags, and forgets those of which nothing more can come.
+    fn clear(&self, noted: Vec<SnapshotId>) -> Result<(), Error> {
         let (ctx, name) = (self.ctx, &self.spec.name);
-        let noted = tags::noted(ctx, name)?;
-        if noted.is_empty() {
-            return Ok(());
-        }
         let work = ctx.state()?.work()?;
         let scratch = Scratch::new(&work, &*ctx.random)?;
         for id in noted {
@@ -149,6 +154,17 @@ impl Node<'_> {
                 let (source, example) = (self.spec.name.clone(), example.clone());
                 self.ctx.tell(Event::Foreign { source, made_by, bytes: held.bytes, example });
             }
+        }
+        if let Some((path, why)) = &foreign.unseen.example {
+            let more = match foreign.unseen.folders - 1 {
+                0 => String::new(),
+                more => format!(" (and {more} more)"),
+            };
+            let message = format!(
+                "how much room snapshots of others take is not known of {path}{more}: {why}. The snapshot is whole. Let Windlass look at it, or \
+                 remove it if nobody needs it"
+            );
+            self.ctx.warn(Some(&self.spec.name), message);
         }
         if taken.copied_bytes > 0 {
             let message = format!(

@@ -22,7 +22,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use self::cassandra::take_cassandra;
+use self::cassandra::{clear_left_over, take_cassandra};
 use self::mysql::take_mysql;
 use self::pieces::Cutting;
 use self::sqlite::take_sqlite;
@@ -110,6 +110,9 @@ fn take(ctx: &Context, spec: &SourceSpec, wait: Waiting) -> Result<Outcome, Erro
     };
     let copies = Copies::read(ctx, source)?;
     copies::clear_partial(ctx, source, &copies)?;
+    if let SourceKind::Cassandra(settings) = &spec.kind {
+        clear_left_over(ctx, spec, settings)?;
+    }
     ctx.phase(source, None, "scanning");
     admission::admit(ctx, spec, &copies)?;
     let copies = Copies::read(ctx, source)?;

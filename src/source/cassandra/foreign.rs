@@ -47,23 +47,35 @@ pub struct Foreign {
     pub ephemeral: Held,
     /// Those of other tools and of people.
     pub others: Held,
+    /// Folders that could not be looked at, so that what they hold is in none of these.
+    pub unseen: Unseen,
+}
+
+/// Folders that could not be looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Unseen {
+    /// How many.
+    pub folders: u64,
+    /// The path of one of them, and why.
+    pub example: Option<(String, String)>,
 }
 
 impl Foreign {
     /// Looks at all snapshots of these keyspaces but the one of this name, those of tables that are dropped with them.
     ///
     /// # Errors
-    /// [`Error::File`]; [`Error::Stopped`]. What vanishes meanwhile does not count.
+    /// [`Error::File`] when the folders of tables cannot be listed; [`Error::Stopped`]. What vanishes meanwhile does not count.
     pub(super) fn look(folders: &Folders, keyspaces: &[String], tag: &str, stop: &Stop) -> Result<Self, Error> {
         let mut foreign = Self::default();
         for keyspace in keyspaces {
             folders.each_table(keyspace, |_, table| {
-                for entry in entries(&table.join(SNAPSHOTS))? {
+                let snapshots = table.join(SNAPSHOTS);
+                for entry in foreign.seen(&snapshots, entries(&snapshots))?.unwrap_or_default() {
                     let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
                     if name == tag || !path.is_dir() {
                         continue;
                     }
-                    let bytes = own_bytes(&path, stop)?;
+                    let Some(bytes) = foreign.seen(&path, own_bytes(&path, stop))? else { continue };
                     let held = foreign.kind(&path, &name);
                     held.folders += 1;
                     held.bytes += bytes;
@@ -73,6 +85,15 @@ impl Foreign {
             })?;
         }
         Ok(foreign)
+    }
+
+    /// What was found in a folder. One that cannot be looked at, as when somebody has copied it there for his own eyes alone, is noted and no error:
+    /// it is nothing of the snapshot that is being taken.
+    fn seen<T>(&mut self, folder: &Path, found: Result<T, Error>) -> Result<Option<T>, Error> {
+        let Err(Error::File { cause, .. }) = found else { return found.map(Some) };
+        self.unseen.folders += 1;
+        self.unseen.example.get_or_insert_with(|| (folder.display().to_string(), cause.to_string()));
+        Ok(None)
     }
 
     fn kind(&mut self, path: &Path, name: &str) -> &mut Held {

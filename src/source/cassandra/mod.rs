@@ -7,7 +7,7 @@
 //! server says there are. [`look()`] asks it over a connection in CQL (`cql`, encrypted by `tls`; `refused` tells what goes wrong with it) for
 //! the schema, for how each keyspace is made (`describe`, `compact`) and for [`Facts`] (`facts`, `roles`); `names` knows which keyspaces are
 //! Cassandra's own, and [`statements()`] cuts that CQL into statements again. [`take`]: the server makes a snapshot, each table's part is proved
-//! to be whole and linked into a copy (from an [`Earlier`] one where the node's own files cannot be linked), `unopened` finds what the node has
+//! to be whole and of one node (`one_id`) and linked into a copy (from an [`Earlier`] one where the node's own files cannot be linked), `unopened` finds what the node has
 //! on its disk and not in the snapshot, and [`clear`] has the server forget it (`server`: by `nodetool`, or of ScyllaDB by its API, which `scylladb` speaks). The way back begins with [`missing`]: what of a snapshot's
 //! schema a node lacks, and making it; what the node builds of that by itself is waited for (`built`), and of views that come `anew` has it build
 //! them from their tables.
@@ -39,6 +39,7 @@ mod node;
 mod node_config;
 mod node_file;
 mod nodetool;
+mod one_id;
 mod one_node;
 mod peers;
 mod refused;
@@ -57,7 +58,7 @@ pub use earlier::Earlier;
 pub use exchange::{Change, Exchange, Other, Root, Unindexed, make_own_folder};
 pub use facts::{Facts, KeyspaceFacts};
 pub use folders::{check_folders, data_directories, has_rows, table_folders};
-pub use foreign::{Foreign, Held};
+pub use foreign::{Foreign, Held, Unseen};
 pub use layout::{Member, table_of};
 pub use live_size::{LiveSize, live_size};
 pub use look::{Looked, look, look_at_some};

@@ -10,6 +10,7 @@ use super::foreign::Foreign;
 use super::link::make_folder;
 use super::look::Looked;
 use super::node_config::NodeConfig;
+use super::one_id::{check_one_node, check_same_node};
 use super::schema::{PAXOS, Schema};
 use super::server::Server;
 use super::settings::Settings;
@@ -57,15 +58,15 @@ pub struct Taken {
 /// folder: `<keyspace>/<table>-<id>/…` and `<keyspace>/schema.cql` with the statements that make it. When this returns without an error, all of
 /// it is on the disk.
 ///
-/// `looked` is what the server said before. `look_again` asks it anew: after the snapshot all tables, and every statement, must be what they were
-/// before, or the files may hold what the statements do not know, such as a column. What cannot be linked and is the same in the `earlier` copy
+/// `looked` is what the server said before. `look_again` asks it anew: after the snapshot the node's id, its tokens, all tables, and every statement
+/// must be what they were before, or the files may hold what the statements do not know, such as a column. What cannot be linked and is the same in the `earlier` copy
 /// is linked from there, and else copied.
 ///
 /// The server's own snapshot stays: [`clear`] removes it, and must also after an error, since part of it may be there.
 ///
 /// # Errors
-/// [`Error::NodeConfig`]; [`Error::Cassandra`] when the server does not take it; [`Error::Moved`] when the schema has changed meanwhile, so
-/// that another try may do; [`Error::NotWhole`]; [`Error::File`]; [`Error::Stopped`]; those of `look_again`.
+/// [`Error::NodeConfig`]; [`Error::Refused`] when CQL and JMX lead to two nodes; [`Error::Cassandra`] when the server does not take it;
+/// [`Error::Moved`] when the schema has changed meanwhile, so that another try may do; [`Error::NotWhole`]; [`Error::File`]; [`Error::Stopped`]; those of `look_again`.
 pub fn take(
     job: &Job<'_>,
     looked: &Looked,
@@ -78,10 +79,12 @@ pub fn take(
     let before = Before::look(&folders, schema)?;
     // ScyllaDB has no logs of transactions to tell by, and no server of it could be tried.
     let lying = if job.settings.is_scylla() { None } else { Some(Lying::look(&folders, schema, job.work, job.stop)?) };
+    check_one_node(job, &looked.facts)?;
     let keyspaces: Vec<String> = schema.keyspaces.iter().map(|keyspace| keyspace.name.clone()).collect();
     job.meter.set_phase("snapshot");
     Server::of(job)?.snapshot(job.tag, &keyspaces)?;
     let after = look_again()?;
+    check_same_node(&looked.facts, &after.facts)?;
     check_unchanged(schema, &after.schema)?;
     check_described_alike(ddl, &after.ddl)?;
     check_strangers(&folders, schema, job.tag)?;

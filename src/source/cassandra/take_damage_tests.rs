@@ -146,8 +146,18 @@ fn a_table_without_a_snapshot_is_missed() {
 #[test]
 fn a_nodetool_that_does_nothing_and_ends_well_is_found_out() {
     let node = Node::simple();
-    fs::write(node.path("nodetool"), "echo Snapshot directory: x\n").unwrap();
+    fs::write(node.path("nodetool"), format!("echo ID: {HOST_ID}\n")).unwrap();
     assert!(node.why().contains("no snapshot of it lies in"));
+}
+
+#[test]
+fn a_nodetool_of_another_node_is_told_to_do_nothing() {
+    let node = Node::simple();
+    let of_another = fs::read_to_string(node.path("nodetool")).unwrap().replace(HOST_ID, "another");
+    fs::write(node.path("nodetool"), of_another).unwrap();
+    let why = node.take().unwrap_err().to_string();
+    assert!(why.contains(&format!("leads to the node {HOST_ID}, and nodetool (`jmx`) to another: ")), "{why}");
+    assert_eq!(node.asked(), "-p 7199 info\n");
 }
 
 #[test]
@@ -275,7 +285,7 @@ fn a_dead_node_is_an_error_and_a_run_that_is_stopped_ends() {
     fs::write(node.path("nodetool"), "echo \"nodetool: Failed to connect to '127.0.0.1:7199'\" >&2; exit 1\n").unwrap();
     let error = node.take().unwrap_err().to_string();
     assert!(
-        error.starts_with("cannot write out what is in memory of ks of the Cassandra of /") && error.contains("is Cassandra running"),
+        error.starts_with("cannot ask over JMX for the id of ks of the Cassandra of /") && error.contains("is Cassandra running"),
         "{error}"
     );
     let stopped = Node::simple().with_job(|job| {

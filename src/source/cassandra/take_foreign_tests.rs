@@ -39,6 +39,20 @@ fn snapshots_of_others_are_told_by_kind_and_by_what_only_they_hold() {
 }
 
 #[test]
+fn what_cannot_be_looked_at_is_told_and_keeps_no_snapshot_from_being_taken() {
+    let node = Node::simple();
+    snapshot(&node, "medusa-1", &[("nb-0-big-Data.db", "12345")]);
+    // Also for root, whom no mode keeps out.
+    let gone = node.path(&format!("data0/ks/gone-{}", "8".repeat(32)));
+    fs::create_dir(&gone).unwrap();
+    fs::write(gone.join("snapshots"), "").unwrap();
+    let foreign = node.take().unwrap().foreign;
+    assert_eq!((foreign.others.folders, foreign.others.bytes, foreign.unseen.folders), (1, 5, 1));
+    let (path, why) = foreign.unseen.example.unwrap();
+    assert!(path == gone.join("snapshots").display().to_string() && why.contains("Not a directory"), "{path}: {why}");
+}
+
+#[test]
 fn what_the_tables_take_is_counted_without_snapshots_and_backups() {
     let node = varied();
     snapshot_of_everything(&node);

@@ -17,6 +17,9 @@ mod unopened;
 
 const TAG: &str = "20261123T000000123Z";
 
+/// The id of the node.
+const HOST_ID: &str = "5d7a11f0-0000-4000-8000-000000000001";
+
 const BIG: [&str; 9] = [
     "Data.db",
     "Index.db",
@@ -58,7 +61,7 @@ impl Node {
         fs::write(path("cassandra.yaml"), yaml).unwrap();
         let home = folder.path().display();
         let script = format!(
-            "cd {home} || exit 9\necho \"$@\" >> asked\n[ \"$3\" = flush ] && exit\nwhile [ \"$1\" != -t ]; do command=$1; shift; done\ncase $command in\n\
+            "cd {home} || exit 9\necho \"$@\" >> asked\n[ \"$3\" = info ] && echo \"ID : {HOST_ID}\" && exit\n[ \"$3\" = flush ] && exit\nwhile [ \"$1\" != -t ]; do command=$1; shift; done\ncase $command in\n\
              snapshot) for root in made*; do cp -al $root/. data${{root#made}}/ || exit 9; done;;\n\
              clearsnapshot) rm -rf data*/*/*/snapshots/$2;;\nesac\n"
         );
@@ -173,7 +176,7 @@ impl Node {
 
     /// What the server says.
     fn looked(&self) -> Looked {
-        Looked { facts: Facts::default(), schema: self.schema.clone(), ddl: self.ddl.clone() }
+        Looked { facts: Facts { host_id: HOST_ID.into(), ..Facts::default() }, schema: self.schema.clone(), ddl: self.ddl.clone() }
     }
 
     fn clear(&self) -> Result<(), Error> {
@@ -235,7 +238,7 @@ fn varied() -> Node {
 fn all_keyspaces_are_asked_for_at_once_and_every_file_is_linked() {
     let node = varied();
     let taken = node.take().unwrap();
-    let asked = format!("-p 7199 flush -- ks\n-p 7199 flush -- other\n-p 7199 snapshot -t {TAG} -- ks other\n");
+    let asked = format!("-p 7199 info\n-p 7199 flush -- ks\n-p 7199 flush -- other\n-p 7199 snapshot -t {TAG} -- ks other\n");
     assert_eq!(node.asked(), asked, "what is being written out when it comes is waited for");
     let counts: Vec<(&str, &str, u64, u64)> =
         taken.tables.iter().map(|table| (table.keyspace.as_str(), table.name.as_str(), table.sstables, table.files)).collect();
