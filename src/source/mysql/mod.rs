@@ -7,7 +7,7 @@
 //! is read twice: who receives the bytes ([`Sink`]) hashes and cuts them.
 //!
 //! Success is evidence. `inventory` asks the server, on a `connection` of our own, for everything that is in the databases and its
-//! definition, before and after; all of it must be among what `split` has found in the dump, and none of it may have changed. `rights` makes
+//! definition, before and after; all of it must be among what `split` has found in the dump, and none of it may have changed. `rights` (each a `grant`, of a `pattern`) makes
 //! sure that the account sees everything, because what it does not see is missing everywhere, and `narrowed` that no setting of the server keeps
 //! rows back; `table_ids` tells tables from others that took their names meanwhile, `others` tells of them; `release` is where makes and versions differ.
 //! `outside` locks, or reports, tables that no transaction holds still, `invalid` are views that no program can dump, and `lossy` finds
@@ -30,6 +30,7 @@ mod exchange;
 mod facts;
 mod foreign_keys;
 mod generated;
+mod grant;
 mod invalid;
 mod inventory;
 mod lexer;
@@ -41,6 +42,7 @@ mod object;
 mod option_file;
 mod others;
 mod outside;
+mod pattern;
 mod program;
 mod release;
 mod rights;
