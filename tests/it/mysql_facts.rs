@@ -113,6 +113,33 @@ fn facts_are_those_of_mysql_8() {
     assert_eq!(facts["time_zone"], "SYSTEM");
 }
 
+/// An account whose rights come by a role of a role is among the facts, and so are both.
+fn accounts_with_roles_are_told(server: &MariaDb) {
+    let base = server.database();
+    let (role, outer) = (format!("{base}_role"), format!("{base}_outer"));
+    let grants = format!(
+        "CREATE ROLE {role}; CREATE ROLE {outer}; GRANT SELECT ON {base}.* TO {role}; GRANT {role} TO {outer}; GRANT {outer} TO ACCOUNT"
+    );
+    let account = server.account("BY SECRET", &grants);
+    let accounts = facts(&machine(&server.configuration("ellis", &[&base])))["accounts"].clone();
+    let of = |name: &str| {
+        let found = accounts.as_array().unwrap().iter().find(|found| text(&found["name"]).starts_with(&format!("'{name}'")));
+        found.unwrap_or_else(|| panic!("{name} is missing: {accounts:#}"))["grants"].to_string()
+    };
+    assert!(of(&role).contains("GRANT SELECT ON") && of(&outer).contains(&role) && of(&account).contains(&outer), "{accounts:#}");
+}
+
+#[test]
+fn accounts_with_rights_by_roles_are_told_of_mariadb() {
+    accounts_with_roles_are_told(MariaDb::running());
+    accounts_with_roles_are_told(Make::Mariadb102.running());
+}
+
+#[test]
+fn accounts_with_rights_by_roles_are_told_of_mysql_8() {
+    accounts_with_roles_are_told(Make::Mysql80.running());
+}
+
 #[test]
 fn accounts_beyond_those_that_the_facts_name_are_counted_and_told() {
     let server = MariaDb::running();
