@@ -141,6 +141,26 @@ fn accounts_with_rights_by_roles_are_told_of_mysql_8() {
 }
 
 #[test]
+fn a_history_by_transactions_is_told_and_ends_no_snapshot() {
+    let server = MariaDb::running();
+    let base = server.database();
+    let table = |name: &str, kind: &str| {
+        format!(
+            "CREATE TABLE {name} (id INT PRIMARY KEY, s {kind} GENERATED ALWAYS AS ROW START, e {kind} GENERATED ALWAYS AS ROW END, PERIOD FOR \
+             SYSTEM_TIME (s, e)) WITH SYSTEM VERSIONING; INSERT INTO {name} (id) VALUES (1), (2); DELETE FROM {name} WHERE id = 2;"
+        )
+    };
+    server.load(Some(&base), (table("by_transaction", "BIGINT UNSIGNED") + &table("by_time", "TIMESTAMP(6)")).as_bytes());
+    let machine = machine(&server.configuration("ellis", &[&base]));
+    let run = machine.run(&["snapshot", "ellis"]);
+    assert!(run.expect(3).stderr.contains(&format!("{base}/by_transaction external")), "{run:#?}");
+    assert_eq!(machine.json(&["show", "ellis/latest"], 0)["problems"], json!([{"kind": "external", "count": 1}]));
+    server.sql(&format!("DELETE FROM {base}.by_transaction; DELETE FROM {base}.by_time"));
+    machine.run(&["restore", "ellis", "--yes"]).expect(0);
+    assert_eq!(server.ask(Some(&base), "SELECT id FROM by_transaction UNION ALL SELECT id FROM by_time"), "1\n1");
+}
+
+#[test]
 fn accounts_beyond_those_that_the_facts_name_are_counted_and_told() {
     let server = MariaDb::running();
     let base = server.database();

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::connection::{Connection, literal};
 use super::facts::{About, Facts, data_bytes};
+use super::history::History;
 use super::invalid::{self, InvalidView};
 use super::inventory::Inventory;
 use super::lossy;
@@ -74,9 +75,12 @@ pub fn size(settings: &Settings, stop: &Stop) -> Result<u64, Error> {
 pub fn take<S: Sink>(settings: &Settings, folder: &Path, work: &Path, is_last: bool, stop: &Stop, sink: &mut S) -> Result<Taken, S::Error> {
     let mut dumping = Dumping::begin(settings, folder, work, stop)?;
     let mut outside = Outside::find(&mut dumping.connection, settings, &dumping.rights, &dumping.login, stop)?;
-    let knows_history = dumping.program.knows_history();
-    let history = (outside.has_history && knows_history).then_some("--dump-history");
-    let Ran { seen, ended, mut others, .. } = dumping.run(history, true, sink)?;
+    let history = if outside.has_history {
+        History::find(&mut dumping.connection, settings, dumping.program.knows_history())?
+    } else {
+        History::default()
+    };
+    let Ran { seen, ended, mut others, .. } = dumping.run(history.option, true, sink)?;
     if let Some(what) = others.told().filter(|_| !is_last) {
         return Err(Error::Moved { what }.into());
     }
@@ -85,9 +89,7 @@ pub fn take<S: Sink>(settings: &Settings, folder: &Path, work: &Path, is_last: b
     problems.extend(others.problems(&settings.databases));
     problems.extend(dumping.left_out.iter().filter_map(|view| view.problem(&settings.databases)));
     problems.extend(too_long(settings, &seen));
-    if outside.has_history && !knows_history {
-        problems.extend(unknown_history(settings));
-    }
+    problems.extend(history.problems);
     problems.extend(lossy::find(&dumping.login, &settings.databases, stop)?);
     let facts = dumping.about.facts(&mut dumping.connection, settings, &dumping.program.version, &seen)?;
     Ok(Taken { facts, problems, said: ended.said })
@@ -273,11 +275,4 @@ fn too_long(settings: &Settings, seen: &Seen) -> Option<Problem> {
     let detail =
         format!("a statement of {} bytes: no server takes more than {PACKET_MAX} in one, so it cannot be loaded again", seen.longest);
     Some(Problem { kind: Problem::TOO_LONG, path, detail })
-}
-
-fn unknown_history(settings: &Settings) -> Option<Problem> {
-    let path = RelPath::new(super::settings::folder_of(&settings.databases[0])).ok()?;
-    let detail =
-        "a table keeps the history of its rows, which only mariadb-dump 10.11 and later can dump: it is not in the snapshot".to_owned();
-    Some(Problem { kind: Problem::EXTERNAL, path, detail })
 }
