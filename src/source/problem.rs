@@ -25,6 +25,8 @@ impl Problem {
 
     /// Its rows may be of another instant than those of the tables beside it.
     pub const NOT_TRANSACTIONAL: &'static str = "not_transactional";
+    /// It was emptied, built anew or exchanged for another table while it was dumped: rows of it may be missing.
+    pub const EXCHANGED: &'static str = "exchanged";
     /// Its rows lie in another server or in files, and are not in the snapshot.
     pub const EXTERNAL: &'static str = "external";
     /// A row takes more than any server accepts in one statement, so it cannot be loaded again.

@@ -113,6 +113,53 @@ fn facts_are_those_of_mysql_8() {
     assert_eq!(facts["time_zone"], "SYSTEM");
 }
 
+/// An account whose rights come by a role of a role is among the facts, and so are both.
+fn accounts_with_roles_are_told(server: &MariaDb) {
+    let base = server.database();
+    let (role, outer) = (format!("{base}_role"), format!("{base}_outer"));
+    let grants = format!(
+        "CREATE ROLE {role}; CREATE ROLE {outer}; GRANT SELECT ON {base}.* TO {role}; GRANT {role} TO {outer}; GRANT {outer} TO ACCOUNT"
+    );
+    let account = server.account("BY SECRET", &grants);
+    let accounts = facts(&machine(&server.configuration("ellis", &[&base])))["accounts"].clone();
+    let of = |name: &str| {
+        let found = accounts.as_array().unwrap().iter().find(|found| text(&found["name"]).starts_with(&format!("'{name}'")));
+        found.unwrap_or_else(|| panic!("{name} is missing: {accounts:#}"))["grants"].to_string()
+    };
+    assert!(of(&role).contains("GRANT SELECT ON") && of(&outer).contains(&role) && of(&account).contains(&outer), "{accounts:#}");
+}
+
+#[test]
+fn accounts_with_rights_by_roles_are_told_of_mariadb() {
+    accounts_with_roles_are_told(MariaDb::running());
+    accounts_with_roles_are_told(Make::Mariadb102.running());
+}
+
+#[test]
+fn accounts_with_rights_by_roles_are_told_of_mysql_8() {
+    accounts_with_roles_are_told(Make::Mysql80.running());
+}
+
+#[test]
+fn a_history_by_transactions_is_told_and_ends_no_snapshot() {
+    let server = MariaDb::running();
+    let base = server.database();
+    let table = |name: &str, kind: &str| {
+        format!(
+            "CREATE TABLE {name} (id INT PRIMARY KEY, s {kind} GENERATED ALWAYS AS ROW START, e {kind} GENERATED ALWAYS AS ROW END, PERIOD FOR \
+             SYSTEM_TIME (s, e)) WITH SYSTEM VERSIONING; INSERT INTO {name} (id) VALUES (1), (2); DELETE FROM {name} WHERE id = 2;"
+        )
+    };
+    server.load(Some(&base), (table("by_transaction", "BIGINT UNSIGNED") + &table("by_time", "TIMESTAMP(6)")).as_bytes());
+    let machine = machine(&server.configuration("ellis", &[&base]));
+    let run = machine.run(&["snapshot", "ellis"]);
+    assert!(run.expect(3).stderr.contains(&format!("{base}/by_transaction external")), "{run:#?}");
+    assert_eq!(machine.json(&["show", "ellis/latest"], 0)["problems"], json!([{"kind": "external", "count": 1}]));
+    server.sql(&format!("DELETE FROM {base}.by_transaction; DELETE FROM {base}.by_time"));
+    machine.run(&["restore", "ellis", "--yes"]).expect(0);
+    assert_eq!(server.ask(Some(&base), "SELECT id FROM by_transaction UNION ALL SELECT id FROM by_time"), "1\n1");
+}
+
 #[test]
 fn accounts_beyond_those_that_the_facts_name_are_counted_and_told() {
     let server = MariaDb::running();

@@ -34,7 +34,7 @@ fn settings(server: &MariaDb, base: &str) -> Settings {
 /// A dump as Windlass takes it.
 fn dump(server: &MariaDb, base: &str) -> String {
     let (folder, mut file) = (tempfile::tempdir().unwrap(), File::default());
-    take(&settings(server, base), folder.path(), folder.path(), &Stop::new(), &mut file).unwrap();
+    take(&settings(server, base), folder.path(), folder.path(), true, &Stop::new(), &mut file).unwrap();
     String::from_utf8(file.0).unwrap()
 }
 

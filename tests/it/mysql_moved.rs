@@ -1,7 +1,9 @@
-//! A table that takes the name of another while a dump is made is noticed, though its definition is the same: the dump program sees it as it was
-//! before it was filled. The dump is made once more, and holds what is live.
+//! A table that takes the name of another while a dump is made, or is emptied, is noticed, though its definition is the same: the dump program sees
+//! it as it was before it was filled, or without a row. The dump is made once more, and holds what is live.
 
 use std::fs;
+
+use serde_json::json;
 
 use crate::support::program::{Machine, Run, until};
 use crate::support::servers::databases::Make;
@@ -13,7 +15,7 @@ const TABLES: &str = "USE BASE; CREATE TABLE a_big (id INT PRIMARY KEY AUTO_INCR
     CREATE TABLE OTHER.z LIKE z; \
     CREATE TABLE parts (id INT PRIMARY KEY, note VARCHAR(20)) PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (10), \
     PARTITION p1 VALUES LESS THAN (20)); INSERT INTO parts VALUES (1, 'in its part'), (11, 'in the other part'); \
-    CREATE TABLE OTHER.one (id INT PRIMARY KEY, note VARCHAR(20));";
+    CREATE TABLE OTHER.one (id INT PRIMARY KEY, note VARCHAR(20)); CREATE TABLE kept (id INT PRIMARY KEY, note VARCHAR(20));";
 
 /// Ways in which another table takes a name.
 const BY_ANOTHER_DATABASE: &str = "INSERT INTO OTHER.z SELECT * FROM BASE.z; RENAME TABLE BASE.z TO OTHER.old, OTHER.z TO BASE.z";
@@ -21,6 +23,12 @@ const IN_A_CIRCLE: &str = "INSERT INTO BASE.z_next SELECT * FROM BASE.z; RENAME 
     BASE.between TO BASE.z_next";
 const A_PARTITION: &str = "INSERT INTO OTHER.one SELECT * FROM BASE.parts WHERE id < 10; ALTER TABLE BASE.parts EXCHANGE PARTITION p0 WITH TABLE \
     OTHER.one";
+/// Ways in which rows go to a table that is dumped already, or as it was before they came.
+const EMPTIED: &str = "INSERT INTO BASE.z_next SELECT * FROM BASE.z; TRUNCATE BASE.z";
+const AN_EMPTIED_PARTITION: &str =
+    "INSERT INTO BASE.kept SELECT * FROM BASE.parts WHERE id < 10; ALTER TABLE BASE.parts TRUNCATE PARTITION p0";
+/// `OTHER.late` is made when the snapshot has begun, and before its dump has.
+const BY_A_LATE_ONE: &str = "INSERT INTO OTHER.late SELECT * FROM BASE.z; RENAME TABLE BASE.z TO OTHER.old, OTHER.late TO BASE.z";
 /// At the end the same table has the name.
 const THERE_AND_BACK: &str = "RENAME TABLE BASE.z TO OTHER.old, OTHER.z TO BASE.z; RENAME TABLE BASE.z TO OTHER.z, OTHER.old TO BASE.z";
 
@@ -61,12 +69,17 @@ impl<'a> Case<'a> {
         self
     }
 
-    fn snapshot(&self, statements: &str) -> Run {
+    /// The statements are run in the middle of the first dump, or of each.
+    fn snapshot(&self, statements: &str, each: bool) -> Run {
         fs::write(self.machine.path("middle.sql"), self.of(statements)).unwrap();
         let script = format!(
-            "[[ $1 = --version || -e $0.once ]] && exec mariadb-dump \"$@\"\nset -e -o pipefail\ntouch $0.once\n\
-             mariadb-dump \"$@\" | {{ head -c 2000000; mariadb --no-defaults --skip-ssl -uroot -S {} <{} >&2; cat; }}",
+            "[[ $1 = --version{} ]] && exec mariadb-dump \"$@\"\nset -e -o pipefail\ntouch $0.once\n\
+             client=(mariadb --no-defaults --skip-ssl -uroot -S {})\n${{client[@]}} -e 'CREATE TABLE IF NOT EXISTS {}.late LIKE {}.z' >&2\n\
+             mariadb-dump \"$@\" | {{ head -c 2000000; ${{client[@]}} <{} >&2; cat; }}",
+            if each { "" } else { " || -e $0.once" },
             self.server.socket.display(),
+            self.other,
+            self.base,
             self.machine.path("middle.sql").display()
         );
         let program = self.machine.script("dump.sh", &script);
@@ -80,7 +93,7 @@ impl<'a> Case<'a> {
 
     /// The first dump is not believed, and the second one has all rows.
     fn is_noticed(&self, statements: &str, table: &str) {
-        let run = self.snapshot(statements);
+        let run = self.snapshot(statements, false);
         run.expect(0);
         let dump = self.machine.run(&["cat", "ellis/latest", &format!("{}/db_backup.sql", self.base)]).expect(0).stdout.clone();
         assert!(
@@ -89,14 +102,14 @@ impl<'a> Case<'a> {
         );
         let told = run.stderr.lines().find(|line| line.contains("it is made once more")).unwrap_or_default();
         let named = format!("table `{}`.`{table}`", self.base);
-        assert!(told.contains(&named) && told.contains("was exchanged for another table"), "{statements}: {run:#?}");
+        assert!(told.contains(&named) && told.contains("exchanged for another table"), "{statements}: {run:#?}");
     }
 }
 
 #[test]
 fn a_table_that_takes_the_name_of_another_in_the_middle_of_a_dump_is_noticed() {
     let server = MariaDb::running();
-    for (statements, table) in [(BY_ANOTHER_DATABASE, "z"), (IN_A_CIRCLE, "z"), (A_PARTITION, "parts")] {
+    for (statements, table) in [(BY_ANOTHER_DATABASE, "z"), (IN_A_CIRCLE, "z"), (A_PARTITION, "parts"), (BY_A_LATE_ONE, "z")] {
         Case::new(server).is_noticed(statements, table);
     }
 }
@@ -110,8 +123,28 @@ fn a_table_that_takes_the_name_of_another_in_the_middle_of_a_dump_is_noticed_on_
 }
 
 #[test]
-fn a_table_that_takes_the_name_of_another_in_the_middle_of_a_dump_is_noticed_on_mysql_5_7() {
-    Case::new(Make::Mysql57.running()).is_noticed(BY_ANOTHER_DATABASE, "z");
+fn a_table_that_takes_the_name_of_another_or_is_emptied_in_the_middle_of_a_dump_is_noticed_on_mysql_5_7() {
+    for statements in [BY_ANOTHER_DATABASE, EMPTIED] {
+        Case::new(Make::Mysql57.running()).is_noticed(statements, "z");
+    }
+}
+
+#[test]
+fn a_table_or_partition_that_is_emptied_in_the_middle_of_a_dump_is_noticed_on_mariadb_10_2() {
+    for (statements, table) in [(EMPTIED, "z"), (AN_EMPTIED_PARTITION, "parts")] {
+        Case::new(Make::Mariadb102.running()).is_noticed(statements, table);
+    }
+}
+
+#[test]
+fn a_table_that_is_emptied_in_the_middle_of_each_dump_is_a_problem_of_the_snapshot() {
+    let case = Case::new(Make::Mariadb102.running());
+    let run = case.snapshot("INSERT INTO BASE.kept SELECT * FROM BASE.z; TRUNCATE BASE.z", true);
+    run.expect(3);
+    let told = format!("{}/z exchanged", case.base);
+    assert!(run.stderr.contains(&told) && run.stderr.contains("TRUNCATE"), "{run:#?}");
+    let shown = case.machine.json(&["show", "ellis/latest"], 0);
+    assert_eq!(shown["problems"], json!([{"kind": "exchanged", "count": 1}]), "{shown:#}");
 }
 
 #[test]

@@ -126,3 +126,34 @@ fn a_table_that_cannot_be_held_still_is_reported_with_the_right_that_is_lacking(
     server.sql(&format!("GRANT RELOAD ON *.* TO {account}@'%'"));
     machine.run(&["backup", "ellis"]).expect(0);
 }
+
+/// A server goes by the most exact pattern that fits a database alone, and what another one gives is not there.
+fn a_less_exact_pattern_is_not_enough(server: &MariaDb, speaks_tls: bool, routines: &str) {
+    let base = server.database();
+    server.load(Some(&base), TABLES);
+    let exact = base.replace('_', "\\_");
+    let account = server.account(
+        "BY SECRET",
+        &format!(
+            "GRANT SELECT, SHOW VIEW, TRIGGER, EVENT ON `{exact}%`.* TO ACCOUNT; GRANT SELECT, SHOW VIEW, EVENT ON `{exact}`.* TO ACCOUNT; {routines} \
+             TO ACCOUNT"
+        ),
+    );
+    let machine = machine(server, &base, &account, speaks_tls);
+    let needed = format!("GRANT TRIGGER ON `{exact}`.*");
+    refused(&machine, &needed);
+    server.sql(&format!("{needed} TO {account}@'%'"));
+    machine.run(&["backup", "ellis"]).expect(0);
+    let dump = machine.run(&["cat", "ellis/latest", &format!("{base}/db_backup.sql")]).expect(0).stdout.clone();
+    assert!(dump.contains("TRIGGER t BEFORE INSERT") || dump.contains("TRIGGER `t` BEFORE INSERT"), "{dump}");
+}
+
+#[test]
+fn rights_under_a_less_exact_pattern_are_not_enough_on_mariadb() {
+    a_less_exact_pattern_is_not_enough(MariaDb::running(), true, "GRANT SELECT ON mysql.proc");
+}
+
+#[test]
+fn rights_under_a_less_exact_pattern_are_not_enough_on_mysql_8() {
+    a_less_exact_pattern_is_not_enough(Make::Mysql80.running(), true, Make::Mysql80.right_to_see_routines());
+}

@@ -23,7 +23,7 @@ use crate::source::directory::Content;
 use crate::source::mysql::{DUMP_FILE, Sink, TABLES_MAX, folder_of, identity, under_way};
 use crate::sys::tree::remove_tree;
 
-/// How often a dump is made anew because a definition changed while it was made. Whoever changes them all the while must hear of it.
+/// How often a dump is made anew because a definition or a table changed while it was made. Whoever changes them all the while must hear of it.
 const TRIES: u32 = 2;
 
 /// Bytes of a dump that are collected before they are written: a dump comes row by row, some hundred bytes each.
@@ -39,7 +39,7 @@ pub(super) fn take_mysql(ctx: &Context, spec: &SourceSpec, settings: &MysqlSetti
         let mut files = Files::new(ctx, settings, &data, &work);
         // For the option file with the password; the next run clears it after a kill.
         let folder = Scratch::new(&work, &*ctx.random)?;
-        match source::mysql::take(settings, folder.path(), &work, &ctx.stop, &mut files) {
+        match source::mysql::take(settings, folder.path(), &work, tries == TRIES, &ctx.stop, &mut files) {
             Err(Error::Source(error @ source::Error::Moved { .. })) if tries < TRIES => {
                 ctx.warn(Some(&spec.name), format!("{error}; it is made once more"));
                 tries += 1;

@@ -10,6 +10,8 @@ use crate::source::Error;
 /// Most accounts that are told: an application has a handful, and facts are small. How many there are beyond is told.
 const ACCOUNTS_MAX: usize = 200;
 
+const WHAT: &str = "read the accounts of";
+
 /// What stands in place of a password's hash.
 const LEFT_OUT: &str = "'(left out)'";
 
@@ -23,12 +25,11 @@ pub struct Account {
     pub grants: Vec<String>,
 }
 
-/// Reads the accounts that have rights on these databases, or on tables or routines of them. Gives how many more there are, too.
+/// Reads the accounts that have rights on these databases, or on tables or routines of them, by a role too. Gives how many more there are, too.
 ///
 /// # Errors
 /// [`Error::Server`], also when the account may not read them.
 pub(super) fn read(connection: &mut Connection, databases: &[String], with_hashes: bool) -> Result<(Vec<Account>, u64), Error> {
-    const WHAT: &str = "read the accounts of";
     let mut parts = Vec::new();
     for database in databases {
         let name = literal(database);
@@ -36,9 +37,9 @@ pub(super) fn read(connection: &mut Connection, databases: &[String], with_hashe
         parts.push(format!("SELECT user, host FROM mysql.tables_priv WHERE db = {name}"));
         parts.push(format!("SELECT user, host FROM mysql.procs_priv WHERE db = {name}"));
     }
-    let all = parts.join(" UNION ");
-    let sql = format!("{all} ORDER BY 1, 2 LIMIT {ACCOUNTS_MAX}");
     let release = Release::of(&connection.value(WHAT, "SELECT VERSION()")?.unwrap_or_default());
+    let (all, count) = with_roles(connection, parts.join(" UNION "), release)?;
+    let sql = format!("{all} ORDER BY 1, 2 LIMIT {ACCOUNTS_MAX}");
     if with_hashes && release.has_hashes_as_hex() {
         connection.run(WHAT, "SET SESSION print_identified_with_as_hex = ON")?;
     }
@@ -62,8 +63,26 @@ pub(super) fn read(connection: &mut Connection, databases: &[String], with_hashe
         let grants = if with_hashes { [made, grants].concat() } else { grants.iter().map(|grant| without_hash(grant)).collect() };
         accounts.push(Account { name, grants });
     }
-    let count = connection.value(WHAT, &format!("SELECT COUNT(*) FROM ({all}) AS accounts"))?.map_or(0, |count| number(&count));
     Ok((accounts, count.saturating_sub(ACCOUNTS_MAX as u64)))
+}
+
+/// The question for the accounts and roles that `own` asks for, for those that were given one of these, and so on; and how many they are.
+fn with_roles(connection: &mut Connection, own: String, release: Release) -> Result<(String, u64), Error> {
+    let mut count = |question: &str| -> Result<u64, Error> {
+        let count = connection.value(WHAT, &format!("SELECT COUNT(*) FROM ({question}) AS accounts"))?;
+        Ok(count.map_or(0, |count| number(&count)))
+    };
+    let (mut all, mut known) = (own.clone(), count(&own)?);
+    // Step by step: MariaDB 10.2 does not take a recursive question for this.
+    while let Some(given) = release.holders_of_roles(&all) {
+        let wider = format!("{own} UNION {given}");
+        let found = count(&wider)?;
+        if found == known {
+            break;
+        }
+        (all, known) = (wider, found);
+    }
+    Ok((all, known))
 }
 
 /// A grant in which every text after `IDENTIFIED` is left out.

@@ -51,6 +51,18 @@ impl Release {
         !self.is_mariadb && self.numbers >= [8, 0, 0]
     }
 
+    /// The question for the accounts and roles that were given one of those that another question asks for; none where there are no roles.
+    pub(super) fn holders_of_roles(self, roles: &str) -> Option<String> {
+        if self.is_mariadb {
+            Some(format!("SELECT e.user, e.host FROM mysql.roles_mapping AS e JOIN ({roles}) AS r ON r.host = '' AND e.role = r.user"))
+        } else if self.asks_for_roles() {
+            let same = "e.from_user = r.user AND e.from_host = r.host";
+            Some(format!("SELECT e.to_user, e.to_host FROM mysql.role_edges AS e JOIN ({roles}) AS r ON {same}"))
+        } else {
+            None
+        }
+    }
+
     /// Whether whoever may read the table `mysql.proc` sees routines; MySQL has no such table since 8.0.
     pub(super) fn has_proc(self) -> bool {
         self.is_mariadb || self.numbers < [8, 0, 0]

@@ -1,7 +1,11 @@
 //! Whether an account may see all of a database: what it may not see, the server leaves out without a word, and so does the dump program.
 
+use std::cmp::Reverse;
+
 use super::connection::{Connection, is_answer};
+use super::grant::{Grant, Holder};
 use super::object::quoted;
+use super::pattern::{breadth, is_itself, is_like, prefix};
 use super::release::Release;
 use crate::source::Error;
 
@@ -22,15 +26,6 @@ pub(super) struct Rights {
     all: bool,
     /// Whether there are grants besides that are not understood, or that come with a role, so that more may be allowed than is known.
     unclear: bool,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-struct Grant {
-    rights: Vec<String>,
-    /// `*` for all databases, else a pattern.
-    database: String,
-    /// `*` for all of it, else a table.
-    table: String,
 }
 
 impl Rights {
@@ -76,16 +71,18 @@ impl Rights {
     /// The pattern of the grant on databases that this one falls under, as it was written. The server goes by the most exact of them alone, so
     /// that rights given under another pattern would take these away.
     pub(super) fn pattern(&self, database: &str) -> Option<&str> {
-        let exact = |pattern: &str| {
-            let mut escaped = false;
-            pattern.chars().position(|c| {
-                let is_wild = !escaped && matches!(c, '%' | '_');
-                escaped = c == '\\' && !escaped;
-                is_wild
-            })
-        };
-        let fits = self.grants.iter().filter(|grant| grant.database != "*" && grant.table == "*" && is_like(database, &grant.database));
-        fits.max_by_key(|grant| exact(&grant.database).unwrap_or(usize::MAX)).map(|grant| grant.database.as_str())
+        self.patterns(Holder::Account, database).into_iter().next()
+    }
+
+    /// The patterns of which the server goes by one alone, that of the order it was built with; more than one where the orders differ, and where
+    /// some are equal in it.
+    fn patterns(&self, holder: Holder, database: &str) -> Vec<&str> {
+        let of_databases = self.grants.iter().filter(|grant| grant.holder == holder && grant.database != "*" && grant.table == "*");
+        let mut fits: Vec<&str> = of_databases.map(|grant| grant.database.as_str()).filter(|pattern| is_like(database, pattern)).collect();
+        fits.sort_by_key(|pattern| (Reverse(prefix(pattern)), breadth(pattern)));
+        let best = (fits.iter().map(|pattern| prefix(pattern)).max(), fits.iter().map(|pattern| breadth(pattern)).min());
+        fits.retain(|pattern| Some(prefix(pattern)) == best.0 || Some(breadth(pattern)) == best.1);
+        fits
     }
 
     /// Whether a right on the server as a whole is there.
@@ -106,7 +103,9 @@ impl Rights {
         for database in databases {
             let lacking: Vec<&str> = NEEDED.into_iter().filter(|right| !self.has(right, database, "*")).collect();
             if !lacking.is_empty() {
-                missing.push(format!("GRANT {} ON {}.*", lacking.join(", "), quoted(database)));
+                // Under another pattern than the one that holds they would be given for nothing, or take away what is there.
+                let scope = self.pattern(database).unwrap_or(database);
+                missing.push(format!("GRANT {} ON {}.*", lacking.join(", "), quoted(scope)));
             }
         }
         if databases.iter().any(|database| !self.sees_routines(database, release)) {
@@ -142,7 +141,7 @@ impl Rights {
             lacking.push("GRANT RELOAD ON *.*".to_owned());
         }
         if !self.lacking(&["LOCK TABLES"], database, "*").is_empty() {
-            lacking.push(format!("GRANT LOCK TABLES ON {}.*", quoted(database)));
+            lacking.push(format!("GRANT LOCK TABLES ON {}.*", quoted(self.pattern(database).unwrap_or(database))));
         }
         lacking
     }
@@ -160,86 +159,21 @@ impl Rights {
         self.grants.iter().filter(everywhere).any(|grant| ["SELECT", "SHOW_ROUTINE"].iter().any(|right| grant.gives(right)))
     }
 
+    /// Whether a right is there: of all databases, of the one most exact pattern, or of the table. Where it is not sure which pattern that is,
+    /// each must give it.
     fn has(&self, right: &str, database: &str, table: &str) -> bool {
         let is_revoked = self.revoked.iter().any(|revoked| revoked.gives(right) && is_itself(database, &revoked.database));
-        self.grants.iter().any(|grant| {
-            let here = if grant.database == "*" { !is_revoked } else { is_like(database, &grant.database) };
-            here && (grant.table == "*" || grant.table == table) && grant.gives(right)
+        Holder::ALL.into_iter().any(|holder| {
+            let given = |at: &str, on: &str| {
+                let is_it = |grant: &&Grant| grant.holder == holder && grant.database == at && grant.table == on;
+                self.grants.iter().filter(is_it).any(|grant| grant.gives(right))
+            };
+            let patterns = self.patterns(holder, database);
+            (!is_revoked && given("*", "*"))
+                || (!patterns.is_empty() && patterns.into_iter().all(|pattern| given(pattern, "*")))
+                || (table != "*" && given(database, table))
         })
     }
-}
-
-impl Grant {
-    fn gives(&self, right: &str) -> bool {
-        self.rights.iter().any(|given| given == right || given == "ALL PRIVILEGES")
-    }
-
-    /// Reads `GRANT a, b ON c TO d`, or another statement of this form; `None` for roles, for columns, and for rights on routines.
-    fn read(line: &str, verb: &str) -> Option<Self> {
-        let rest = line.strip_prefix(verb)?;
-        let (rights, scope) = rest.split_once(" ON ")?;
-        let (database, rest) = part(scope)?;
-        let (table, _) = part(rest.strip_prefix('.')?)?;
-        // MySQL 8 writes no blanks between those that only some servers have.
-        let rights = rights.split(',').filter(|right| !right.contains(['(', ')'])).map(|right| right.trim().to_uppercase()).collect();
-        Some(Self { rights, database, table })
-    }
-}
-
-/// A name in backticks, or `*`, at the beginning of a text; and what follows.
-fn part(text: &str) -> Option<(String, &str)> {
-    if let Some(rest) = text.strip_prefix('*') {
-        return Some(("*".to_owned(), rest));
-    }
-    let mut name = String::new();
-    let mut rest = text.strip_prefix('`')?;
-    loop {
-        let end = rest.find('`')?;
-        name.push_str(&rest[..end]);
-        rest = &rest[end + 1..];
-        match rest.strip_prefix('`') {
-            Some(more) => {
-                name.push('`');
-                rest = more;
-            }
-            None => return Some((name, rest)),
-        }
-    }
-}
-
-/// Whether a name is the one that stands where others have a pattern: as it is, or with what would stand for other letters marked.
-fn is_itself(name: &str, written: &str) -> bool {
-    written == name || written == name.replace('_', "\\_").replace('%', "\\%")
-}
-
-/// Whether a name fits a pattern of the kind that rights on databases have.
-fn is_like(name: &str, pattern: &str) -> bool {
-    let name: Vec<char> = name.chars().collect();
-    // Which lengths of the name fit the part of the pattern that was read.
-    let mut fits = vec![false; name.len() + 1];
-    fits[0] = true;
-    let mut chars = pattern.chars();
-    while let Some(c) = chars.next() {
-        let mut next = vec![false; name.len() + 1];
-        if c == '%' {
-            let mut any = false;
-            for at in 0..=name.len() {
-                any |= fits[at];
-                next[at] = any;
-            }
-        } else {
-            let wanted = match c {
-                '_' => None,
-                '\\' => Some(chars.next().unwrap_or('\\')),
-                c => Some(c),
-            };
-            for at in 0..name.len() {
-                next[at + 1] = fits[at] && wanted.is_none_or(|wanted| wanted == name[at]);
-            }
-        }
-        fits = next;
-    }
-    fits[name.len()]
 }
 
 #[cfg(test)]
@@ -256,25 +190,36 @@ mod tests {
     }
 
     #[test]
-    fn patterns_are_those_of_the_server() {
-        for (name, pattern) in [("ellis", "ellis"), ("ellis", "el%"), ("a_b", "a\\_b"), ("ellis", "e_lis"), ("", "%"), ("a%b", "a\\%b")] {
-            assert!(is_like(name, pattern), "{name} {pattern}");
-        }
-        for (name, pattern) in [("axb", "a\\_b"), ("ellis", "ell"), ("x", ""), ("ab", "_")] {
-            assert!(!is_like(name, pattern), "{name} {pattern}");
-        }
-    }
-
-    #[test]
     fn rights_that_come_with_a_role_are_unclear_and_those_on_databases_are_none_on_the_server() {
         let plain = Rights::of(&["GRANT SUPER, SET USER ON *.* TO u", "GRANT ALL PRIVILEGES ON `%`.* TO u"]);
         assert!(!plain.is_unclear() && plain.has_global("SET USER") && !plain.has_global("PROCESS"));
         assert!(Rights::of(&["GRANT USAGE ON *.* TO u", "GRANT `r1` TO `u1`@`%`"]).is_unclear());
         let mysql = Rights::of(&["GRANT SELECT (`a`, `b`), SUPER ON *.* TO u", "GRANT SET_USER_ID,SHOW_ROUTINE ON *.* TO `u`@`%`"]);
         assert!(["SUPER", "SET_USER_ID", "SHOW_ROUTINE"].iter().all(|right| mysql.has_global(right)) && !mysql.has_global("SELECT"));
-        let patterns = Rights::of(&["GRANT DROP ON `a%`.* TO u", "GRANT DROP ON `a\\_b%`.* TO u", "GRANT DROP ON `a_b`.* TO u"]);
+        let patterns = Rights::of(&["`a%`", "`a\\_b%`", "`a_b`"].map(|pattern| format!("GRANT DROP ON {pattern}.* TO `u`@`%`")));
         assert_eq!([patterns.pattern("a_b"), patterns.pattern("axb"), patterns.pattern("b")], [Some("a\\_b%"), Some("a_b"), None]);
         assert_eq!(Rights::of(&["GRANT ALTER ON `x`.`t` TO u"]).lacking(&["ALTER", "DROP"], "x", "t"), ["DROP"]);
+    }
+
+    #[test]
+    fn of_several_patterns_the_most_exact_one_counts_alone_and_the_rights_of_roles_beside_it() {
+        let given = |rights: &str, pattern: &str, to: &str| format!("GRANT {rights} ON `{pattern}`.* TO {to}");
+        let (all, some, user) = ("SELECT, SHOW VIEW, TRIGGER, EVENT", "SELECT, SHOW VIEW, EVENT", "`u`@`%`");
+        let missing = |lines: &[String]| {
+            let lines: Vec<&str> = lines.iter().map(String::as_str).chain(["GRANT SELECT ON `mysql`.`proc` TO `u`@`%`"]).collect();
+            missing(&lines, "prod_a")
+        };
+        let both = [given(all, "prod\\_%", user), given(some, "prod\\_a", user)];
+        assert!(missing(&both).contains("GRANT TRIGGER ON `prod\\_a`.* (each"), "{}", missing(&both));
+        assert_eq!(missing(&both[..1]), "");
+        let of_a_role = [given(all, "prod\\_%", "`r`"), given(some, "prod\\_a", user)];
+        assert_eq!(missing(&of_a_role), "", "the account and its role each have their own");
+        let of_roles = [given(all, "prod\\_%", "`r`"), given(some, "prod\\_a", "`s`")];
+        assert!(missing(&of_roles).contains("GRANT TRIGGER"), "a role has the patterns of those that it was given");
+        assert_eq!(missing(&[given(all, "prod\\_%", "PUBLIC"), given(some, "prod\\_a", "`s`")]), "");
+        // By the length before the first wildcard the first one, by how many names they fit the second one.
+        let unsure = [given(all, "prod%", user), given(some, "p_od\\_a", user)];
+        assert!(missing(&unsure).contains("GRANT TRIGGER"));
     }
 
     #[test]

@@ -2,20 +2,24 @@
 //!
 //! A dump program opens each table by its name when it comes to it, and sees its rows as of the beginning. A table that was there by then, empty,
 //! and was filled and given the name of a live one since (`RENAME TABLE live.t TO old.t, next.t TO live.t`, `EXCHANGE PARTITION`) is dumped
-//! without a row, and nothing says so: its definition is the same. InnoDB numbers its tables, each partition by itself, and a number is never
-//! given twice; who has `PROCESS` may read them. Beside them stands the time at which a table was made, which everybody sees: of MariaDB and of
-//! MySQL 5.7 that is the time of its last `RENAME` as well, so that two of them one after the other, the second of which undoes the first, are
-//! noticed too; of MySQL 8 it is that of the table itself. It is in whole seconds.
+//! without a row, and nothing says so: its definition is the same. So is one that was emptied by `TRUNCATE` after its rows went elsewhere: old
+//! servers, and those that have forgotten the table meanwhile, do not refuse it to a transaction that is older. InnoDB numbers its tables, each
+//! partition by itself, gives another number whenever one is made, emptied, built anew or imported, and never gives one twice; who has `PROCESS`
+//! may read them. Beside them stands the time at which a table was made, which everybody sees: of MariaDB and of MySQL 5.7 that is the time of its
+//! last `RENAME` as well, so that two of them one after the other, the second of which undoes the first, are noticed too; of MySQL 8 it is that of
+//! the table itself. It is in whole seconds, and `TRUNCATE` leaves it as it was.
 //!
-//! A table that has a number above all that there were before the dump was made since, by `TRUNCATE` or `OPTIMIZE` maybe: a dump that comes to it
-//! then fails by itself (error 1412), and one that had been there has its rows. So it does not count.
+//! Every other number and every other time counts. Whether the rows of a table are in a dump cannot be told from the dump: those that are may be
+//! the few that another table had at its beginning.
 
+use std::cmp::Ordering;
 use std::path::Path;
 
 use super::connection::{Connection, Value, is_answer, literal};
 use super::foreign_keys::Names;
-use super::inventory::{Named, SORT_BUDGET};
+use super::inventory::SORT_BUDGET;
 use super::object::{Object, ObjectKind};
+use super::others::Others;
 use super::release::Release;
 use crate::source::Error;
 use crate::sys::sorter::{Sorted, Sorter};
@@ -33,8 +37,8 @@ const OF_OTHER_TIMES: &str = "('ARCHIVE', 'CONNECT', 'FEDERATED', 'SPIDER')";
 /// The tables of some databases, each with its numbers and the time at which it was made.
 pub(super) struct TableIds {
     records: Sorted,
-    /// The greatest number of any table of the server; `None` where the account may not read them.
-    greatest: Option<u64>,
+    /// Whether the account may read the numbers.
+    is_numbered: bool,
 }
 
 impl TableIds {
@@ -45,36 +49,30 @@ impl TableIds {
     pub(super) fn read(connection: &mut Connection, databases: &[String], work: &Path) -> Result<Self, Error> {
         let names = Names::read(connection)?;
         let mut sorter = Sorter::new(work, SORT_BUDGET);
-        let greatest = match number(connection, names, databases, &mut sorter) {
+        let is_numbered = match number(connection, names, databases, &mut sorter) {
             // The account has no `PROCESS`, or the server no InnoDB. What had come until then counts for nothing.
             Err(error) if is_answer(&error) => {
                 sorter = Sorter::new(work, SORT_BUDGET);
-                None
+                false
             }
-            numbered => Some(numbered?),
+            numbered => numbered.map(|()| true)?,
         };
         list(connection, names, databases, &mut sorter)?;
-        Ok(Self { records: sorter.sorted()?, greatest })
+        Ok(Self { records: sorter.sorted()?, is_numbered })
     }
 
-    /// Fails when other tables stand behind the names by now.
+    /// Behind which names other tables stand by now, or stand for the first time, or none any more.
     ///
     /// # Errors
-    /// [`Error::Moved`] naming them.
-    pub(super) fn check_unchanged(self, connection: &mut Connection, databases: &[String], work: &Path) -> Result<(), Error> {
+    /// [`Error::Server`].
+    pub(super) fn others(self, connection: &mut Connection, databases: &[String], work: &Path) -> Result<Others, Error> {
         let names = Names::read(connection)?;
         let mut sorter = Sorter::new(work, SORT_BUDGET);
-        if self.greatest.is_some() {
+        if self.is_numbered {
             number(connection, names, databases, &mut sorter)?;
         }
         list(connection, names, databases, &mut sorter)?;
-        match moved(self.records, sorter.sorted()?, self.greatest, databases)? {
-            None => Ok(()),
-            Some(moved) => {
-                let what = format!("{moved} was exchanged for another table of the same definition (RENAME, EXCHANGE PARTITION)");
-                Err(Error::Moved { what })
-            }
-        }
+        compared(self.records, sorter.sorted()?, databases)
     }
 }
 
@@ -95,8 +93,8 @@ fn list(connection: &mut Connection, names: Names, databases: &[String], sorter:
     Ok(())
 }
 
-/// Reads the numbers of all tables and partitions of InnoDB that are in these databases. Gives the greatest of the server.
-fn number(connection: &mut Connection, names: Names, databases: &[String], sorter: &mut Sorter) -> Result<u64, Error> {
+/// Reads the numbers of all tables and partitions of InnoDB that are in these databases.
+fn number(connection: &mut Connection, names: Names, databases: &[String], sorter: &mut Sorter) -> Result<(), Error> {
     let release = Release::of(&connection.value(NUMBERS, "SELECT VERSION()")?.unwrap_or_default());
     let sql_decodes = release.decodes_file_names();
     // A `#` in a name is written otherwise: what follows one is that of a partition, whose name may have upper and lower case.
@@ -106,9 +104,7 @@ fn number(connection: &mut Connection, names: Names, databases: &[String], sorte
     });
     let sql = format!("SELECT {database}, {table}, name, table_id FROM information_schema.{}", release.tables_of_innodb());
     let compared: Vec<String> = databases.iter().map(|name| names.compared(name)).collect();
-    let mut greatest = 0;
     connection.each(NUMBERS, &sql, &mut |row| {
-        greatest = greatest.max(row.last().and_then(|id| id.as_deref()?.parse().ok()).unwrap_or(0));
         let Ok([Some(database), Some(table), Some(name), Some(id)]) = <[Value; 4]>::try_from(row) else { return Ok(()) };
         let plain = |text: String| if sql_decodes { Some(text) } else { decoded(&text) };
         let (Some(database), Some(table)) = (plain(database), plain(table)) else { return Ok(()) };
@@ -118,8 +114,7 @@ fn number(connection: &mut Connection, names: Names, databases: &[String], sorte
             sorter.push(&record(at, &names.compared(&table), NUMBERED, &rest))?;
         }
         Ok(())
-    })?;
-    Ok(greatest)
+    })
 }
 
 fn record(database: usize, table: &str, tag: &[u8], rest: &[u8]) -> Vec<u8> {
@@ -140,15 +135,22 @@ fn decoded(text: &str) -> Option<String> {
     Some(name)
 }
 
-/// The first of the tables that are others by now; what is not in both lists is told by the inventories.
-fn moved(before: Sorted, after: Sorted, greatest: Option<u64>, databases: &[String]) -> Result<Option<String>, Error> {
+/// The tables that are others by now, or are in one list alone: one that was away for a moment is in both lists of definitions all the same.
+fn compared(before: Sorted, after: Sorted, databases: &[String]) -> Result<Others, Error> {
     let (mut before, mut after) = (Tables::new(before)?, Tables::new(after)?);
     let (mut one, mut other) = (before.next()?, after.next()?);
-    let mut moved = Named::default();
-    while let (Some(was), Some(is)) = (&one, &other) {
-        let order = was.head.cmp(&is.head);
-        if order.is_eq() && was.is_another(is, greatest) {
-            moved.add(&is.key(), databases);
+    let mut others = Others::default();
+    loop {
+        let order = match (&one, &other) {
+            (None, None) => return Ok(others),
+            (Some(was), Some(is)) => was.head.cmp(&is.head),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+        };
+        if one != other
+            && let Some(table) = if order.is_le() { &one } else { &other }
+        {
+            others.add(&table.object(), databases);
         }
         if order.is_le() {
             one = before.next()?;
@@ -157,33 +159,23 @@ fn moved(before: Sorted, after: Sorted, greatest: Option<u64>, databases: &[Stri
             other = after.next()?;
         }
     }
-    Ok(moved.text())
 }
 
 /// A table of a list.
+#[derive(PartialEq, Eq)]
 struct Numbered {
     /// Its database, and its name as names are compared.
     head: Vec<u8>,
     name: String,
     made: Vec<u8>,
-    /// Names and numbers of its parts; InnoDB's own name tells parts apart.
-    parts: Vec<(Vec<u8>, u64)>,
+    /// Names and numbers of its parts, in order; InnoDB's own name tells parts apart.
+    parts: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Numbered {
-    /// Whether the table after the dump is another one, as far as that can be one which the dump has seen too early.
-    fn is_another(&self, after: &Self, greatest: Option<u64>) -> bool {
-        match greatest {
-            Some(greatest) if self.parts != after.parts => {
-                after.parts.iter().any(|part| part.1 <= greatest && !self.parts.iter().any(|was| was == part))
-            }
-            _ => self.made != after.made,
-        }
-    }
-
-    fn key(&self) -> Vec<u8> {
+    fn object(&self) -> Object {
         let database = u16::from_be_bytes([self.head[0], self.head[1]]);
-        Object { database, kind: ObjectKind::Table, name: self.name.clone() }.key()
+        Object { database, kind: ObjectKind::Table, name: self.name.clone() }
     }
 }
 
@@ -208,10 +200,7 @@ impl Tables {
             let (name, value) = (fields.next().unwrap_or_default(), fields.next().unwrap_or_default());
             let is_listed = record[end..].starts_with(LISTED);
             match &mut table {
-                Some(table) if table.head == head => {
-                    let number = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
-                    table.parts.push((name.to_vec(), number.unwrap_or(0)));
-                }
+                Some(table) if table.head == head => table.parts.push((name.to_vec(), value.to_vec())),
                 Some(_) => break,
                 None if is_listed => {
                     let name = String::from_utf8_lossy(name).into_owned();
@@ -240,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_is_another_when_a_number_of_before_has_come_to_it_or_its_time_alone_is_another() {
+    fn a_table_is_another_when_one_of_its_numbers_is_or_its_time_or_when_it_was_away() {
         let work = tempfile::tempdir().unwrap();
         let databases = ["x".to_owned(), "y".to_owned()];
         let of = |records: &[(usize, &str, &[u8], &str)]| {
@@ -254,19 +243,18 @@ mod tests {
         let numbered = |rest| (0, "a", NUMBERED, rest);
         let (p0, p1) = (numbered("x/a#P#p0\x007"), numbered("x/a#P#p1\x008"));
         let before = [a, p0, p1, b, (0, "fts_1", NUMBERED, "x/fts_1\x009")];
-        let with = |greatest, after: &[(usize, &str, &[u8], &str)]| moved(of(&before), of(after), greatest, &databases).unwrap();
-        let moved = |after: &[(usize, &str, &[u8], &str)]| with(Some(12), after);
-        assert_eq!(moved(&before), None);
-        assert_eq!(moved(&before[..4]), None, "what is not listed does not count");
+        let others = |after: &[(usize, &str, &[u8], &str)]| {
+            let told = compared(of(&before), of(after), &databases).unwrap().told();
+            told.and_then(|told| Some(told.split_once(" was emptied, ")?.0.to_owned()))
+        };
+        assert_eq!(others(&before), None);
+        assert_eq!(others(&before[..4]), None, "what is not listed does not count");
         let of_a = Some("table `x`.`A`".to_owned());
-        assert_eq!(moved(&[a, p0, numbered("x/a#P#p1\x0010"), b]), of_a, "another one of before");
-        assert_eq!(moved(&[a, p0, numbered("x/a#P#p1\x0013"), b]), None, "it was emptied since");
-        assert_eq!(moved(&[a, numbered("x/a#P#p0\x0010"), numbered("x/a#P#p1\x0013"), b]), of_a);
-        assert_eq!(moved(&[a, numbered("x/a#P#p0\x008"), numbered("x/a#P#p1\x007"), b]), of_a, "two have changed places");
-        assert_eq!(moved(&[(0, "a", LISTED, "A\x002"), p0, numbered("x/a#P#p1\x0013"), b]), None, "made anew, with a time of its own");
-        assert_eq!(moved(&[(0, "a", LISTED, "A\x002"), p0, p1, b]), of_a, "it was away and is back");
-        assert_eq!(moved(&[a, p0, p1, (1, "b", LISTED, "b\x002")]).as_deref(), Some("table `y`.`b`"));
-        assert_eq!(with(None, &[(0, "a", LISTED, "A\x002"), b]), of_a);
-        assert_eq!(with(None, &[b]), None, "what is gone is told by the inventories");
+        assert_eq!(others(&[a, p0, numbered("x/a#P#p1\x0013"), b]), of_a);
+        assert_eq!(others(&[a, numbered("x/a#P#p0\x008"), numbered("x/a#P#p1\x007"), b]), of_a, "two have changed places");
+        assert_eq!(others(&[(0, "a", LISTED, "A\x002"), p0, p1, b]), of_a, "it was away and is back");
+        assert_eq!(others(&[a, p0, p1, (1, "b", LISTED, "b\x002")]).as_deref(), Some("table `y`.`b`"));
+        assert_eq!(others(&[b]), of_a, "it is gone, and may be back before it is looked for again");
+        assert_eq!(others(&[a, p0, p1, b, (1, "c", LISTED, "c\x001")]).as_deref(), Some("table `y`.`c`"), "it was away at the beginning");
     }
 }

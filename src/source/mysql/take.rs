@@ -4,12 +4,14 @@ use std::path::Path;
 
 use super::connection::{Connection, literal};
 use super::facts::{About, Facts, data_bytes};
+use super::history::History;
 use super::invalid::{self, InvalidView};
 use super::inventory::Inventory;
 use super::lossy;
 use super::narrowed;
 use super::object::quoted;
 use super::option_file::{Login, OptionFile};
+use super::others::Others;
 use super::outside::Outside;
 use super::program::{Program, environment, statement_limit};
 use super::release::Release;
@@ -64,26 +66,30 @@ pub fn size(settings: &Settings, stop: &Stop) -> Result<u64, Error> {
 /// `folder` is one that nobody else can enter: the option file with the password is there while the program runs. `work` is for nameless
 /// temporary files. What was given to the sink is a dump only when this returns without an error: the program has ended well and said so
 /// with its last line, everything that the server lists is in it, no definition has changed since before it began, and no other table has taken
-/// the name of one.
+/// the name of one. That last one is a problem of the dump when `is_last`, because whoever empties a table every few minutes would have no
+/// snapshot at all.
 ///
 /// # Errors
 /// [`Error::Server`] and [`Error::Refused`] before anything is read; [`Error::Moved`], when another try may do; [`Error::Dump`];
 /// [`Error::Stopped`]; those of the sink.
-pub fn take<S: Sink>(settings: &Settings, folder: &Path, work: &Path, stop: &Stop, sink: &mut S) -> Result<Taken, S::Error> {
+pub fn take<S: Sink>(settings: &Settings, folder: &Path, work: &Path, is_last: bool, stop: &Stop, sink: &mut S) -> Result<Taken, S::Error> {
     let mut dumping = Dumping::begin(settings, folder, work, stop)?;
     let mut outside = Outside::find(&mut dumping.connection, settings, &dumping.rights, &dumping.login, stop)?;
-    let knows_history = dumping.program.knows_history();
-    let history = (outside.has_history && knows_history).then_some("--dump-history");
-    let tables = TableIds::read(&mut dumping.connection, &settings.databases, work)?;
-    let (seen, ended, _) = dumping.run(history, sink)?;
-    tables.check_unchanged(&mut dumping.connection, &settings.databases, work)?;
+    let history = if outside.has_history {
+        History::find(&mut dumping.connection, settings, dumping.program.knows_history())?
+    } else {
+        History::default()
+    };
+    let Ran { seen, ended, mut others, .. } = dumping.run(history.option, true, sink)?;
+    if let Some(what) = others.told().filter(|_| !is_last) {
+        return Err(Error::Moved { what }.into());
+    }
     outside.release()?;
     let mut problems = outside.problems;
+    problems.extend(others.problems(&settings.databases));
     problems.extend(dumping.left_out.iter().filter_map(|view| view.problem(&settings.databases)));
     problems.extend(too_long(settings, &seen));
-    if outside.has_history && !knows_history {
-        problems.extend(unknown_history(settings));
-    }
+    problems.extend(history.problems);
     problems.extend(lossy::find(&dumping.login, &settings.databases, stop)?);
     let facts = dumping.about.facts(&mut dumping.connection, settings, &dumping.program.version, &seen)?;
     Ok(Taken { facts, problems, said: ended.said })
@@ -102,7 +108,7 @@ pub(super) fn definitions<S: Sink>(
     sink: &mut S,
 ) -> Result<(Vec<InvalidView>, Inventory), S::Error> {
     let mut dumping = Dumping::begin(settings, folder, work, stop)?;
-    let (_, _, inventory) = dumping.run(Some("--no-data"), sink)?;
+    let Ran { inventory, .. } = dumping.run(Some("--no-data"), false, sink)?;
     Ok((dumping.left_out, inventory))
 }
 
@@ -121,6 +127,15 @@ struct Dumping<'a> {
     left_out: Vec<InvalidView>,
 }
 
+/// What came of a program that has run to its end.
+struct Ran {
+    seen: Seen,
+    ended: Ended,
+    /// What was listed before.
+    inventory: Inventory,
+    others: Others,
+}
+
 impl<'a> Dumping<'a> {
     fn begin(settings: &'a Settings, folder: &'a Path, work: &'a Path, stop: &'a Stop) -> Result<Self, Error> {
         let program = Program::find(settings, stop)?;
@@ -136,10 +151,13 @@ impl<'a> Dumping<'a> {
         Ok(Self { settings, folder, work, stop, program, login, connection, about, rights, left_out })
     }
 
-    /// Runs the program to its end, and proves that all that is listed before is in the dump, and unchanged after it. Gives that list, too.
-    fn run<S: Sink>(&mut self, option: Option<&str>, sink: &mut S) -> Result<(Seen, Ended, Inventory), S::Error> {
+    /// Runs the program to its end, and proves that all that is listed before is in the dump, and unchanged after it. Where it dumps
+    /// rows, it is looked which tables are others after it.
+    fn run<S: Sink>(&mut self, option: Option<&str>, has_rows: bool, sink: &mut S) -> Result<Ran, S::Error> {
         let Self { settings, work, .. } = *self;
         let before = Inventory::read(&mut self.connection, &settings.databases, &self.left_out, work)?;
+        // After that list, and read again before the other one: a table that comes in between is missed by one of them at least.
+        let ids = if has_rows { Some(TableIds::read(&mut self.connection, &settings.databases, work)?) } else { None };
         let option_file = OptionFile::create(self.folder, &self.login.option_file(self.program.is_mariadb))?;
         let (path, about) = (option_file.path.to_string_lossy(), &self.about);
         let mut words = self.program.dump(&path, settings, about.is_mariadb && about.has_binary_log, about.packet_limit);
@@ -150,15 +168,28 @@ impl<'a> Dumping<'a> {
         let silence = Silence::new(&mut self.connection, &settings.databases, settings.lock_wait);
         let (seen, found, ended) = dump(&words, splitter, silence, self.stop)?;
         drop(option_file);
-        match Inventory::read(&mut self.connection, &settings.databases, &self.left_out, work) {
-            Ok(after) => before.check_unchanged(&after, &settings.databases)?,
+        let others = match self.look_again(ids) {
+            Ok((others, after)) => {
+                before.check_unchanged(&after, &settings.databases)?;
+                others
+            }
             // A server that went away is told by how the dump ended; after a good end it is missed here.
             Err(error) if ended.is_well() || matches!(error, Error::Stopped(_)) => return Err(error.into()),
-            Err(_) => {}
-        }
+            Err(_) => Others::default(),
+        };
         check_end(&ended, &seen, &settings.databases)?;
         before.check_found(found, &settings.databases)?;
-        Ok((seen, ended, before))
+        Ok(Ran { seen, ended, inventory: before, others })
+    }
+
+    /// After the dump: the tables that are others, and the list of all there is.
+    fn look_again(&mut self, ids: Option<TableIds>) -> Result<(Others, Inventory), Error> {
+        let databases = &self.settings.databases;
+        let others = match ids {
+            Some(ids) => ids.others(&mut self.connection, databases, self.work)?,
+            None => Others::default(),
+        };
+        Ok((others, Inventory::read(&mut self.connection, databases, &self.left_out, self.work)?))
     }
 }
 
@@ -244,11 +275,4 @@ fn too_long(settings: &Settings, seen: &Seen) -> Option<Problem> {
     let detail =
         format!("a statement of {} bytes: no server takes more than {PACKET_MAX} in one, so it cannot be loaded again", seen.longest);
     Some(Problem { kind: Problem::TOO_LONG, path, detail })
-}
-
-fn unknown_history(settings: &Settings) -> Option<Problem> {
-    let path = RelPath::new(super::settings::folder_of(&settings.databases[0])).ok()?;
-    let detail =
-        "a table keeps the history of its rows, which only mariadb-dump 10.11 and later can dump: it is not in the snapshot".to_owned();
-    Some(Problem { kind: Problem::EXTERNAL, path, detail })
 }
