@@ -20,7 +20,8 @@ pub(super) fn told_views(comparison: &Comparison, are_anew: bool) -> Option<Stri
     let names = bounded(names).join(", ");
     Some(if are_anew {
         format!(
-            "the node makes views anew from their tables, once these are in place, and until that is done rows are lacking in them: {names}"
+            "the node makes views anew from their tables, once these are in place, and until that is done rows are lacking in them: {names}. Where it asks \
+             for a login, that takes the role of a superuser; to any other one they come as the snapshot has them"
         )
     } else {
         format!(

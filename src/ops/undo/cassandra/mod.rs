@@ -37,8 +37,8 @@ use crate::ops::{Context, Error};
 /// What is said where the node does not make views anew, and why.
 pub(crate) fn views_as_they_were(why: &str) -> String {
     format!(
-        "views could not be made anew ({why}; it takes CREATE and DROP in their keyspaces, and MODIFY on system.built_views and \
-         system.view_builds_in_progress): they come as they lay ready, of another moment than their tables; where that matters, drop them afterwards and \
+        "views could not be made anew ({why}; it takes CREATE and DROP in their keyspaces, and to write to system.built_views, which where roles are asked for \
+         only a superuser may): they come as they lay ready, of another moment than their tables; where that matters, drop them afterwards and \
          make them anew, as `schema.cql` has them, each with its ID"
     )
 }

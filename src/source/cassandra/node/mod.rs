@@ -183,7 +183,8 @@ impl Control<'_> {
 
     fn start_and(&self, log_in: &dyn Fn() -> Result<(), Error>) -> Result<(), Error> {
         let ran = self.command("start", self.settings.start.as_deref(), START_TIME)?;
-        if !ran.is_well() && !self.takes_connections()? {
+        // Some fail where the node runs or is coming up already, as after a kill of the run that has started it: then it is waited for.
+        if !ran.is_well() && self.signs_of_life()?.is_none() {
             return Err(self.failed("start", format!("the `start` command ended with {}", ran.how())));
         }
         self.wait_until_up().and_then(|()| log_in()).map_err(|error| match error {
