@@ -10,7 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// Longest any run of a test may take: far more than any does on a slow machine, and short enough to notice one that hangs.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A machine with a configuration file, whose source `tree` is a folder and whose repository is another.
 pub struct Machine {

@@ -87,7 +87,7 @@ fn each_sstable_goes_whole_to_one_directory_and_all_of_them_go_somewhere() {
         }
         files.sort();
         let place = |end: &str| files.iter().find(|(path, _)| path.ends_with(end)).unwrap().1;
-        assert_eq!(files.len(), 7, "{files:?}");
+        assert_eq!(files.len(), 6, "{files:?}");
         assert_eq!(place("t-0123456789abcdef0123456789abcdef/nb-1-big-Data.db"), place("nb-1-big-Index.db"));
         assert_eq!(place("nb-2-big-Data.db"), place("nb-2-big-Index.db"));
     }
