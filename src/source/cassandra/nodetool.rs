@@ -35,8 +35,12 @@ const IMPORT_TIME: Duration = Duration::from_secs(6 * 3600);
 /// How long a question may take, or a switch be turned.
 const SHORT_TIME: Duration = Duration::from_secs(5 * 60);
 
-/// How often a question is asked at most, where something [has vanished](vanished): each time another table must have gone in that instant.
-const ASKED_MAX: usize = 4;
+/// How often a question is asked at most, where something [has vanished](vanished): each time another table must have gone in that instant, or the
+/// node, which takes CQL a moment earlier, is not ready yet for JMX.
+const ASKED_MAX: usize = 12;
+
+/// How long it is waited in between; `nodetool` itself takes a second or two.
+const ASKED_TICK: Duration = Duration::from_millis(300);
 
 /// Most names of tables that one command is given, so that its words stay below what the system takes.
 const TABLES_MAX: usize = 200;
@@ -228,7 +232,11 @@ impl<'a> Nodetool<'a> {
         let mut asked = 1;
         loop {
             match self.lines_once(what, question, silence, each) {
-                Err(Error::Cassandra { why, .. }) if vanished(&why) && asked < ASKED_MAX => asked += 1,
+                Err(Error::Cassandra { why, .. }) if vanished(&why) && asked < ASKED_MAX => {
+                    asked += 1;
+                    self.stop.check()?;
+                    std::thread::sleep(ASKED_TICK);
+                }
                 outcome => return outcome,
             }
         }
