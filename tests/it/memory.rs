@@ -16,13 +16,13 @@ use crate::support::tree::{flip, noise};
 const GROWTH_MAX: u64 = 8 << 20;
 
 /// Length of each of many files. The smaller tree fills six packs with them, so that every buffer has been as full as it gets.
-const SMALL: usize = 32_000;
+const SMALL: usize = 16_000;
 
 /// `limits.memory` where the configuration says nothing.
 const LIMIT: u64 = 128 << 20;
 
 /// Number of files in the smaller and in the larger tree.
-const FILES: [u64; 2] = [3000, 6000];
+const FILES: [u64; 2] = [6000, 10_000];
 
 /// Length of the large file in MiB: four times the limit.
 const MEBIBYTES: u64 = 512;
