@@ -82,7 +82,7 @@ fn keyspaces(views: &[View]) -> BTreeSet<&str> {
 ///
 /// # Errors
 /// [`Error::Stopped`].
-pub(super) fn refused(outcome: Result<(), Error>) -> Result<Option<String>, Error> {
+pub(super) fn against(outcome: Result<(), Error>) -> Result<Option<String>, Error> {
     match outcome {
         Err(Error::Cassandra { why, .. }) => Ok(Some(why)),
         outcome => outcome.map(|()| None),

@@ -9,8 +9,8 @@
 //! Cassandra's own, and [`statements()`] cuts that CQL into statements again. [`take`]: the server makes a snapshot, each table's part is proved
 //! to be whole and of one node (`one_id`) and linked into a copy (from an [`Earlier`] one where the node's own files cannot be linked), `unopened` finds what the node has
 //! on its disk and not in the snapshot, and [`clear`] has the server forget it (`server`: by `nodetool`, or of ScyllaDB by its API, which `scylladb` speaks). The way back begins with [`missing`]: what of a snapshot's
-//! schema a node lacks, and making it; what the node builds of that by itself is waited for (`built`), and of views that come `anew` has it build
-//! them from their tables.
+//! schema a node lacks, and making it; `built` waits for what the node builds by itself, and `anew` has it
+//! make views anew from their tables.
 
 mod anew;
 mod built;

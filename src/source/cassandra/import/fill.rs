@@ -96,7 +96,7 @@ pub fn fill(job: &Job<'_>, places: &[PathBuf], tables: &[Fill], before: Before) 
     let views = views(tables);
     let (mut are_anew, mut against) = (false, None);
     if before == Before::Truncate {
-        against = anew::refused(anew::is_taken(&connection, &views))?;
+        against = anew::against(anew::is_taken(&connection, &views))?;
         are_anew = against.is_none();
         empty(&connection, tables)?;
     }

@@ -2,7 +2,8 @@
 //!
 //! It says that all went well for a folder without SSTables, for files of a format that the node does not know, and where a checksum is missing
 //! (seen on 4.1.10 and 5.0.9). So what lies ready is proved to be whole before ([`staged`]), each SSTable is looked for afterwards by its size and
-//! checksum (`evidence`), the node must have as many more open (`counts`, `open`), every table must answer, and its indexes and views be built (`prove`).
+//! checksum (`evidence`), the node must have as many more open (`counts`, `open`), every table must answer, and its indexes be built (`prove`).
+//! Views are not imported where tables are emptied first: the node makes them anew from what has come (`super::anew`).
 //!
 //! Reading order: [`safeguard()`] sets aside what there is; [`check_target`] proves that it is the node that was meant, [`check_views`] that no view stays behind; [`compacting`] and [`compaction_off`] have compaction stand still; [`fill()`] empties
 //! the tables, or does not, and takes the files in. The old state comes back by [`fill()`] with what was set aside; before that it is seen to

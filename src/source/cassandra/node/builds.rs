@@ -55,7 +55,7 @@ impl Control<'_> {
         if views.is_empty() {
             return Ok(None);
         }
-        anew::refused(anew::is_taken(&Connection::open(self.settings, self.config, self.stop)?, views))
+        anew::against(anew::is_taken(&Connection::open(self.settings, self.config, self.stop)?, views))
     }
 
     /// Has the node make views anew from their tables, and waits some minutes for that. Gives those that are not ready then, for a person.
