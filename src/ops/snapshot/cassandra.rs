@@ -61,6 +61,14 @@ pub(super) fn take_cassandra(
         }
     };
     node.tell(&taken);
+    // What a killed run had asked for may have come only now, while this one went on.
+    if let Err(error) = clear_left_over(ctx, spec, settings) {
+        let why = chain(&error);
+        ctx.warn(
+            Some(&spec.name),
+            format!("the node still holds what an earlier run had asked for, which the next snapshot clears: {why}"),
+        );
+    }
     let mut checksums = read(ctx, spec, &data, partial, previous)?;
     for problem in taken.problems {
         checksums.problem(problem)?;
