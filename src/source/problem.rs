@@ -37,6 +37,8 @@ impl Problem {
     pub const INVALID_VIEW: &'static str = "invalid_view";
     /// Values of a column have more digits than any dump program writes, and come back as others.
     pub const INEXACT_FLOAT: &'static str = "inexact_float";
+    /// Decimal numbers in a column of MySQL's JSON that come back as `DOUBLE`.
+    pub const INEXACT_JSON: &'static str = "inexact_json";
     /// Values of a column have characters that a dump in Unicode cannot hold, and come back as others.
     pub const LOSSY_TEXT: &'static str = "lossy_text";
 

@@ -212,3 +212,27 @@ fn rows_are_dumped_in_the_order_of_their_key_or_as_they_lie_when_that_is_asked_f
         server.load(Some(&base), b"TRUNCATE keyed; INSERT INTO keyed VALUES (30, 'first'), (10, 'second'), (20, 'third')");
     }
 }
+
+#[test]
+fn decimal_numbers_in_json_that_a_dump_makes_others_of_are_told_until_they_are_double() {
+    for make in [Make::Mysql80, Make::Mysql57] {
+        let server = make.running();
+        let base = server.database();
+        server.load(
+            Some(&base),
+            b"CREATE TABLE t (id INT PRIMARY KEY, plain JSON, exact JSON); INSERT INTO t VALUES
+              (1, '{\"a\": [1.50, 2, \"1.10\", null, true, 1e30]}', JSON_OBJECT('n', CAST(1.10 AS DECIMAL(10, 2)))), (2, NULL, JSON_ARRAY(7)),
+              (3, JSON_OBJECT('d', DATE '2020-02-02'), JSON_ARRAY(CAST(12345678901234567.89 AS DECIMAL(30, 2))));",
+        );
+        let machine = machine(&server.configuration("ellis", &[&base]));
+        machine.run(&["snapshot", "ellis"]).expect(3);
+        let problems = machine.json(&["list"], 0)["snapshots"][0]["problems"].clone();
+        assert_eq!(problems, json!([{"kind": "inexact_json", "count": 1}]));
+        let run = machine.run(&["snapshot", "ellis"]);
+        let said = &run.expect(3).stderr;
+        assert!(said.contains(&format!("`{base}`.`t`.`exact` is JSON")) && said.contains("2 of its values"), "{said}");
+        let remedy = said.split("others. ").nth(1).unwrap().split(" (with").next().unwrap();
+        server.sql(remedy);
+        machine.run(&["snapshot", "ellis"]).expect(0);
+    }
+}

@@ -1,8 +1,10 @@
 //! Values that a dump does not hold exactly. No dump program says a word of it, or has an option against it.
 //!
 //! So each column that may have such values is looked at with a question that the server answers from its rows, and those in which values come
-//! back as others are told as problems: digits of a FLOAT (`floats`), characters that Unicode does not have (`texts`).
+//! back as others are told as problems: digits of a FLOAT (`floats`), characters that Unicode does not have (`texts`), decimal numbers in JSON
+//! (`documents`).
 
+mod documents;
 mod floats;
 mod texts;
 
@@ -71,7 +73,7 @@ struct Columns {
 pub(super) fn find(login: &Login, databases: &[String], stop: &Stop) -> Result<Vec<Problem>, Error> {
     let mut connection = Connection::open(login, stop)?;
     let mut problems = Vec::new();
-    for loss in [&floats::LOSS, &texts::LOSS] {
+    for loss in [&floats::LOSS, &texts::LOSS, &documents::LOSS] {
         let mut looking = Looking { loss, is_limited: None, slow: 0 };
         for database in databases {
             problems.extend(looking.database(&mut connection, database)?);
