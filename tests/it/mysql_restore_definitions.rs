@@ -199,3 +199,31 @@ fn a_kill_while_definitions_are_made_leaves_none_that_is_cut_short() {
     server.sql(&format!("INSERT INTO {base}.t VALUES (7)"));
     assert_eq!(server.ask(Some(&base), "SELECT MAX(id) FROM t"), "1107");
 }
+
+/// The triggers of a table in the order in which they act.
+fn order(server: &MariaDb, base: &str) -> String {
+    let sql = "SELECT GROUP_CONCAT(trigger_name ORDER BY action_order) FROM information_schema.TRIGGERS WHERE trigger_schema = DATABASE()";
+    server.ask(Some(base), sql)
+}
+
+#[test]
+fn triggers_of_one_kind_act_in_their_order_after_a_restore_and_after_its_undo() {
+    for server in [MariaDb::running(), Make::Mysql80.running(), Make::Mysql57.running(), Make::Mariadb102.running()] {
+        let base = server.database();
+        let trigger = |name: &str, place: &str| {
+            format!("CREATE TRIGGER {name} BEFORE INSERT ON t FOR EACH ROW {place} SET NEW.said = CONCAT(NEW.said, '{name}');")
+        };
+        let triggers = [("b", ""), ("c", "FOLLOWS b"), ("a", "PRECEDES b"), ("z", "PRECEDES c")].map(|(name, place)| trigger(name, place));
+        server.load(Some(&base), format!("CREATE TABLE t (said VARCHAR(20)); {}", triggers.concat()).as_bytes());
+        let machine = snapshotted(&server.configuration("ellis", &[&base]));
+        assert_eq!(order(server, &base), "a,b,z,c");
+        let since = [("d", "PRECEDES a"), ("b", "")].map(|(name, place)| trigger(name, place)).concat();
+        server.load(Some(&base), format!("DROP TRIGGER b; {since}").as_bytes());
+        assert_eq!(order(server, &base), "d,a,z,c,b");
+        machine.run(&["restore", "ellis", "--yes"]).expect(0);
+        assert_eq!(order(server, &base), "a,b,z,c");
+        assert_eq!(server.ask(Some(&base), "INSERT INTO t VALUES (''); SELECT said FROM t"), "abzc");
+        machine.run(&["restore", "ellis", "--undo", "--yes"]).expect(0);
+        assert_eq!(order(server, &base), "d,a,z,c,b");
+    }
+}

@@ -18,7 +18,7 @@ use super::release::Release;
 use super::rights::Rights;
 use super::settings::{DATABASES_MAX, Settings};
 use super::silence::{SILENCE, Silence};
-use super::split::{Seen, Sink, Splitter};
+use super::split::{Orders, Seen, Sink, Splitter};
 use super::table_ids::TableIds;
 use crate::format::path::RelPath;
 use crate::source::{Error, Problem};
@@ -158,13 +158,14 @@ impl<'a> Dumping<'a> {
         let before = Inventory::read(&mut self.connection, &settings.databases, &self.left_out, work)?;
         // After that list, and read again before the other one: a table that comes in between is missed by one of them at least.
         let ids = if has_rows { Some(TableIds::read(&mut self.connection, &settings.databases, work)?) } else { None };
+        let orders = Orders::read(&mut self.connection, &settings.databases)?;
         let option_file = OptionFile::create(self.folder, &self.login.option_file(self.program.is_mariadb))?;
         let (path, about) = (option_file.path.to_string_lossy(), &self.about);
         let mut words = self.program.dump(&path, settings, about.is_mariadb && about.has_binary_log, about.packet_limit);
         let options = option.map(str::to_owned).into_iter().chain(self.left_out.iter().map(|view| view.option(&settings.databases)));
         words.splice(self.program.words.len() + 1..self.program.words.len() + 1, options);
         let splitter = Splitter::new(&settings.databases, sink, statement_limit(about.packet_limit), work);
-        let splitter = splitter.with_defaults(self.program.is_mariadb && !about.is_mariadb);
+        let splitter = splitter.with_defaults(self.program.is_mariadb && !about.is_mariadb).with_orders(orders);
         let silence = Silence::new(&mut self.connection, &settings.databases, settings.lock_wait);
         let (seen, found, ended) = dump(&words, splitter, silence, self.stop)?;
         drop(option_file);

@@ -5,11 +5,13 @@
 //! `-- Current Database`. What names the database itself becomes a comment, so that a file can be loaded beside the database it was
 //! taken of, and never into it by accident. Positions of the binary log, which no two dumps share, are taken out and go into the facts.
 
+mod orders;
 mod places;
 mod rows;
 
 use std::path::Path;
 
+pub(super) use self::orders::Orders;
 use self::rows::Insert;
 use crate::source::Error;
 use crate::source::mysql::generated::Generated;
@@ -95,6 +97,7 @@ pub(super) struct Splitter<'a, S> {
     insert: Insert,
     /// Rewrites values of generated columns, where the dump program writes what the server does not take.
     generated: Option<Generated>,
+    orders: Orders,
     /// Whether the end of the line is written already that the program writes after a statement.
     has_ended_line: bool,
     work: &'a Path,
@@ -133,6 +136,7 @@ impl<'a, S: Sink> Splitter<'a, S> {
             rows: Rows::new(limit),
             insert: Insert::default(),
             generated: None,
+            orders: Orders::default(),
             has_ended_line: false,
             work,
         }
@@ -141,6 +145,11 @@ impl<'a, S: Sink> Splitter<'a, S> {
     /// Values of generated columns become `DEFAULT`, where this `is_needed`.
     pub(super) fn with_defaults(self, is_needed: bool) -> Self {
         Self { generated: is_needed.then(Generated::default), ..self }
+    }
+
+    /// Triggers are written so that they act in these orders.
+    pub(super) fn with_orders(self, orders: Orders) -> Self {
+        Self { orders, ..self }
     }
 
     /// Takes more bytes.
@@ -334,6 +343,12 @@ impl<'a, S: Sink> Splitter<'a, S> {
                 let Place::Database(database) = self.place else {
                     return Err(unclear(&format!("{kind} {} belongs to no database", quoted(&name))).into());
                 };
+                let placed = if kind == ObjectKind::Trigger {
+                    self.orders.placed(database, &name, head, self.lexer.mode).map_err(|why| unclear(&why))?
+                } else {
+                    None
+                };
+                let head = placed.as_deref().unwrap_or(head);
                 let object = Object { database: u16::try_from(database).expect("databases are few"), kind, name };
                 self.found.push(&object.key()).map_err(Error::from)?;
                 if kind == ObjectKind::Table {
@@ -347,13 +362,15 @@ impl<'a, S: Sink> Splitter<'a, S> {
                     self.keep(head)?;
                     return Ok(Writing::Unchecked(unchecked));
                 }
+                self.flush_waiting()?;
                 if wrapped && Unwrapping::is_for(kind) {
-                    self.flush_waiting()?;
                     let mut unwrapping = Unwrapping::new();
                     let begin = unwrapping.begin(head);
                     self.emit(&begin)?;
                     return Ok(Writing::Unwrapped(unwrapping));
                 }
+                self.emit(head)?;
+                return Ok(Writing::AsItIs);
             }
             Statement::Mode(mode) => self.lexer.mode = mode,
             Statement::End => {
