@@ -25,6 +25,7 @@ use super::damage::Damage;
 use super::event::Event;
 use super::locks::{self, Waiting};
 use super::name::{SnapshotName, Which};
+use super::node::known_uuid;
 use super::origin::Origin;
 use super::snapshots::Found;
 use super::spec::{SourceKind, SourceSpec};
@@ -225,6 +226,20 @@ fn configured<'c>(ctx: &'c Context, source: &SourceName) -> Result<&'c SourceSpe
 /// # Errors
 /// [`Error::Absent`], [`Error::Refused`] with the reason.
 pub fn plan(ctx: &Context, name: &SnapshotName, options: &Options) -> Result<Plan, Error> {
+    // Before anything is planned, which may make the folder.
+    let is_known = known_uuid(ctx)?.is_some();
+    let mut plan = planned(ctx, name, options)?;
+    if !is_known {
+        plan.warnings.push(format!(
+            "nothing was ever kept in {} by this node. On a new machine that is as it should be; where copies lay there, its disk is not mounted, and \
+             what is set aside would come to lie beneath the mount point: mount it first",
+            ctx.local()?.dir.display()
+        ));
+    }
+    Ok(plan)
+}
+
+fn planned(ctx: &Context, name: &SnapshotName, options: &Options) -> Result<Plan, Error> {
     if let Some(source) = &name.source {
         let spec = configured(ctx, source)?;
         if let SourceKind::Mysql(settings) = &spec.kind
