@@ -45,6 +45,7 @@ pub struct Child {
     stdin: Option<ChildStdin>,
     stdout: Option<ChildStdout>,
     said: Option<JoinHandle<Vec<u8>>>,
+    heard: Option<JoinHandle<()>>,
     over: Arc<AtomicBool>,
     stop: Stop,
     silence: Duration,
@@ -99,16 +100,29 @@ impl Child {
         Self::spawn(words, variables, (input, Stdio::piped()), silence, stop)
     }
 
-    /// Starts a program that is only written to: what it writes to its standard output goes nowhere, so that it cannot wait for a reader.
-    /// `silence` is how long [`Child::write`] waits until it takes the next byte.
+    /// Starts a program that is written to. What it writes to its standard output is handed to `hear` as it comes, on a thread of its own, so that
+    /// it waits for no reader; all of it has been when [`Child::finish_within`] returns. `silence` is how long [`Child::write`] waits until it takes
+    /// the next byte.
     ///
     /// # Errors
     /// As [`Child::start`].
     ///
     /// # Panics
     /// When there are no words.
-    pub fn feed(words: &[String], variables: &[(&str, String)], silence: Duration, stop: &Stop) -> Result<Self, Error> {
-        Self::spawn(words, variables, (Stdio::piped(), Stdio::null()), silence, stop)
+    pub fn feed(
+        words: &[String],
+        variables: &[(&str, String)],
+        silence: Duration,
+        hear: impl FnMut(&[u8]) + Send + 'static,
+        stop: &Stop,
+    ) -> Result<Self, Error> {
+        let mut child = Self::spawn(words, variables, (Stdio::piped(), Stdio::piped()), silence, stop)?;
+        if let Some(stdout) = child.stdout.take() {
+            let over = Arc::clone(&child.over);
+            let heard = std::thread::Builder::new().name("stdout".into()).spawn(move || listen(stdout, &over, hear));
+            child.heard = Some(heard.map_err(|cause| child.failed("listen to", cause))?);
+        }
+        Ok(child)
     }
 
     /// Starts a program that reads this file to its end, and whose output goes nowhere.
@@ -146,6 +160,7 @@ impl Child {
             process,
             name: name.clone(),
             said: None,
+            heard: None,
             over,
             stop: stop.clone(),
             silence,
@@ -287,6 +302,10 @@ impl Child {
     /// What it has said; its process has ended.
     fn said(&mut self) -> String {
         self.over.store(true, Ordering::SeqCst);
+        if let Some(heard) = self.heard.take() {
+            // A thread that has panicked has said so.
+            let _ = heard.join();
+        }
         let said = self.said.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
         String::from_utf8_lossy(&said).into_owned()
     }
@@ -330,18 +349,25 @@ fn is_ready(pipe: &impl AsFd, flags: PollFlags) -> io::Result<bool> {
     }
 }
 
-/// Reads to the end, or until the program is over and nothing more is there; keeps the beginning.
-fn gather(mut stderr: std::process::ChildStderr, over: &AtomicBool) -> Vec<u8> {
-    let (mut kept, mut buffer) = (Vec::new(), [0; 4096]);
+/// Reads a program's standard error; keeps the beginning.
+fn gather(stderr: std::process::ChildStderr, over: &AtomicBool) -> Vec<u8> {
+    let mut kept = Vec::new();
+    listen(stderr, over, |bytes| kept.extend_from_slice(&bytes[..bytes.len().min(SAID_MAX - kept.len())]));
+    kept
+}
+
+/// Reads to the end, or until the program is over and nothing more is there.
+fn listen(mut pipe: impl Read + AsFd, over: &AtomicBool, mut hear: impl FnMut(&[u8])) {
+    let mut buffer = [0; 4096];
     loop {
-        match is_ready(&stderr, PollFlags::IN) {
-            Ok(true) => match stderr.read(&mut buffer) {
-                Ok(0) | Err(_) => return kept,
-                Ok(read) => kept.extend_from_slice(&buffer[..read.min(SAID_MAX - kept.len())]),
+        match is_ready(&pipe, PollFlags::IN) {
+            Ok(true) => match pipe.read(&mut buffer) {
+                Ok(0) | Err(_) => return,
+                Ok(read) => hear(&buffer[..read]),
             },
-            Ok(false) if over.load(Ordering::SeqCst) => return kept,
+            Ok(false) if over.load(Ordering::SeqCst) => return,
             Ok(false) => {}
-            Err(_) => return kept,
+            Err(_) => return,
         }
     }
 }

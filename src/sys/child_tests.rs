@@ -1,3 +1,5 @@
+use std::sync::atomic::AtomicUsize;
+
 use super::*;
 
 fn words(script: &str) -> Vec<String> {
@@ -106,9 +108,14 @@ fn it_has_the_environment_that_is_named_and_no_other() {
 
 #[test]
 fn what_is_fed_arrives_whole_although_the_program_is_slow_and_writes_much() {
-    // More than any pipe holds goes both ways: nobody reads what it writes.
+    // More than any pipe holds goes both ways.
     let script = "sleep 0.3; head -c 4000000 /dev/zero; cksum >&2";
-    let mut child = Child::feed(&words(script), &[("PATH", "/usr/bin:/bin".into())], Duration::from_secs(20), &Stop::new()).unwrap();
+    let heard = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&heard);
+    let hear = move |bytes: &[u8]| {
+        count.fetch_add(bytes.len(), Ordering::SeqCst);
+    };
+    let mut child = Child::feed(&words(script), &[("PATH", "/usr/bin:/bin".into())], Duration::from_secs(20), hear, &Stop::new()).unwrap();
     let bytes: Vec<u8> = (0..3_000_000u32).map(|n| n.to_le_bytes()[0] ^ n.to_le_bytes()[1]).collect();
     for piece in bytes.chunks(700_001) {
         assert!(child.write(piece).unwrap());
@@ -116,12 +123,13 @@ fn what_is_fed_arrives_whole_although_the_program_is_slow_and_writes_much() {
     let ended = child.finish_within(Duration::from_secs(20)).unwrap();
     assert!(ended.is_well());
     assert!(ended.said.trim().ends_with(" 3000000"), "{}", ended.said);
+    assert_eq!(heard.load(Ordering::SeqCst), 4_000_000);
 }
 
 #[test]
 fn a_program_that_takes_nothing_is_not_waited_for_for_ever() {
     let time = Duration::from_millis(300);
-    let mut child = Child::feed(&words("sleep 1000"), &[("PATH", "/bin".into())], time, &Stop::new()).unwrap();
+    let mut child = Child::feed(&words("sleep 1000"), &[("PATH", "/bin".into())], time, |_| (), &Stop::new()).unwrap();
     let error = child.write(&vec![0; 4 << 20]).unwrap_err();
     assert!(matches!(error, Error::Program { what: "write to", .. }), "{error}");
 }

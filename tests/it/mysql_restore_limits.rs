@@ -67,7 +67,7 @@ fn statements_of_a_dump_fit_into_the_packet_of_their_server_on_the_way_back_and_
     machine.run(&["restore", "ellis", "--yes"]).expect(0);
     assert_eq!(server.everything(&base), old);
     let given = String::from_utf8(std::fs::read(given).unwrap()).unwrap();
-    assert!(given.starts_with("SET autocommit=0, unique_checks=0, foreign_key_checks=0,"), "{}", &given[..200]);
+    assert!(given.contains("\nSET autocommit=0, completion_type=0, unique_checks=0, foreign_key_checks=0,"), "{}", &given[..200]);
     assert!(given.matches("INSERT INTO `big`").count() > 5);
 }
 

@@ -22,13 +22,14 @@ const STATEMENT_TIME: Duration = Duration::from_secs(30 * 60);
 /// How often the stop flag is looked at while a server works.
 const TICK: Duration = Duration::from_millis(50);
 
-/// How the session is set up: texts are read and written in one way whatever the server's defaults are; a definition that somebody is
-/// changing is waited for a minute; the session is not ended for being idle while a long dump runs beside it; no answer is cut or refused for its
+/// How the session is set up: whatever the server's defaults are, each statement stands for itself, none ends the session, and texts are read
+/// and written in one way; a definition that somebody is changing is waited for a minute; the session is not ended for being idle while a long dump runs beside it; no answer is cut or refused for its
 /// length or its time; and MySQL 8 answers with sizes of today, where it would keep those of its first answer for a day (MariaDB leaves numbers
 /// from 50700 to 99999 to MySQL, and MySQL what stands after an M to MariaDB). What would cut the rows of a session that is not set up like this
 /// is kept for [`super::narrowed`].
 const SET_UP: &str = "SET @windlass_rows = @@SESSION.sql_select_limit /*M!100304 , @windlass_as_of = @@SESSION.system_versioning_asof */, \
-                      SESSION sql_mode = '', SESSION lock_wait_timeout = 60, SESSION wait_timeout = 604800, \
+                      SESSION autocommit = 1, SESSION completion_type = 0, SESSION sql_quote_show_create = 1, SESSION sql_mode = '', SESSION lock_wait_timeout = 60, \
+                      SESSION wait_timeout = 604800, \
                       SESSION sql_select_limit = 18446744073709551615, SESSION sql_big_selects = 1 \
                       /*!50708 , SESSION max_execution_time = 0 */ /*!80003 , SESSION information_schema_stats_expiry = 0 */ \
                       /*M!100103 , SESSION max_statement_time = 0 */ /*M!100304 , SESSION system_versioning_asof = DEFAULT */";
@@ -54,6 +55,7 @@ const CANNOT_MAKE: u16 = 1005;
 /// What a client says of a server that is not there any more.
 const GONE: [u16; 4] = [2002, 2006, 2013, 2055];
 const ENGINE_FAILED: u16 = 1030;
+const CANNOT_RENAME: u16 = 1025;
 /// What an engine says that knows no word for what has failed: InnoDB does so where it cannot make a table's file.
 const GENERIC: &str = "rror 168";
 /// What it says when rows that are alike in a unique key are found by the commit alone, because the session checks none before.
@@ -166,6 +168,11 @@ impl Connection {
 
     fn failed(&self, what: &'static str, cause: sqlx::Error) -> Error {
         let hint = match code(&cause) {
+            Some(CANNOT_RENAME) => {
+                ": where the folder of a database is a link to another filesystem, no table can be moved between it and others; restore with --as, and \
+                 let applications use that database"
+                    .to_owned()
+            }
             Some(code) if DENIED.contains(&code) => {
                 let grant = denied::global(code, &cause.to_string());
                 format!(": the account has no right to it{}", grant.map_or_else(String::new, |grant| format!("; {grant} TO it gives it")))

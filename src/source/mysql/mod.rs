@@ -10,7 +10,7 @@
 //! definition, before and after; all of it must be among what `split` has found in the dump, and none of it may have changed. `rights` (each a `grant`, of a `pattern`) makes
 //! sure that the account sees everything, because what it does not see is missing everywhere, and `narrowed` that no setting of the server keeps
 //! rows back; `table_ids` tells tables from others that took their names meanwhile, `others` tells of them; `release` is where makes and versions differ.
-//! `outside` locks, or reports, tables that no transaction holds still, `history` reports what old rows no program dumps, `invalid` are views that no program can dump, and `lossy` finds
+//! `outside` locks, or reports, tables that no transaction holds still, `history` reports what old rows no program dumps, `invalid` are views that no program can dump, `placed` tells tables whose files lie elsewhere, and `lossy` finds
 //! columns whose values no program dumps exactly; `silence` ends a dump that waits for somebody's lock. `facts` and `accounts` are what a fresh server needs besides, `definers` and `demands` what
 //! definitions ask of it.
 //!
@@ -44,6 +44,7 @@ mod option_file;
 mod others;
 mod outside;
 mod pattern;
+mod placed;
 mod program;
 mod release;
 mod rights;

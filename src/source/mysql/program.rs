@@ -160,6 +160,8 @@ impl Program {
             // Bytes of rows mean nothing to the client, and its own commands are not taken.
             "--binary-mode",
             "--batch",
+            // What the server changes in a row it tells by a warning alone.
+            "--show-warnings",
             // Those in bodies of routines and triggers stay.
             "--comments",
             "--default-character-set=utf8mb4",

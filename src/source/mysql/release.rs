@@ -41,6 +41,16 @@ impl Release {
         self.numbers >= if self.is_mariadb { [10, 8, 1] } else { [8, 0, 0] }
     }
 
+    /// Whether its time ends in 2106, else in 2038: MariaDB's on machines of 64 bits.
+    pub(super) fn ends_late(self) -> bool {
+        self.is_mariadb && self.numbers >= [11, 5, 0]
+    }
+
+    /// Whether a table whose files lie where `DATA DIRECTORY` says keeps them when it is moved to another database.
+    pub(super) fn moves_directories(self) -> bool {
+        !self.is_mariadb && self.numbers >= [8, 0, 0]
+    }
+
     /// Whether JSON is no type of its own.
     pub(super) fn has_json_as_text(self) -> bool {
         self.is_mariadb

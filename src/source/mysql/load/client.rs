@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::super::program::environment;
+use super::changes::Changes;
 use super::{Loading, Part};
 use crate::source::Error;
 use crate::sys::child::{Child, Ended};
@@ -27,9 +28,14 @@ pub(super) enum Client {
 }
 
 impl Client {
-    pub(super) fn start(loading: &Loading<'_>, words: &[String], stop: &Stop) -> Result<Self, Error> {
+    /// Those that take rows say into `changes` what the server does with them.
+    pub(super) fn start(loading: &Loading<'_>, words: &[String], changes: &Changes, stop: &Stop) -> Result<Self, Error> {
         match loading.part {
-            Part::Tables | Part::All => Ok(Self::Runs(Child::feed(words, &environment(), STATEMENT_TIME, stop)?)),
+            Part::Tables | Part::All => {
+                let changes = changes.clone();
+                let hear = move |bytes: &[u8]| changes.hear(bytes);
+                Ok(Self::Runs(Child::feed(words, &environment(), STATEMENT_TIME, hear, stop)?))
+            }
             Part::Forms | Part::Views | Part::Checks => Ok(Self::Waits(unlinked(loading.work)?, loading.work.to_owned())),
         }
     }

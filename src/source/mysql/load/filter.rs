@@ -4,8 +4,12 @@
 //! statement. Comments, and what belongs to another part, stay behind. Rows go through as they come; of everything else the whole statement
 //! is looked at first.
 
+mod history;
+mod rows;
+
 use std::mem::take;
 
+use self::history::History;
 use super::act::{Act, Name, declares_use};
 use super::bodies::Bodies;
 use super::defaults::Around;
@@ -33,14 +37,9 @@ const HELD_MAX: usize = 16 << 20;
 /// Longest comment that is looked at.
 const COMMENT_MAX: usize = 4 << 10;
 
-/// Bytes of rows in one transaction, so that what the server keeps to take one back (undo, the cache of its binary log, temporary files)
-/// does not grow with the table, and small statements share a write to the disk. Larger ones made MariaDB 10.11 slower: the first
-/// transaction of an empty table is a bulk load, which sorts (400 MiB in one transaction took the server twice the processor time).
-const COMMIT_EVERY: u64 = 8 << 20;
-
 /// How the session is set up: checks that the server which was dumped has made already are not made again, and a pause in what it is given
-/// (the bytes may come from afar) does not end it.
-const SET_UP: &str = "SET autocommit=0, unique_checks=0, foreign_key_checks=0, wait_timeout=604800 \
+/// (the bytes may come from afar) does not end it. A commit ends no session and begins no transaction, whatever the server's default is.
+const SET_UP: &str = "SET autocommit=0, completion_type=0, unique_checks=0, foreign_key_checks=0, wait_timeout=604800 \
     /*M!100101 , max_statement_time=0 */ \
     /*M!100300 , idle_transaction_timeout=0, idle_write_transaction_timeout=0, idle_readonly_transaction_timeout=0 */;";
 
@@ -63,6 +62,9 @@ pub(super) struct Filter<'a> {
     line: u64,
     /// The line that what is held began in.
     begun: u64,
+    /// The table whose rows were given last.
+    filled: Option<String>,
+    history: History,
     /// Bytes of rows since the last commit.
     uncommitted: u64,
     /// What the client is to be given next; whoever calls takes it away.
@@ -101,6 +103,8 @@ impl<'a> Filter<'a> {
             rows: None,
             line: 1,
             begun: 1,
+            filled: None,
+            history: History::default(),
             uncommitted: 0,
             out: Vec::new(),
             statements: 0,
@@ -113,10 +117,14 @@ impl<'a> Filter<'a> {
             bodies: Bodies::default(),
             timed: Timed::new(),
         };
+        // What the server has each session begin with (`init_connect`) may have gone into another database than the one that the client was told.
+        filter.own(format!("USE {};", quoted(loading.database)).as_bytes());
         if let Some(first) = loading.first {
             filter.own(first.as_bytes());
         }
-        filter.own((SET_UP.to_owned() + &filter.turns.known.timestamps.set_up()).as_bytes());
+        let (timestamps, wishes) = (filter.turns.known.timestamps.set_up(), filter.turns.known.wishes.clone());
+        filter.own(format!("{SET_UP}{timestamps}{}", wishes.set_up()).as_bytes());
+        wishes.notes().iter().filter(|_| loading.part.has_tables()).for_each(|note| filter.turns.notes.add((*note).to_owned()));
         if let Some(modes) = loading.sql_mode {
             let set = format!("SET SESSION sql_mode = {};", literal(&filter.turns.modes(modes)));
             if let Statement::Mode(mode) = Statement::of(set.as_bytes(), Mode::default()) {
@@ -157,7 +165,9 @@ impl<'a> Filter<'a> {
         let free = COMMENT_MAX.saturating_sub(self.held.len());
         self.held.extend_from_slice(&bytes[..bytes.len().min(free)]);
         if ends {
-            self.is_complete = take(&mut self.held).starts_with(COMPLETED.as_bytes());
+            let comment = take(&mut self.held);
+            self.history.comment(&comment);
+            self.is_complete = comment.starts_with(COMPLETED.as_bytes());
         }
     }
 
@@ -192,6 +202,7 @@ impl<'a> Filter<'a> {
         let given = match act {
             Act::Session => {
                 let mut edits = Edits::default();
+                self.history.set(&statement);
                 self.turns.settings(&statement, mode, &mut edits);
                 self.turns.collations(&statement, mode, &mut edits).map_err(|why| self.refused(why))?;
                 if let Statement::Mode(next) = Statement::of(&statement, mode) {
@@ -328,6 +339,9 @@ impl<'a> Filter<'a> {
             self.turns.view(&statement, mode, from, &mut edits);
             self.turns.replace(&statement, mode, &mut edits);
         }
+        if matches!(kind, ObjectKind::Function | ObjectKind::Procedure) {
+            default_sets::say_of_routine(&statement, mode, &self.turns.known.other_defaults, &mut edits);
+        }
         self.turns.definer(&statement, mode, &mut edits);
         self.turns.collations(&statement, mode, &mut edits).map_err(|why| self.refused(why))?;
         self.turns.vanishing(&statement, mode, &format!("{kind} {}", quoted(&name.name)), false);
@@ -371,45 +385,6 @@ impl<'a> Filter<'a> {
             }
             _ => self.part.has_forms(),
         }
-    }
-
-    fn begin_rows(&mut self, head: &[u8], name: &Name, ends: bool, lexer: &Lexer) -> Result<(), Error> {
-        let mut edits = Edits::default();
-        self.turns.home(name, &mut edits).map_err(|why| self.refused(why))?;
-        let is_given = self.takes_table(name);
-        if is_given {
-            self.trail.begin();
-            self.statements += 1;
-        }
-        self.rows = Some(is_given);
-        self.go_on(&edits.of(head), is_given);
-        if ends {
-            self.end_rows(lexer);
-        }
-        Ok(())
-    }
-
-    fn go_on(&mut self, bytes: &[u8], is_given: bool) {
-        if is_given {
-            self.uncommitted += bytes.len() as u64;
-            self.put(bytes);
-        }
-    }
-
-    fn end_rows(&mut self, lexer: &Lexer) {
-        if self.rows.take() == Some(true) {
-            self.put(b"\n");
-            if self.uncommitted >= COMMIT_EVERY {
-                self.commit(lexer);
-            }
-        }
-    }
-
-    /// What this may fail by lies in the rows before, so it is told of them.
-    fn commit(&mut self, lexer: &Lexer) {
-        self.uncommitted = 0;
-        self.trail.begin();
-        self.put(&[b"COMMIT ", lexer.delimiter(), b"\n"].concat());
     }
 
     fn takes_table(&self, name: &Name) -> bool {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::timestamps::Timestamps;
+use super::wishes::Wishes;
 use super::{collation, default_sets};
 use crate::source::Error;
 use crate::source::mysql::connection::{Connection, is_answer};
@@ -57,6 +58,8 @@ pub(super) struct Known {
     pub(super) timestamps: Timestamps,
     /// Character sets whose default collation is another one here than where a dump leaves it out, in lower case.
     pub(super) other_defaults: BTreeSet<String>,
+    /// What a session that loads is to be besides.
+    pub(super) wishes: Wishes,
 }
 
 impl Known {
@@ -89,7 +92,8 @@ impl Known {
         };
         let collations = names.into_iter().map(|name| name.to_lowercase()).collect();
         let (timestamps, other_defaults) = (Timestamps::read(connection)?, default_sets::others(connection)?);
-        Ok(Self { release: Release::of(&version), collations, lacking_modes, keeps_time, timestamps, other_defaults })
+        let wishes = Wishes::read(connection)?;
+        Ok(Self { release: Release::of(&version), collations, lacking_modes, keeps_time, timestamps, other_defaults, wishes })
     }
 
     /// The collation to use for this one; none when the server has nothing near it.

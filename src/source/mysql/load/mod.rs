@@ -1,13 +1,14 @@
 //! Loading a dump with the vendor's client.
 //!
 //! The file is read as a stream, statement by statement. `act` tells what a statement does, `filter` whether it belongs to the part that is
-//! loaded, `turns` what must be other in it for this database and this server (`known`, `collation`, `default_sets`, `timestamps`), and `defaults` what is
+//! loaded, `turns` what must be other in it for this database and this server (`known`, `collation`, `default_sets`, `timestamps`, `wishes`), and `defaults` what is
 //! set around triggers of a single table. What is left goes to the client's standard input. When the client complains of a line that it was
-//! given, `trail` knows which line of the file that is, and `failure` says it.
+//! given, `trail` knows which line of the file that is, and `failure` says it. What the server changes in rows that it takes is heard by `changes`.
 
 mod act;
 mod bodies;
 mod calls;
+mod changes;
 mod client;
 mod collation;
 mod default_sets;
@@ -24,12 +25,14 @@ mod trail;
 mod turns;
 mod vanish;
 mod window;
+mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::Path;
 
 pub use self::calls::Calls;
+use self::changes::Changes;
 use self::client::Client;
 pub use self::defaults::Defaults;
 pub(super) use self::extract::without_rows;
@@ -234,7 +237,8 @@ pub(super) fn feed(
     let mut lexer = Lexer::without_rows();
     let mut filter = Filter::new(loading, known, &mut lexer);
     filter.trail.keeps_names = goes_on;
-    let mut client = Client::start(loading, &words, stop)?;
+    let changes = Changes::default();
+    let mut client = Client::start(loading, &words, &changes, stop)?;
     filter.trail.keeps_all = matches!(client, Client::Waits(..));
     let mut read = 0;
     let is_taken = pump(dump, &mut lexer, &mut filter, &mut |more, out| {
@@ -252,6 +256,7 @@ pub(super) fn feed(
     if !is_taken || !is_over {
         return Err(failure(&ended, &filter.trail, read));
     }
+    changes.check(|| Connection::open(&login, stop), loading.database)?;
     let unmade = unmade.into_iter().map(|one| if is_gone(&one.error) { Err(one.error) } else { Ok(one) }).collect::<Result<_, _>>()?;
     let statements = filter.statements;
     let Seen { found, definers, creations, undeclared, notes, is_complete, has_views, has_checks, bodies, timed } = filter.seen();

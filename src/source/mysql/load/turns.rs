@@ -16,8 +16,9 @@ const TOLD_MAX: usize = 1000;
 /// Most things that a note names.
 const NAMED: usize = 5;
 
-/// The mode under which a server refuses a table of an engine that it does not have, instead of giving it another one.
-const NO_SUBSTITUTION: &str = "NO_ENGINE_SUBSTITUTION";
+/// The modes under which a server refuses a table of an engine that it does not have, instead of giving it another one; keeps a day that its month
+/// does not have as it is, instead of making nothing of it; and puts all files of a table into its own directory, from which alone it can move them.
+const OF_TABLES: [&str; 3] = ["NO_ENGINE_SUBSTITUTION", "ALLOW_INVALID_DATES", "NO_DIR_IN_CREATE"];
 
 /// Where the header of a dump keeps the mode that it found.
 const OLD_MODE: &str = "@OLD_SQL_MODE";
@@ -223,7 +224,7 @@ impl Turns<'_> {
         Ok(())
     }
 
-    /// What a `SET` sets that the server does not know; and no engine is given for another one.
+    /// What a `SET` sets that the server does not know; and rows and tables are kept as they are or refused.
     pub(super) fn settings(&mut self, statement: &[u8], mode: Mode, edits: &mut Edits) {
         let mut tokens = Tokens::new(statement, mode);
         let mut is_header = false;
@@ -236,8 +237,8 @@ impl Turns<'_> {
                 }
                 Token::Text(list) if is_mode => {
                     let mut kept = self.modes(&list);
-                    if is_header && !list.contains(NO_SUBSTITUTION) {
-                        kept = if kept.is_empty() { NO_SUBSTITUTION.to_owned() } else { format!("{kept},{NO_SUBSTITUTION}") };
+                    for mode in OF_TABLES.iter().filter(|mode| is_header && !list.contains(*mode)) {
+                        kept = if kept.is_empty() { (*mode).to_owned() } else { format!("{kept},{mode}") };
                     }
                     if kept != list {
                         edits.0.push((tokens.place(), format!("'{kept}'")));

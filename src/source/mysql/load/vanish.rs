@@ -1,6 +1,7 @@
 //! What a server takes without a word and does not keep: clauses of other makes and later versions in comments, and what it reads and forgets.
 
 use crate::source::mysql::lexer::Mode;
+use crate::source::mysql::placed::is_placed;
 use crate::source::mysql::release::Release;
 use crate::source::mysql::tokens::{Token, Tokens};
 
@@ -49,6 +50,9 @@ pub(super) fn forgotten(statement: &[u8], mode: Mode, release: Release) -> Vec<&
             found.extend(what.filter(|what| !found.contains(what)));
         }
         is_after_name = matches!(token, Token::Name(..));
+    }
+    if is_placed(statement, mode) {
+        found.push("files come into the server's own directory, where the dump has DATA DIRECTORY or INDEX DIRECTORY");
     }
     found
 }
