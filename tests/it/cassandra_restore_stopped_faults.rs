@@ -267,8 +267,21 @@ fn a_data_directory_that_is_not_the_node_s_is_refused() {
         assert!(folder == "absent" || fs::read_dir(&place).unwrap().count() == 0);
     }
     fs::write(bench.machine.path("windlass.toml"), config).unwrap();
+    is_not_guessed(bench, &yaml);
     assert_eq!(bench.server.pid(), pid);
     changed.is_as_now();
+}
+
+/// Where the node keeps what goes with its tables is asked for where its file does not say it, and not taken for what packages have.
+fn is_not_guessed(bench: &Bench, yaml: &str) {
+    let file = bench.server.config_file();
+    for key in ["commitlog_directory", "hints_directory", "saved_caches_directory", "cdc_raw_directory"] {
+        fs::write(&file, yaml.lines().filter(|line| !line.starts_with(key)).map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+        let real = bench.server.home.join(key.trim_end_matches("_directory"));
+        let run = bench.machine.run(&["restore", "homestead", "--dry-run"]);
+        assert!(run.expect(1).stderr.contains(&format!("{key}: {}", real.display())), "{run:#?}");
+    }
+    fs::write(&file, yaml).unwrap();
 }
 
 #[test]

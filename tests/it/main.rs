@@ -13,6 +13,7 @@ mod cassandra_changes;
 mod cassandra_elsewhere;
 mod cassandra_facts;
 mod cassandra_import;
+mod cassandra_lost_disk;
 mod cassandra_matrix;
 mod cassandra_missing;
 mod cassandra_restore_fresh;

@@ -50,7 +50,7 @@ pub(super) fn take_cassandra(
     let node = Node { ctx, spec, settings, config: NodeConfig::of(settings)? };
     let doubtful = previous.map(|copy| Doubtful::of(ctx, copy, &ctx.state()?.work()?)).transpose()?;
     let mut tries = 1;
-    let (facts_of_node, taken) = loop {
+    let (mut facts_of_node, taken) = loop {
         match node.take(id, &data, doubtful.as_ref()) {
             Err(Error::Source(error @ source::Error::Moved { .. })) if tries < TRIES => {
                 ctx.warn(Some(&spec.name), format!("{error}; it is taken once more"));
@@ -61,6 +61,7 @@ pub(super) fn take_cassandra(
         }
     };
     node.tell(&taken);
+    facts_of_node.directories.clone_from(&taken.directories);
     // What a killed run had asked for may have come only now, while this one went on.
     if let Err(error) = clear_left_over(ctx, spec, settings) {
         let why = chain(&error);

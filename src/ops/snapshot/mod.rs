@@ -48,6 +48,7 @@ use crate::format::names::SourceName;
 use crate::format::snapshot_id::SnapshotId;
 use crate::source;
 use crate::source::Problem;
+use crate::source::cassandra::{DirectoryFacts, lost};
 use crate::source::directory::{Bringing, CopySettings};
 use crate::sys::environment::temporary_folder;
 use crate::sys::file;
@@ -192,10 +193,33 @@ fn emptied(ctx: &Context, spec: &SourceSpec, record: &Record, copies: &Copies) -
         let before = before(&|record| tables(record).unwrap_or_default())?;
         format!("it holds no table, and the copy before has {before}: were the databases at {} lost?", spec.kind.place())
     } else {
-        return None;
+        told_lost(record, copies)?
     };
     ctx.warn(Some(&spec.name), message);
     Some(ProblemCount { kind: "emptied".to_owned(), count: 1 })
+}
+
+/// A data directory of a Cassandra node whose disk is not mounted comes up empty, and its rows are in no file of the snapshot. It is looked for in the
+/// newest copy in which it had some.
+fn told_lost(record: &Record, copies: &Copies) -> Option<String> {
+    let directories = |record: &Record| -> Vec<DirectoryFacts> {
+        record.facts.get("directories").and_then(|found| serde_json::from_value(found.clone()).ok()).unwrap_or_default()
+    };
+    let now = directories(record);
+    if now.is_empty() {
+        return None;
+    }
+    let sound = copies.complete.iter().rev().find(|copy| copy.record.problems.iter().all(|problem| problem.kind != "emptied"))?;
+    let before = directories(&sound.record);
+    let lost = lost(&before, &now);
+    let names: Vec<String> = lost.iter().map(|one| format!("{} ({} SSTables)", one.path, one.sstables)).collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "it holds nothing of {}, which had some when {} was taken and lies on another filesystem now: is its disk mounted?",
+            names.join(", "),
+            sound.record.id
+        )
+    })
 }
 
 /// How many tables the databases of a server had, whose dumps are files even where there are none.

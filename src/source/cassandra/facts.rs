@@ -6,6 +6,7 @@ use scylla::value::CqlValue;
 use serde::{Deserialize, Serialize};
 
 use super::cql::Connection;
+use super::directories::DirectoryFacts;
 use super::roles::{Permission, Role};
 use super::schema::{Keyspace, Table};
 use super::statements::literal;
@@ -46,6 +47,9 @@ pub struct Facts {
     /// The data directories of the node, as its configuration names them.
     #[serde(default)]
     pub data_directories: Vec<String>,
+    /// How many SSTables of the keyspaces lay in each of them when the snapshot was taken, and on which filesystem. Older facts have none of this.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub directories: Vec<DirectoryFacts>,
     /// The keyspaces, sorted by name.
     pub keyspaces: Vec<KeyspaceFacts>,
     /// The roles, sorted by name; `None` when they cannot be read.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::component::SCHEMA;
+use super::directories::{self, DirectoryFacts};
 use super::earlier::Earlier;
 use super::folders::{Before, Folders, SNAPSHOTS, tables};
 use super::foreign::Foreign;
@@ -49,6 +50,8 @@ pub struct Taken {
     pub problems: Vec<Problem>,
     /// Snapshots of others in the same keyspaces.
     pub foreign: Foreign,
+    /// What it has from each data directory.
+    pub directories: Vec<DirectoryFacts>,
     /// Bytes of files that had to be copied, because they could not be linked (another filesystem, or files of somebody else that the kernel lets
     /// nobody link) and no earlier copy has them.
     pub copied_bytes: u64,
@@ -104,8 +107,9 @@ pub fn take(
     // Also what was copied; the files behind links were flushed by the server.
     sys::tree::sync_filesystem(data)?;
     let foreign = Foreign::look(&folders, &keyspaces, tag, stop)?;
+    let directories = directories::read(&folders, schema, tag)?;
     let copied_bytes = taken.iter().map(|table| table.copied_bytes).sum();
-    Ok(Taken { tables: taken, problems, foreign, copied_bytes })
+    Ok(Taken { tables: taken, problems, foreign, directories, copied_bytes })
 }
 
 /// Has the server clear the snapshot of this name, which is ours, in these keyspaces; nothing is asked of it when there is none. Only `job`'s

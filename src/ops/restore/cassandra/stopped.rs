@@ -24,7 +24,7 @@ use crate::ops::undo::cassandra::{Begun, Ground, PendingStopped, Stage};
 use crate::ops::undo::{Placed, UndoRecord, is_under_way, site};
 use crate::ops::{Context, Error};
 use crate::source::cassandra::missing::{Compared, Comparison, Definitions, Part, make};
-use crate::source::cassandra::{ALL, Control, Keyspace, Kind, LiveSize, Schema, Table, is_own, live_size};
+use crate::source::cassandra::{ALL, Control, Keyspace, Kind, LiveSize, Schema, Table, check_places, is_own, live_size};
 use crate::sys::space::nearest_folder;
 
 /// Plans a restore.
@@ -124,8 +124,10 @@ impl Now {
         if let Some(facts) = &recorded.facts {
             (node.version, node.cluster_name) = (facts.version.clone(), facts.cluster_name.clone());
         }
+        let checked = |is_up| check_places(settings, &ground.config, is_up, &ctx.stop);
         let matched = match self {
             Self::Up => {
+                checked(true)?;
                 let seen = Seen::of(ctx, settings, &ground.config, recorded, survey)?;
                 let facts = seen.looked.facts;
                 (node.version, node.cluster_name, node.host_id) = (facts.version, facts.cluster_name, facts.host_id);
@@ -134,6 +136,10 @@ impl Now {
                 seen.matched
             }
             Self::Down => {
+                // One that is started first is asked then.
+                if options.manner.undrained {
+                    checked(false)?;
+                }
                 warnings.push(told_down(settings, options, ground)?);
                 warnings.extend(told_views(&all_of(recorded)?, !options.manner.undrained && recorded.was_alone()));
                 if options.manner.undrained { unasked(ground, recorded, survey)? } else { Matched::unasked(survey) }
@@ -198,6 +204,7 @@ fn fill(site: &Site<'_>, (found, standing): (Found, &Standing), plan: &Plan, rec
     let roots = roots(ctx, &ground.config)?;
     let survey = standing.judge(survey_of(ctx, &found, options, &roots))?;
     let is_up = be_up(ctx, spec, &control, options)?;
+    check_places(settings, &ground.config, is_up, &ctx.stop)?;
     // All that could speak against it is known before anything is fetched.
     let matched = match is_up {
         true => {

@@ -12,7 +12,7 @@ use crate::ops::undo::cassandra::stopped::Site;
 use crate::ops::undo::cassandra::{Ground, PendingStopped, Stage, check_since};
 use crate::ops::undo::{AsideTables, Placed, UndoRecord, site};
 use crate::ops::{Context, Error};
-use crate::source::cassandra::{Change, Expected, Looked};
+use crate::source::cassandra::{Change, Expected, Looked, check_places};
 
 /// Plans to put back what lies aside.
 pub(super) fn plan_undo(
@@ -27,6 +27,7 @@ pub(super) fn plan_undo(
     let control = ground.control(ctx, settings, &ctx.stop);
     let mut node = NodePlan { is_up: control.is_up()?, live_tables: aside.tables.len() as u64, ..NodePlan::default() };
     if node.is_up {
+        check_places(settings, &ground.config, true, &ctx.stop)?;
         let looked = look_at_node_of(aside, ctx, settings, &ground)?;
         check_tables(aside, Some(&looked))?;
         check_since(&looked, aside)?;
@@ -64,6 +65,7 @@ pub(super) fn undo(
         true => Some(look_at_node_of(aside, ctx, settings, &ground)?),
         false => None,
     };
+    check_places(settings, &ground.config, looked.is_some(), &ctx.stop)?;
     looked.iter().try_for_each(|looked| check_since(looked, aside))?;
     let (changes, expected) = check_tables(aside, looked.as_ref())?;
     let exchange = of_aside(ctx, &spec.name, &ground.config, &roots(ctx, &ground.config)?, aside, changes)?;
