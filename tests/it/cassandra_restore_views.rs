@@ -130,7 +130,7 @@ fn a_view_agrees_with_its_table_after_a_restore_into_a_node_that_runs_where_the_
     machine.run(&["init"]).expect(0);
     let cql = server.cql();
     cql.run("CREATE KEYSPACE small WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}");
-    for statement in [TABLE, VIEW, "CREATE INDEX by_v ON small.t (v)"] {
+    for statement in [TABLE, VIEW, "CREATE INDEX by_v ON small.t (v)", "CREATE TABLE small.second (id int PRIMARY KEY)"] {
         cql.run(statement);
     }
     comes_back(&server, &machine, &["--running"], &|| {});
@@ -148,6 +148,25 @@ fn a_view_agrees_with_its_table_after_a_restore_into_a_node_that_runs_where_the_
     assert!(run.expect(1).stderr.contains("no row was touched"), "{run:#?}");
     assert_eq!(both(&server), now);
     machine.run(&["backup", "homestead"]).expect(0);
+    // Nor one that may empty some of them alone.
+    cql.run("CREATE ROLE partial WITH PASSWORD = 'hunter2' AND LOGIN = true");
+    ["SELECT", "CREATE", "ALTER"].iter().for_each(|right| cql.run(&format!("GRANT {right} ON KEYSPACE small TO partial")));
+    cql.run("GRANT MODIFY ON small.second TO partial");
+    login("partial", "hunter2");
+    let run = machine.run(&["restore", &id, "--yes", "--running"]);
+    let said = &run.expect(1).stderr;
+    assert!(
+        said.contains("small.t are not to be emptied by the role partial: GRANT MODIFY ON KEYSPACE") && said.contains("no row was touched"),
+        "{said}"
+    );
+    assert_eq!(both(&server), now);
+    // What a kill has left of our making views anew goes with the next look, and is in no snapshot.
+    cql.run("CREATE TYPE small.windlass_makes_views_anew (change int)");
+    login(user, password);
+    machine.run(&["backup", "homestead"]).expect(0);
+    let schema = machine.run(&["cat", "homestead/latest", "small/schema.cql"]);
+    assert!(schema.expect(0).stdout.contains("CREATE TABLE") && !schema.stdout.contains("windlass_makes"), "{schema:#?}");
+    assert!(cql.rows("SELECT type_name FROM system_schema.types WHERE keyspace_name = 'small'").is_empty());
 
     // One that may, and has no right to the rest, gets the view that the snapshot has, and is told.
     let run = as_role("least", &["ALL PERMISSIONS"]);

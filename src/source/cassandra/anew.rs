@@ -55,6 +55,18 @@ pub(super) fn make(connection: &Connection, views: &[View]) -> Result<(), Error>
     keyspaces(views).into_iter().try_for_each(|keyspace| drop_type(connection, keyspace))
 }
 
+/// Removes what a killed run has left of the change, where these definitions of keyspaces have it. Gives whether there was some.
+///
+/// # Errors
+/// [`Error::Stopped`]. What the role may not drop stays.
+pub(super) fn remove_left_over(connection: &Connection, ddl: &[(String, String)]) -> Result<bool, Error> {
+    let mut is_removed = false;
+    for (keyspace, _) in ddl.iter().filter(|(_, text)| text.contains(CHANGE)) {
+        is_removed |= against(drop_type(connection, keyspace))?.is_none();
+    }
+    Ok(is_removed)
+}
+
 const WHAT: &str = "have views made anew by";
 
 /// Has the node forget that a view is built, and how far it is.

@@ -129,6 +129,19 @@ impl Connection {
         }
     }
 
+    /// Whether a statement gives any row; one that gives none may answer without a table, as `LIST PERMISSIONS` does.
+    ///
+    /// # Errors
+    /// As [`Connection::run`].
+    pub(super) fn has_rows(&self, what: &'static str, cql: &str) -> Result<bool, Error> {
+        let work = self.session.query_unpaged(cql, &[]);
+        match within(&self.runtime, &self.stop, STATEMENT_TIME, work)? {
+            Some(Ok(result)) => Ok(result.into_rows_result().is_ok_and(|rows| rows.rows_num() > 0)),
+            Some(Err(cause)) => Err(failed(what, &self.node, refused::running(&cause))),
+            None => Err(failed(what, &self.node, slow(STATEMENT_TIME))),
+        }
+    }
+
     /// Waits.
     ///
     /// # Errors

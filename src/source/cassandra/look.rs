@@ -11,7 +11,7 @@ use super::roles;
 use super::schema::{Keyspace, Kind, PAXOS, Schema, Table, TableId};
 use super::settings::{Engine, Settings};
 use super::statements::literal;
-use super::{describe, facts, scylladb};
+use super::{anew, describe, facts, scylladb};
 use crate::source::Error;
 use crate::sys::stop::Stop;
 
@@ -75,7 +75,10 @@ fn look_for(settings: &Settings, config: &NodeConfig, stop: &Stop, choice: Choic
         Engine::Cassandra => None,
         Engine::Scylla { api } => Some(scylladb::Told::ask(&scylladb::Api::open(api, settings.place(), stop)?)?),
     };
-    let reading = settled(&connection, settings.is_scylla(), choice)?;
+    let mut reading = settled(&connection, settings.is_scylla(), choice)?;
+    if anew::remove_left_over(&connection, &reading.ddl)? {
+        reading = settled(&connection, settings.is_scylla(), choice)?;
+    }
     let mut facts = Facts { keyspaces: reading.facts, ..facts::local(&connection)? };
     if let Some(told) = told {
         told.put_into(&mut facts, connection.node())?;

@@ -85,6 +85,9 @@ impl Filling<'_> {
         import::check_ready(job, &pending.incoming, &pending.tables)?;
         pending.uncompacted = import::compacting(job, &pending.tables)?;
         import::check_target(job, &pending.host_id, pending.replaces()).map_err(|error| worded(error, "no row was touched"))?;
+        if pending.replaces() {
+            import::check_may_empty(job, &pending.tables).map_err(|error| worded(error, "no row was touched"))?;
+        }
         import::check_views(job, &pending.tables).map_err(|error| worded(error, "no row was touched"))?;
         self.phase(pending, "importing");
         pending.write(ImportStage::Filling, self.folder)
@@ -268,6 +271,7 @@ impl Filling<'_> {
                     self.check_target(&job, pending)?;
                     let tables = self.still_there(&pending.back, None)?;
                     import::check_ready(&job, &pending.outgoing, &tables).map_err(|error| worded(error, &self.by_hand(pending)))?;
+                    import::check_may_empty(&job, &tables).map_err(|error| worded(error, &self.by_hand(pending)))?;
                     import::check_views(&job, &tables)?;
                     self.keep_written(pending)?;
                 }

@@ -9,6 +9,7 @@
 //! the tables, or does not, and takes the files in. The old state comes back by [`fill()`] with what was set aside; before that it is seen to
 //! ([`set_apart`], [`wait_for_others`]) that an import that goes on in the node, though nobody waits for it any more, brings nothing more.
 
+mod allowed;
 mod beside;
 mod compaction;
 mod counts;
@@ -22,6 +23,7 @@ mod staged;
 mod target;
 mod views;
 
+pub use allowed::check_may_empty;
 pub use beside::{drop_beside, make_beside};
 pub use compaction::{compacting, compaction_off, compaction_on};
 pub(super) use counts::Counts;

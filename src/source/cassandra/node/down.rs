@@ -157,7 +157,9 @@ mod tests {
 
     /// A process that holds a file until it is dropped.
     fn hold(file: &Path) -> Child {
-        let words = ["sh".to_owned(), "-c".to_owned(), format!("exec 3>'{}'; echo on; exec sleep 60", file.display())];
+        // It says so once it is the program that it stays: while one takes the place of another, nobody sees what it holds.
+        let script = format!("exec 3>'{}'; (exec 3>&-; sleep 0.2; echo on) & exec sleep 60", file.display());
+        let words = ["sh".to_owned(), "-c".to_owned(), script];
         let mut child =
             Child::start(&words, &[("PATH", "/usr/bin:/bin".to_owned())], false, Duration::from_secs(60), &Stop::new()).unwrap();
         child.read(&mut [0; 2]).unwrap();
