@@ -3,16 +3,19 @@
 use super::human;
 use crate::ops::restore::{FreshPlan, NodePlan, Way};
 
-/// How a Cassandra node takes the files.
-pub(super) fn way_line(node: &NodePlan) -> String {
+/// How a Cassandra node takes the files; `undrained` where it is down and is not started before.
+pub(super) fn way_line(node: &NodePlan, undrained: bool) -> String {
     match node.way {
+        Way::Stopped if undrained && !node.is_up => {
+            "way        the node is down and not drained: files change places, its commit log too, and it is started and checked".to_owned()
+        }
         Way::Stopped => "way        the node is drained and stopped, files change places, the node is started and checked".to_owned(),
         Way::Running => "way        the node runs and takes the files in (nodetool import)".to_owned(),
     }
 }
 
 /// What becomes of a Cassandra node.
-pub(super) fn node_lines(node: &NodePlan) -> Vec<String> {
+pub(super) fn node_lines(node: &NodePlan, undrained: bool) -> Vec<String> {
     let mut lines = match &node.fresh {
         Some(fresh) => fresh_lines(node, fresh),
         None => vec![
@@ -22,7 +25,7 @@ pub(super) fn node_lines(node: &NodePlan) -> Vec<String> {
                 node.cluster_name,
                 if node.is_up { "up" } else { "down" }
             ),
-            way_line(node),
+            way_line(node, undrained),
             format!(
                 "there now  {} in {}, {}",
                 human::count(node.live_tables, "table"),

@@ -299,7 +299,7 @@ pub(super) fn plan_lines(plan: &Plan) -> Vec<String> {
         format!("free       {}", human::bytes(plan.free_bytes)),
     ];
     lines.extend(plan.server.iter().flat_map(server_lines));
-    lines.extend(plan.node.iter().flat_map(node_lines));
+    lines.extend(plan.node.iter().flat_map(|node| node_lines(node, plan.options.manner.undrained)));
     lines.extend(plan.estimate.map(|estimate| format!("time       about {}", human::duration(estimate))));
     lines.extend(plan.warnings.iter().map(|warning| format!("warning    {warning}")));
     lines
@@ -362,6 +362,6 @@ fn undo_lines(plan: &UndoPlan, zone: &jiff::tz::TimeZone) -> Vec<String> {
         },
         "set aside  what is there now: undoing again puts that back".into(),
     ];
-    lines.extend(plan.node.iter().map(way_line));
+    lines.extend(plan.node.iter().map(|node| way_line(node, plan.undrained)));
     lines
 }

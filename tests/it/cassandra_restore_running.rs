@@ -254,14 +254,15 @@ fn comes_back_beside(version: Version, tables: &[&str]) {
     assert_eq!(case.dump(0), now);
     case.undo().expect(6);
     assert_eq!(case.ours(), Vec::<String>::new());
-    for (arguments, why) in [
-        (vec!["--as", "x"], "--as is for one table"),
-        (vec!["--table", "..", "--as", "x"], "the snapshot has no keyspace ``"),
-        (vec!["--table", "users", "--as", "../x"], "is no name of a table"),
-        (vec!["--table", "users", "--as", "x", "--merge"], "leave one of them out"),
+    for (arguments, code, why) in [
+        (vec!["--as", "x"], 2, "--as is for one table"),
+        (vec!["--database", "x", "--table", "y.z"], 2, "are of two keyspaces"),
+        (vec!["--table", "..", "--as", "x"], 1, "the snapshot has no keyspace ``"),
+        (vec!["--table", "users", "--as", "../x"], 1, "is no name of a table"),
+        (vec!["--table", "users", "--as", "x", "--merge"], 1, "leave one of them out"),
     ] {
         let run = case.restore(&arguments);
-        run.expect(1);
+        run.expect(code);
         assert!(run.said().contains(why), "{arguments:?}: {}", run.said());
     }
     assert_eq!(case.dump(0), now);

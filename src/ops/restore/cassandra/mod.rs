@@ -40,6 +40,14 @@ fn way(settings: &CassandraSettings, options: &Options) -> Result<Way, Error> {
     if !definers.is_empty() {
         return Err(Error::Usage("nothing of a Cassandra node has a definer: leave --definer out".to_owned()));
     }
+    if rename.is_some() && table.is_none() {
+        return Err(Error::Usage("--as is for one table of a Cassandra node: say which, by --table KEYSPACE.TABLE".to_owned()));
+    }
+    if let (Some(database), Some(table)) = (database, table)
+        && table.split_once('.').is_some_and(|(keyspace, _)| keyspace != database)
+    {
+        return Err(Error::Usage(format!("--database {database} and --table {table} are of two keyspaces: leave --database out")));
+    }
     let is_part = database.is_some() || table.is_some() || rename.is_some();
     let can_be_stopped = settings.stop.is_some() && settings.start.is_some();
     let manner = options.manner;

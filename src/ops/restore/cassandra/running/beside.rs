@@ -15,9 +15,7 @@ use crate::source::cassandra::table_of;
 /// Whether a table can be made under this name: it is free, and the types that the table is made of are there as they were.
 pub(super) fn check(both: &Both, name: &str, options: &Options) -> Result<Matched, Error> {
     let Part::Table(keyspace, _) = &both.part else {
-        return Err(Error::Refused(
-            "--as is for one table of a Cassandra node: say which, by --table KEYSPACE.TABLE; nothing was changed".to_owned(),
-        ));
+        unreachable!("--as without a table is a mistake of the command line");
     };
     if options.manner.merge {
         return Err(Error::Refused("--merge is for tables that are there, and --as makes a new one: leave one of them out".to_owned()));

@@ -13,6 +13,9 @@ use crate::ops::undo::{AsideTables, Placed, UndoRecord, Way, site};
 use crate::ops::{Context, Error};
 use crate::source::cassandra::{Keyspace, Looked, Schema, data_directories, live_size, peers};
 
+/// Most tables that are named as where something is put back.
+const NAMED: usize = 3;
+
 /// Plans to put back what lies aside.
 pub(in super::super) fn plan_undo(
     ctx: &Context,
@@ -36,7 +39,7 @@ pub(in super::super) fn plan_undo(
     let size = live_size(&ground.config, &live, &ctx.local()?.dir, None, &ctx.stop)?;
     Ok(UndoPlan {
         source: spec.name.clone(),
-        target: settings.place(),
+        target: told_target(settings, aside),
         aside: Some(aside.told()),
         snapshot: Some(undo.snapshot),
         time: undo.time,
@@ -117,4 +120,13 @@ fn live(looked: &Looked, aside: &AsideTables) -> Result<Schema, Error> {
         live.keyspaces.push(keyspace);
     }
     Ok(live)
+}
+
+/// Where it is put back, for a person: a single table or a few by their names.
+fn told_target(settings: &CassandraSettings, aside: &AsideTables) -> String {
+    let names: Vec<String> = aside.tables.iter().map(|table| format!("`{}.{}`", table.keyspace, table.name)).collect();
+    if names.len() > NAMED {
+        return settings.place();
+    }
+    format!("{} of the Cassandra of {}", names.join(", "), settings.config_file.display())
 }
