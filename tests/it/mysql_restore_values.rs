@@ -35,6 +35,88 @@ fn days_that_no_month_has_and_what_is_nothing_of_a_list_come_back_as_they_were()
     }
 }
 
+/// What makes a server warn when it is stored, and is stored all the same; and days of which something is computed.
+const WARNED_OF: &str = "SET sql_mode = '';
+    CREATE TABLE made (id INT PRIMARY KEY, doc TEXT, age INT AS (JSON_UNQUOTE(JSON_EXTRACT(doc, '$.age'))) VIRTUAL);
+    INSERT INTO made (id, doc) VALUES (1, '{\"age\": null}'), (2, '{\"age\": \"n/a\"}'), (3, '{\"age\": 7}');
+    CREATE TABLE kept (id INT PRIMARY KEY, s VARCHAR(20), n INT AS (CAST(s AS SIGNED)) VIRTUAL, d DATE AS (CAST(s AS DATE)) STORED,
+      short VARCHAR(3) AS (s) VIRTUAL, KEY (n), KEY (short));
+    INSERT INTO kept (id, s) VALUES (1, 'hello'), (2, '12'), (3, '2020-02-02');
+    CREATE TABLE days (id INT PRIMARY KEY, s VARCHAR(40), dt DATE AS (CAST(s AS DATE)) STORED, dn DATE AS (STR_TO_DATE(s, '%Y-%m-%d')) VIRTUAL,
+      iso INT AS (dt IS NULL) STORED, KEY (dn));
+    INSERT INTO days (id, s) VALUES (1, '2020-02-31'), (2, '2020-02-03');
+    CREATE TABLE rounded (id INT PRIMARY KEY, x FLOAT(10, 2)); INSERT INTO rounded VALUES (1, 99999999.99), (2, 1.5), (3, 1e20);
+    CREATE TABLE checked (id INT PRIMARY KEY, a VARCHAR(20), CHECK (a <> 5)); INSERT INTO checked VALUES (1, 'abc');";
+
+/// The values that are computed.
+const COMPUTED: &str =
+    "SELECT GROUP_CONCAT(COALESCE(age, '-') ORDER BY id) FROM made; SELECT GROUP_CONCAT(CONCAT_WS(' ', n, d, short) ORDER BY id) FROM kept;
+    SELECT GROUP_CONCAT(CONCAT_WS(' ', COALESCE(dt, '-'), COALESCE(dn, '-'), iso) ORDER BY id) FROM days";
+
+#[test]
+fn what_a_server_warns_of_and_stores_as_it_is_comes_back() {
+    for server in servers() {
+        let base = server.database();
+        server.load(Some(&base), WARNED_OF.as_bytes());
+        let machine = snapshotted(&server.configuration("ellis", &[&base]));
+        let (then, computed) = (server.everything(&base), server.ask(Some(&base), COMPUTED));
+        server.sql(&format!("DELETE FROM {base}.made"));
+        machine.run(&["restore", "ellis", "--yes"]).expect(0);
+        assert_eq!((server.everything(&base), server.ask(Some(&base), COMPUTED)), (then, computed));
+    }
+}
+
+#[test]
+fn routines_keep_the_collations_of_what_they_take_and_return() {
+    for make in [Make::Mysql80, Make::Mysql57] {
+        let server = make.running();
+        let base = server.database();
+        server.load(
+            Some(&base),
+            b"CREATE FUNCTION f(a VARCHAR(10), b TEXT CHARSET utf8mb4) RETURNS VARCHAR(20) DETERMINISTIC RETURN TRIM(a); CREATE TABLE t (id INT)",
+        );
+        let machine = snapshotted(&server.configuration("ellis", &[&base]));
+        let collations = || {
+            let sql = "SELECT GROUP_CONCAT(collation_name ORDER BY ordinal_position) FROM information_schema.PARAMETERS WHERE specific_schema = DATABASE()";
+            server.ask(Some(&base), sql)
+        };
+        let then = collations();
+        machine.run(&["restore", "ellis", "--yes"]).expect(0);
+        assert_eq!(collations(), then);
+        machine.run(&["restore", "ellis", "--undo", "--yes"]).expect(0);
+        assert_eq!(collations(), then);
+    }
+}
+
+#[test]
+fn more_warnings_than_a_server_keeps_are_told() {
+    let server = MariaDb::running();
+    let base = server.database();
+    server.load(
+        Some(&base),
+        b"SET sql_mode = ''; CREATE TABLE t (id INT PRIMARY KEY, word ENUM('a')); INSERT INTO t SELECT seq, 'b' FROM seq_1_to_70000",
+    );
+    let machine = snapshotted(&server.configuration("ellis", &[&base]));
+    let then = server.everything(&base);
+    let run = machine.run(&["restore", "ellis", "--yes"]);
+    assert!(run.expect(0).stderr.contains("more to say of rows than it keeps"), "{run:#?}");
+    assert_eq!(server.everything(&base), then);
+}
+
+#[test]
+fn warnings_are_understood_in_other_languages() {
+    let server = MariaDb::start(&["--lc-messages=de_DE"]);
+    let base = server.database();
+    let machine = snapshotted(&server.configuration("ellis", &[&base]));
+    let folder = machine.path("1388534400");
+    fs::create_dir(&folder).unwrap();
+    let dump = "/*!40101 SET @OLD_SQL_MODE=@@SQL_MODE, SQL_MODE='NO_AUTO_VALUE_ON_ZERO' */;\n\
+                CREATE TABLE `users` (id INT PRIMARY KEY, word ENUM('a'));\nINSERT INTO `users` VALUES (1,'');\n-- Dump completed\n";
+    fs::write(folder.join("db_backup.sql"), dump).unwrap();
+    machine.run(&["restore", "ellis", "--from", folder.to_str().unwrap(), "--yes"]).expect(0);
+    assert_eq!(server.ask(Some(&base), "SELECT COUNT(*) FROM users WHERE word = ''"), "1");
+}
+
 /// A restore from a copy with these statements fails and says this; nothing is touched.
 fn refused(server: &MariaDb, statements: &str, words: &[&str]) {
     let base = server.database();

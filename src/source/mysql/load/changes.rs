@@ -15,13 +15,22 @@ const MARK: &str = "windlass rows of line ";
 const WARNING: &str = "Warning (Code ";
 
 /// Warnings that a value was changed, by the codes that MySQL and MariaDB share: NULL where none may be, out of range, cut, no value of the type, no
-/// moment of the time zone, no value of the column, too long.
-const CHANGED: [u32; 7] = [1048, 1264, CUT, 1292, 1299, 1366, 1406];
-
-/// Of a column of an `ENUM` also that what was nothing of its list is nothing of it again.
+/// moment of the time zone, no value of the column, too long. The same is said of what an expression comes to, which changes nothing.
+const CHANGED: [u32; 7] = [1048, RANGE, CUT, NO_VALUE, 1299, 1366, 1406];
+const RANGE: u32 = 1264;
 const CUT: u32 = 1265;
+const NO_VALUE: u32 = 1292;
 
-/// Most columns of which a change is remembered; the others are counted.
+/// Types of columns of which [`NO_VALUE`] is said when a value is stored; of others when it is computed with.
+const OF_TIME: [&str; 5] = ["date", "datetime", "timestamp", "time", "year"];
+
+/// Makes the client say that the server had more warnings of a statement than it keeps.
+pub(super) const CUT_OFF: &[u8] = b"SELECT 'windlass cut off' FROM DUAL WHERE @@warning_count >= @@max_error_count ";
+
+/// What the client says then.
+const IS_CUT_OFF: &str = "windlass cut off";
+
+/// Most columns of which a change is remembered.
 const COLUMNS_MAX: usize = 1000;
 
 /// Longest line of the client's that is looked at: a warning of the server has at most 512 bytes, a mark two digits for each byte of a name.
@@ -46,6 +55,8 @@ struct Heard {
     of: (u64, String),
     /// By table, column and code: the line of the file, what the server said first, and how often it did.
     found: BTreeMap<(String, String, u32), (u64, String, u64)>,
+    /// Tables of whose rows not all was said; at most some.
+    cut_off: BTreeSet<String>,
 }
 
 impl Changes {
@@ -61,26 +72,60 @@ impl Changes {
         }
     }
 
-    /// Fails when values of the rows that were loaded into this database are not what they were in the dump.
+    /// Fails when values of the rows that were loaded into this database are not what they were in the dump. Gives what a person should know.
     ///
     /// # Errors
     /// [`Error::Load`] with the first of them; [`Error::Server`].
-    pub(super) fn check(&self, connect: impl FnOnce() -> Result<Connection, Error>, database: &str) -> Result<(), Error> {
+    pub(super) fn check(&self, connect: impl FnOnce() -> Result<Connection, Error>, database: &str) -> Result<Option<String>, Error> {
         let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         heard.line();
-        if heard.found.keys().any(|(_, _, code)| *code == CUT) {
+        // What names no column was said of an expression.
+        heard.found.retain(|(_, column, _), _| !column.is_empty());
+        if !heard.found.is_empty() {
             let sql = format!(
-                "SELECT table_name, column_name FROM information_schema.COLUMNS WHERE table_schema = {} AND data_type = 'enum'",
+                "SELECT table_name, column_name, data_type, COALESCE(generation_expression, '') <> '', COALESCE(numeric_scale, '') FROM \
+                 information_schema.COLUMNS WHERE table_schema = {}",
                 literal(database)
             );
             connect()?.each("list the columns of", &sql, &mut |row| {
-                if let [Some(table), Some(column)] = row.as_slice() {
-                    heard.found.remove(&(table.clone(), column.clone(), CUT));
+                if let Ok([Some(table), Some(name), Some(kind), Some(computed), Some(scale)]) = <[_; 5]>::try_from(row) {
+                    heard.judge(
+                        &table,
+                        &name,
+                        &Column { kind: kind.to_lowercase(), is_computed: computed != "0", has_scale: !scale.is_empty() },
+                    );
                 }
                 Ok(())
             })?;
         }
-        heard.told()
+        heard.told()?;
+        let cut_off = heard.cut_off.iter().map(|table| quoted(table)).collect::<Vec<_>>().join(", ");
+        Ok((!cut_off.is_empty()).then(|| {
+            format!("the server had more to say of rows than it keeps, so that some of their values may not be what they are in the dump ({cut_off})")
+        }))
+    }
+}
+
+/// What is known of a column.
+struct Column {
+    kind: String,
+    is_computed: bool,
+    has_scale: bool,
+}
+
+impl Column {
+    /// Whether a warning of this code may be of a value that is another one now.
+    fn may_have_changed(&self, code: u32) -> bool {
+        let is_rounded = matches!(self.kind.as_str(), "float" | "double") && self.has_scale;
+        match code {
+            _ if self.is_computed => false,
+            // What was nothing of its list is nothing of it again.
+            CUT => self.kind != "enum",
+            // The largest value of `FLOAT(M,D)` is written as one that is larger.
+            RANGE => !is_rounded,
+            NO_VALUE => OF_TIME.contains(&self.kind.as_str()),
+            _ => true,
+        }
     }
 }
 
@@ -94,6 +139,9 @@ impl Heard {
             }
             return;
         }
+        if line == IS_CUT_OFF && self.cut_off.len() < COLUMNS_MAX {
+            self.cut_off.insert(self.of.1.clone());
+        }
         let Some((code, said)) = line.strip_prefix(WARNING).and_then(|rest| rest.split_once("): ")) else { return };
         let Some(code) = code.parse().ok().filter(|code| CHANGED.contains(code)) else { return };
         let key = (self.of.1.clone(), column(said), code);
@@ -102,6 +150,12 @@ impl Heard {
         } else if self.found.len() < COLUMNS_MAX {
             self.found.insert(key, (self.of.0, said.to_owned(), 1));
         }
+    }
+
+    /// Forgets what was said of a column and is no change. Servers may make names small.
+    fn judge(&mut self, table: &str, name: &str, column: &Column) {
+        let is_same = |one: &str, other: &str| one == other || one.to_lowercase() == other.to_lowercase();
+        self.found.retain(|(of, about, code), _| !is_same(of, table) || !is_same(about, name) || column.may_have_changed(*code));
     }
 
     fn told(&self) -> Result<(), Error> {
@@ -141,11 +195,13 @@ fn column(said: &str) -> String {
 mod tests {
     use super::*;
 
-    fn heard(said: &str) -> Result<(), Error> {
+    fn heard(said: &str) -> Heard {
         let changes = Changes::default();
         // However it comes.
         said.as_bytes().chunks(7).for_each(|bytes| changes.hear(bytes));
-        changes.check(|| panic!("nobody is to be asked"), "d")
+        let mut heard = std::mem::take(&mut *changes.0.lock().unwrap());
+        heard.line();
+        heard
     }
 
     fn said_of(line: u64, table: &str) -> String {
@@ -164,7 +220,7 @@ mod tests {
             said_of(40, "t`é"),
             said_of(90, "u")
         );
-        let error = heard(&said).unwrap_err().to_string();
+        let error = heard(&said).told().unwrap_err().to_string();
         assert!(error.contains("line 40, rows of `t``é`") && error.contains("keep 3 values of 2 tables"), "{error}");
         assert!(error.contains("Out of range value for column 'a' at row 2"), "{error}");
     }
@@ -175,8 +231,33 @@ mod tests {
         for said in
             ["", "1\n5\n", "Warning (Code 1681): x\n", "Note (Code 1264): x\n", "Warning (Code x): y\n", "Warning (Code 1264)", &long]
         {
-            heard(&format!("{}{said}", said_of(1, "t"))).unwrap();
+            heard(&format!("{}{said}", said_of(1, "t"))).told().unwrap();
         }
+    }
+
+    #[test]
+    fn a_warning_of_what_is_computed_or_comes_to_the_same_is_no_change() {
+        let column = |kind: &str, is_computed, has_scale| Column { kind: kind.into(), is_computed, has_scale };
+        for (column, code, wanted) in [
+            (column("int", false, true), RANGE, true),
+            (column("int", true, true), RANGE, false),
+            (column("float", false, true), RANGE, false),
+            (column("float", false, false), RANGE, true),
+            (column("enum", false, false), CUT, false),
+            (column("date", false, false), CUT, true),
+            (column("datetime", false, false), NO_VALUE, true),
+            (column("varchar", false, false), NO_VALUE, false),
+            (column("varchar", false, false), 1406, true),
+        ] {
+            assert_eq!(column.may_have_changed(code), wanted, "{} {code}", column.kind);
+        }
+        let mut heard =
+            heard(&format!("{}Warning (Code 1265): Data truncated for column 'E' at row 1\n{IS_CUT_OFF}\n", said_of(1, "Users")));
+        heard.judge("others", "e", &column("enum", false, false));
+        assert!(heard.told().is_err());
+        heard.judge("users", "e", &column("enum", false, false));
+        heard.told().unwrap();
+        assert_eq!(heard.cut_off, ["Users".to_owned()].into());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Character sets of tables, columns and routines that a dump names without a collation.
+//! Character sets of tables and columns that a dump names without a collation.
 //!
 //! Servers leave out a collation that is the default of its character set, and of Unicode they have not all the same one. Those that leave it out mean
 //! the one of old, `utf8mb4_general_ci`: those with another default write it out (MySQL 8 does so for this reason, MariaDB from 10.3.37 and its siblings on
@@ -14,9 +14,6 @@ use crate::source::mysql::tokens::{Token, Tokens};
 
 /// Character sets whose default differs between servers.
 const UNICODE: [&str; 7] = ["utf8", "utf8mb3", "utf8mb4", "ucs2", "utf16", "utf16le", "utf32"];
-
-/// Words that may come after the type that a function returns.
-const AFTER_TYPE: [&str; 10] = ["BEGIN", "RETURN", "DETERMINISTIC", "NOT", "NO", "READS", "MODIFIES", "CONTAINS", "SQL", "COMMENT"];
 
 /// The default of old of one of them.
 fn of_old(set: &str) -> String {
@@ -66,41 +63,17 @@ pub(super) fn say(statement: &[u8], mode: Mode, other: &BTreeSet<String>, edits:
         match token {
             Token::Sign(b'(') => depth += 1,
             Token::Sign(b')') => depth -= 1,
-            Token::Word(word, _) if depth <= 1 => say_after(&word, &mut tokens, other, edits),
+            Token::Word(word, _) if depth <= 1 && matches!(word.as_str(), "CHARSET" | "CHARACTER") => {
+                tokens.pass(&["SET"]);
+                tokens.takes(b'=');
+                let Some(set) = tokens.text().map(|set| set.to_ascii_lowercase()) else { continue };
+                let end = tokens.place().end;
+                if other.contains(&set) && tokens.peek_word().as_deref() != Some("COLLATE") {
+                    edits.insert(end, format!(" COLLATE {}", of_old(&set)));
+                }
+            }
             _ => {}
         }
-    }
-}
-
-/// The same of a routine's parameters and of what it returns; its body takes none where it says a character set in an expression.
-pub(super) fn say_of_routine(statement: &[u8], mode: Mode, other: &BTreeSet<String>, edits: &mut Edits) {
-    if other.is_empty() {
-        return;
-    }
-    let (mut tokens, mut depth, mut is_listed, mut returns) = (Tokens::new(statement, mode), 0, false, false);
-    while let Some(token) = tokens.next() {
-        match token {
-            Token::Sign(b'(') => (depth, is_listed) = (depth + 1, true),
-            Token::Sign(b')') => depth -= 1,
-            Token::Word(word, _) if is_listed && depth == 0 && word == "RETURNS" => returns = true,
-            Token::Word(word, _) if is_listed && depth == 0 && (!returns || AFTER_TYPE.contains(&word.as_str())) => return,
-            Token::Word(word, _) if is_listed && depth <= 1 => say_after(&word, &mut tokens, other, edits),
-            _ => {}
-        }
-    }
-}
-
-/// Says the collation where a word has a character set follow it that is without one.
-fn say_after(word: &str, tokens: &mut Tokens<'_>, other: &BTreeSet<String>, edits: &mut Edits) {
-    if !matches!(word, "CHARSET" | "CHARACTER") {
-        return;
-    }
-    tokens.pass(&["SET"]);
-    tokens.takes(b'=');
-    let Some(set) = tokens.text().map(|set| set.to_ascii_lowercase()) else { return };
-    let end = tokens.place().end;
-    if other.contains(&set) && tokens.peek_word().as_deref() != Some("COLLATE") {
-        edits.insert(end, format!(" COLLATE {}", of_old(&set)));
     }
 }
 
@@ -126,37 +99,6 @@ mod tests {
             [(text, &[][..]), (text, &["utf8", "utf8mb3"]), ("CREATE TABLE t (a int) CHARSET=utf8mb4 COLLATE=utf8mb4_bin", &["utf8mb4"])]
         {
             assert_eq!(said(text, other), text);
-        }
-    }
-
-    #[test]
-    fn of_a_routine_the_parameters_and_what_it_returns_are_said_and_the_body_is_not() {
-        let said = |text: &str| {
-            let mut edits = Edits::default();
-            say_of_routine(text.as_bytes(), Mode::default(), &["utf8mb4".to_owned()].into(), &mut edits);
-            String::from_utf8(edits.of(text.as_bytes())).unwrap()
-        };
-        let body = "DETERMINISTIC BEGIN RETURN CAST(a AS CHAR CHARSET utf8mb4); END";
-        let old = "COLLATE utf8mb4_general_ci";
-        for (text, wanted) in [
-            (
-                format!(
-                    "CREATE DEFINER=`r`@`h` FUNCTION `f`(a varchar(10) CHARSET utf8mb4, b decimal(3,2)) RETURNS text CHARSET utf8mb4 {body}"
-                ),
-                format!(
-                    "CREATE DEFINER=`r`@`h` FUNCTION `f`(a varchar(10) CHARSET utf8mb4 {old}, b decimal(3,2)) RETURNS text CHARSET utf8mb4 {old} {body}"
-                ),
-            ),
-            (
-                "CREATE PROCEDURE p(IN a text CHARACTER SET utf8mb4) SELECT CONVERT(a USING utf8mb4), CAST(a AS CHAR CHARSET utf8mb4)"
-                    .into(),
-                format!(
-                    "CREATE PROCEDURE p(IN a text CHARACTER SET utf8mb4 {old}) SELECT CONVERT(a USING utf8mb4), CAST(a AS CHAR CHARSET utf8mb4)"
-                ),
-            ),
-            ("CREATE FUNCTION f() RETURNS text CHARSET utf8mb4 COLLATE utf8mb4_bin RETURN 'x'".into(), String::new()),
-        ] {
-            assert_eq!(said(&text), if wanted.is_empty() { text.clone() } else { wanted });
         }
     }
 

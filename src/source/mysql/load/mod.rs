@@ -256,10 +256,11 @@ pub(super) fn feed(
     if !is_taken || !is_over {
         return Err(failure(&ended, &filter.trail, read));
     }
-    changes.check(|| Connection::open(&login, stop), loading.database)?;
+    let more = changes.check(|| Connection::open(&login, stop), loading.database)?;
     let unmade = unmade.into_iter().map(|one| if is_gone(&one.error) { Err(one.error) } else { Ok(one) }).collect::<Result<_, _>>()?;
     let statements = filter.statements;
-    let Seen { found, definers, creations, undeclared, notes, is_complete, has_views, has_checks, bodies, timed } = filter.seen();
+    let Seen { found, definers, creations, undeclared, mut notes, is_complete, has_views, has_checks, bodies, timed } = filter.seen();
+    notes.extend(more);
     Ok(Loaded {
         bytes: read,
         statements,

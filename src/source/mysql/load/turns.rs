@@ -16,9 +16,9 @@ const TOLD_MAX: usize = 1000;
 /// Most things that a note names.
 const NAMED: usize = 5;
 
-/// The modes under which a server refuses a table of an engine that it does not have, instead of giving it another one; keeps a day that its month
-/// does not have as it is, instead of making nothing of it; and puts all files of a table into its own directory, from which alone it can move them.
-const OF_TABLES: [&str; 3] = ["NO_ENGINE_SUBSTITUTION", "ALLOW_INVALID_DATES", "NO_DIR_IN_CREATE"];
+/// The modes under which a server refuses a table of an engine that it does not have, instead of giving it another one, and puts all files of a table
+/// into its own directory, from which alone it can move them.
+const OF_TABLES: [&str; 2] = ["NO_ENGINE_SUBSTITUTION", "NO_DIR_IN_CREATE"];
 
 /// Where the header of a dump keeps the mode that it found.
 const OLD_MODE: &str = "@OLD_SQL_MODE";

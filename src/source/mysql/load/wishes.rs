@@ -11,9 +11,13 @@ struct Wish {
     note: Option<&'static str>,
 }
 
-const WISHES: [Wish; 5] = [
+const MOST_WARNINGS: &str = "max_error_count";
+
+const WISHES: [Wish; 6] = [
+    // What the server says is understood in English.
+    Wish { name: "lc_messages", wanted: "en_US", note: None },
     // What the server changes in a row is told by a warning, of which it keeps only so many for each statement.
-    Wish { name: "max_error_count", wanted: "65535", note: None },
+    Wish { name: MOST_WARNINGS, wanted: "65535", note: None },
     // The server that was dumped has taken the table, maybe without this.
     Wish { name: "innodb_strict_mode", wanted: "0", note: None },
     // Rows that were there before a constraint are in the dump.
@@ -33,6 +37,8 @@ const WISHES: [Wish; 5] = [
 #[derive(Clone, Debug, Default)]
 pub(super) struct Wishes {
     statements: String,
+    /// How many warnings are kept of a statement.
+    warnings: u64,
     notes: Vec<&'static str>,
 }
 
@@ -49,6 +55,9 @@ impl Wishes {
                 Err(error) if is_answer(&error) => continue,
                 now => now?,
             };
+            if name == MOST_WARNINGS {
+                wishes.warnings = now.as_deref().and_then(|now| now.parse().ok()).unwrap_or_default();
+            }
             if now.as_deref() == Some(wanted) {
                 continue;
             }
@@ -57,6 +66,9 @@ impl Wishes {
                 Err(error) if is_answer(&error) => wishes.notes.extend(note),
                 tried => {
                     tried?;
+                    if name == MOST_WARNINGS {
+                        wishes.warnings = wanted.parse().unwrap_or_default();
+                    }
                     wishes.statements.push_str(&format!(" {set};"));
                 }
             }
@@ -67,6 +79,11 @@ impl Wishes {
     /// What a session that loads is set up with, if anything.
     pub(super) fn set_up(&self) -> &str {
         &self.statements
+    }
+
+    /// How many warnings are kept of a statement, of which others are not told.
+    pub(super) fn warnings(&self) -> u64 {
+        self.warnings
     }
 
     /// What is to be told.

@@ -64,6 +64,10 @@ pub(super) struct Filter<'a> {
     begun: u64,
     /// The table whose rows were given last.
     filled: Option<String>,
+    /// Bytes of the statement with rows that is under way.
+    filling: u64,
+    /// Tables that compute something of their values.
+    computing: std::collections::BTreeSet<String>,
     history: History,
     /// Bytes of rows since the last commit.
     uncommitted: u64,
@@ -104,6 +108,8 @@ impl<'a> Filter<'a> {
             line: 1,
             begun: 1,
             filled: None,
+            filling: 0,
+            computing: std::collections::BTreeSet::new(),
             history: History::default(),
             uncommitted: 0,
             out: Vec::new(),
@@ -287,6 +293,9 @@ impl<'a> Filter<'a> {
                 self.turns.qualifiers(statement, mode, from, &mut edits);
             }
             self.find(kind, &name.name)?;
+            if rows::computes(statement, mode) {
+                self.computing.insert(name.name.clone());
+            }
         }
         default_sets::say(statement, mode, &self.turns.known.other_defaults, &mut edits);
         self.turns.vanishing(statement, mode, &quoted(&name.name), makes.is_some());
@@ -338,9 +347,6 @@ impl<'a> Filter<'a> {
             let from = name.database.as_ref().map_or(0, |(_, place)| place.end);
             self.turns.view(&statement, mode, from, &mut edits);
             self.turns.replace(&statement, mode, &mut edits);
-        }
-        if matches!(kind, ObjectKind::Function | ObjectKind::Procedure) {
-            default_sets::say_of_routine(&statement, mode, &self.turns.known.other_defaults, &mut edits);
         }
         self.turns.definer(&statement, mode, &mut edits);
         self.turns.collations(&statement, mode, &mut edits).map_err(|why| self.refused(why))?;
