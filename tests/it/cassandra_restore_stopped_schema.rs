@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::cassandra_restore_stopped::Bench;
+use crate::support::program::until;
 use crate::support::servers::cassandra::spec::Version;
 
 fn names(plan: &serde_json::Value, key: &str) -> Vec<String> {
@@ -113,6 +114,8 @@ fn indexes_answer_for_the_rows_that_come_and_what_would_not_is_refused() {
     let then = bench.dump("small");
     bench.backup();
     bench.run(&["CREATE INDEX by_v ON small.t (v)", "INSERT INTO small.t (id, v) VALUES (3, 'since')"]);
+    let built = "SELECT index_name FROM system.\"IndexInfo\" WHERE table_name = 'small' AND index_name = 'by_v'";
+    until("the index is built", || bench.server.cql().lines(built).len() == 1);
     bench.server.nodetool(&["flush", "small"]);
     let asked = |v: &str| bench.server.cql().lines(&format!("SELECT id FROM small.t WHERE v = '{v}'"));
     assert_eq!(asked("since"), ["3"]);
