@@ -48,7 +48,7 @@ use crate::format::names::SourceName;
 use crate::format::snapshot_id::SnapshotId;
 use crate::source;
 use crate::source::Problem;
-use crate::source::cassandra::{DirectoryFacts, lost};
+use crate::source::cassandra::{DirectoryFacts, lost_directories};
 use crate::source::directory::{Bringing, CopySettings};
 use crate::sys::environment::temporary_folder;
 use crate::sys::file;
@@ -211,7 +211,7 @@ fn told_lost(record: &Record, copies: &Copies) -> Option<String> {
     }
     let sound = copies.complete.iter().rev().find(|copy| copy.record.problems.iter().all(|problem| problem.kind != "emptied"))?;
     let before = directories(&sound.record);
-    let lost = lost(&before, &now);
+    let lost = lost_directories(&before, &now);
     let names: Vec<String> = lost.iter().map(|one| format!("{} ({} SSTables)", one.path, one.sstables)).collect();
     (!names.is_empty()).then(|| {
         format!(

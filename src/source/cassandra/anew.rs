@@ -52,7 +52,12 @@ pub(super) fn make(connection: &Connection, views: &[View]) -> Result<(), Error>
     keyspaces(views).into_iter().try_for_each(|keyspace| create_type(connection, keyspace))?;
     connection.pause(END_TIME)?;
     views.iter().try_for_each(|(keyspace, name)| forget(connection, keyspace, name))?;
-    keyspaces(views).into_iter().try_for_each(|keyspace| drop_type(connection, keyspace))
+    // Who has looked at the node meanwhile may have taken the type for one that a kill has left: the change must come after the marks are gone.
+    for keyspace in keyspaces(views) {
+        create_type(connection, keyspace)?;
+        drop_type(connection, keyspace)?;
+    }
+    Ok(())
 }
 
 /// Removes what a killed run has left of the change, where these definitions of keyspaces have it. Gives whether there was some.

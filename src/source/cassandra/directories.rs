@@ -46,7 +46,7 @@ pub(super) fn read(folders: &Folders, schema: &Schema, tag: &str) -> Result<Vec<
 }
 
 /// The directories that had SSTables when an earlier snapshot was taken, and now lie on another filesystem and have none.
-pub fn lost<'d>(before: &'d [DirectoryFacts], now: &[DirectoryFacts]) -> Vec<&'d DirectoryFacts> {
+pub fn lost_directories<'d>(before: &'d [DirectoryFacts], now: &[DirectoryFacts]) -> Vec<&'d DirectoryFacts> {
     let is_lost =
         |was: &&DirectoryFacts| was.sstables > 0 && now.iter().any(|is| is.path == was.path && is.sstables == 0 && is.device != was.device);
     before.iter().filter(is_lost).collect()
@@ -60,7 +60,7 @@ mod tests {
     fn a_directory_that_is_empty_on_another_filesystem_is_lost() {
         let one = |path: &str, device, sstables| DirectoryFacts { path: path.into(), device, sstables };
         let before = [one("/a", 1, 5), one("/b", 2, 5), one("/c", 3, 0), one("/d", 4, 5)];
-        let lost = |now: &[DirectoryFacts]| lost(&before, now).iter().map(|one| one.path.clone()).collect::<Vec<_>>();
+        let lost = |now: &[DirectoryFacts]| lost_directories(&before, now).iter().map(|one| one.path.clone()).collect::<Vec<_>>();
         assert_eq!(lost(&before), [""; 0]);
         // Compacted away; on another disk with all it had; never had any; not named any more.
         assert_eq!(lost(&[one("/a", 1, 0), one("/b", 9, 1), one("/c", 9, 0)]), [""; 0]);

@@ -56,7 +56,7 @@ mod take;
 mod tls;
 mod unopened;
 
-pub use directories::{DirectoryFacts, lost};
+pub use directories::{DirectoryFacts, lost_directories};
 pub use earlier::Earlier;
 pub use exchange::{Change, Exchange, Other, Root, Unindexed, make_own_folder};
 pub use facts::{Facts, KeyspaceFacts};

@@ -30,7 +30,7 @@ pub(super) const CUT_OFF: &[u8] = b"SELECT 'windlass cut off' FROM DUAL WHERE @@
 /// What the client says then.
 const IS_CUT_OFF: &str = "windlass cut off";
 
-/// Most columns of which a change is remembered.
+/// Most columns of which a change is remembered, and most tables of which it is that not all was said.
 const COLUMNS_MAX: usize = 1000;
 
 /// Longest line of the client's that is looked at: a warning of the server has at most 512 bytes, a mark two digits for each byte of a name.
@@ -139,8 +139,8 @@ impl Heard {
             }
             return;
         }
-        if line == IS_CUT_OFF && self.cut_off.len() < COLUMNS_MAX {
-            self.cut_off.insert(self.of.1.clone());
+        if line == IS_CUT_OFF {
+            self.cut_off();
         }
         let Some((code, said)) = line.strip_prefix(WARNING).and_then(|rest| rest.split_once("): ")) else { return };
         let Some(code) = code.parse().ok().filter(|code| CHANGED.contains(code)) else { return };
@@ -149,6 +149,15 @@ impl Heard {
             known.2 += 1;
         } else if self.found.len() < COLUMNS_MAX {
             self.found.insert(key, (self.of.0, said.to_owned(), 1));
+        } else {
+            self.cut_off();
+        }
+    }
+
+    /// Not all that was said of the rows that come is known.
+    fn cut_off(&mut self) {
+        if self.cut_off.len() < COLUMNS_MAX {
+            self.cut_off.insert(self.of.1.clone());
         }
     }
 
