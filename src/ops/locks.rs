@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::spec::CassandraSettings;
 use super::{Context, Error};
 use crate::format::names::SourceName;
-use crate::sys::lock::Lock;
+use crate::source::cassandra::NodeConfig;
+use crate::sys::{self, lock::Lock};
 
 /// How long to wait for a lock that another run holds; `None` = not at all.
 pub type Waiting = Option<Duration>;
@@ -83,23 +85,49 @@ pub fn shipping(ctx: &Context, what: &str, wait: Waiting) -> Result<Lock, Error>
     Ok(Lock::exclusive(&path, what, &*ctx.clock, wait, &ctx.stop)?)
 }
 
-/// The lock of this machine's Cassandra, for one run alone: of all its sources only one is restored at a time, because a node is stopped and
-/// started for all, and none is snapshotted meanwhile, because sources may have tables in common.
-///
-/// # Errors
-/// [`crate::sys::Error::Locked`] naming the holder.
-pub fn cassandra(ctx: &Context, source: &SourceName, what: &str, wait: Waiting) -> Result<Lock, Error> {
-    Ok(Lock::exclusive(&of_cassandra(ctx)?, &format!("{what} {source}"), &*ctx.clock, wait, &ctx.stop)?)
+/// The lock of this machine's Cassandra: one where this configuration keeps its state, which says who holds it, and one on the node's first data
+/// directory, which is the same for every configuration.
+#[derive(Debug)]
+pub(crate) struct OfCassandra {
+    _state: Lock,
+    _node: Option<Lock>,
 }
 
-/// The same for a snapshot, beside which others may be taken.
-///
-/// # Errors
-/// As [`cassandra`].
-pub fn cassandra_shared(ctx: &Context, source: &SourceName, what: &str, wait: Waiting) -> Result<Lock, Error> {
-    Ok(Lock::shared_within(&of_cassandra(ctx)?, &format!("{what} {source}"), &*ctx.clock, wait, &ctx.stop)?)
+/// What the lock of this machine's Cassandra is taken for. Of all its sources only one is restored at a time, and none is snapshotted meanwhile,
+/// because sources may have tables in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// A snapshot, beside which others may be taken.
+    Snapshot,
+    /// A restore while the node runs. Those of other configurations may be at work on other tables.
+    Running,
+    /// A restore that stops the node, for all.
+    Stopped,
 }
 
-fn of_cassandra(ctx: &Context) -> Result<PathBuf, Error> {
-    Ok(ctx.state()?.folder(&["locks"])?.join("@cassandra.lock"))
+/// The lock of this machine's Cassandra.
+///
+/// # Errors
+/// [`crate::sys::Error::Locked`] naming the holder; what speaks against the node's configuration.
+pub(crate) fn cassandra(
+    ctx: &Context,
+    source: &SourceName,
+    settings: &CassandraSettings,
+    (what, of): (&str, Use),
+    wait: Waiting,
+) -> Result<OfCassandra, Error> {
+    let path = ctx.state()?.folder(&["locks"])?.join("@cassandra.lock");
+    let what = format!("{what} {source}");
+    let take = if of == Use::Snapshot { Lock::shared_within } else { Lock::exclusive };
+    let state = take(&path, &what, &*ctx.clock, wait, &ctx.stop)?;
+    let config = NodeConfig::of(settings)?;
+    let data = config.data_directories.first().expect("there is at least one");
+    let node = Lock::on_folder(data, of != Use::Stopped, &*ctx.clock, wait, &ctx.stop).map_err(|error| match error {
+        sys::Error::Locked { path, .. } => {
+            let holder = "one of another configuration of this Cassandra, with another `local.dir`".to_owned();
+            sys::Error::Locked { path, holder }
+        }
+        error => error,
+    })?;
+    Ok(OfCassandra { _state: state, _node: node })
 }

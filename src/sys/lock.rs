@@ -49,15 +49,7 @@ impl Lock {
 
     fn named(path: &Path, what: &str, clock: &dyn Clock, wait: Option<Duration>, stop: &Stop, take: Take<'_>) -> Result<Self, Error> {
         let mut file = open(path)?;
-        let (started, mut tried) = (clock.monotonic(), 0);
-        while !take(&file, path)? {
-            if wait.map_or(tried >= LOOKED_MAX, |wait| clock.monotonic() - started >= wait) {
-                return Err(Error::Locked { path: path.to_owned(), holder: named_in(path) });
-            }
-            stop.check()?;
-            clock.sleep(if wait.is_some() { LOOK_EVERY } else { LOOKED });
-            tried += 1;
-        }
+        take_within(&file, path, clock, wait, stop, take)?;
         let holder = format!("`{what}`, process {}, since {}", std::process::id(), clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"));
         file.set_len(0)
             .and_then(|()| file.seek(SeekFrom::Start(0)))
@@ -128,6 +120,36 @@ impl Lock {
         };
         Ok((try_exclusive(&file, path)? && is_at(&file, path)?).then_some(Self { file }))
     }
+
+    /// Locks a folder that is others' too, beside those who share it or alone, leaving nothing in it; `None` where there is none, or its filesystem
+    /// cannot lock folders.
+    ///
+    /// # Errors
+    /// [`Error::Locked`], whose holder has no name; [`Error::Stopped`] while waiting.
+    pub fn on_folder(path: &Path, is_shared: bool, clock: &dyn Clock, wait: Option<Duration>, stop: &Stop) -> Result<Option<Self>, Error> {
+        let Ok(file) = OpenOptions::new().read(true).custom_flags(OFlags::DIRECTORY.bits().cast_signed()).open(path) else {
+            return Ok(None);
+        };
+        match take_within(&file, path, clock, wait, stop, if is_shared { &try_shared } else { &try_exclusive }) {
+            Ok(()) => Ok(Some(Self { file })),
+            Err(Error::Io { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Takes a lock, waiting for it as long as is said.
+fn take_within(file: &File, path: &Path, clock: &dyn Clock, wait: Option<Duration>, stop: &Stop, take: Take<'_>) -> Result<(), Error> {
+    let (started, mut tried) = (clock.monotonic(), 0);
+    while !take(file, path)? {
+        if wait.map_or(tried >= LOOKED_MAX, |wait| clock.monotonic() - started >= wait) {
+            return Err(Error::Locked { path: path.to_owned(), holder: named_in(path) });
+        }
+        stop.check()?;
+        clock.sleep(if wait.is_some() { LOOK_EVERY } else { LOOKED });
+        tried += 1;
+    }
+    Ok(())
 }
 
 impl Drop for Lock {
@@ -235,6 +257,22 @@ mod tests {
         let looking = (0..3).map(|_| Lock::shared(&path).unwrap()).collect();
         let leaving = Leaving(Mutex::new(looking), SystemClock::new());
         Lock::exclusive(&path, "snapshot x", &leaving, None, &stop).unwrap();
+    }
+
+    #[test]
+    fn a_folder_is_locked_beside_others_or_alone_and_nothing_comes_into_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (clock, stop) = (SystemClock::new(), Stop::new());
+        let lock = |is_shared| Lock::on_folder(folder.path(), is_shared, &clock, None, &stop);
+        let shared = [lock(true).unwrap().unwrap(), lock(true).unwrap().unwrap()];
+        assert!(matches!(lock(false), Err(Error::Locked { .. })));
+        drop(shared);
+        let alone = lock(false).unwrap().unwrap();
+        let error = lock(true).unwrap_err().to_string();
+        assert!(error.contains(folder.path().to_str().unwrap()), "{error}");
+        drop(alone);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        assert!(Lock::on_folder(&folder.path().join("none"), true, &clock, None, &stop).unwrap().is_none());
     }
 
     #[test]

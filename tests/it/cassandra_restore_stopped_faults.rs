@@ -340,6 +340,16 @@ fn two_restores_of_one_node_wait_for_each_other() {
     rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
     bench.restore(&[]).expect(5);
     drop(lock);
+    // One of a configuration that keeps its state elsewhere has the data directory, which is the same.
+    let data = fs::File::open(bench.server.spec.directories(&bench.server.home)[0].clone()).unwrap();
+    rustix::fs::flock(&data, rustix::fs::FlockOperation::LockShared).unwrap();
+    bench.machine.run(&["snapshot", "homestead"]).expect(0);
+    let run = bench.restore(&[]);
+    run.expect(5);
+    assert!(run.stderr.contains("one of another configuration"), "{}", run.stderr);
+    rustix::fs::flock(&data, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    bench.machine.run(&["snapshot", "homestead"]).expect(5);
+    drop(data);
     bench.restore(&[]).expect(0);
 }
 

@@ -34,11 +34,11 @@ use super::directory::directory;
 use super::event::Event;
 use super::facts::CONFIGURATION;
 use super::last_failure::{self, Work};
-use super::locks::{self, Waiting};
+use super::locks::{self, Use, Waiting};
 use super::node::check_local_tier;
 use super::retire::retire;
 use super::spec::{SourceKind, SourceSpec};
-use super::undo::cassandra::{Begun, beside_snapshots};
+use super::undo::cassandra::{Begun, settled};
 use super::undo::recover;
 use super::{AGENT, Context, Error, budget};
 use crate::archive::Method;
@@ -103,9 +103,9 @@ fn take(ctx: &Context, spec: &SourceSpec, wait: Waiting) -> Result<Outcome, Erro
     recover(ctx, spec)?;
     // To settle what was broken off, the node was needed alone.
     let _beside = match &spec.kind {
-        SourceKind::Cassandra(_) => {
+        SourceKind::Cassandra(settings) => {
             Begun::check(ctx, spec)?;
-            Some(beside_snapshots(ctx, source, "snapshot", wait)?)
+            Some(settled(ctx, source, settings, ("snapshot", Use::Snapshot), wait)?)
         }
         _ => None,
     };

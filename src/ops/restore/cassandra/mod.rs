@@ -27,10 +27,10 @@ pub use self::fresh::FreshPlan;
 pub use self::node_plan::NodePlan;
 use super::about::About;
 use super::{Options, Outcome, Part, Plan, UndoPlan};
-use crate::ops::locks::Waiting;
+use crate::ops::locks::{Use, Waiting};
 use crate::ops::snapshots::Found;
 use crate::ops::spec::{CassandraSettings, SourceSpec};
-use crate::ops::undo::cassandra::{Begun, alone};
+use crate::ops::undo::cassandra::{Begun, settled};
 use crate::ops::undo::{AsideTables, UndoRecord, Way, site};
 use crate::ops::{Context, Error};
 
@@ -98,10 +98,19 @@ fn by_hand(found: &Found) -> String {
     )
 }
 
+/// What the lock of the node is taken for.
+fn of(way: Way) -> Use {
+    match way {
+        Way::Stopped => Use::Stopped,
+        Way::Running => Use::Running,
+    }
+}
+
 /// Carries a plan out. The caller holds the source's lock and has settled what an earlier run has left.
 pub(super) fn run(ctx: &Context, spec: &SourceSpec, settings: &CassandraSettings, plan: &Plan, wait: Waiting) -> Result<Outcome, Error> {
-    let _lock = alone(ctx, &spec.name, "restore", wait)?;
-    let outcome = match way(settings, &plan.options)? {
+    let way = way(settings, &plan.options)?;
+    let _lock = settled(ctx, &spec.name, settings, ("restore", of(way)), wait)?;
+    let outcome = match way {
         Way::Stopped => stopped::run(ctx, spec, settings, plan),
         Way::Running => running::run(ctx, spec, settings, plan),
     }?;
@@ -135,7 +144,7 @@ pub(super) fn undo(
     (undo, aside): (&UndoRecord, &AsideTables),
     wait: Waiting,
 ) -> Result<Outcome, Error> {
-    let _lock = alone(ctx, &spec.name, "undo a restore of", wait)?;
+    let _lock = settled(ctx, &spec.name, settings, ("undo a restore of", of(aside.cassandra)), wait)?;
     match aside.cassandra {
         Way::Stopped => stopped_undo::undo(ctx, spec, settings, plan, undo, aside),
         Way::Running => running::undo(ctx, spec, settings, undo, aside),

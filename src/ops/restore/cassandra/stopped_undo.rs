@@ -79,6 +79,9 @@ pub(super) fn undo(
     // What was set aside half built is built to its end.
     (pending.unindexed, pending.anew) = (aside.unbuilt.indexes.clone(), aside.unbuilt.views.clone());
     pending.write(Stage::Staging, &folder)?;
+    if let Some(looked) = &looked {
+        pending.exchange.leave_indexes_out(&looked.schema)?;
+    }
     let notes = stop_and_exchange(&site, &mut pending, &control, plan.undrained)?;
     let Placed::Cassandra(lies_aside) = &pending.undo.placement else { unreachable!("it was made a few lines above") };
     Ok(Outcome { notes, ..Outcome::of_undo(spec, &pending.undo, Some(lies_aside.told())) })

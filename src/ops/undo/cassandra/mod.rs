@@ -22,7 +22,7 @@ pub(crate) use begun::Begun;
 pub(crate) use document::{PendingStopped, Stage};
 pub(crate) use ground::Ground;
 pub(crate) use import::{Manner, PendingImport};
-pub(crate) use others::{alone, beside_snapshots};
+pub(crate) use others::settled;
 pub(crate) use since::{check_since, indexes_of};
 
 use super::aside::Placed;

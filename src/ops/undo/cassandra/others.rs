@@ -1,28 +1,23 @@
 //! Other sources on this machine's Cassandra: while a restore of one is half done, tables of it are taken into no snapshot, and no other one begins.
 
 use crate::format::names::SourceName;
-use crate::ops::locks::{self, Waiting};
-use crate::ops::spec::SourceKind;
+use crate::ops::locks::{self, OfCassandra, Use, Waiting};
+use crate::ops::spec::{CassandraSettings, SourceKind};
 use crate::ops::undo::is_under_way;
 use crate::ops::{Context, Error};
-use crate::sys::lock::Lock;
 
-/// Has this machine's Cassandra for one run alone, of which nothing is half done by another source.
+/// Has this machine's Cassandra, of which nothing is half done by another source.
 ///
 /// # Errors
-/// [`crate::sys::Error::Locked`] naming the holder; [`Error::Refused`] naming the other source, and what settles it.
-pub(crate) fn alone(ctx: &Context, source: &SourceName, what: &str, wait: Waiting) -> Result<Lock, Error> {
-    let lock = locks::cassandra(ctx, source, what, wait)?;
-    check_others(ctx, source)?;
-    Ok(lock)
-}
-
-/// The same for a snapshot, beside which others may be taken.
-///
-/// # Errors
-/// As [`alone`].
-pub(crate) fn beside_snapshots(ctx: &Context, source: &SourceName, what: &str, wait: Waiting) -> Result<Lock, Error> {
-    let lock = locks::cassandra_shared(ctx, source, what, wait)?;
+/// Those of [`locks::cassandra`]; [`Error::Refused`] naming the other source, and what settles it.
+pub(crate) fn settled(
+    ctx: &Context,
+    source: &SourceName,
+    settings: &CassandraSettings,
+    what: (&str, Use),
+    wait: Waiting,
+) -> Result<OfCassandra, Error> {
+    let lock = locks::cassandra(ctx, source, settings, what, wait)?;
     check_others(ctx, source)?;
     Ok(lock)
 }

@@ -7,7 +7,7 @@ use super::ground::Ground;
 use super::import::{IMPORT, ImportStage, Manner, PendingImport};
 use super::{replaced, told_under_way, views_as_they_were};
 use crate::ops::error::chain;
-use crate::ops::locks;
+use crate::ops::locks::{self, Use};
 use crate::ops::spec::{CassandraSettings, SourceSpec};
 use crate::ops::undo::clear::clear_files;
 use crate::ops::undo::leftovers::Leftovers;
@@ -369,7 +369,7 @@ pub(super) fn recover(
 ) -> Result<Option<(Work, Ending)>, Error> {
     let Some(mut pending) = PendingImport::read(folder)? else { return Ok(None) };
     let work = pending.work();
-    let _lock = locks::cassandra(ctx, &spec.name, "settle a restore of", None)?;
+    let _lock = locks::cassandra(ctx, &spec.name, settings, ("settle a restore of", Use::Running), None)?;
     let (ground, temporary) = (Ground::new(ctx, settings)?, ctx.state()?.work()?);
     let filling = Filling { ctx, spec, settings, folder, ground: &ground, work: &temporary };
     let is_finished = filling.settle(&mut pending).inspect_err(|_| {

@@ -6,7 +6,7 @@ use super::document::{PendingStopped, STOPPED, Stage};
 use super::ground::Ground;
 use super::{told_under_way, views_as_they_were};
 use crate::ops::error::chain;
-use crate::ops::locks;
+use crate::ops::locks::{self, Use};
 use crate::ops::spec::{CassandraSettings, SourceSpec};
 use crate::ops::undo::settled::{Ending, Work};
 use crate::ops::{Context, Error};
@@ -346,7 +346,7 @@ pub(super) fn recover(
     if PendingStopped::read(folder)?.is_none() {
         return Ok(None);
     }
-    let _lock = locks::cassandra(ctx, &spec.name, "settle a restore of", None)?;
+    let _lock = locks::cassandra(ctx, &spec.name, settings, ("settle a restore of", Use::Stopped), None)?;
     let ground = Ground::new(ctx, settings)?;
     Site { ctx, spec, settings, folder, ground: &ground }.recover()
 }

@@ -297,6 +297,37 @@ fn at_no_moment_a_live_folder_holds_a_part_of_an_sstable() {
 }
 
 #[test]
+fn folders_of_indexes_that_the_node_has_no_more_do_not_come() {
+    let folder = tempfile::tempdir().unwrap();
+    let id = "0123456789abcdef0123456789abcdef";
+    let (data, incoming) = (folder.path().join("data"), folder.path().join("aside"));
+    for file in [".kept/nb-1-big-Data.db", ".dropped/nb-1-big-Data.db", "nb-1-big-Data.db"] {
+        write(incoming.join(format!("k/t-{id}")).join(file), "rows");
+    }
+    write(incoming.join("k/gone-1/.dropped/nb-1-big-Data.db"), "of a table that the node does not know");
+    let change = |live: &str| Change { keyspace: "k".into(), live: live.into(), incoming: Some(live.into()) };
+    let exchange = Exchange {
+        roots: vec![Root { outgoing: data.join("out"), data, incoming: incoming.clone() }],
+        tables: vec![change(&format!("t-{id}")), change("gone-1")],
+        others: Vec::new(),
+        caches: Vec::new(),
+    };
+    let indexes = vec!["kept".to_owned()];
+    let (kind, gc_grace_seconds) = (crate::source::cassandra::Kind::Table, 0);
+    let table = crate::source::cassandra::Table { name: "t".into(), id: id.parse().unwrap(), kind, base: None, gc_grace_seconds, indexes };
+    let schema = Schema { keyspaces: vec![crate::source::cassandra::Keyspace { name: "k".into(), tables: vec![table] }] };
+    exchange.leave_indexes_out(&schema).unwrap();
+    let there = picture(&incoming);
+    let of_table = format!("/k/t-{id}");
+    let expected = [
+        "/k/gone-1/.dropped/nb-1-big-Data.db".to_owned(),
+        format!("{of_table}/.kept/nb-1-big-Data.db"),
+        format!("{of_table}/nb-1-big-Data.db"),
+    ];
+    assert!(there.keys().eq(expected.iter()), "{there:?}");
+}
+
+#[test]
 fn places_that_are_taken_and_tables_of_one_folder_are_refused() {
     let mut bench = Bench::new(&SeededRandom::new(5));
     let again = bench.exchange.tables[0].clone();

@@ -18,8 +18,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::component::is_index_folder;
-use super::folders::{data_files, listing};
+use super::folders::{data_files, entries, listing};
 use super::layout::table_of;
+use super::schema::Schema;
 use crate::source::Error;
 use crate::source::placement::{crash, escaped};
 use crate::sys::tree::remove_tree;
@@ -208,6 +209,30 @@ impl Exchange {
             }
         }
         Ok(found)
+    }
+
+    /// Removes, of what lies ready, the folders of indexes that the node, of this schema, does not have: it leaves such a folder alone, and an index
+    /// that is made under that name one day would take what lies there for its own.
+    ///
+    /// # Errors
+    /// [`Error::File`]; [`Error::System`].
+    pub fn leave_indexes_out(&self, schema: &Schema) -> Result<(), Error> {
+        for change in &self.tables {
+            let keyspace = schema.keyspaces.iter().find(|keyspace| keyspace.name == change.keyspace);
+            let mut tables = keyspace.iter().flat_map(|keyspace| &keyspace.tables);
+            let (Some(ready), Some(table)) = (&change.incoming, tables.find(|table| table.folder() == change.live)) else { continue };
+            for root in &self.roots {
+                let folder = root.incoming.join(&change.keyspace).join(ready);
+                for entry in entries(&folder)? {
+                    let name = entry.file_name();
+                    let index = name.to_str().filter(|name| is_index_folder(name)).map(|name| name[1..].to_owned());
+                    if index.is_some_and(|index| !table.indexes.contains(&index)) {
+                        remove_tree(&folder.join(name))?;
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Moves back what [`Exchange::set_aside`] has moved, of which nothing has come in yet, and removes the places aside.
