@@ -192,6 +192,36 @@ fn a_restore_that_is_killed_after_any_kind_of_statement_is_taken_back_or_finishe
     assert!(taken_back > 3 && finished > 0, "{taken_back} {finished}");
 }
 
+#[test]
+fn triggers_act_in_the_order_in_which_they_did_when_a_kill_between_them_is_taken_back() {
+    let server = MariaDb::running();
+    let case = || {
+        let mut case = Case::new(server, SMALL);
+        let trigger = |name: &str, place: &str| {
+            format!("CREATE TRIGGER {name} BEFORE INSERT ON parent FOR EACH ROW {place} SET NEW.note = '{name}';")
+        };
+        let all = [("m", ""), ("z", "FOLLOWS m"), ("a", "FOLLOWS z"), ("f", "PRECEDES m")].map(|(name, place)| trigger(name, place));
+        server.load(Some(&case.base), all.concat().as_bytes());
+        case.new = server.everything(&case.base);
+        case
+    };
+    let drops: Vec<usize> = sent(&case().machine, &["restore", "ellis", "--yes"])
+        .into_iter()
+        .filter(|(_, line)| line.contains("DROP TRIGGER"))
+        .map(|(at, _)| at)
+        .collect();
+    assert!(drops.len() > 4, "{drops:?}");
+    for at in [drops[1], drops[3]] {
+        let case = case();
+        let kill = format!("inject=sendto:signal=KILL:when={at}");
+        let killed = case.machine.alone_under_strace(&["-e", "trace=sendto", "-e", &kill], &["restore", "ellis", "--yes"]);
+        assert_ne!(killed.code, Some(0), "it was killed at {at}");
+        let next = case.machine.run(&["restore", "ellis", "--undo", "--yes"]);
+        assert!(next.expect(0).stderr.contains("was taken back"), "{next:#?}");
+        assert_eq!(server.everything(&case.base), case.new, "{next:#?}");
+    }
+}
+
 /// A server that is started again whenever it ends, as a service is.
 fn service() -> MariaDb {
     MariaDb::service(&[])

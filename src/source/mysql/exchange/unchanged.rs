@@ -79,7 +79,9 @@ impl Unchanged {
     /// Drops the triggers of the tables that go, which are locked, and so nobody can make another one.
     pub(super) fn drop_triggers(&self, connection: &mut Connection, pair: &Pair, at: usize) -> Result<(), Error> {
         let of_live = Names::read(connection)?.is("trigger_schema", &pair.live);
-        let sql = format!("SELECT trigger_name, event_object_table FROM information_schema.TRIGGERS WHERE {of_live}");
+        // The last to act goes first: those that are left when this is broken off are the first, and the others are made again after them.
+        let order = "event_object_table, action_timing, event_manipulation, action_order DESC";
+        let sql = format!("SELECT trigger_name, event_object_table FROM information_schema.TRIGGERS WHERE {of_live} ORDER BY {order}");
         let going = tables::set(&pair.going);
         for row in connection.rows("list the triggers of", &sql)? {
             let [Some(trigger), Some(table)] = &row[..] else { continue };
