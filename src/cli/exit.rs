@@ -53,7 +53,7 @@ impl Exit {
             error if error.is_damage() => Self::Damage,
             ops::Error::Usage(_) | ops::Error::Repository(repository::Error::Settings(_) | repository::Error::CaFile { .. }) => Self::Usage,
             ops::Error::Source(source::Error::Pattern { .. }) => Self::Usage,
-            ops::Error::Absent(_) | ops::Error::Source(source::Error::NoTable { .. }) => Self::Absent,
+            ops::Error::Absent(_) | ops::Error::Source(source::Error::NoTable { .. } | source::Error::Absent { .. }) => Self::Absent,
             ops::Error::Repository(error) if error.is_absent() => Self::Absent,
             ops::Error::Repository(repository::Error::NoBucket { .. } | repository::Error::FolderMissing { .. }) => Self::Absent,
             ops::Error::System(sys::Error::Locked { .. }) => Self::Locked,

@@ -1,5 +1,7 @@
 //! What a restore will do to a Cassandra node, line by line.
 
+use jiff::SignedDuration;
+
 use super::human;
 use crate::ops::restore::{FreshPlan, NodePlan, Way};
 
@@ -34,6 +36,10 @@ pub(super) fn node_lines(node: &NodePlan, undrained: bool) -> Vec<String> {
             ),
         ],
     };
+    if let Some(age) = node.age_seconds {
+        let grace = node.gc_grace_seconds.map(|least| format!("; the least gc_grace_seconds of its tables is {least} ({})", age_of(least)));
+        lines.push(format!("age        {}{}", age_of(age), grace.unwrap_or_default()));
+    }
     if node.linked_bytes > 0 {
         lines.push(format!("linked     {} of it lie here as they are to be: they are read, and linked", human::bytes(node.linked_bytes)));
     }
@@ -42,6 +48,10 @@ pub(super) fn node_lines(node: &NodePlan, undrained: bool) -> Vec<String> {
     }
     lines.extend(node.never.iter().map(|never| format!("never      {never}")));
     lines
+}
+
+fn age_of(seconds: i64) -> String {
+    human::age(SignedDuration::from_secs(seconds))
 }
 
 /// What a node becomes that has never run.

@@ -362,6 +362,9 @@ fn undo_lines(plan: &UndoPlan, zone: &jiff::tz::TimeZone) -> Vec<String> {
         },
         "set aside  what is there now: undoing again puts that back".into(),
     ];
-    lines.extend(plan.node.iter().map(|node| way_line(node, plan.undrained)));
+    if let Some(node) = &plan.node {
+        lines.push(way_line(node, plan.undrained));
+        lines.extend(node.empties.iter().map(|table| format!("empties    {table}, which held nothing before the restore")));
+    }
     lines
 }

@@ -153,6 +153,12 @@ pub enum Error {
         #[source]
         cause: Option<sqlx::Error>,
     },
+    /// What was asked for is not there. Nothing was changed.
+    #[error("{why}; nothing was changed")]
+    Absent {
+        /// What is not there, with what is.
+        why: String,
+    },
     /// What is there does not allow it. Nothing was changed.
     #[error("{why}; nothing was changed")]
     Refused {

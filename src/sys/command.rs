@@ -4,7 +4,9 @@
 //! alone is waited for. Only a command that does not end is ended, with its process group.
 
 use std::io::{self, PipeReader, Read};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -48,6 +50,16 @@ impl Ran {
 
 /// Lines of what it said that an error shows.
 const LINES_TOLD: usize = 6;
+
+/// Whether a program that a command begins with is there, by its path or in a folder of `PATH`, and may be run by somebody.
+pub fn is_program(name: &str, variables: &[(&str, String)]) -> bool {
+    let is_there = |path: &Path| path.metadata().is_ok_and(|stat| stat.is_file() && stat.mode() & 0o111 != 0);
+    if name.contains('/') {
+        return is_there(Path::new(name));
+    }
+    let folders = variables.iter().find(|(variable, _)| *variable == "PATH").map_or("", |(_, folders)| folders.as_str());
+    folders.split(':').any(|folder| is_there(&Path::new(folder).join(name)))
+}
 
 /// Runs a command to its end. `words` is its name or path and its arguments; `variables` its whole environment.
 ///

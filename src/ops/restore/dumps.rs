@@ -160,7 +160,7 @@ pub(super) fn of_snapshot(
     select(&mut databases, &options.part)?;
     check_folders(&databases, &options.from)?;
     let paths = paths_of(&databases)?;
-    let download_bytes = standing.judge(staging::download_size(ctx, &found, options, &paths))?;
+    let download_bytes = standing.judge(staging::download_size(ctx, &found, options, &mut |line| paths.contains(line.path())))?;
     // A list that cannot be read is met when it is needed; until then the whole is as good as can be told.
     let part = (databases.len() < all).then(|| staging::size_of(ctx, &found, &paths).ok()).flatten();
     Ok(Dumps {

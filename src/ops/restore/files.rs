@@ -25,7 +25,7 @@ pub(super) fn plan(ctx: &Context, spec: &SourceSpec, found: &Found, options: &Op
     let placement = site::placement(ctx, spec)?;
     let site = Site::of(&placement);
     let room = ctx.space.room(nearest_folder(site.target))?;
-    let download_bytes = standing.judge(staging::download_size(ctx, found, options, &[]))?;
+    let download_bytes = standing.judge(staging::download_size(ctx, found, options, &mut |_| true))?;
     let mut warnings = facts.warnings(found, spec);
     if facts.bytes > room.free {
         warnings.push(format!(

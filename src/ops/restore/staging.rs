@@ -35,16 +35,19 @@ pub(super) struct Staged {
     pub(super) damage: Vec<Damage>,
 }
 
-/// The lines of some files alone; of all where none is named.
+/// Which lines of a snapshot are meant.
+type Keeps<'a> = &'a mut dyn FnMut(&Line) -> bool;
+
+/// The lines of some files alone.
 struct Only<'a> {
     lines: Box<dyn Lines>,
-    paths: &'a [RelPath],
+    keeps: Keeps<'a>,
 }
 
 impl Lines for Only<'_> {
     fn next_line(&mut self) -> Result<Option<Line>, Error> {
         while let Some(line) = self.lines.next_line()? {
-            if self.paths.is_empty() || self.paths.contains(line.path()) {
+            if (self.keeps)(&line) {
                 return Ok(Some(line));
             }
         }
@@ -52,12 +55,12 @@ impl Lines for Only<'_> {
     }
 }
 
-/// Bytes that would have to be downloaded for these files at most, or for all where none is named; 0 when a local copy is at hand.
-pub(super) fn download_size(ctx: &Context, found: &Found, options: &Options, paths: &[RelPath]) -> Result<u64, Error> {
+/// Bytes that would have to be downloaded for these lines at most; 0 when a local copy is at hand.
+pub(super) fn download_size(ctx: &Context, found: &Found, options: &Options, keeps: Keeps<'_>) -> Result<u64, Error> {
     let repository_first = options.from.first() == Some(&Origin::Repository);
     match &found.shipped {
         Some((remote, shipped)) if found.local.is_none() || repository_first => {
-            let mut lines = Only { lines: assemble::shipped_lines(remote, shipped)?, paths };
+            let mut lines = Only { lines: assemble::shipped_lines(remote, shipped)?, keeps };
             assemble::download_size(&mut lines, remote.marker.encryption, &work_folder(ctx)?)
         }
         _ => Ok(0),
@@ -66,7 +69,8 @@ pub(super) fn download_size(ctx: &Context, found: &Found, options: &Options, pat
 
 /// Bytes of these files of a snapshot.
 pub(super) fn size_of(ctx: &Context, found: &Found, paths: &[RelPath]) -> Result<u64, Error> {
-    Ok(assemble::Totals::of(&mut Only { lines: assemble::lines_of(ctx, found)?, paths })?.bytes)
+    let mut keeps = |line: &Line| paths.contains(line.path());
+    Ok(assemble::Totals::of(&mut Only { lines: assemble::lines_of(ctx, found)?, keeps: &mut keeps })?.bytes)
 }
 
 /// Puts the snapshot together beside the live thing. Nearest verified bytes win: the local copy, then live files, then the repository.

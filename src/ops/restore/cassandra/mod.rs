@@ -33,6 +33,7 @@ use crate::ops::spec::{CassandraSettings, SourceSpec};
 use crate::ops::undo::cassandra::{Begun, settled};
 use crate::ops::undo::{AsideTables, UndoRecord, Way, site};
 use crate::ops::{Context, Error};
+use crate::source::cassandra::table_of;
 
 /// Which way a restore takes.
 fn way(settings: &CassandraSettings, options: &Options) -> Result<Way, Error> {
@@ -42,6 +43,14 @@ fn way(settings: &CassandraSettings, options: &Options) -> Result<Way, Error> {
     }
     if rename.is_some() && table.is_none() {
         return Err(Error::Usage("--as is for one table of a Cassandra node: say which, by --table KEYSPACE.TABLE".to_owned()));
+    }
+    if let Some(name) = rename {
+        if options.manner.merge {
+            return Err(Error::Usage("--merge is for tables that are there, and --as makes a new one: leave one of them out".to_owned()));
+        }
+        if table_of(&format!("{name}-{}", "0".repeat(32))).is_none() {
+            return Err(Error::Usage(format!("`{name}` is no name of a table: letters, digits and _")));
+        }
     }
     if let (Some(database), Some(table)) = (database, table)
         && table.split_once('.').is_some_and(|(keyspace, _)| keyspace != database)

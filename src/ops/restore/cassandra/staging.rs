@@ -6,6 +6,8 @@ use super::linked::Linked;
 use super::shares::{OfRoot, Root, Shares, Wanted};
 use super::survey::Survey;
 use crate::archive::Target;
+use crate::format::entry::Entry;
+use crate::format::line::Line;
 use crate::format::names::SourceName;
 use crate::ops::assemble::{self, Assembly, Gaps, Opened, Totals, lines_of};
 use crate::ops::budget::file_threads;
@@ -14,13 +16,13 @@ use crate::ops::data_folder::DataFolder;
 use crate::ops::elsewhere::Place;
 use crate::ops::lists::Lines;
 use crate::ops::origin::Origin;
-use crate::ops::restore::Options;
 use crate::ops::restore::staging::Staged;
+use crate::ops::restore::{self, Options};
 use crate::ops::snapshots::Found;
 use crate::ops::spec::SourceSpec;
 use crate::ops::work::work_folder;
 use crate::ops::{Context, Error};
-use crate::source::cassandra::make_own_folder;
+use crate::source::cassandra::{Member, make_own_folder};
 use crate::sys::tree::remove_tree;
 
 /// The folder of ours in a data directory: Cassandra looks for `<keyspace>/<table>-<id>` by name, and no keyspace has a dot in its name. At its
@@ -143,18 +145,37 @@ impl Work<'_> {
 /// # Errors
 /// What reading the lines of the snapshot gives.
 pub(super) fn survey(ctx: &Context, found: &Found, options: &Options, wanted: &Wanted, roots: &[Root]) -> Result<Survey, Error> {
-    let mut places = Vec::new();
-    for origin in origins(options, roots) {
-        let place = match (origin, &found.local) {
-            (Origin::Local, Some(copy)) => DataFolder::of_copy(&copy.data()),
-            (Origin::Folder(path), _) => DataFolder::of_live_files(&path),
-            _ => continue,
-        };
-        // What cannot be opened is told by the restore itself.
-        places.extend(place.ok());
-    }
+    let places = at_hand(found, options, roots);
     let shares = Shares::of(&mut *lines_of(ctx, found)?, wanted, roots, &shared(&places, roots))?;
     Survey::of(&mut *lines_of(ctx, found)?, wanted, &shares)
+}
+
+/// Bytes that have to travel, as far as can be told without reading: a file that the node has at the place and with the size that it has in the
+/// snapshot is taken for the same, which its digest says once it is read.
+///
+/// # Errors
+/// As [`survey`].
+pub(super) fn download_size(ctx: &Context, found: &Found, options: &Options, wanted: &Wanted, roots: &[Root]) -> Result<u64, Error> {
+    let places = at_hand(found, options, roots);
+    let is_there = |entry: &Entry| places.iter().any(|place| place.size_of(&entry.path).is_ok_and(|size| size == entry.size));
+    let mut is_far = false;
+    restore::staging::download_size(ctx, found, options, &mut |line| {
+        if let Line::Entry(entry) = line {
+            let path = std::str::from_utf8(entry.path.as_bytes()).ok();
+            is_far = path.and_then(Member::of).is_some_and(|member| wanted.takes(&member)) && !is_there(entry);
+        }
+        is_far
+    })
+}
+
+/// The places that are asked before the repository. What cannot be opened is told by the restore itself.
+fn at_hand(found: &Found, options: &Options, roots: &[Root]) -> Vec<DataFolder> {
+    let place = |origin| match (origin, &found.local) {
+        (Origin::Local, Some(copy)) => DataFolder::of_copy(&copy.data()).ok(),
+        (Origin::Folder(path), _) => DataFolder::of_live_files(&path).ok(),
+        _ => None,
+    };
+    origins(options, roots).into_iter().filter_map(place).collect()
 }
 
 /// The places whose files may be shared: the local copy, and what the node has.

@@ -14,7 +14,6 @@ use crate::ops::assemble::lines_of;
 use crate::ops::error::chain;
 use crate::ops::event::Event;
 use crate::ops::restore::about::About;
-use crate::ops::restore::staging::download_size;
 use crate::ops::restore::{Options, Outcome, Plan, about_same_kind, exactly, rate};
 use crate::ops::snapshots::Found;
 use crate::ops::spec::{CassandraSettings, SourceSpec};
@@ -38,6 +37,7 @@ pub(super) fn plan(
     let standing = Standing::of(found);
     let about = about_same_kind(ctx, spec, found, &standing)?;
     let ground = Ground::new(ctx, settings)?;
+    ground.control(ctx, settings, &ctx.stop).check_commands()?;
     let folder = site::folder(ctx, spec)?;
     let site = Site { ctx, spec, settings, folder: &folder, ground: &ground };
     let now = Now::of(&site)?;
@@ -78,11 +78,11 @@ pub(super) fn plan(
         aside,
         files: survey.files(),
         bytes: survey.bytes(),
-        download_bytes: standing.judge(download_size(ctx, found, options, &[]))?,
+        download_bytes: standing.judge(staging::download_size(ctx, found, options, &Wanted::All, &roots))?,
         free_bytes: roots.iter().map(|root| root.free).sum(),
         estimate: rate::estimate_of_node(ctx, rate::CASSANDRA, survey.bytes())?,
         server: None,
-        node: Some(node),
+        node: Some(node.of_age(&recorded, &survey, ctx.clock.now())),
         warnings,
         earlier,
         parts: Vec::new(),

@@ -10,7 +10,7 @@ use crate::ops::locks::{self, Use};
 use crate::ops::spec::{CassandraSettings, SourceSpec};
 use crate::ops::undo::settled::{Ending, Work};
 use crate::ops::{Context, Error};
-use crate::source::cassandra::{Control, Exchange};
+use crate::source::cassandra::{Control, Exchange, Unindexed};
 use crate::sys::stop::Stop;
 
 /// How often a node is drained at most that something starts again and again.
@@ -110,7 +110,7 @@ impl Site<'_> {
             pending.is_written |= control.takes_connections().unwrap_or(true);
             return Err(self.back_because(pending, &why.into()));
         }
-        match self.look(pending, &control) {
+        match self.look(pending, &control, false) {
             Ok(notes) => {
                 self.finish(pending)?;
                 Ok(notes)
@@ -134,34 +134,38 @@ impl Site<'_> {
             pending.is_written = true;
             return Err(self.back_because(pending, &why.into()));
         }
-        let notes = self.look(pending, &control).unwrap_or_else(|why| {
-            vec![format!(
-                "not all is as it should be: {}; what was put in place stays, because the node may have been written to since: look at that table, and \
-                 put back what was there before with --undo, if that is what you want",
-                chain(&why)
-            )]
-        });
+        let notes = self.look(pending, &control, true)?;
         self.finish(pending)?;
         Ok(notes)
     }
 
-    /// Looks whether the node has taken up what was put in place.
-    fn look(&self, pending: &PendingStopped, control: &Control<'_>) -> Result<Vec<String>, Error> {
+    /// Looks whether the node has taken up what was put in place, and has it build what has not come. What is to be `kept` whatever is found is
+    /// looked at to its end: that one index is not whole leaves no view empty.
+    fn look(&self, pending: &PendingStopped, control: &Control<'_>, kept: bool) -> Result<Vec<String>, Error> {
         self.phase(pending, "checking");
         let mut notes = Vec::new();
         for index in &pending.unindexed {
             match control.rebuild_index(index) {
                 Ok(()) => {}
                 // It comes back as it was set aside, and no worse.
-                Err(why) if pending.is_undo => notes.push(format!("an index is not whole: {}", chain(&Error::from(why)))),
+                Err(why) if pending.is_undo || kept => notes.push(not_whole(index, &chain(&Error::from(why)))),
                 Err(why) => return Err(why.into()),
             }
         }
-        notes.extend(control.check(&pending.expected)?);
+        match control.check(&pending.expected) {
+            Ok(more) => notes.extend(more),
+            Err(why) if kept => notes.push(format!(
+                "not all is as it should be: {}; what was put in place stays, because the node may have been written to since: look at that table, and \
+                 put back what was there before with --undo, if that is what you want",
+                chain(&Error::from(why))
+            )),
+            Err(why) => return Err(why.into()),
+        }
         match control.make_views(&pending.anew) {
             Ok(under_way) => notes.extend(told_under_way(&under_way)),
             // They came as they had been, and no worse.
             Err(why) if pending.is_undo => notes.push(views_as_they_were(&chain(&Error::from(why)))),
+            Err(why) if kept => notes.push(not_made(&pending.anew, &chain(&Error::from(why)))),
             Err(why) => return Err(why.into()),
         }
         Ok(notes)
@@ -329,6 +333,24 @@ impl Site<'_> {
     pub(super) fn warn(&self, text: String) {
         self.ctx.warn(Some(&self.spec.name), text);
     }
+}
+
+/// What is said of an index that could not be built.
+fn not_whole(index: &Unindexed, why: &str) -> String {
+    let Unindexed { keyspace, table, index } = index;
+    format!(
+        "the index {index} is not whole, and finds too little until `nodetool rebuild_index {keyspace} {table} {index}` has been through: {why}"
+    )
+}
+
+/// What is said of views that came empty and could not be made.
+fn not_made(views: &[(String, String)], why: &str) -> String {
+    let names: Vec<String> = views.iter().map(|(keyspace, view)| format!("{keyspace}.{view}")).collect();
+    format!(
+        "rows are lacking in these views, which could not be made anew from their tables: {}: {why}; drop them, and make them anew, as `schema.cql` has them, \
+         each with its ID",
+        names.join(", ")
+    )
 }
 
 /// How a node is, once what was there before was put back.

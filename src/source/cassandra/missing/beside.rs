@@ -10,11 +10,11 @@ impl Definitions {
     /// The statements that make a table of a snapshot under another name and with another id, without indexes and without views.
     ///
     /// # Errors
-    /// [`Error::Refused`] when the snapshot has no such table, or does not tell its id.
+    /// [`Error::Absent`] when the snapshot has no such table; [`Error::Refused`] when it does not tell its id.
     pub fn beside(&self, keyspace: &str, table: &str, name: &str, id: &TableId) -> Result<Vec<String>, Error> {
         let found = self.find(keyspace, Element::Table, table);
         let Some(Definition { body: Body::Table(_), statements, .. }) = found else {
-            return Err(Error::Refused { why: format!("the snapshot has no table `{table}` in `{keyspace}`") });
+            return Err(Error::Absent { why: format!("the snapshot has no table `{table}` in `{keyspace}`") });
         };
         let mut renamed_ones: Vec<String> = statements.iter().map(|statement| renamed(statement, name)).collect();
         let made = with_id(&renamed_ones[0], id)

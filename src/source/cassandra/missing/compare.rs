@@ -157,7 +157,7 @@ fn keyspaces<'a>(recorded: &'a Definitions, part: &'a Part) -> Result<Vec<&'a St
         Part::Keyspace(name) | Part::Table(name, _) if recorded.keyspaces.contains_key(name) => Ok(vec![name]),
         Part::Keyspace(name) | Part::Table(name, _) => {
             let has = recorded.keyspaces.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-            Err(Error::Refused { why: format!("the snapshot has no keyspace `{name}`; it has {has}") })
+            Err(Error::Absent { why: format!("the snapshot has no keyspace `{name}`; it has {has}") })
         }
     }
 }
@@ -193,7 +193,7 @@ fn wanted(recorded: &Definitions, keyspace: &str, part: &Part) -> Result<Wanted,
         return Err(Error::Refused { why });
     }
     let Some(Definition { body: Body::Table(table), .. }) = recorded.find(keyspace, Element::Table, name) else {
-        return Err(Error::Refused { why: format!("the snapshot has no table `{name}` in `{keyspace}`") });
+        return Err(Error::Absent { why: format!("the snapshot has no table `{name}` in `{keyspace}`") });
     };
     Ok(Wanted::Of { table: name.clone(), types: types(recorded, keyspace, table) })
 }

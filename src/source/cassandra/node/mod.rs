@@ -60,6 +60,12 @@ const LOGIN_TIME: Duration = Duration::from_secs(60);
 /// How long an index may take to be built: nothing is said meanwhile.
 const INDEX_TIME: Duration = Duration::from_secs(12 * 3600);
 
+/// What the node says of an index that is being built (`SecondaryIndexManager.markIndexesBuilding` of 4.1 and 5.0).
+const IS_BUILT: &str = "another index build for the same index is currently in progress";
+
+/// How often an index is asked for that is being built: each time a Java program is started.
+const BUILD_TICK: Duration = Duration::from_secs(5);
+
 /// How long a drain may say nothing: every memtable of the node is written out first.
 const DRAIN_TIME: Duration = Duration::from_secs(2 * 3600);
 
@@ -136,13 +142,22 @@ impl Control<'_> {
         Nodetool::new(self.settings, self.folder, self.stop)
     }
 
-    /// Has it build an index anew whose files have not come.
+    /// Has it build an index anew whose files have not come. A build of it that is under way, which a killed run may have begun, is waited for.
     ///
     /// # Errors
     /// [`Error::Cassandra`] with what nodetool said; [`Error::Stopped`].
     pub fn rebuild_index(&self, index: &Unindexed) -> Result<(), Error> {
         let words = ["rebuild_index", "--", &index.keyspace, &index.table, &index.index].map(str::to_owned);
-        self.nodetool().run("build an index of", &words, INDEX_TIME).map(drop)
+        let started = self.clock.monotonic();
+        loop {
+            match self.nodetool().run("build an index of", &words, INDEX_TIME).map(drop) {
+                Err(Error::Cassandra { why, .. }) if why.contains(IS_BUILT) && self.clock.monotonic() - started < INDEX_TIME => {
+                    self.stop.check()?;
+                    self.clock.sleep(BUILD_TICK);
+                }
+                ended => return ended,
+            }
+        }
     }
 
     /// Stops it by the configured command and proves that it is down. Gives what could not be looked at.
@@ -236,6 +251,22 @@ impl Control<'_> {
                 opened => return opened.map(drop),
             }
         }
+    }
+
+    /// Looks, before the node is stopped, whether the programs that stop and start it are there.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] naming the one that is not.
+    pub fn check_commands(&self) -> Result<(), Error> {
+        for (what, words) in [("stop", &self.settings.stop), ("start", &self.settings.start)] {
+            if let Some(program) = words.iter().flatten().next()
+                && !command::is_program(program, &environment())
+            {
+                let why = format!("`{program}`, which the `{what}` of the source begins with, is no program that can be run: mend it");
+                return Err(Error::Refused { why });
+            }
+        }
+        Ok(())
     }
 
     fn command(&self, what: &'static str, words: Option<&[String]>, time: Duration) -> Result<command::Ran, Error> {

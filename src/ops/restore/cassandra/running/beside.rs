@@ -3,26 +3,18 @@
 use super::super::matched::Matched;
 use super::new_id;
 use super::sides::Both;
-use crate::ops::restore::Options;
 use crate::ops::undo::cassandra::running::Filling;
 use crate::ops::undo::cassandra::{Manner, PendingImport};
 use crate::ops::{Context, Error};
 use crate::source::cassandra::Kind;
 use crate::source::cassandra::import::{Fill, make_beside};
 use crate::source::cassandra::missing::{Element, Part, Standing};
-use crate::source::cassandra::table_of;
 
 /// Whether a table can be made under this name: it is free, and the types that the table is made of are there as they were.
-pub(super) fn check(both: &Both, name: &str, options: &Options) -> Result<Matched, Error> {
+pub(super) fn check(both: &Both, name: &str) -> Result<Matched, Error> {
     let Part::Table(keyspace, _) = &both.part else {
         unreachable!("--as without a table is a mistake of the command line");
     };
-    if options.manner.merge {
-        return Err(Error::Refused("--merge is for tables that are there, and --as makes a new one: leave one of them out".to_owned()));
-    }
-    if table_of(&format!("{name}-{}", "0".repeat(32))).is_none() {
-        return Err(Error::Refused(format!("`{name}` is no name of a table: letters, digits and _; nothing was changed")));
-    }
     let there = both.looked.schema.keyspaces.iter().find(|there| there.name == *keyspace);
     let Some(there) = there else {
         return Err(Error::Refused(format!("the node has no keyspace `{keyspace}` that a table could be made in; nothing was changed")));

@@ -16,7 +16,6 @@ use super::survey;
 use super::views::told_views;
 use crate::ops::event::Event;
 use crate::ops::restore::about::About;
-use crate::ops::restore::staging::download_size;
 use crate::ops::restore::{Options, Outcome, Plan, about_same_kind, exactly, rate};
 use crate::ops::snapshots::Found;
 use crate::ops::spec::{CassandraSettings, SourceSpec};
@@ -52,7 +51,7 @@ pub(super) fn plan(
     let folder = site::folder(ctx, spec)?;
     let earlier = UndoRecord::read(&folder)?;
     let (matched, aside) = match &options.part.rename {
-        Some(name) => (beside::check(&both, name, options)?, None),
+        Some(name) => (beside::check(&both, name)?, None),
         None => {
             warnings.extend(judge_live(&both, options)?);
             warnings.extend(told_views(&both.comparison, !options.manner.merge));
@@ -69,6 +68,22 @@ pub(super) fn plan(
     }
     let live = live_size(&both.ground.config, &both.live(), &ctx.local()?.dir, None, &ctx.stop)?;
     let bytes = both.survey.bytes();
+    let node = NodePlan {
+        way: Way::Running,
+        is_up: true,
+        version: both.looked.facts.version.clone(),
+        cluster_name: both.looked.facts.cluster_name.clone(),
+        host_id: both.looked.facts.host_id.clone(),
+        live_tables: both.live().keyspaces.iter().map(|keyspace| keyspace.tables.len() as u64).sum(),
+        live_files: live.files,
+        live_bytes: live.bytes,
+        linked_bytes: both.survey.linked.iter().sum(),
+        makes: matched.makes,
+        empties: if options.manner.merge { Vec::new() } else { matched.empties },
+        differs: matched.differs,
+        never: never(),
+        ..NodePlan::default()
+    };
     Ok(Plan {
         source: spec.name.clone(),
         kind: about.kind,
@@ -79,26 +94,11 @@ pub(super) fn plan(
         aside,
         files: both.survey.files(),
         bytes,
-        download_bytes: standing.judge(download_size(ctx, found, options, &[]))?.min(bytes),
+        download_bytes: standing.judge(staging::download_size(ctx, found, options, &both.wanted, &both.roots))?,
         free_bytes: both.roots.iter().map(|root| root.free).sum(),
         estimate: rate::estimate_of_node(ctx, rate::TABLES, bytes)?,
         server: None,
-        node: Some(NodePlan {
-            way: Way::Running,
-            is_up: true,
-            version: both.looked.facts.version.clone(),
-            cluster_name: both.looked.facts.cluster_name.clone(),
-            host_id: both.looked.facts.host_id.clone(),
-            live_tables: both.live().keyspaces.iter().map(|keyspace| keyspace.tables.len() as u64).sum(),
-            live_files: live.files,
-            live_bytes: live.bytes,
-            linked_bytes: both.survey.linked.iter().sum(),
-            makes: matched.makes,
-            empties: if options.manner.merge { Vec::new() } else { matched.empties },
-            differs: matched.differs,
-            never: never(),
-            fresh: None,
-        }),
+        node: Some(node.of_age(&both.recorded, &both.survey, ctx.clock.now())),
         warnings,
         earlier,
         parts: Vec::new(),
@@ -163,7 +163,7 @@ pub(super) fn run(ctx: &Context, spec: &SourceSpec, settings: &CassandraSettings
     both.judge(ctx, options)?;
     let manner = match &options.part.rename {
         Some(name) => {
-            beside::check(&both, name, options)?;
+            beside::check(&both, name)?;
             beside::manner(ctx, &both, name)?
         }
         None => {

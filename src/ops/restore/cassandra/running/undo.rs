@@ -1,7 +1,7 @@
 //! Putting back what tables held before a restore.
 
 use super::super::checks::look_at_node_of;
-use super::super::node_plan::NodePlan;
+use super::super::node_plan::{NodePlan, emptied};
 use super::check_room;
 use super::sides::asides;
 use crate::ops::restore::{Outcome, UndoPlan};
@@ -53,6 +53,7 @@ pub(in super::super) fn plan_undo(
             live_tables: aside.tables.len() as u64,
             live_files: size.files,
             live_bytes: size.bytes,
+            empties: emptied(aside),
             ..NodePlan::default()
         }),
         undrained: false,
@@ -126,7 +127,7 @@ fn live(looked: &Looked, aside: &AsideTables) -> Result<Schema, Error> {
 fn told_target(settings: &CassandraSettings, aside: &AsideTables) -> String {
     let names: Vec<String> = aside.tables.iter().map(|table| format!("`{}.{}`", table.keyspace, table.name)).collect();
     if names.len() > NAMED {
-        return settings.place();
+        return format!("tables of {} of the Cassandra of {}", aside.keyspaces().join(", "), settings.config_file.display());
     }
     format!("{} of the Cassandra of {}", names.join(", "), settings.config_file.display())
 }
