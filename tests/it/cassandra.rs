@@ -43,7 +43,7 @@ impl Case {
     }
 
     /// With a table of two SSTables, one table without rows, and one whose name has capitals.
-    fn with_tables(version: Version) -> Self {
+    pub fn with_tables(version: Version) -> Self {
         Self::with_tables_on(version, Machine::new())
     }
 

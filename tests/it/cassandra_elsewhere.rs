@@ -5,10 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::Value;
+use windlass::ops::spec::SourceKind;
 
 use crate::cassandra::{Case, files_below};
+use crate::support::node::{Disk, Node, spec};
 use crate::support::program::Machine;
 use crate::support::servers::cassandra::spec::Version;
 
@@ -167,4 +170,35 @@ fn room_is_asked_for_before_the_snapshot_and_only_for_what_has_to_be_copied() {
     let large: BTreeSet<&str> = run.stdout.lines().collect();
     assert_eq!(large.len(), 1, "one file, of all copies: {run:#?}");
     assert!(large.iter().all(|line| line.ends_with(" 3")), "{run:#?}");
+}
+
+#[test]
+fn a_copy_of_links_asks_for_as_much_room_as_the_keyspaces_have_grown_by() {
+    let case = Case::with_tables(Version::V50);
+    let mut settings = windlass::ops::spec::CassandraSettings::new(vec![case.keyspace.clone()], case.server.config_file());
+    settings.jmx.nodetool = case.server.command("nodetool");
+    settings.jmx.host = Some(case.server.jmx_address().ip().to_string());
+    settings.jmx.port = case.server.jmx_address().port();
+    let mut node = Node::new();
+    node.sources.push(spec("homestead", SourceKind::Cassandra(Box::new(settings))));
+    let homestead = "homestead".parse().unwrap();
+    let take = |node: &Node| {
+        node.clock.advance(std::time::Duration::from_secs(60));
+        windlass::ops::snapshot::run(&node.context(), &homestead, &windlass::ops::snapshot::Options::default())
+    };
+    take(&node).unwrap();
+    // Much less than the keyspace takes, and nothing of it counts.
+    node.space = Arc::new(Disk { folder: node.path("nothing"), whole: 4 << 10 });
+    take(&node).unwrap();
+    let value = "5a".repeat(64 << 10);
+    case.server
+        .cql()
+        .run(&format!("CREATE TABLE {}.blobs (id int PRIMARY KEY, v blob) WITH compression = {{'enabled': 'false'}}", case.keyspace));
+    case.server.cql().run(&format!("INSERT INTO {}.blobs (id, v) VALUES (1, 0x{value})", case.keyspace));
+    case.server.nodetool(&["flush", &case.keyspace]);
+    let error = take(&node).unwrap_err().to_string();
+    assert!(error.contains("there is no room for a new copy of `homestead`"), "{error}");
+    assert_eq!((case.tags(), fs::read_dir(node.path("local/homestead")).unwrap().count()), (Vec::new(), 2));
+    node.space = Arc::new(Disk { folder: node.path("nothing"), whole: 100 << 10 });
+    take(&node).unwrap();
 }

@@ -1,5 +1,6 @@
 //! What a Cassandra node says of itself and its keyspaces: all of it, of this very node, and good enough to make them again.
 
+use std::fs;
 use std::path::PathBuf;
 
 use windlass::source::Error;
@@ -7,7 +8,9 @@ use windlass::source::cassandra::{Cql, Kind, Looked, NodeConfig, Settings, look,
 use windlass::sys::secret::Secret;
 use windlass::sys::stop::Stop;
 
+use crate::cassandra::configuration;
 use crate::support::authority;
+use crate::support::program::Machine;
 use crate::support::servers::cassandra::Cassandra;
 use crate::support::servers::cassandra::cql::quoted;
 use crate::support::servers::cassandra::spec::{Spec, Version};
@@ -161,6 +164,23 @@ fn a_star_is_every_keyspace_but_cassandras_own_and_names_keep_their_case() {
     assert!(names.contains(&name.as_str()) && names.contains(&"system_auth") && names.is_sorted(), "{names:?}");
     assert!(names.iter().all(|name| *name == "system_auth" || !name.starts_with("system")), "{names:?}");
     assert!(refusal(&settings(server, &[&name.to_lowercase()])).contains(&name), "the name in its own case is told");
+
+    // A keyspace without tables is in a snapshot of all by how it is made, and is made again by one of nothing else.
+    let machine = Machine::new().configured(&configuration(server, "all", &["*"]));
+    machine.run(&["init"]).expect(0);
+    server.cql().run("CREATE KEYSPACE other WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}");
+    server.cql().run("CREATE TABLE other.t (id int PRIMARY KEY)");
+    machine.run(&["backup", "all"]).expect(0);
+    let fetched = machine.path("fetched");
+    machine.run(&["fetch", "all/latest", "--to", fetched.to_str().unwrap()]).expect(0);
+    assert!(fs::read_to_string(fetched.join(&name).join("schema.cql")).unwrap().contains(&quoted(&name)));
+    assert!(fs::read_to_string(fetched.join("other/schema.cql")).unwrap().contains("CREATE TABLE other.t"));
+    machine.configure_again(&configuration(server, "none", &[&name]));
+    machine.run(&["backup", "none"]).expect(0);
+    server.cql().run(&format!("DROP KEYSPACE {}", quoted(&name)));
+    machine.run(&["restore", "none", "--running", "--yes"]).expect(0);
+    assert_eq!(server.cql().tables(&name), [""; 0]);
+    assert!(server.cql().described(&name)[0].contains(&quoted(&name)));
 }
 
 fn secured(version: Version) {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use windlass::source::Error;
-use windlass::source::cassandra::import::{Before, Fill, compacting, compaction_off, compaction_on, fill};
+use windlass::source::cassandra::import::{Before, Fill, compacting, compaction_off, compaction_on, fill, prove};
 use windlass::source::cassandra::{Job, Kind, NodeConfig, Settings};
 use windlass::sys::meter::Meter;
 use windlass::sys::stop::Stop;
@@ -166,6 +166,24 @@ fn a_flipped_byte_is_told_by_the_node() {
     fs::write(&data, bytes).unwrap();
     let why = case.why(Before::Keep);
     assert!(why.contains(&format!("{}.t: ", case.keyspace)) && why.contains("of nodetool"), "{why}");
+}
+
+#[test]
+fn rows_that_cannot_be_read_are_told_though_the_node_takes_their_files_in() {
+    let case = Case::new(Version::V41);
+    // As when a byte was changed before the node has written its checksum: the one of the block that it is in tells.
+    for data in case.ending("-Data.db") {
+        let mut bytes = fs::read(&data).unwrap();
+        bytes[0] ^= 1;
+        fs::write(&data, &bytes).unwrap();
+        let digest = data.to_str().unwrap().replace("-Data.db", "-Digest.crc32");
+        fs::write(digest, crc32fast::hash(&bytes).to_string()).unwrap();
+    }
+    case.server.cql().run(&format!("TRUNCATE {}.t", case.keyspace));
+    case.fill(Before::Keep).unwrap();
+    let why = case.with_job(prove).unwrap_err().to_string();
+    assert!(why.contains("read a row of a table of") && why.contains(&format!("{}.t: ", case.keyspace)), "{why}");
+    case.server.cql().run(&format!("TRUNCATE {}.t", case.keyspace));
 }
 
 #[test]

@@ -113,6 +113,18 @@ fn whatever_is_damaged_the_rows_come_back_from_elsewhere_or_nothing_is_touched()
         case.run(&[&format!("DROP TABLE KEYSPACE.then_{what}")]);
     }
 
+    // How its tables are made is read first, and from where it is whole.
+    let schema = data.parent().unwrap().parent().unwrap().join("schema.cql");
+    let saved = fs::read(&schema).unwrap();
+    for what in ["delete", "flip"] {
+        harm(&schema, what);
+        let run = case.restore(&["--table", &case.table("t"), "--as", &format!("then_{what}")]);
+        run.expect(0);
+        assert_eq!(case.rows(&format!("then_{what}")), rows, "{what}: {run:#?}");
+        fs::write(&schema, &saved).unwrap();
+        case.run(&[&format!("DROP TABLE KEYSPACE.then_{what}")]);
+    }
+
     // Only the repository is left, and it is damaged.
     fs::remove_dir_all(case.machine.path("local").join(&case.source)).unwrap();
     let packs: Vec<PathBuf> =
@@ -127,6 +139,16 @@ fn whatever_is_damaged_the_rows_come_back_from_elsewhere_or_nothing_is_touched()
         assert_eq!(case.dump(0), now, "{what}");
         assert_eq!(case.ours(), Vec::<String>::new(), "{what}");
         packs.iter().zip(saved).for_each(|(pack, bytes)| fs::write(pack, bytes).unwrap());
+    }
+    // Nor is the list of its files believed that is not what it was; that of its facts is smaller, and not needed.
+    let lists = below(&case.machine.path("bucket")).into_iter().filter(|path| path.to_str().unwrap().ends_with(".jsonl.zst"));
+    let list = lists.max_by_key(|path| fs::metadata(path).unwrap().len()).unwrap();
+    let saved = fs::read(&list).unwrap();
+    for what in ["delete", "flip"] {
+        harm(&list, what);
+        case.restore(&["--running"]).expect(4);
+        assert_eq!(case.dump(0), now, "{what}");
+        fs::write(&list, &saved).unwrap();
     }
     case.restore(&["--running"]).expect(0);
     assert_eq!(case.dump(0), then);

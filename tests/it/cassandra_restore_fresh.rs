@@ -229,6 +229,12 @@ impl New {
         );
         assert!(text(&remembered["password_file"]).ends_with("/windlass.pw") && remembered["start"].is_array(), "{document:#}");
         assert!(!run.stdout.contains(ROLE[1]), "{document:#}");
+        // With where copies are to lie, that is a whole configuration, which lacks the file with the role's password and nothing else.
+        let new = Machine::new();
+        let local = format!("\n[local]\ndir = \"{}\"\n", new.path("local").display());
+        fs::write(new.path("windlass.toml"), text(&document["toml"]) + &local).unwrap();
+        let checked = new.run(&["config", "check"]);
+        assert!(checked.expect(2).stdout.contains("password_file") && checked.stderr == "1 mistake\n", "{checked:#?}");
     }
 
     /// Kills a restore when it has made some of the tables and not all; gives how many.

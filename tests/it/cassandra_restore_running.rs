@@ -9,7 +9,7 @@ use crate::cassandra::configuration;
 use crate::support::program::{Machine, Run, text, until};
 use crate::support::servers::cassandra::Cassandra;
 use crate::support::servers::cassandra::cql::quoted;
-use crate::support::servers::cassandra::spec::{ADMINISTRATOR, JMX_ACCOUNT, Spec, Version};
+use crate::support::servers::cassandra::spec::{Spec, Version};
 
 /// Keyspaces of the test's own on a server that runs and is not stopped, and a machine that backs them up.
 pub struct Case {
@@ -40,7 +40,7 @@ impl Case {
         case
     }
 
-    fn fill_small(&self) {
+    pub fn fill_small(&self) {
         for at in 0..self.keyspaces.len() {
             self.run_in(
                 at,
@@ -60,7 +60,7 @@ impl Case {
         Self::on(Cassandra::running(version), keyspaces)
     }
 
-    fn on(server: &'static Cassandra, keyspaces: usize) -> Self {
+    pub fn on(server: &'static Cassandra, keyspaces: usize) -> Self {
         let keyspaces: Vec<String> = (0..keyspaces).map(|_| format!("Back_{}", server.name())).collect();
         let names: Vec<&str> = keyspaces.iter().map(String::as_str).collect();
         let source = keyspaces[0].to_lowercase();
@@ -232,7 +232,7 @@ fn a_table_of_4_1_comes_back_beside_the_live_one_under_another_name() {
 
 #[test]
 fn a_table_of_5_0_comes_back_beside_the_live_one_under_another_name() {
-    comes_back_beside(Version::V50, &["users", "things"]);
+    comes_back_beside(Version::V50, &["users", "things", "impi", "dropped"]);
 }
 
 fn comes_back_beside(version: Version, tables: &[&str]) {
@@ -257,9 +257,9 @@ fn comes_back_beside(version: Version, tables: &[&str]) {
     for (arguments, code, why) in [
         (vec!["--as", "x"], 2, "--as is for one table"),
         (vec!["--database", "x", "--table", "y.z"], 2, "are of two keyspaces"),
-        (vec!["--table", "..", "--as", "x"], 1, "the snapshot has no keyspace ``"),
-        (vec!["--table", "users", "--as", "../x"], 1, "is no name of a table"),
-        (vec!["--table", "users", "--as", "x", "--merge"], 1, "leave one of them out"),
+        (vec!["--table", "..", "--as", "x"], 6, "the snapshot has no keyspace ``"),
+        (vec!["--table", "users", "--as", "../x"], 2, "is no name of a table"),
+        (vec!["--table", "users", "--as", "x", "--merge"], 2, "leave one of them out"),
     ] {
         let run = case.restore(&arguments);
         run.expect(code);
@@ -293,6 +293,9 @@ fn a_keyspace_comes_back(version: Version) {
     case.restore(&["--database", &case.keyspaces[0]]).expect(0);
     assert_eq!((case.dump(0), ids(0)), (then.clone(), then_ids.clone()));
     assert_eq!(case.dump(1), others);
+    // What the undo of that would leave, which nothing lay aside of.
+    let undo = case.machine.run(&["restore", &case.source, "--undo", "--dry-run"]);
+    assert!(undo.expect(0).stdout.contains(&format!("empties    {}, which held nothing", case.table("t"))), "{undo:#?}");
 
     case.run(&["DROP TABLE KEYSPACE.t"]);
     case.restore(&["--running"]).expect(0);
@@ -344,10 +347,10 @@ fn what_cannot_be_restored_is_refused_and_nothing_is_touched() {
         (vec!["--database", "../.."], "the snapshot has no keyspace `../..`"),
         (vec!["--table", "nowhere"], "the snapshot has no table `nowhere`"),
         (vec!["--table", "only"], "the snapshot has no table `only`"),
-        (vec!["--table", "../../t"], "no "),
+        (vec!["--table", "../../t"], "the snapshot has no "),
     ] {
         let run = case.restore(&arguments);
-        run.expect(1);
+        run.expect(if why.starts_with("the snapshot has no") { 6 } else { 1 });
         assert!(run.said().contains(why), "{arguments:?}: {}", run.said());
     }
     case.machine.run(&["restore", &format!("{}/../../x", case.source), "--running", "--yes"]).expect(2);
@@ -366,56 +369,6 @@ fn what_cannot_be_restored_is_refused_and_nothing_is_touched() {
     assert_eq!((case.rows("t").len(), case.rows("u").len(), case.rows("only").len()), (2, 1, 0));
     case.undo().expect(0);
     assert_eq!(case.dump(0), before);
-}
-
-#[test]
-fn tables_in_two_data_directories_come_back_and_are_set_aside_in_both() {
-    let asks = Spec { password: true, jmx_password: true, ..Spec::new(Version::V50) };
-    let spec = Spec { data_directories: 2, bti: false, num_tokens: 16, ..asks };
-    // It ends with this process.
-    let server: &'static Cassandra = Box::leak(Box::new(Cassandra::start_new(&spec)));
-    let case = Case::on(server, 1);
-    let names: Vec<&str> = case.keyspaces.iter().map(String::as_str).collect();
-    let [user, password] = ADMINISTRATOR;
-    let [jmx_user, jmx_password] = JMX_ACCOUNT;
-    let accounts = format!("user = \"{user}\"\npassword = \"{password}\"\njmx_user = \"{jmx_user}\"\njmx_password = \"{jmx_password}\"\n");
-    case.machine.configure_again(&(configuration(server, &case.source, &names) + &accounts));
-    case.fill_small();
-    for round in 0..3 {
-        for id in 0..40 {
-            case.run(&[&format!("INSERT INTO KEYSPACE.t (id, v) VALUES ({}, 'then')", round * 100 + id)]);
-        }
-        server.nodetool(&["flush", &case.keyspaces[0]]);
-    }
-    case.backup();
-    let then = case.dump(0);
-    case.run(&["DELETE FROM KEYSPACE.t WHERE id = 101", "INSERT INTO KEYSPACE.t (id, v) VALUES (7, 'since')"]);
-    let now = case.dump(0);
-    // Whoever is not let in touches nothing, and no password is told.
-    for (right, place) in
-        [(password, "the password is wrong, or there is no such role"), (jmx_password, "see `jmx`, its user and its password")]
-    {
-        let wrong = accounts.replace(&format!("password = \"{right}\""), "password = \"of-another-node\"");
-        case.machine.configure_again(&(configuration(server, &case.source, &names) + &wrong));
-        for verb in [&["restore", &case.source, "--running", "--yes"][..], &["backup", &case.source]] {
-            let run = case.machine.run(verb);
-            run.expect(1);
-            assert!(run.said().contains(place) && !run.said().contains("of-another-node"), "{verb:?}: {run:#?}");
-            assert_eq!((case.dump(0), case.ours()), (now.clone(), Vec::new()), "{verb:?}");
-            case.keeps_nothing();
-        }
-    }
-    case.machine.configure_again(&(configuration(server, &case.source, &names) + &accounts));
-    case.restore(&["--running"]).expect(0);
-    assert_eq!(case.dump(0), then);
-    let ours = case.ours();
-    assert!(ours.len() == 2 && ours[0] == ours[1], "{ours:?}");
-    for data in server.spec.directories(&server.home) {
-        let of_t = fs::read_dir(data.join(".windlass/backups").join(&case.source).join(&ours[0]).join(&case.keyspaces[0])).unwrap();
-        assert!(of_t.map(|entry| fs::read_dir(entry.unwrap().path()).unwrap().count()).sum::<usize>() > 0, "{}", data.display());
-    }
-    case.undo().expect(0);
-    assert_eq!(case.dump(0), now);
 }
 
 /// Another node of the cluster of a server.
@@ -469,6 +422,21 @@ fn tables_of_a_cluster_of_two_are_not_emptied_and_can_be_merged_into() {
     let run = machine.run(&["restore", "homestead", "--running", "--yes"]);
     run.expect(1);
     assert!(run.said().contains("--merge"), "{}", run.said());
+    // With the node stopped, one replica comes back, and the plan says what that means.
+    let commands = "stop = [\"true\"]\nstart = [\"true\"]\n";
+    let own = configuration(&first, "homestead", &["small"]);
+    machine.configure_again(&(own.clone() + commands));
+    let plan = machine.json(&["restore", "homestead", "--dry-run"], 0)["plan"].clone();
+    machine.configure_again(&own);
+    let warnings = plan["warnings"].to_string();
+    for words in [
+        "the node knows 1 others: this restores one replica",
+        "repair these tables at once (`nodetool repair --full`",
+        "restore every node of the cluster",
+    ] {
+        assert!(warnings.contains(words), "{words}: {plan:#}");
+    }
+    assert_eq!(plan["node"]["gc_grace_seconds"], 1, "{plan:#}");
     // So that the node owns every row, whichever the tokens of the other one are.
     cql.run("ALTER KEYSPACE small WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 2}");
     // The other node refuses as long as it has not learnt of the table.

@@ -43,13 +43,13 @@ impl Case {
         self.act("*", &format!("echo >>{0}; [ $(wc -l <{0}) = {call} ] && kill -KILL $PPID", calls.display()));
     }
 
-    fn be_honest(&self) {
+    pub fn be_honest(&self) {
         let names: Vec<&str> = self.keyspaces.iter().map(String::as_str).collect();
         self.machine.configure_again(&configuration(self.server, &self.source, &names));
     }
 
     /// The compaction of all tables is on.
-    fn compacts(&self) {
+    pub fn compacts(&self) {
         let said = self.server.nodetool(&["statusautocompaction", &self.keyspaces[0]]);
         assert_eq!(said.trim(), "running");
     }
@@ -68,7 +68,7 @@ impl Case {
         places.iter().for_each(|place| fs::remove_dir_all(self.own().join(place)).unwrap());
     }
 
-    fn id(&self) -> String {
+    pub fn id(&self) -> String {
         let listed = self.machine.listed();
         format!("{}/{}", self.source, listed.last().unwrap().0)
     }

@@ -324,7 +324,9 @@ fn a_node_of_4_1_with_data_directories_on_two_filesystems_holds_a_snapshot_again
 
 #[test]
 fn a_node_of_5_0_holds_a_snapshot_again() {
-    comes_back_after_a_kill(&comes_back(&Spec::new(Version::V50)));
+    // Over several data directories it takes no SAI index of vectors.
+    let spec = Spec { system_apart: true, num_tokens: 16, ..Spec::new(Version::V50) };
+    comes_back_after_a_kill(&comes_back(&spec));
 }
 
 #[test]
@@ -342,7 +344,7 @@ fn comes_back_from_what_is_live(bench: &Bench) {
     bench.run(&["DELETE FROM small.t WHERE id = 2"]);
     let plan = bench.plan(&[]);
     assert_eq!(plan["node"]["linked_bytes"], bytes, "{plan:#}");
-    assert!(plan["download_bytes"].as_u64().unwrap() > 0, "what is live is believed once it was read: {plan:#}");
+    assert_eq!(plan["download_bytes"], 0, "{plan:#}");
     let run = bench.machine.run(&["--json", "restore", "homestead", "--yes"]);
     run.expect(0);
     assert_eq!(run.document()["outcome"]["downloaded_bytes"], 0, "{run:#?}");

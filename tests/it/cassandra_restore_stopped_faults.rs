@@ -333,6 +333,20 @@ fn a_living_cluster_that_knows_the_tokens_is_not_joined(bench: &Bench) {
 }
 
 #[test]
+fn a_stop_or_a_start_that_is_no_program_is_told_before_the_node_is_touched() {
+    let bench = Bench::small(Version::V50);
+    bench.backup();
+    let (now, pid) = (bench.dump("small"), bench.server.pid());
+    let none = || vec!["/nowhere/stop".to_owned()];
+    for (what, stop, start) in [("stop", none(), bench.server.command("start")), ("start", bench.server.command("stop"), none())] {
+        bench.configure("small", &stop, &start);
+        let run = bench.restore(&[]);
+        assert!(run.expect(1).stderr.contains(&format!("`/nowhere/stop`, which the `{what}` of the source begins with")), "{run:#?}");
+        assert_eq!((bench.dump("small"), bench.server.pid()), (now.clone(), pid));
+    }
+}
+
+#[test]
 fn two_restores_of_one_node_wait_for_each_other() {
     let bench = Bench::small(Version::V41);
     bench.backup();

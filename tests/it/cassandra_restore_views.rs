@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::cassandra::configuration;
 use crate::cassandra_restore_stopped::Bench;
+use crate::support::kill::kill;
 use crate::support::program::Machine;
 use crate::support::servers::cassandra::Cassandra;
 use crate::support::servers::cassandra::spec::{ADMINISTRATOR, Spec, Version};
@@ -102,6 +104,11 @@ fn a_view_and_an_index_agree_with_their_table_after_a_restore_with_the_node_stop
     server.start();
     assert_eq!(found(), 1);
     comes_back(server, &bench.machine, &[], &|| assert_eq!(found(), 2));
+    // Killed while the one is built anew and the other is yet to be, or both are: the next command sees to it.
+    let killed = kill(&bench.machine, &["restore", "homestead", "--yes", "-v"], "checking", Duration::ZERO, &mut || true);
+    let settled = bench.machine.run(&["snapshot", "homestead"]);
+    assert!(settled.expect(0).stderr.contains("was finished"), "{killed:?} {settled:#?}");
+    assert_eq!((both(server), found()), (agree(&[(1, "then")]), 2), "{killed:?} {settled:#?}");
 }
 
 /// Removes one of two SSTables.
