@@ -267,6 +267,27 @@ fn an_option_file_and_a_variable_give_the_login_too() {
 }
 
 #[test]
+fn programs_are_found_by_their_old_names_where_there_are_no_others() {
+    let server = MariaDb::running();
+    let base = server.database();
+    server.load(Some(&base), b"CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1); CREATE VIEW v AS SELECT id FROM t;");
+    let machine = machine(&server.configuration("ellis", &[&base]));
+    let folder = machine.path("programs");
+    fs::create_dir(&folder).unwrap();
+    let path = std::env::var_os("PATH").unwrap();
+    for (old, new) in [("mysqldump", "mariadb-dump"), ("mysql", "mariadb")] {
+        let program = std::env::split_paths(&path).map(|folder| folder.join(new)).find(|program| program.exists()).unwrap();
+        std::os::unix::fs::symlink(program, folder.join(old)).unwrap();
+    }
+    let run = |arguments: &[&str]| Run::of(machine.command(arguments).env("PATH", &folder).output().unwrap());
+    run(&["snapshot", "ellis"]).expect(0);
+    let old = server.everything(&base);
+    server.load(Some(&base), b"DELETE FROM t; DROP VIEW v;");
+    run(&["restore", "ellis", "--yes"]).expect(0);
+    assert_eq!(server.everything(&base), old);
+}
+
+#[test]
 fn tables_that_take_part_in_no_transaction_are_locked_or_reported() {
     let server = MariaDb::running();
     let base = server.database();
