@@ -59,11 +59,19 @@ fn everything_in_a_database_is_the_same_after_the_plain_client_has_loaded_it_els
     let machine = machine(&server.configuration("ellis", &[&base]));
     machine.run(&["backup", "ellis"]).expect(0);
     // What it was taken of is only looked at afterwards, so that nothing is taken from there.
-    let dump = fs::read(fetch(&machine, "ellis").join(&base).join("db_backup.sql")).unwrap();
+    let fetched = fetch(&machine, "ellis");
+    let dump = fs::read(fetched.join(&base).join("db_backup.sql")).unwrap();
     let facts = facts(&machine, "ellis");
     let copy = loaded(server, &dump, &facts["databases"][0]);
     assert_eq!(server.everything(&copy), server.everything(&base));
     assert!(server.everything(&base).len() > 40, "the fixture holds something");
+    let by_hand = server.database();
+    let manual = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/OPERATIONS.md")).unwrap();
+    assert!(manual.contains("$ mariadb --comments --binary-mode --default-character-set=utf8mb4 look < "));
+    let dump = fs::File::open(fetched.join(&base).join("db_backup.sql")).unwrap();
+    let loads = server.client().args(["--binary-mode", &by_hand]).stdin(dump).output().unwrap();
+    assert!(loads.status.success(), "{loads:?}");
+    assert_eq!(server.everything(&by_hand), server.everything(&base));
     machine.run(&["verify", "--full"]).expect(0);
     assert_eq!(facts["flavour"], "mariadb");
     assert_eq!(facts["databases"][0]["character_set"], "utf8mb4");
