@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
-use crate::support::program::{Machine, Run, text};
+use crate::support::program::{Machine, Run, text, until};
 use crate::support::servers::mariadb::{MariaDb, PASSWORD};
 
 /// Everything that can be in a database, and every text that could be taken for a part of a dump.
@@ -59,11 +59,19 @@ fn everything_in_a_database_is_the_same_after_the_plain_client_has_loaded_it_els
     let machine = machine(&server.configuration("ellis", &[&base]));
     machine.run(&["backup", "ellis"]).expect(0);
     // What it was taken of is only looked at afterwards, so that nothing is taken from there.
-    let dump = fs::read(fetch(&machine, "ellis").join(&base).join("db_backup.sql")).unwrap();
+    let fetched = fetch(&machine, "ellis");
+    let dump = fs::read(fetched.join(&base).join("db_backup.sql")).unwrap();
     let facts = facts(&machine, "ellis");
     let copy = loaded(server, &dump, &facts["databases"][0]);
     assert_eq!(server.everything(&copy), server.everything(&base));
     assert!(server.everything(&base).len() > 40, "the fixture holds something");
+    let by_hand = server.database();
+    let manual = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/OPERATIONS.md")).unwrap();
+    assert!(manual.contains("$ mariadb --comments --binary-mode --default-character-set=utf8mb4 look < "));
+    let dump = fs::File::open(fetched.join(&base).join("db_backup.sql")).unwrap();
+    let loads = server.client().args(["--binary-mode", &by_hand]).stdin(dump).output().unwrap();
+    assert!(loads.status.success(), "{loads:?}");
+    assert_eq!(server.everything(&by_hand), server.everything(&base));
     machine.run(&["verify", "--full"]).expect(0);
     assert_eq!(facts["flavour"], "mariadb");
     assert_eq!(facts["databases"][0]["character_set"], "utf8mb4");
@@ -211,7 +219,9 @@ fn the_least_rights_of_the_manual_are_enough_over_tcp_with_tls_and_any_one_less_
     let machine = machine.configured(&format!("{plain}ca_file = \"{}\"\n", server.ca_file.display()));
     machine.run(&["backup", "ellis"]).expect(0);
     let dump = fs::read(fetch(&machine, "ellis").join(&base).join("db_backup.sql")).unwrap();
-    let copy = loaded(server, &dump, &facts(&machine, "ellis")["databases"][0]);
+    let facts = facts(&machine, "ellis");
+    assert!(facts["accounts"].is_null() && facts["definers"].is_array(), "it may not read who has which rights: {facts:#}");
+    let copy = loaded(server, &dump, &facts["databases"][0]);
     assert_eq!(server.everything(&copy), server.everything(&base));
     for (revoke, named) in [
         (format!("SELECT ON {base}.*"), format!("GRANT SELECT ON `{base}`.*")),
@@ -267,6 +277,27 @@ fn an_option_file_and_a_variable_give_the_login_too() {
 }
 
 #[test]
+fn programs_are_found_by_their_old_names_where_there_are_no_others() {
+    let server = MariaDb::running();
+    let base = server.database();
+    server.load(Some(&base), b"CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1); CREATE VIEW v AS SELECT id FROM t;");
+    let machine = machine(&server.configuration("ellis", &[&base]));
+    let folder = machine.path("programs");
+    fs::create_dir(&folder).unwrap();
+    let path = std::env::var_os("PATH").unwrap();
+    for (old, new) in [("mysqldump", "mariadb-dump"), ("mysql", "mariadb")] {
+        let program = std::env::split_paths(&path).map(|folder| folder.join(new)).find(|program| program.exists()).unwrap();
+        std::os::unix::fs::symlink(program, folder.join(old)).unwrap();
+    }
+    let run = |arguments: &[&str]| Run::of(machine.command(arguments).env("PATH", &folder).output().unwrap());
+    run(&["snapshot", "ellis"]).expect(0);
+    let old = server.everything(&base);
+    server.load(Some(&base), b"DELETE FROM t; DROP VIEW v;");
+    run(&["restore", "ellis", "--yes"]).expect(0);
+    assert_eq!(server.everything(&base), old);
+}
+
+#[test]
 fn tables_that_take_part_in_no_transaction_are_locked_or_reported() {
     let server = MariaDb::running();
     let base = server.database();
@@ -286,7 +317,11 @@ fn tables_that_take_part_in_no_transaction_are_locked_or_reported() {
             }
         });
         let _ends = Ends(&done);
+        let counted = || server.ask(Some(&base), "SELECT id FROM m");
+        until("somebody writes", || counted() != "0");
+        let before = counted();
         machine.run(&["snapshot", "ellis"]).expect(0);
+        assert_ne!(counted(), before, "nobody wrote, which proves nothing");
     });
     let dump = fs::read(fetch(&machine, "ellis").join(&base).join("db_backup.sql")).unwrap();
     let copy = server.database();

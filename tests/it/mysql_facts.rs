@@ -72,10 +72,23 @@ fn facts_are_the_servers(server: &MariaDb) -> Value {
     facts
 }
 
+/// The place in the binary log of a server to which nobody writes is where that log ends.
+fn position_is_the_servers(server: &MariaDb) {
+    let base = server.database();
+    server.load(Some(&base), b"CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1);");
+    let facts = facts(&machine(&server.configuration("ellis", &[&base])));
+    let status = server.ask(None, "SHOW MASTER STATUS");
+    let [file, offset] = status.split('\t').take(2).collect::<Vec<_>>()[..] else { panic!("{status}") };
+    let gtid = server.ask(None, &format!("SELECT BINLOG_GTID_POS('{file}', {offset})"));
+    assert!(gtid.starts_with("0-1-"), "{status} and {gtid}");
+    assert_eq!(facts["binary_log"], json!({"file": file, "offset": offset.parse::<u64>().unwrap(), "gtid": gtid}));
+}
+
 #[test]
 fn facts_are_those_of_a_mariadb_with_settings_of_its_own() {
     let server =
         MariaDb::start(&["--sql-mode=ANSI_QUOTES,STRICT_ALL_TABLES", "--default-time-zone=+03:30", "--collation-server=latin1_bin"]);
+    position_is_the_servers(&server);
     let facts = facts_are_the_servers(&server);
     assert_eq!(facts["sql_mode"], "ANSI_QUOTES,STRICT_ALL_TABLES");
     assert_eq!(

@@ -19,6 +19,8 @@ struct Case {
     machine: Machine,
     base: String,
     configuration: String,
+    /// The objects of the repository, as that snapshot has left them.
+    stored: Vec<String>,
 }
 
 impl Case {
@@ -29,7 +31,8 @@ impl Case {
         let machine = Machine::new().configured(&configuration);
         machine.run(&["init"]).expect(0);
         machine.run(&["backup", "ellis"]).expect(0);
-        Self { machine, base, configuration }
+        let stored = stored(&machine);
+        Self { machine, base, configuration, stored }
     }
 
     /// Enough rows that a dump takes a second or more under a slow reader.
@@ -48,7 +51,7 @@ impl Case {
         Self { machine, ..self }
     }
 
-    /// Nothing is left of a run that failed: one copy, shipped; no half one; no option file; and a run after it is as good as ever.
+    /// Nothing is left of a run that failed: one copy, shipped; no half one; no option file; and no object that was not there before.
     fn check_untouched(&self) {
         let listed = self.machine.json(&["list"], 0);
         let rows = listed["snapshots"].as_array().unwrap();
@@ -56,6 +59,16 @@ impl Case {
         let copies = fs::read_dir(self.machine.path("local/ellis")).unwrap().count();
         assert_eq!(copies, 1, "nothing half done is left");
         assert_eq!(files_below(&self.machine.path("local/.windlass/work")), Vec::<String>::new());
+        assert_eq!(stored(&self.machine), self.stored, "nothing is shipped");
+    }
+
+    /// A run after those that failed is as good as ever.
+    fn check_next_run(&self) {
+        self.machine.configure_again(&self.configuration);
+        self.machine.run(&["backup", "ellis"]).expect(0);
+        let listed = self.machine.json(&["list"], 0);
+        let rows = listed["snapshots"].as_array().unwrap();
+        assert!(rows.len() == 2 && rows.iter().all(|row| row["where"] == "both"), "{listed:#}");
     }
 
     fn fails(&self, because: &str) -> Run {
@@ -65,6 +78,13 @@ impl Case {
         self.check_untouched();
         run
     }
+}
+
+/// The objects of a machine's repository.
+fn stored(machine: &Machine) -> Vec<String> {
+    let mut files = files_below(&machine.path("bucket"));
+    files.sort();
+    files
 }
 
 fn files_below(folder: &Path) -> Vec<String> {
@@ -82,11 +102,11 @@ fn files_below(folder: &Path) -> Vec<String> {
 #[test]
 fn a_dump_waits_for_a_table_that_somebody_has_locked_and_not_for_ever() {
     let server = MariaDb::running();
-    let Case { machine, base, configuration } = Case::new(server);
+    let Case { machine, base, configuration, stored } = Case::new(server);
     let machine = machine.configured(&format!("{configuration}lock_wait = \"2s\"\n"));
     let lock = format!("LOCK TABLES {base}.a WRITE");
     let holder = Holder::by(server, &base, &lock);
-    let case = Case { machine, base: base.clone(), configuration: configuration.clone() };
+    let case = Case { machine, base: base.clone(), configuration: configuration.clone(), stored };
     let run = case.fails("it has waited for a lock that somebody else holds, with `");
     assert!(run.stderr.contains("`a`") && run.stderr.contains("`lock_wait`"), "the statement names the table: {run:#?}");
     holder.lets_go();
@@ -106,13 +126,13 @@ fn a_dump_waits_for_a_table_that_somebody_has_locked_and_not_for_ever() {
 #[test]
 fn what_the_server_refuses_is_told_with_what_to_do() {
     let server = MariaDb::running();
-    let Case { machine, base, configuration } = Case::new(server);
+    let Case { machine, base, configuration, stored } = Case::new(server);
     let account = server.account("BY SECRET", "");
     // Before there is an account that proves itself in another way: the server asks one that it does not know for any of the ways it has.
     let unknown = server.over_tcp("ellis", &[&base], "nobody_of_this_name", machine.temp.path());
-    let nobody = Case { machine: machine.configured(&unknown), base: base.clone(), configuration: configuration.clone() };
+    let nobody = Case { machine: machine.configured(&unknown), base: base.clone(), configuration: configuration.clone(), stored };
     nobody.fails("the password is wrong, or there is no such account");
-    let machine = nobody.machine;
+    let Case { machine, stored, .. } = nobody;
     let ed25519 = server.account("VIA ed25519 USING PASSWORD(SECRET)", "");
     let tcp = |account: &str| server.over_tcp("ellis", &[&base], account, machine.temp.path());
     let cases = [
@@ -124,7 +144,7 @@ fn what_the_server_refuses_is_told_with_what_to_do() {
         (format!("{configuration}dump = [\"/no/such/dump\"]\n"), "cannot start the program /no/such/dump"),
         (format!("{configuration}dump = [\"/bin/true\"]\n"), "is not a dump program of MySQL or MariaDB"),
     ];
-    let mut case = Case { machine, base: base.clone(), configuration };
+    let mut case = Case { machine, base: base.clone(), configuration, stored };
     for (configuration, because) in cases {
         case.machine = case.machine.configured(&configuration);
         let run = case.fails(because);
@@ -139,6 +159,7 @@ fn what_the_server_refuses_is_told_with_what_to_do() {
         )
     });
     case.fails("the password is wrong");
+    case.check_next_run();
 }
 
 #[test]
@@ -224,17 +245,10 @@ fn a_server_that_is_killed_in_the_middle_of_a_dump_leaves_no_copy() {
     let case = case.with_dump("[[ $1 = --version ]] && exec mariadb-dump --version\nset -o pipefail\nmariadb-dump \"$@\" | { head -c 20000000; touch $0.middle; sleep 1; cat; }");
     let child = case.machine.start(&["backup", "ellis"]);
     let middle = case.machine.path("dump.sh.middle");
-    let stored = || {
-        let mut files = files_below(&case.machine.path("bucket"));
-        files.sort();
-        files
-    };
-    let before = stored();
     until("the middle of the dump", || middle.exists());
     server.kill();
     let run = finish(child);
     assert!(run.expect(1).stderr.contains("the dump program has failed"), "{run:#?}");
-    assert_eq!(stored(), before, "nothing is shipped: {run:#?}");
     case.check_untouched();
 }
 
@@ -265,6 +279,7 @@ fn a_dump_program_that_is_killed_leaves_no_copy_and_a_stop_ends_it() {
                 || !Path::new(&format!("/proc/{}", program())).exists()
         });
     }
+    case.check_next_run();
 }
 
 #[test]

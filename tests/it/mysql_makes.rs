@@ -34,14 +34,18 @@ fn facts(machine: &Machine) -> Value {
     serde_json::from_str::<Value>(&record).unwrap()["facts"].clone()
 }
 
-/// Loads the newest dump of a database into a new one.
-fn loaded(machine: &Machine, server: &MariaDb, base: &str) -> String {
+/// Loads the newest dump of a database into a new one, by this client or Debian's.
+fn loaded(machine: &Machine, server: &MariaDb, client: Option<&[String]>, base: &str) -> String {
     let to = machine.path("fetched");
     machine.run(&["fetch", "ellis/latest", "--to", to.to_str().unwrap()]).expect(0);
     let of = facts(machine)["databases"][0].clone();
     let name = server.name();
     server.sql(&format!("CREATE DATABASE {name} CHARACTER SET {} COLLATE {}", text(&of["character_set"]), text(&of["collation"])));
-    server.load(Some(&name), &fs::read(to.join(base).join("db_backup.sql")).unwrap());
+    let dump = fs::read(to.join(base).join("db_backup.sql")).unwrap();
+    match client {
+        Some(words) => server.load_by(words, Some(&name), &dump),
+        None => server.load(Some(&name), &dump),
+    }
     name
 }
 
@@ -53,7 +57,8 @@ fn same(server: &MariaDb, copy: &str, base: &str) {
     assert!(differ.is_empty() && of_copy.len() == of_base.len(), "{} and {}: {differ:#?}", of_copy.len(), of_base.len());
 }
 
-/// A dump of everything is loaded by the plain client, and nothing differs; a second dump of the same is stored once.
+/// A dump of everything is loaded by the plain client, and nothing differs; a second dump of the same is stored once. What another program than
+/// the server's own has dumped is loaded by the server's own client, where there is one.
 fn comes_back(make: Make, dump: Option<&Path>) {
     let server = make.running();
     let base = server.database();
@@ -63,7 +68,8 @@ fn comes_back(make: Make, dump: Option<&Path>) {
     let facts = facts(&machine);
     assert_eq!(facts["flavour"], make.flavour());
     assert!(text(&facts["version"]).starts_with(make.version()), "{facts:#}");
-    let copy = loaded(&machine, server, &base);
+    let client = make.client().filter(|_| dump.is_none());
+    let copy = loaded(&machine, server, client.as_deref(), &base);
     same(server, &copy, &base);
     let second = machine.json(&["backup", "ellis"], 0);
     let row = &second["snapshots"][0];
@@ -190,7 +196,7 @@ fn least_rights(make: Make, routines: &str) {
     }
     let machine = machine.configured(&configuration);
     machine.run(&["backup", "ellis"]).expect(0);
-    let copy = loaded(&machine, server, &base);
+    let copy = loaded(&machine, server, None, &base);
     same(server, &copy, &base);
     server.sql(&format!("REVOKE {routines} FROM {account}@'%'"));
     let run = machine.run(&["snapshot", "ellis"]);
@@ -310,7 +316,7 @@ fn what_mysqls_own_dump_program_writes_is_understood() {
     let program = machine.script("mysqldump", &script);
     let machine = machine.configured(&with_dump(&server.configuration("ellis", &["ellis"]), Some(&program)));
     machine.run(&["backup", "ellis"]).expect(0);
-    let copy = loaded(&machine, server, "ellis");
+    let copy = loaded(&machine, server, None, "ellis");
     same(server, &copy, "ellis");
     assert!(text(&facts(&machine)["dump"]).starts_with("mysqldump  Ver 8.0.31"));
     // Were its routine left out, the snapshot would be refused: it is told from what the server lists.

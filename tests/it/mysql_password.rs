@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::program::Machine;
+use crate::support::program::{Machine, Run};
 use crate::support::servers::mariadb::{MariaDb, PASSWORD};
 use crate::support::watched::watched;
 
@@ -42,6 +42,23 @@ fn is_kept_nowhere(machine: &Machine, secret: &str) {
             assert!(!bytes.windows(text.len()).any(|window| window == text.as_bytes()), "{}", file.display());
         }
     }
+}
+
+/// A restore whose password is in a variable: nobody has that but the program itself.
+fn by_a_variable(machine: &Machine, secret: &str) {
+    let configuration = fs::read_to_string(machine.path("windlass.toml")).unwrap();
+    let file = format!("password_file = \"{}\"", machine.path("password").display());
+    assert!(configuration.contains(&file), "{configuration}");
+    fs::write(machine.path("windlass.toml"), configuration.replace(&file, "password_env = \"ELLIS_PASSWORD\"")).unwrap();
+    let watched = watched(&["mariadb --defaults-file=", "mariadb-dump --defaults-file="], secret, || {
+        let run = Run::of(machine.command(&["restore", "ellis", "--yes"]).env("ELLIS_PASSWORD", secret).output().unwrap());
+        assert!(!run.expect(0).said().contains(secret));
+    });
+    assert!(watched.seen.iter().all(|seen| *seen > 0), "its programs were never seen, which proves nothing");
+    let own = format!("{} environ: ", fs::canonicalize(env!("CARGO_BIN_EXE_windlass")).unwrap().display());
+    let (own, others): (Vec<_>, Vec<_>) = watched.found.iter().partition(|found| found.starts_with(&own));
+    assert!(!own.is_empty(), "its own was never seen, which proves nothing");
+    assert_eq!(others, Vec::<&String>::new());
 }
 
 #[test]
@@ -83,10 +100,10 @@ fn the_password_is_on_no_command_line_in_no_environment_and_in_nothing_that_is_k
         assert!(!run.expect(1).said().contains(&secret), "{run:#?}");
         is_kept_nowhere(&machine, &secret);
         fs::write(machine.path("windlass.toml"), configuration).unwrap();
-        machine.run(&["restore", "ellis", "--yes"]).expect(0);
     });
     assert!(watched.seen[0] > 0, "the client was never seen, which proves nothing");
     assert_eq!(watched.found, Vec::<String>::new());
+    by_a_variable(&machine, &secret);
     assert_eq!(server.everything(&base), old);
     is_kept_nowhere(&machine, &secret);
 }

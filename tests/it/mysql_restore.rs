@@ -6,7 +6,7 @@ use std::fs;
 use serde_json::json;
 
 use crate::support::program::{Machine, text};
-use crate::support::servers::mariadb::MariaDb;
+use crate::support::servers::mariadb::{MariaDb, PASSWORD};
 
 /// Everything that can be in a database, and every text that could be taken for a part of a dump.
 const EVERYTHING: &str = include_str!("support/everything.sql");
@@ -398,22 +398,39 @@ const RIGHTS: &str =
     "GRANT ALL ON BASE.* TO ACCOUNT; GRANT ALL ON `BASE\\_windlass\\_%`.* TO ACCOUNT; GRANT SELECT ON mysql.proc TO ACCOUNT;";
 
 #[test]
-fn the_rights_of_the_manual_are_enough_for_a_restore_and_a_wrong_password_is_told() {
+fn the_rights_of_the_manual_are_enough_for_a_restore_over_tls_and_a_wrong_password_is_told() {
     let server = MariaDb::running();
     let base = server.name();
     server.sql(&format!("CREATE DATABASE {base}; CREATE TABLE {base}.t (id INT PRIMARY KEY); INSERT INTO {base}.t VALUES (1)"));
-    let account = server.account("BY SECRET", &RIGHTS.replace("BASE", &base));
+    let account = server.account("BY SECRET REQUIRE SSL", &RIGHTS.replace("BASE", &base));
     server.sql(&format!("CREATE DEFINER = {account}@'%' SQL SECURITY INVOKER VIEW {base}.v AS SELECT id FROM {base}.t"));
     let machine = Machine::new();
-    let configuration = server.over_tcp("ellis", &[&base], &account, &machine.path(""));
-    let machine = machine.configured(&configuration);
+    let plain = server.over_tcp("ellis", &[&base], &account, &machine.path(""));
+    let ca_file = server.ca_file.display();
+    let machine = machine.configured(&format!("{plain}ca_file = \"{ca_file}\"\n"));
     machine.run(&["init"]).expect(0);
     machine.run(&["snapshot", "ellis"]).expect(0);
     let old = server.everything(&base);
     server.sql(&format!("DELETE FROM {base}.t; DROP VIEW {base}.v"));
+    let new = server.everything(&base);
+    machine.configure_again(&plain);
+    machine.run(&["restore", "ellis", "--yes"]).expect(1);
+    machine.configure_again(&format!("{plain}ca_file = \"{ca_file}\"\n"));
     machine.run(&["restore", "ellis", "--yes"]).expect(0);
     assert_eq!(server.everything(&base), old);
     machine.run(&["restore", "ellis", "--undo", "--yes"]).expect(0);
+    assert_eq!(server.everything(&base), new);
+    // All of it by an option file.
+    let (file, port) = (machine.path("my.cnf"), server.port);
+    let password = PASSWORD.replace('\\', "\\\\").replace('"', "\\\"");
+    let login = format!("[client]\nuser={account}\npassword=\"{password}\"\nhost=127.0.0.1\nport={port}\nssl-ca={ca_file}\n");
+    fs::write(&file, login).unwrap();
+    machine.configure_again(&format!("[mysql.ellis]\ndatabases = [\"{base}\"]\ndefaults_file = \"{}\"\n", file.display()));
+    machine.run(&["restore", "ellis", "--yes"]).expect(0);
+    assert_eq!(server.everything(&base), old);
+    machine.run(&["restore", "ellis", "--undo", "--yes"]).expect(0);
+    assert_eq!(server.everything(&base), new);
+    machine.configure_again(&format!("{plain}ca_file = \"{ca_file}\"\n"));
     fs::write(machine.path("password"), "wrong").unwrap();
     let refused = machine.run(&["restore", "ellis", "--yes"]);
     assert!(refused.expect(1).stderr.contains("the password is wrong"), "{refused:#?}");

@@ -125,7 +125,7 @@ fn what_fails_in_the_exchange_puts_the_old_state_back() {
 }
 
 #[test]
-fn a_table_that_somebody_holds_is_waited_for_and_nothing_changes_when_it_takes_too_long() {
+fn a_restore_waits_for_whoever_holds_a_table_and_a_plan_does_not() {
     let server = MariaDb::running();
     let case = Case::new(server, SMALL);
     let hold = |seconds: u32| {

@@ -62,13 +62,15 @@ fn same(found: &[String], wanted: &[String]) {
     assert!(differ.is_empty() && found.len() == wanted.len(), "{} and {}: {differ:#?}", found.len(), wanted.len());
 }
 
-/// Everything comes back on a server of this make, can be put back and back again, under another name, and table by table.
+/// Everything comes back on a server of this make, can be put back and back again, under another name, and table by table; by the server's own
+/// client, where there is one.
 fn comes_back(make: Make) {
     let server = make.running();
     let (base, other) = (server.database(), server.database());
     server.load(Some(&base), OF_MAKES.as_bytes());
     server.load(Some(&base), FAMILY.replace("OTHER", &other).replace("BASE", &base).as_bytes());
-    let machine = machine(&server.configuration("ellis", &[&base]));
+    let client = make.client().map(|words| format!("client = {words:?}\n")).unwrap_or_default();
+    let machine = machine(&format!("{}{client}", server.configuration("ellis", &[&base])));
     machine.run(&["snapshot", "ellis"]).expect(0);
     let set = || server.ask(None, &format!("SELECT default_collation_name FROM information_schema.SCHEMATA WHERE schema_name = '{base}'"));
     let (old, old_set) = (server.everything(&base), set());

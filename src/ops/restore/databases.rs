@@ -24,8 +24,8 @@ use crate::sys::random::hex;
 use crate::sys::space::nearest_folder;
 use crate::sys::stop::Stop;
 
-/// Bytes of a dump that a server is taken to load in a second before any restore was measured: `benches/mysql` measured 14 to 21 MiB on two cores
-/// (docs/PERFORMANCE.md).
+/// Bytes of a dump that a server is taken to load in a second before any restore was measured: `benches/mysql` measured as many on two cores, where
+/// what was live is set aside, in the slower of its rounds (docs/PERFORMANCE.md).
 const RATE_MIN: u64 = 14 << 20;
 
 /// Random bytes of the mark of what a restore loads: no two have the same.

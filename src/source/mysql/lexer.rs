@@ -296,7 +296,7 @@ fn is_plain_comment(input: &[u8]) -> bool {
 }
 
 /// A comment for a version that no server will have: the line of MariaDB's sandbox mode, which has no delimiter.
-fn is_never_run(input: &[u8]) -> bool {
+pub(super) fn is_never_run(input: &[u8]) -> bool {
     input.starts_with(b"/*M!999999") || input.starts_with(b"/*!999999")
 }
 

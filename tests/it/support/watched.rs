@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub struct Watched {
     /// How often each of the command lines was seen that were waited for.
     pub seen: Vec<u64>,
-    /// Command lines and environments that held the secret.
+    /// Command lines and environments that held the secret, each after its program and which of the two it is.
     pub found: Vec<String>,
 }
 
@@ -38,6 +38,8 @@ fn watch(texts: &[&str], secret: &str, ends: &AtomicBool) -> Watched {
     let mut watched = Watched { seen: vec![0; texts.len()], found: Vec::new() };
     while !ends.load(Ordering::SeqCst) {
         for process in std::fs::read_dir("/proc").unwrap().filter_map(Result::ok) {
+            // Before the rest: a program that was just begun has the environment of the one that begins it.
+            let program = std::fs::read_link(process.path().join("exe")).unwrap_or_default();
             for name in ["cmdline", "environ"] {
                 let mut text = Vec::new();
                 let Ok(_) = File::open(process.path().join(name)).and_then(|mut file| file.read_to_end(&mut text)) else { continue };
@@ -46,7 +48,7 @@ fn watch(texts: &[&str], secret: &str, ends: &AtomicBool) -> Watched {
                     *seen += u64::from(name == "cmdline" && text.contains(wanted));
                 }
                 if text.contains(secret) {
-                    watched.found.push(text);
+                    watched.found.push(format!("{} {name}: {text}", program.display()));
                 }
             }
         }

@@ -3,7 +3,8 @@
 //! What comes before the first database and after the last one begins and ends every file. A database comes twice, because the program
 //! writes views when all tables of all databases are there; both parts go into its file, the second one begins with the second comment
 //! `-- Current Database`. What names the database itself becomes a comment, so that a file can be loaded beside the database it was
-//! taken of, and never into it by accident. Positions of the binary log, which no two dumps share, are taken out and go into the facts.
+//! taken of, and never into it by accident. Positions of the binary log, which no two dumps share, are taken out and go into the facts. The line
+//! of MariaDB's sandbox mode is left out: clients from before it take its `\-` for a command that they do not know, and stop there.
 
 mod orders;
 mod places;
@@ -16,7 +17,7 @@ use self::rows::Insert;
 use crate::source::Error;
 use crate::source::mysql::generated::Generated;
 use crate::source::mysql::inventory::SORT_BUDGET;
-use crate::source::mysql::lexer::{Kind, LOOKAHEAD, Lexer, Part};
+use crate::source::mysql::lexer::{Kind, LOOKAHEAD, Lexer, Part, is_never_run};
 use crate::source::mysql::object::{Object, ObjectKind, quoted};
 use crate::source::mysql::rows::Rows;
 use crate::source::mysql::settings::COMPLETED;
@@ -208,6 +209,8 @@ impl<'a, S: Sink> Splitter<'a, S> {
 
     fn part(&mut self, part: Part, bytes: &[u8]) -> Result<(), S::Error> {
         match part.kind {
+            // What is left of the line of the sandbox mode.
+            Kind::Blank if self.place == Place::Header && self.header.is_empty() && self.waiting.is_empty() => Ok(()),
             Kind::Blank if self.waiting.len() < COMMENT_MAX => {
                 let is_written = std::mem::take(&mut self.has_ended_line);
                 self.waiting.extend_from_slice(bytes.strip_prefix(b"\n").filter(|_| is_written).unwrap_or(bytes));
@@ -244,6 +247,9 @@ impl<'a, S: Sink> Splitter<'a, S> {
         let text = comment.trim_ascii();
         if text == b"--" && self.waiting.len() < COMMENT_MAX {
             self.waiting.extend_from_slice(&comment);
+            return Ok(());
+        }
+        if self.place == Place::Header && is_never_run(text) {
             return Ok(());
         }
         self.seen.is_complete = text.starts_with(COMPLETED.as_bytes());

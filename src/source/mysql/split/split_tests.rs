@@ -91,8 +91,8 @@ USE `a`;
 -- Dump completed
 ";
 
-const HEADER: &str = "/*M!999999\\- enable the sandbox mode */ 
--- MariaDB dump
+/// Without the line of the sandbox mode, at which clients from before it stop.
+const HEADER: &str = "-- MariaDB dump
 /*!40103 SET @OLD_TIME_ZONE=@@TIME_ZONE */;
 -- (in the facts of the snapshot)
 ";

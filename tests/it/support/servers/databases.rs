@@ -65,6 +65,20 @@ impl Make {
         }
     }
 
+    /// How its own client is called; the packages of MySQL have none.
+    pub fn client(self) -> Option<Vec<String>> {
+        let path = |path: &str| self.program(path).display().to_string();
+        match self {
+            Self::Mysql80 | Self::Mysql57 => None,
+            Self::Mariadb114 => Some(vec![path("bin/mariadb")]),
+            // Its libncurses is too old for Debian, whose own one does for a client that nobody types into.
+            Self::Mariadb102 => {
+                let libraries = path("libs/libncurses.so.5").replace("/libncurses.so.5", "");
+                Some(vec!["env".into(), format!("LD_LIBRARY_PATH={libraries}"), path("bin/mysql")])
+            }
+        }
+    }
+
     fn folder(self) -> &'static str {
         match self {
             Self::Mysql80 => "mysql-8.0.31",

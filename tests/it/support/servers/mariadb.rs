@@ -125,7 +125,13 @@ impl MariaDb {
 
     /// The client as the server's administrator.
     pub fn client(&self) -> Command {
-        let mut command = Command::new("mariadb");
+        self.client_of(&["mariadb".into()])
+    }
+
+    /// The same with the client of another make, which is called by these words.
+    fn client_of(&self, words: &[String]) -> Command {
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
         // With TLS each of the thousands of clients would read all authorities of the machine, which takes longer than all else that it does.
         command.args([
             "--no-defaults",
@@ -150,9 +156,14 @@ impl MariaDb {
 
     /// Runs statements, maybe in a database.
     pub fn load(&self, database: Option<&str>, statements: &[u8]) {
-        let mut command = self.client();
+        self.load_by(&["mariadb".into()], database, statements);
+    }
+
+    /// The same by the client of another make, which is called by these words.
+    pub fn load_by(&self, words: &[String], database: Option<&str>, statements: &[u8]) {
+        let mut command = self.client_of(words);
         command.args(database).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("the tests need the program mariadb");
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("the tests need the program {words:?}: {error}"));
         // When it ends early, how it ended tells why.
         let _ = child.stdin.take().unwrap().write_all(statements);
         let output = child.wait_with_output().unwrap();
