@@ -9,6 +9,7 @@ use super::error::chain;
 use super::held;
 use super::last_failure::{LastFailure, Work};
 use super::node::{Remote, check_local_tier};
+use super::snapshot::admission;
 use super::snapshots::{DAMAGED_COPY, View};
 use super::spec::SourceSpec;
 use super::tally::Tally;
@@ -128,6 +129,8 @@ pub fn run(ctx: &Context) -> Result<Outcome, Error> {
     }
     // Of sources that the configuration names no more, and that have copies here.
     wrong.extend(view.remains.into_values().flat_map(|remains| remains.left));
+    // A failure may not even have been written down.
+    wrong.extend(if is_mounted { admission::told_full(ctx)? } else { None });
     // Why it could not be opened is said once, below.
     let repository = ctx.store().map_or_else(|_| "not opened".to_owned(), repository::Repository::describe);
     let healthy = wrong.is_empty() && sources.iter().all(|source| !source.late && source.wrong.is_empty());

@@ -355,6 +355,11 @@ fn a_disk_that_holds_four_copies_but_not_five_refuses_with_the_numbers() {
     let error = snapshot(&node).unwrap_err().to_string();
     assert!(error.contains("no room") && error.contains("takes up to 1.0 MiB"), "{error}");
     assert_eq!(node.copies().len(), 4);
+    // Where not even the spare is free, that is wrong whether or not the failure could be written down.
+    let wrong = |node: &Node| ops::status::run(&node.context()).unwrap().wrong.join("\n");
+    assert!(!wrong(&node).contains("must stay free"), "{}", wrong(&node));
+    node.space = Arc::new(Disk { folder: node.path("local"), whole: 4 << 20 });
+    assert!(wrong(&node).contains("0 B are free on the filesystem of") && wrong(&node).contains("must stay free"), "{}", wrong(&node));
 }
 
 /// A node with four copies on a disk that does not hold five, and a source that has changed since.

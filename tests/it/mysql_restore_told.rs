@@ -26,6 +26,15 @@ fn a_folder_without_the_dump_is_told_in_the_plan_with_what_such_a_folder_has() {
     let to = machine.path("fetched");
     machine.run(&["fetch", "ellis/latest", "--to", to.to_str().unwrap()]).expect(0);
     machine.run(&["restore", "ellis", "--from", to.to_str().unwrap(), "--yes"]).expect(0);
+    // What was fetched of another snapshot than the one that is named is no damage.
+    let id = machine.listed().last().unwrap().0.clone();
+    server.load(Some(&base), b"CREATE TABLE since_then (id INT PRIMARY KEY); INSERT INTO since_then VALUES (1);");
+    machine.run(&["snapshot", "ellis"]).expect(0);
+    for how in ["--dry-run", "--yes"] {
+        let other = machine.run(&["restore", "ellis", "--from", to.to_str().unwrap(), how]);
+        assert!(other.expect(6).stderr.contains("name the snapshot that it was fetched of"), "{other:#?}");
+    }
+    machine.run(&["restore", &format!("ellis/{id}"), "--from", to.to_str().unwrap(), "--yes"]).expect(0);
 }
 
 #[test]

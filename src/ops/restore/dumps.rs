@@ -159,6 +159,7 @@ pub(super) fn of_snapshot(
     let all = databases.len();
     select(&mut databases, &options.part)?;
     check_folders(&databases, &options.from)?;
+    check_snapshot(ctx, &found, &databases, &options.from)?;
     let paths = paths_of(&databases)?;
     let download_bytes = standing.judge(staging::download_size(ctx, &found, options, &mut |line| paths.contains(line.path())))?;
     // A list that cannot be read is met when it is needed; until then the whole is as good as can be told.
@@ -190,6 +191,25 @@ fn check_folders(databases: &[Dump], from: &[Origin]) -> Result<(), Error> {
         lost.original,
         lost.file.display()
     )))
+}
+
+/// That a dump in a folder may be that of the snapshot: where it has another length it is of another one.
+fn check_snapshot(ctx: &Context, found: &Found, databases: &[Dump], from: &[Origin]) -> Result<(), Error> {
+    let [Origin::Folder(folder)] = from else { return Ok(()) };
+    for (dump, path) in databases.iter().zip(paths_of(databases)?) {
+        let file = folder.join(&dump.file);
+        let (Ok(there), Ok(recorded)) = (file.metadata(), staging::size_of(ctx, found, &[path])) else { continue };
+        if there.len() != recorded {
+            return Err(Error::Absent(format!(
+                "{} is not the dump of {}: it has {} bytes, and that one {recorded}. The bytes alone come from the folder: name the snapshot that it was \
+                 fetched of (SOURCE/ID); or, where nothing is known of the dump, put it into a folder of its own as {DUMP_FILE}",
+                file.display(),
+                found.name(),
+                there.len()
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn paths_of(databases: &[Dump]) -> Result<Vec<RelPath>, Error> {

@@ -19,6 +19,21 @@ const ABUNDANCE: u64 = 4;
 /// How many bytes are copied between two looks at the room that is left.
 pub(super) const LOOK_EVERY: u64 = 4 << 20;
 
+/// What a person should know of a filesystem so full that no copy is admitted, however small.
+///
+/// # Errors
+/// [`Error::System`].
+pub(crate) fn told_full(ctx: &Context) -> Result<Option<String>, Error> {
+    let (free, spare) = room(ctx)?;
+    let dir = ctx.local()?.dir.display();
+    let [free_words, spare_words] = [free, spare].map(size::in_words);
+    Ok((free < spare).then(|| {
+        format!(
+            "{free_words} are free on the filesystem of {dir}, and {spare_words} must stay free: no snapshot is taken until there is room"
+        )
+    }))
+}
+
 /// Refuses to go on with a copy that leaves too little room: a source can grow after it was looked at.
 pub(super) fn still_room(ctx: &Context) -> Result<(), Error> {
     let (free, spare) = room(ctx)?;

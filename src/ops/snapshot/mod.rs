@@ -4,7 +4,7 @@
 //! [`taker`], [`sqlite`] and [`mysql`] receive what the source gives, cut and hashed by [`pieces`] while it is copied; [`writer`] writes the lines of
 //! the copy.
 
-mod admission;
+pub(crate) mod admission;
 mod cassandra;
 mod checksums;
 mod doubtful;
