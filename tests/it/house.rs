@@ -374,7 +374,7 @@ fn prose(text: &str) -> String {
 #[test]
 fn documents_name_only_what_is_there() {
     let rooms: Vec<String> = layers().into_keys().collect();
-    let files = sources();
+    let (files, all) = (sources(), tree());
     let mut wrong = Vec::new();
     for document in documents() {
         let prose = prose(&document.text);
@@ -387,6 +387,9 @@ fn documents_name_only_what_is_there() {
                 root().join(name.split_whitespace().next().unwrap()).exists()
             } else if is_code {
                 item_exists(&files, name)
+            } else if document.path == "docs/DEFECTS.md" && name.contains('_') {
+                let test = format!("fn {name}(");
+                all.iter().any(|file| file.text.contains(&test))
             } else {
                 true
             };
