@@ -38,6 +38,9 @@ impl Chance {
     }
 }
 
+/// How often it is looked whether a phase has begun: much shorter than what is struck, and a processor is left for the others.
+const TICK: Duration = Duration::from_micros(100);
+
 /// How a run that was to be killed ended.
 #[derive(Debug)]
 pub enum Killed {
@@ -74,7 +77,7 @@ pub fn kill(machine: &Machine, arguments: &[&str], phase: &str, delay: Duration,
         let since = Instant::now();
         while !over.load(Ordering::SeqCst) && (!begun.load(Ordering::SeqCst) || !holds()) {
             assert!(since.elapsed() < PATIENCE, "{phase} does not come");
-            std::hint::spin_loop();
+            std::thread::sleep(TICK);
         }
         std::thread::sleep(delay);
         send(child.id(), Signal::KILL);
