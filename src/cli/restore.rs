@@ -364,7 +364,7 @@ fn undo_lines(plan: &UndoPlan, zone: &jiff::tz::TimeZone) -> Vec<String> {
     ];
     if let Some(node) = &plan.node {
         lines.push(way_line(node, plan.undrained));
-        lines.extend(node.empties.iter().map(|table| format!("empties    {table}, which held nothing before the restore")));
+        lines.extend(node.empties.iter().map(|table| format!("empties    {table}")));
     }
     lines
 }

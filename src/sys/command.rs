@@ -51,13 +51,16 @@ impl Ran {
 /// Lines of what it said that an error shows.
 const LINES_TOLD: usize = 6;
 
+/// Where programs are looked for without a `PATH`, as `execvp` does it.
+const FOLDERS: &str = "/bin:/usr/bin";
+
 /// Whether a program that a command begins with is there, by its path or in a folder of `PATH`, and may be run by somebody.
 pub fn is_program(name: &str, variables: &[(&str, String)]) -> bool {
     let is_there = |path: &Path| path.metadata().is_ok_and(|stat| stat.is_file() && stat.mode() & 0o111 != 0);
     if name.contains('/') {
         return is_there(Path::new(name));
     }
-    let folders = variables.iter().find(|(variable, _)| *variable == "PATH").map_or("", |(_, folders)| folders.as_str());
+    let folders = variables.iter().find(|(variable, _)| *variable == "PATH").map_or(FOLDERS, |(_, folders)| folders.as_str());
     folders.split(':').any(|folder| is_there(&Path::new(folder).join(name)))
 }
 

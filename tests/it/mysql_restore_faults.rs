@@ -205,6 +205,11 @@ fn triggers_act_in_the_order_in_which_they_did_when_a_kill_between_them_is_taken
         case.new = server.everything(&case.base);
         case
     };
+    let order = |case: &Case<'_>| {
+        let order = "event_object_table, action_timing, event_manipulation, action_order, trigger_name";
+        let sql = format!("SELECT {order} FROM information_schema.TRIGGERS WHERE trigger_schema = DATABASE() ORDER BY {order}");
+        server.ask(Some(&case.base), &sql)
+    };
     let drops: Vec<usize> = sent(&case().machine, &["restore", "ellis", "--yes"])
         .into_iter()
         .filter(|(_, line)| line.contains("DROP TRIGGER"))
@@ -213,12 +218,13 @@ fn triggers_act_in_the_order_in_which_they_did_when_a_kill_between_them_is_taken
     assert!(drops.len() > 4, "{drops:?}");
     for at in [drops[1], drops[3]] {
         let case = case();
+        let before = order(&case);
         let kill = format!("inject=sendto:signal=KILL:when={at}");
         let killed = case.machine.alone_under_strace(&["-e", "trace=sendto", "-e", &kill], &["restore", "ellis", "--yes"]);
         assert_ne!(killed.code, Some(0), "it was killed at {at}");
         let next = case.machine.run(&["restore", "ellis", "--undo", "--yes"]);
         assert!(next.expect(0).stderr.contains("was taken back"), "{next:#?}");
-        assert_eq!(server.everything(&case.base), case.new, "{next:#?}");
+        assert_eq!((server.everything(&case.base), order(&case)), (case.new.clone(), before), "{next:#?}");
     }
 }
 

@@ -201,8 +201,8 @@ fn check_snapshot(ctx: &Context, found: &Found, databases: &[Dump], from: &[Orig
         let (Ok(there), Ok(recorded)) = (file.metadata(), staging::size_of(ctx, found, &[path])) else { continue };
         if there.len() != recorded {
             return Err(Error::Absent(format!(
-                "{} is not the dump of {}: it has {} bytes, and that one {recorded}. The bytes alone come from the folder: name the snapshot that it was \
-                 fetched of (SOURCE/ID); or, where nothing is known of the dump, put it into a folder of its own as {DUMP_FILE}",
+                "{} is not the dump of {}, or no more: it has {} bytes, and that one {recorded}. The bytes alone come from the folder: name the snapshot that it \
+                 was fetched of (SOURCE/ID), or fetch it anew",
                 file.display(),
                 found.name(),
                 there.len()

@@ -24,6 +24,10 @@ pub(super) const LOOK_EVERY: u64 = 4 << 20;
 /// # Errors
 /// [`Error::System`].
 pub(crate) fn told_full(ctx: &Context) -> Result<Option<String>, Error> {
+    if ctx.local()?.tight {
+        // The oldest copy goes first where it may, and whether it may is seen then.
+        return Ok(None);
+    }
     let (free, spare) = room(ctx)?;
     let dir = ctx.local()?.dir.display();
     let [free_words, spare_words] = [free, spare].map(size::in_words);

@@ -65,7 +65,8 @@ impl NodePlan {
     }
 }
 
-/// The tables that an undo leaves without a row, because they held none when the restore began.
+/// The tables that an undo leaves without a row, because they held none when the node set aside what there was. Of a node that was stopped and not
+/// drained nobody can say that: its commit log comes back too.
 pub(super) fn emptied(aside: &AsideTables) -> Vec<String> {
     let are_empty = aside.tables.iter().filter(|table| !table.has_rows && table.sstables == 0);
     bounded(are_empty.map(|table| format!("{}.{}", table.keyspace, table.name)).collect())

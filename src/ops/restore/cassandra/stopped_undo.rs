@@ -3,7 +3,7 @@
 use super::checks::look_at_node_of;
 use super::down::be_up;
 use super::exchange::{aside_of, of_aside};
-use super::node_plan::{NodePlan, emptied};
+use super::node_plan::NodePlan;
 use super::stopped::stop_and_exchange;
 use super::survey::roots;
 use crate::ops::restore::{Manner, Options, Outcome, UndoPlan};
@@ -26,8 +26,7 @@ pub(super) fn plan_undo(
     let ground = Ground::new(ctx, settings)?;
     let control = ground.control(ctx, settings, &ctx.stop);
     control.check_commands()?;
-    let mut node =
-        NodePlan { is_up: control.is_up()?, live_tables: aside.tables.len() as u64, empties: emptied(aside), ..NodePlan::default() };
+    let mut node = NodePlan { is_up: control.is_up()?, live_tables: aside.tables.len() as u64, ..NodePlan::default() };
     if node.is_up {
         check_places(settings, &ground.config, true, &ctx.stop)?;
         let looked = look_at_node_of(aside, ctx, settings, &ground)?;

@@ -193,10 +193,7 @@ impl MariaDb {
             ("PACKAGE", "ROUTINES WHERE routine_schema = DATABASE() AND routine_type = 'PACKAGE'", "routine_name"),
             ("PACKAGE BODY", "ROUTINES WHERE routine_schema = DATABASE() AND routine_type = 'PACKAGE BODY'", "routine_name"),
         ];
-        let order = "event_object_table, action_timing, event_manipulation, action_order";
-        let sql =
-            format!("SELECT {order}, trigger_name FROM information_schema.TRIGGERS WHERE trigger_schema = DATABASE() ORDER BY {order}");
-        let mut all = vec![format!("triggers in their order: {}", ask(&sql))];
+        let mut all = Vec::new();
         for (kind, from, column) in lists {
             // In hexadecimal, because names may hold anything.
             let names = ask(&format!("SELECT HEX({column}) FROM information_schema.{from} ORDER BY {column}"));

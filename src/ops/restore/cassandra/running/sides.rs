@@ -171,9 +171,7 @@ fn part(options: &Options, keyspaces: &[String]) -> Result<Part, Error> {
         (None, None, [only]) => Ok(Part::Table(only.clone(), table.clone())),
         (Some((keyspace, table)), None, _) => Ok(Part::Table(keyspace.to_owned(), table.to_owned())),
         (Some((keyspace, table)), Some(database), _) if keyspace == database => Ok(Part::Table(keyspace.to_owned(), table.to_owned())),
-        _ => Err(Error::Refused(format!(
-            "the snapshot has several keyspaces: say which one, as --table KEYSPACE.{table}; nothing was changed"
-        ))),
+        _ => Err(Error::Usage(format!("the snapshot has several keyspaces: say which one, as --table KEYSPACE.{table}"))),
     }
 }
 

@@ -94,11 +94,24 @@ impl Cql {
         self.rows(question).iter().map(|row| row.iter().map(text).collect::<Vec<_>>().join(" | ")).collect()
     }
 
-    /// What makes a keyspace, with the ids of its tables.
+    /// What makes a keyspace, with the ids of its tables. When a column was dropped is told in milliseconds: a server knows microseconds, which are
+    /// not nought where it was told two things in one millisecond, until it is started again.
     pub fn described(&self, keyspace: &str) -> Vec<String> {
         let question = format!("DESCRIBE KEYSPACE {} WITH INTERNALS", quoted(keyspace));
-        self.rows(&question).iter().map(|row| row.last().unwrap().as_ref().map(plain).unwrap()).collect()
+        let text = self.rows(&question).into_iter().map(|row| row.last().unwrap().as_ref().map(plain).unwrap());
+        text.map(in_milliseconds).collect()
     }
+}
+
+/// A definition in which the last three digits of times are nought.
+fn in_milliseconds(mut text: String) -> String {
+    const BEFORE: &str = "USING TIMESTAMP ";
+    let begin: Vec<usize> = text.match_indices(BEFORE).map(|(at, _)| at + BEFORE.len()).collect();
+    for at in begin {
+        let end = text[at..].find(|c: char| !c.is_ascii_digit()).map_or(text.len(), |digits| at + digits);
+        text.replace_range(end - 3..end, "000");
+    }
+    text
 }
 
 /// A row as the bytes of the protocol: the library has no word for a list that holds nothing in some places.
