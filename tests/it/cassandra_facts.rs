@@ -10,6 +10,7 @@ use windlass::sys::stop::Stop;
 
 use crate::cassandra::configuration;
 use crate::support::authority;
+use crate::support::forward::forward;
 use crate::support::program::Machine;
 use crate::support::servers::cassandra::Cassandra;
 use crate::support::servers::cassandra::cql::quoted;
@@ -260,28 +261,6 @@ fn names_of_the_certificate(server: &Cassandra, settings: Settings) {
     try_look(&at("localhost", elsewhere.port())).unwrap();
     let wrong = refusal(&at("127.0.0.1", elsewhere.port()));
     assert!(wrong.contains("must hold the name or address of `cql` among its alternative names"), "{wrong}");
-}
-
-/// Another address that leads to a server, as a container's or a firewall's does.
-fn forward(server: std::net::SocketAddr) -> std::net::SocketAddr {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for near in listener.incoming() {
-            let (mut near, mut far) = (near.unwrap(), std::net::TcpStream::connect(server).unwrap());
-            let (mut back, mut forth) = (near.try_clone().unwrap(), far.try_clone().unwrap());
-            std::thread::spawn(move || {
-                // A side that ends the connection ends both ways; how it ended is the matter of those at the ends.
-                let _ = std::io::copy(&mut far, &mut back);
-                let _ = back.shutdown(std::net::Shutdown::Both);
-            });
-            std::thread::spawn(move || {
-                let _ = std::io::copy(&mut near, &mut forth);
-                let _ = forth.shutdown(std::net::Shutdown::Both);
-            });
-        }
-    });
-    address
 }
 
 #[test]

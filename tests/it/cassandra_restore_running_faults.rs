@@ -13,7 +13,7 @@ use crate::support::program::{text, until};
 use crate::support::servers::cassandra::spec::Version;
 
 /// What a test changes after the snapshot.
-const SINCE: [&str; 3] = [
+pub const SINCE: [&str; 3] = [
     "DELETE FROM KEYSPACE.t WHERE id = 2",
     "INSERT INTO KEYSPACE.t (id, v) VALUES (3, 'since')",
     "INSERT INTO KEYSPACE.u (id, v) VALUES (3, 'since')",
@@ -139,7 +139,7 @@ fn killed(case: &Case, arguments: &[&str], every: usize, states: &[Vec<String>])
 }
 
 /// Has the next command settle what a kill has left, and looks at it. Gives the stage that it was in, if it had begun.
-fn is_settled(case: &Case, what: &str, states: &[Vec<String>]) -> Option<String> {
+pub fn is_settled(case: &Case, what: &str, states: &[Vec<String>]) -> Option<String> {
     let begun = fs::read_to_string(case.document()).ok();
     let next = case.machine.run(&["snapshot", &case.source]);
     next.expect(0);
@@ -168,7 +168,7 @@ fn is_settled(case: &Case, what: &str, states: &[Vec<String>]) -> Option<String>
 
 /// A `nodetool` that a killed run had started may take the snapshot of what was to be set aside after the next command has looked for it: the
 /// one after that clears it.
-fn nothing_is_kept(case: &Case) {
+pub fn nothing_is_kept(case: &Case) {
     until("the node keeps nothing of ours", || {
         case.machine.run(&["snapshot", &case.source]).expect(0);
         case.keeps().is_empty()

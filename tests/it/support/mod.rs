@@ -8,6 +8,7 @@ pub mod cloud;
 pub mod dying;
 pub mod flipping;
 pub mod forge;
+pub mod forward;
 pub mod gcs;
 pub mod kill;
 pub mod listing;

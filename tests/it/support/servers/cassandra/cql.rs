@@ -7,11 +7,14 @@ use std::time::{Duration, Instant};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use scylla::client::PoolSize;
+use scylla::client::execution_profile::ExecutionProfile;
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
 use scylla::deserialize::row::{ColumnIterator, DeserializeRow};
 use scylla::deserialize::{DeserializationError, TypeCheckError};
 use scylla::frame::response::result::ColumnSpec;
+use scylla::policies::host_filter::AllowListHostFilter;
+use scylla::statement::Consistency;
 use scylla::value::{CqlValue, Row};
 use tokio::runtime::Runtime;
 
@@ -142,6 +145,9 @@ pub fn plain(value: &CqlValue) -> String {
 
 fn builder(server: &Cassandra, [name, password]: [&str; 2]) -> SessionBuilder {
     let mut builder = SessionBuilder::new().known_node_addr(server.cql_address()).fetch_schema_metadata(false);
+    // This server is meant, and what it says alone, where it is one of several.
+    builder = builder.host_filter(Arc::new(AllowListHostFilter::new([server.cql_address()]).unwrap()));
+    builder = builder.default_execution_profile_handle(ExecutionProfile::builder().consistency(Consistency::One).build().into_handle());
     builder = builder.pool_size(PoolSize::PerHost(std::num::NonZeroUsize::MIN)).disallow_shard_aware_port(true);
     // One node agrees with itself.
     builder = builder.auto_await_schema_agreement(false).driver_config_reporting(false);
