@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use aws_lc_rs::digest::{Context, SHA256, SHA256_OUTPUT_LEN, digest};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use sha2::{Digest as _, Sha256};
 
 use super::FormatError;
 
@@ -15,7 +15,7 @@ pub struct Digest([u8; 32]);
 impl Digest {
     /// The digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
-        Self(Sha256::digest(bytes).into())
+        Self::from(digest(&SHA256, bytes))
     }
 
     /// A digest from its 32 raw bytes.
@@ -34,9 +34,29 @@ impl Digest {
     }
 }
 
+impl From<aws_lc_rs::digest::Digest> for Digest {
+    fn from(of_library: aws_lc_rs::digest::Digest) -> Self {
+        let mut bytes = [0; SHA256_OUTPUT_LEN];
+        bytes.copy_from_slice(of_library.as_ref());
+        Self(bytes)
+    }
+}
+
 /// Computes a [`Digest`] over bytes that arrive in parts.
-#[derive(Clone, Debug, Default)]
-pub struct Hasher(Sha256);
+#[derive(Clone)]
+pub struct Hasher(Context);
+
+impl Default for Hasher {
+    fn default() -> Self {
+        Self(Context::new(&SHA256))
+    }
+}
+
+impl fmt::Debug for Hasher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hasher")
+    }
+}
 
 impl Hasher {
     /// A hasher that has seen nothing.
@@ -51,7 +71,7 @@ impl Hasher {
 
     /// The digest of all bytes taken.
     pub fn finish(self) -> Digest {
-        Digest(self.0.finalize().into())
+        self.0.finish().into()
     }
 }
 

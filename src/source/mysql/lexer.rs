@@ -266,7 +266,7 @@ impl Lexer {
         let escapes = quote != b'`' && !self.mode.no_backslash_escapes && !(quote == b'"' && self.mode.ansi_quotes);
         // Where a backslash means itself, it is passed over like any other byte.
         let escape = if escapes { b'\\' } else { quote };
-        while let Some(passed) = input.get(at..safe).and_then(|rest| rest.iter().position(|byte| *byte == quote || *byte == escape)) {
+        while let Some(passed) = input.get(at..safe).and_then(|rest| memchr::memchr2(quote, escape, rest)) {
             at += passed;
             if input[at] == quote {
                 self.state = State::Inside;
