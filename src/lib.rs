@@ -14,6 +14,8 @@
 //! 6. All objects go through [`repository`], which never writes over one.
 //! 7. The way back: [`ops::fetch`] and [`ops::restore`]; the proof: [`ops::verify`].
 //!
+//! Night for night, without a person: [`agent`].
+//!
 //! What is stored, to the byte, is [`format`](mod@format), and in prose `docs/FORMAT.md`. Every edge to the operating system is [`sys`].
 //! Who may use whom is a table in `docs/ARCHITECTURE.md` that a test enforces.
 
@@ -25,6 +27,8 @@ pub mod repository;
 pub mod source;
 
 pub mod ops;
+
+pub mod agent;
 
 pub mod cli;
 pub mod config;

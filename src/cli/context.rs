@@ -9,8 +9,9 @@ use super::failure::Failure;
 use super::identity;
 use super::output::Output;
 use super::progress::Progress;
+use crate::agent::schedule::Timetable;
 use crate::config::{Config, Machine, find};
-use crate::format::names::NodeName;
+use crate::format::names::{NodeName, SourceName};
 use crate::ops::context::{OpenRepository, Parts};
 use crate::ops::keys::{Keys, Recipients};
 use crate::ops::retention::Retention;
@@ -36,6 +37,9 @@ pub(super) struct Program {
     pub(super) stop: Stop,
     pub(super) meter: Arc<Meter>,
 }
+
+/// The sources, and when each is due.
+type Timetables = Vec<(SourceName, Timetable)>;
 
 /// A context for commands that only read, and whose part of the repository they read; `None` = this node's.
 pub(super) struct Reading {
@@ -85,6 +89,14 @@ impl Program {
         let config = self.config()?;
         let retention = config.retention;
         Ok((self.context_of(config), retention))
+    }
+
+    /// What the agent works with: a context, when each source is due, and which shipped snapshots are to stay.
+    pub(super) fn context_of_agent(&self) -> Result<(Context, Timetables, Option<Retention>), Failure> {
+        self.refuse_without_config()?;
+        let mut config = self.config()?;
+        let (timetables, retention) = (std::mem::take(&mut config.timetables), config.retention);
+        Ok((self.context_of(config), timetables, retention))
     }
 
     /// Ends commands that change something where `--repository` stands in for a configuration.

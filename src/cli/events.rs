@@ -33,6 +33,8 @@ pub(super) fn listener(output: &Arc<Output>) -> Arc<dyn Fn(Event) + Send + Sync>
                     output.warning(format!("{source}: more files have problems; -v names all of them"));
                 }
             }
+            // What an agent does is said: nobody asked for it at a terminal, and somebody will look for it in a log.
+            Event::Scheduled { .. } | Event::RunBegun { .. } | Event::RunEnded { .. } => output.note(sentence(&event)),
             event => output.detail(sentence(&event)),
         }
     })
@@ -61,6 +63,17 @@ fn sentence(event: &Event) -> String {
         Event::Removed { source, snapshot, why } => format!("{source}/{snapshot}: removed from the repository: {why}"),
         Event::Restored { source, snapshot: Some(snapshot) } => format!("{source}: holds {snapshot} again"),
         Event::Restored { source, snapshot: None } => format!("{source}: what was there before is back"),
+        Event::Scheduled { source, next: Some(next) } => format!("{source}: the next run is at {next}"),
+        Event::Scheduled { source, next: None } => format!("{source}: the agent leaves it alone"),
+        Event::RunBegun { source, due, late_seconds } => {
+            let late = std::time::Duration::from_secs(u64::try_from(*late_seconds).unwrap_or(0));
+            format!("{source}: the run of {due} begins, {} after it was due", human::duration(late))
+        }
+        Event::RunEnded { source, due, is_shipped, next } => {
+            let what = if *is_shipped { "a snapshot was taken and shipped" } else { "a snapshot was taken and not shipped yet" };
+            let next = next.map_or_else(|| "there is no other run".to_owned(), |next| format!("the next run is at {next}"));
+            format!("{source}: the run of {due} is done, {what}; {next}")
+        }
         Event::Warning { message, .. } | Event::Damage { message, .. } => message.clone(),
         Event::Problem { path, kind, .. } => format!("{path} {kind}"),
     }

@@ -3,6 +3,7 @@
 //! A command reads its options, calls verbs of [`crate::ops`] and hands the outcome to [`output`], the only place that prints.
 //! [`context`] makes the verbs' context of configuration, clock and signals; [`exit`] says which code means what.
 
+mod agent;
 mod args;
 mod backup;
 mod cat;
@@ -82,6 +83,7 @@ enum Command {
     Verify(verify::Verify),
     Heal(heal::Heal),
     Status(status::Status),
+    Agent(agent::Agent),
     Forget(forget::Forget),
     Pin(pin::Pin),
     Unpin(pin::Unpin),
@@ -110,6 +112,7 @@ impl Command {
             Self::Verify(command) => command.run(program),
             Self::Heal(command) => command.run(program),
             Self::Status(command) => command.run(program),
+            Self::Agent(command) => command.run(program),
             Self::Forget(command) => command.run(program),
             Self::Pin(command) => command.run(program),
             Self::Unpin(command) => command.run(program),

@@ -96,8 +96,35 @@ fn a_host_name_that_does_not_fit_gives_the_lines_to_add() {
 
 #[test]
 fn what_comes_with_later_versions_is_named() {
-    let text = mistakes(&format!("{SMALL}[agent]\n[sqlite.a]\npath = \"/a\"\nschedule = \"daily\"\n"));
-    assert!(text.contains("agent: this comes with the agent") && text.contains("sqlite.a.schedule: this comes with"), "{text}");
+    let text = mistakes(&format!("{SMALL}[verify]\n[sqlite.a]\npath = \"/a\"\nhooks = \"x\"\n"));
+    assert!(text.contains("verify: this version does not have this yet") && text.contains("sqlite.a.hooks: this version"), "{text}");
+}
+
+#[test]
+fn a_source_is_due_when_it_says_or_agent_says_or_at_midnight() {
+    let agent = "[agent]\nschedule = [\"03:00\", \"15:00\"]\njitter = \"5m\"\ntime_zone = \"Europe/Berlin\"\n";
+    let sources = "[sqlite.a]\npath = \"/a\"\n[sqlite.b]\npath = \"/b\"\nschedule = \"never\"\ntime_zone = \"UTC\"\n";
+    let shown = |text: &str| -> Vec<(String, Vec<String>, Option<String>, u64)> {
+        let config = parse(text).unwrap();
+        let show = |(name, timetable): &(SourceName, Timetable)| {
+            let patterns = timetable.patterns.iter().map(ToString::to_string).collect();
+            let zone = timetable.zone.as_ref().map(|zone| zone.iana_name().unwrap().to_owned());
+            (name.to_string(), patterns, zone, timetable.jitter.as_secs())
+        };
+        config.timetables.iter().map(show).collect()
+    };
+    let twice = vec!["03:00".to_owned(), "15:00".to_owned()];
+    assert_eq!(
+        shown(&format!("{SMALL}{agent}{sources}")),
+        [("a".into(), twice, Some("Europe/Berlin".into()), 300), ("b".into(), Vec::new(), Some("UTC".into()), 300)]
+    );
+    assert_eq!(shown(&format!("{SMALL}[sqlite.a]\npath = \"/a\"\n")), [("a".into(), vec!["00:00".to_owned()], None, 0)]);
+    for (line, because) in
+        [("schedule = []", "write \"never\""), ("schedule = 3", "a text in quotes, or a list"), ("jitter = \"13h\"", "12h")]
+    {
+        let text = mistakes(&format!("{SMALL}[sqlite.a]\npath = \"/a\"\n{line}\n"));
+        assert!(text.contains(because), "{line}: {text}");
+    }
 }
 
 #[test]

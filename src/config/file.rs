@@ -8,14 +8,15 @@ use toml::de::DeTable;
 use super::cassandra::Cassandra;
 use super::mistake::Gatherer;
 use super::mysql::Mysql;
+use super::schedule::Schedule;
 use super::secret::WrittenSecret;
 use super::section::{Section, Written, unknown};
 
 /// Tables of the file.
-const TABLES: [&str; 9] = ["node", "local", "repository", "limits", "retention", "directory", "sqlite", "mysql", "cassandra"];
+const TABLES: [&str; 10] = ["node", "local", "repository", "limits", "retention", "agent", "directory", "sqlite", "mysql", "cassandra"];
 
-/// What comes with the agent, which this version does not have.
-const WITH_AGENT: &str = "this comes with the agent, which this version does not have yet: take it out";
+/// What a later version has.
+const LATER: &str = "this version does not have this yet: take it out";
 
 /// Most of a count of snapshots to keep: far above any use, and below what could overflow.
 const COUNT_MAX: u32 = 100_000;
@@ -28,6 +29,8 @@ pub(super) struct File {
     pub(super) repository: Repository,
     pub(super) limits: Limits,
     pub(super) retention: Option<Retention>,
+    /// Of all sources that have none of their own.
+    pub(super) agent: Schedule,
     pub(super) sources: Vec<Source>,
 }
 
@@ -98,6 +101,7 @@ pub(super) struct Source {
     pub(super) objective: Option<Written<Duration>>,
     pub(super) keep: Option<Written<u32>>,
     pub(super) level: Option<Written<u32>>,
+    pub(super) schedule: Schedule,
     /// All of it that is no secret.
     pub(super) all: serde_json::Value,
     /// The keys of its kind, where that is MySQL.
@@ -133,7 +137,7 @@ impl File {
         for (key, _) in document {
             let (at, name) = (key.span().start, key.get_ref().as_ref());
             match name {
-                "agent" | "verify" => gather.mistake(at, name, WITH_AGENT),
+                "verify" => gather.mistake(at, name, LATER),
                 known if TABLES.contains(&known) => {}
                 _ => gather.mistake(at, name, unknown(name, &TABLES, "table")),
             }
@@ -151,6 +155,7 @@ impl File {
             repository: Repository::read(&section("repository"), gather),
             limits: Limits::read(&section("limits")),
             retention: Retention::read(&section("retention")),
+            agent: read_agent(&section("agent")),
             sources,
         }
     }
@@ -212,6 +217,12 @@ impl Repository {
     }
 }
 
+fn read_agent(section: &Section<'_, '_>) -> Schedule {
+    let schedule = Schedule::read(section);
+    section.finish();
+    schedule
+}
+
 impl Limits {
     fn read(section: &Section<'_, '_>) -> Self {
         let limits = Self { memory: section.size("memory"), threads: section.number("threads", 1, 1024) };
@@ -243,10 +254,11 @@ fn read_sources(section: &Section<'_, '_>, kind: Kind, gather: &Gatherer<'_>) ->
             objective: table.duration("objective"),
             keep: table.number("keep", 1, COUNT_MAX),
             level: table.number("level", 1, 19),
+            schedule: Schedule::read(&table),
             mysql: (kind == Kind::Mysql).then(|| Mysql::read(&table, gather)),
             cassandra: (kind == Kind::Cassandra).then(|| Cassandra::read(&table, gather)),
         };
-        ["schedule", "group", "hooks"].into_iter().for_each(|key| table.later(key, WITH_AGENT));
+        ["group", "hooks"].into_iter().for_each(|key| table.later(key, LATER));
         table.finish();
         // What is a secret is known once all keys were asked for.
         source.all = table.without_secrets();

@@ -16,6 +16,7 @@ mod places;
 mod repository;
 mod resolve;
 mod retention;
+mod schedule;
 mod secret;
 mod section;
 pub mod show;
@@ -29,7 +30,8 @@ use thiserror::Error;
 pub use encryption::Encryption;
 pub use mistake::{Mistake, Mistakes};
 
-use crate::format::names::NodeName;
+use crate::agent::schedule::Timetable;
+use crate::format::names::{NodeName, SourceName};
 use crate::ops::context::LocalSettings;
 use crate::ops::retention::Retention;
 use crate::ops::spec::SourceSpec;
@@ -59,6 +61,8 @@ pub struct Config {
     pub repository: Settings,
     /// To whom it is encrypted, and what opens it.
     pub encryption: Encryption,
+    /// When the agent backs each of them up, in the same order.
+    pub timetables: Vec<(SourceName, Timetable)>,
     /// Which shipped snapshots are to stay; `None` = all.
     pub retention: Option<Retention>,
     /// Most resident bytes of the program.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::mistake::Gatherer;
 use super::section::Written;
 use super::{Config, Encryption, Machine, file, mysql, places, repository, retention};
+use crate::agent::schedule::Timetable;
 use crate::format::names::{NodeName, SourceName};
 use crate::ops::context::LocalSettings;
 use crate::ops::spec::{SourceKind, SourceSpec, check_exclude};
@@ -45,6 +46,7 @@ pub(super) fn resolve(
     };
     let keep = value_or(file.local.keep.as_ref(), KEEP);
     let sources = sources(&file.sources, keep, environment, gather);
+    let timetables = timetables(file, &sources, gather);
     let repository = repository::resolve(&file.repository, environment, gather);
     let encryption = Encryption::resolve(&file.repository, environment, gather);
     let retention = file.retention.as_ref().map(|written| retention::resolve(written, gather));
@@ -58,6 +60,7 @@ pub(super) fn resolve(
         node: node?,
         local,
         sources,
+        timetables,
         repository: repository?,
         encryption,
         retention,
@@ -123,6 +126,14 @@ fn sources(written: &[file::Source], keep: u32, environment: &dyn Environment, g
     }
     mysql::check_apart(written, &sources, gather);
     sources
+}
+
+fn timetables(file: &file::File, sources: &[SourceSpec], gather: &Gatherer<'_>) -> Vec<(SourceName, Timetable)> {
+    let resolve = |source: &file::Source| {
+        let timetable = source.schedule.resolve(&file.agent, gather);
+        Some((sources.iter().find(|spec| spec.name.as_str() == source.name.value)?.name.clone(), timetable))
+    };
+    file.sources.iter().filter_map(resolve).collect()
 }
 
 fn kind(source: &file::Source, environment: &dyn Environment, gather: &Gatherer<'_>) -> Option<SourceKind> {

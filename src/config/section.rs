@@ -173,6 +173,17 @@ impl<'a, 'i> Section<'a, 'i> {
         })
     }
 
+    /// One text, or a list of them.
+    pub(super) fn text_or_texts(&self, key: &'static str) -> Option<Written<Vec<String>>> {
+        self.take(key, "a text in quotes, or a list of texts", |value| {
+            if let Some(text) = value.as_str() {
+                return Some(Ok(vec![text.to_owned()]));
+            }
+            let texts = value.as_array()?.iter().map(|item| item.get_ref().as_str().map(str::to_owned));
+            Some(Ok(texts.collect::<Option<Vec<_>>>()?))
+        })
+    }
+
     /// Texts by name, in the order of their names.
     pub(super) fn named_texts(&self, key: &'static str) -> Option<Written<Vec<(String, String)>>> {
         self.take(key, "texts by name, such as { team = \"storage\" }", |value| {

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::schedule::NEVER;
 use super::units::{duration_text, size_text};
 use super::{Config, repository};
+use crate::agent::pattern::Pattern;
 use crate::ops::retention::Retention;
 use crate::ops::spec::{Address, CassandraSettings, Engine, MysqlSettings, SOCKET, SourceKind, SourceSpec};
 
@@ -53,6 +55,10 @@ struct Source {
     #[serde(skip_serializing_if = "Option::is_none")]
     cross_filesystems: Option<bool>,
     objective: String,
+    schedule: toml::Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time_zone: Option<String>,
+    jitter: String,
     keep: usize,
     level: i32,
 }
@@ -65,7 +71,7 @@ impl Shown {
     pub fn of(config: &Config) -> Self {
         let of_kind = |word: &str| {
             let sources = config.sources.iter().filter(|source| source.kind.word() == word);
-            sources.map(|source| (source.name.to_string(), Source::of(source))).collect()
+            sources.map(|source| (source.name.to_string(), Source::of(source, config))).collect()
         };
         Self {
             node: [("name", config.node.to_string())].into(),
@@ -91,7 +97,8 @@ impl Shown {
 }
 
 impl Source {
-    fn of(source: &SourceSpec) -> Self {
+    fn of(source: &SourceSpec, config: &Config) -> Self {
+        let (_, timetable) = config.timetables.iter().find(|(name, _)| *name == source.name).expect("every source has one");
         let (exclude, cross_filesystems) = match &source.kind {
             SourceKind::Directory { exclude, cross_filesystems, .. } => (Some(exclude.clone()), Some(*cross_filesystems)),
             _ => (None, None),
@@ -106,9 +113,21 @@ impl Source {
             exclude,
             cross_filesystems,
             objective: duration_text(source.objective),
+            schedule: shown_patterns(&timetable.patterns),
+            time_zone: timetable.zone.as_ref().and_then(|zone| zone.iana_name().map(str::to_owned)),
+            jitter: duration_text(timetable.jitter),
             keep: source.keep,
             level: source.level,
         }
+    }
+}
+
+/// As it can be written: one text, or a list of several.
+fn shown_patterns(patterns: &[Pattern]) -> toml::Value {
+    match patterns {
+        [] => NEVER.into(),
+        [one] => one.to_string().into(),
+        several => several.iter().map(ToString::to_string).collect::<Vec<_>>().into(),
     }
 }
 

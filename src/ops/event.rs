@@ -114,6 +114,33 @@ pub enum Event {
         /// Its id.
         snapshot: SnapshotId,
     },
+    /// The agent knows when a source is due next; without a time it never is.
+    Scheduled {
+        /// The source.
+        source: SourceName,
+        /// When its next run begins.
+        next: Option<jiff::Timestamp>,
+    },
+    /// The agent begins the run of a source.
+    RunBegun {
+        /// The source.
+        source: SourceName,
+        /// Which run: what the schedule says, in civil time.
+        due: jiff::civil::DateTime,
+        /// How long after that it begins.
+        late_seconds: i64,
+    },
+    /// A run of the agent has taken its snapshot.
+    RunEnded {
+        /// The source.
+        source: SourceName,
+        /// Which run.
+        due: jiff::civil::DateTime,
+        /// Whether the copies are in the repository.
+        is_shipped: bool,
+        /// When the next one begins.
+        next: Option<jiff::Timestamp>,
+    },
     /// A restore is in place, or was undone.
     Restored {
         /// The source.

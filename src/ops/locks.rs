@@ -85,6 +85,15 @@ pub fn shipping(ctx: &Context, what: &str, wait: Waiting) -> Result<Lock, Error>
     Ok(Lock::exclusive(&path, what, &*ctx.clock, wait, &ctx.stop)?)
 }
 
+/// The lock of the one agent of a node.
+///
+/// # Errors
+/// [`crate::sys::Error::Locked`] naming the holder.
+pub fn agent(ctx: &Context) -> Result<Lock, Error> {
+    let path = ctx.state()?.folder(&["locks"])?.join("@agent.lock");
+    Ok(Lock::exclusive(&path, "agent", &*ctx.clock, None, &ctx.stop)?)
+}
+
 /// The lock of this machine's Cassandra: one where this configuration keeps its state, which says who holds it, and one on the node's first data
 /// directory, which is the same for every configuration.
 #[derive(Debug)]

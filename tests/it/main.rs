@@ -4,6 +4,8 @@
 #![allow(clippy::print_stdout, reason = "seeds and counts are printed, and seen when a test fails")]
 #![allow(unreachable_pub, reason = "the modules of a test binary are not a library")]
 
+mod agent;
+mod agent_year;
 mod asked;
 mod azure;
 mod broken_copy;

@@ -123,7 +123,16 @@ impl Node {
         self.context_of(repository, |_| ())
     }
 
+    /// As [`Node::context_that_tells`], of a process that reads another clock.
+    pub fn context_under(&self, clock: Arc<dyn Clock>, tell: impl Fn(&Event) + Send + Sync + 'static) -> Context {
+        self.context_by(clock, self.repository.clone(), tell)
+    }
+
     fn context_of(&self, repository: Repository, tell: impl Fn(&Event) + Send + Sync + 'static) -> Context {
+        self.context_by(self.clock.clone(), repository, tell)
+    }
+
+    fn context_by(&self, clock: Arc<dyn Clock>, repository: Repository, tell: impl Fn(&Event) + Send + Sync + 'static) -> Context {
         let events = self.events.clone();
         let mut sources = self.sources.clone();
         for source in &mut sources {
@@ -138,7 +147,7 @@ impl Node {
             sources,
             repository: Box::new(move || Ok(repository.clone())),
             keys: self.keys(),
-            clock: self.clock.clone(),
+            clock,
             random: Arc::new(SystemRandom),
             space: self.space.clone(),
             stop: self.stop.clone(),
