@@ -6,6 +6,7 @@
 mod args;
 mod backup;
 mod cat;
+mod cluster;
 mod completions;
 mod config;
 mod confirm;
