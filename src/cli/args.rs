@@ -32,7 +32,7 @@ pub(super) struct Globals {
     /// Say each step.
     #[arg(short, long, global = true, help_heading = "Everywhere")]
     pub(super) verbose: bool,
-    /// Read this repository without a configuration file (list, show, fetch, cat, diff, verify, stats, config recover).
+    /// Read this repository without a configuration file (list, show, fetch, cat, diff, verify, stats, status --cluster, config recover).
     #[arg(long, global = true, value_name = "URL", conflicts_with = "config", help_heading = "Everywhere")]
     pub(super) repository: Option<String>,
     /// The identity that opens an encrypted repository, in place of the configuration's; `-` = standard input.

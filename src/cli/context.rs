@@ -104,7 +104,7 @@ impl Program {
         if self.globals.repository.is_none() {
             return Ok(());
         }
-        let readers = "--repository stands in for a configuration only where something is read: list, show, fetch, cat, diff, verify, stats, key check, config recover";
+        let readers = "--repository stands in for a configuration only where something is read: list, show, fetch, cat, diff, verify, stats, status --cluster, key check, config recover";
         Err(Failure::Usage(readers.into()))
     }
 
@@ -130,21 +130,36 @@ impl Program {
         let Some(url) = &self.globals.repository else {
             return Ok(Reading { ctx: self.context()?, node: node.cloned() });
         };
-        let machine = Machine::this();
         let node = match node {
             Some(node) => node.clone(),
-            None => machine.host_name.parse().map_err(|_| {
-                Failure::Usage(format!("the host name `{}` is no node's name: say whose snapshots with --node NAME", machine.host_name))
-            })?,
+            None => {
+                let host_name = Machine::this().host_name;
+                host_name.parse().map_err(|_| {
+                    Failure::Usage(format!("the host name `{host_name}` is no node's name: say whose snapshots with --node NAME"))
+                })?
+            }
         };
+        let ctx = self.reading_of(url, Some(&node));
+        Ok(Reading { ctx, node: Some(node) })
+    }
+
+    /// A context for reading the repository as a whole: of the configuration, or of `--repository` alone, whatever this machine is called.
+    pub(super) fn reading_whole(&self) -> Result<Context, Failure> {
+        match &self.globals.repository {
+            Some(url) => Ok(self.reading_of(url, None)),
+            None => self.context(),
+        }
+    }
+
+    /// A context for reading the repository at this URL.
+    fn reading_of(&self, url: &str, node: Option<&NodeName>) -> Context {
         let endpoint = self.globals.endpoint.clone();
         // Somebody who types an endpoint without TLS means it.
         let allow_http = endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http://"));
         let settings = Settings { endpoint, allow_http, ..Settings::new(url) };
-        let repository = self.opener(settings);
-        let keys = self.keys(Recipients::default(), None, None);
-        let ctx = Context::new(Parts { node: node.clone(), repository, keys, threads: machine.cores, ..self.parts() });
-        Ok(Reading { ctx, node: Some(node) })
+        let (repository, keys, parts) = (self.opener(settings), self.keys(Recipients::default(), None, None), self.parts());
+        let node = node.cloned().unwrap_or_else(|| parts.node.clone());
+        Context::new(Parts { node, repository, keys, threads: Machine::this().cores, ..parts })
     }
 
     /// The parts that do not depend on a configuration.

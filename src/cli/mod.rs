@@ -7,6 +7,7 @@ mod agent;
 mod args;
 mod backup;
 mod cat;
+mod cluster;
 mod completions;
 mod config;
 mod confirm;

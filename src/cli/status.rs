@@ -5,19 +5,32 @@ use std::time::Duration;
 use clap::Args;
 use jiff::SignedDuration;
 
+use super::cluster;
 use super::context::Program;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::human;
 use super::table::{Align, Table};
+use crate::ops::cluster::Except;
 use crate::ops::status::{self, Outcome, SourceStatus};
 
 /// Say what is late and what is wrong; exit code 7 when something is.
 #[derive(Args, Debug)]
-pub(super) struct Status {}
+pub(super) struct Status {
+    /// Of every node that is found in the repository, told by what lies there alone: also when their agents are dead. Takes no key, nothing
+    /// of this machine, and with --repository no configuration.
+    #[arg(long)]
+    cluster: bool,
+    /// Leave out a node, or one source of it, that was given up and whose last snapshots stay; may be said more than once.
+    #[arg(long, value_name = "NODE[/SOURCE]", requires = "cluster")]
+    except: Vec<Except>,
+}
 
 impl Status {
     pub(super) fn run(&self, program: &Program) -> Result<Exit, Failure> {
+        if self.cluster {
+            return cluster::run(program, &self.except);
+        }
         let ctx = program.context()?;
         let outcome = status::run(&ctx)?;
         if program.output.json {

@@ -8,7 +8,7 @@
 //! and [`tally`] is what they come to.
 //! The way out: [`snapshot`] takes a local copy, [`ship`] brings it into the repository, [`backup`] does both.
 //! The way back: [`fetch`] puts files in a folder, [`restore`] makes the source hold the snapshot.
-//! Proof: [`verify`], and [`key_check`] of an identity; [`heal`] makes damaged snapshots and copies sound again; [`status`] says what is late or wrong.
+//! Proof: [`verify`], and [`key_check`] of an identity; [`heal`] makes damaged snapshots and copies sound again; [`status`] says what is late or wrong on this node, [`cluster`] on all of them.
 //!
 //! What several verbs share: [`context`] (the world around them), [`spec`] and [`directory`] (the sources), [`name`] and [`origin`] (what a
 //! person asks for), [`lists`], [`bodies`] and [`entries`] (manifests and streams of lines), [`assemble`] (lines' bytes brought together),
@@ -26,6 +26,7 @@ pub mod by_number;
 pub mod cache;
 pub mod cat;
 pub mod catalogue;
+pub mod cluster;
 pub mod configuration;
 pub mod context;
 pub mod copies;

@@ -199,10 +199,18 @@ impl Remote {
     /// # Errors
     /// What the store gives.
     pub fn highest_node_file(&self, ctx: &Context) -> Result<Option<NumberedNodeFile>, Error> {
+        self.highest_node_file_of(&ctx.node)
+    }
+
+    /// The same of any node.
+    ///
+    /// # Errors
+    /// What the store gives.
+    pub(crate) fn highest_node_file_of(&self, node: &NodeName) -> Result<Option<NumberedNodeFile>, Error> {
         // Numbers are given out one by one, so the first gap is the end; no listing of the whole node is needed.
         let mut last = None;
         for n in 1..=NODE_FILES_MAX {
-            let key = NodeKey::Node(n).of(&ctx.node);
+            let key = NodeKey::Node(n).of(node);
             match settle(self.store.get(&key.to_string(), SMALL_MAX as u64))? {
                 Ok(bytes) => last = Some((n, NodeFile::from_text(&bytes).map_err(Error::unreadable(&key)))),
                 Err(problem) if problem == Problem::missing() => break,

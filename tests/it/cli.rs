@@ -243,6 +243,7 @@ fn every_document_has_its_schema_and_every_snapshot_its_fields() {
         ("backup", &["backup", "tree"]),
         ("show", &["show", "tree/latest"]),
         ("status", &["status"]),
+        ("status-cluster", &["status", "--cluster"]),
         ("verify", &["verify", "--full"]),
         ("diff", &["diff", "tree/latest", "tree/latest"]),
         ("fetch", &["fetch", "tree/latest", "--to", to.to_str().unwrap()]),

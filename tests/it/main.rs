@@ -40,6 +40,7 @@ mod cassandra_take;
 mod cassandra_unopened;
 mod cassandra_writers;
 mod cli;
+mod cluster;
 mod contract;
 mod copies;
 mod crash;

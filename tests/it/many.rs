@@ -174,10 +174,11 @@ const FLAT: u64 = 2 << 20;
 /// `stats` holds the figures of each, which are its answer. Both hold the manifest heads (about 600 bytes, texts included) and what is listed
 /// of each (about 200). Of all else, objects above all, nothing may stay. Their limits are what was measured and a third more, for the noise
 /// of the allocator.
-const LOOKING: [(&[&str], u64); 5] = [
+const LOOKING: [(&[&str], u64); 6] = [
     (&["list"], FLAT),
     (&["--json", "list"], FLAT),
     (&["status"], FLAT),
+    (&["status", "--cluster"], FLAT),
     (&["prune", "--dry-run"], 2700 * MORE),
     (&["stats"], 2200 * MORE),
 ];

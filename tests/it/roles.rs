@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use bytes::Bytes;
 use reqwest::Method;
@@ -11,7 +12,7 @@ use windlass::sys::secret::Secret;
 
 use crate::support::bucket::Bucket;
 use crate::support::program::{Machine, Run};
-use crate::support::servers::{Make, Server};
+use crate::support::servers::{Make, REGION, Server};
 use crate::support::session::Session;
 use crate::support::tools;
 use crate::support::tree::noise;
@@ -65,6 +66,16 @@ impl Role {
         let run = self.machine.run(arguments);
         run.expect(code);
         run
+    }
+
+    /// What the program says of all nodes on a machine that has the address and this credential, and nothing else.
+    fn told_of_all_nodes(&self) -> Run {
+        let url = format!("s3://{}/{PREFIX}", self.bucket.name);
+        let mut bare = Command::new(env!("CARGO_BIN_EXE_windlass"));
+        bare.args(["--repository", &url, "--endpoint", &self.bucket.server.endpoint, "status", "--cluster"]);
+        bare.env("AWS_ACCESS_KEY_ID", &self.session.id).env("AWS_SECRET_ACCESS_KEY", &self.session.secret);
+        bare.env("AWS_SESSION_TOKEN", &self.session.token).env("AWS_REGION", REGION);
+        Run::of(bare.output().unwrap())
     }
 
     /// The store with the role's credential.
@@ -198,6 +209,8 @@ fn a_node_with_a_part_of_its_own_neither_reads_nor_writes_anothers() {
     let fetched = role.machine.path("of-the-other");
     let run = role.machine.run(&["fetch", "tree/latest", "--node", "node-2", "--to", fetched.to_str().unwrap()]);
     assert!(run.code != Some(0) && !fetched.exists(), "{run:#?}");
+    let told = role.told_of_all_nodes();
+    assert!(told.expect(7).stdout.contains("node-1  tree ") && told.stdout.contains("node-2: its part cannot be read"), "{told:#?}");
     let store = role.store();
     assert!(store.get("node-2/node.1.json", 1000).unwrap_err().is_denied());
     for prefix in ["node-2/", ""] {
@@ -217,6 +230,8 @@ fn who_may_not_see_the_nodes_of_a_repository_verifies_a_part_and_is_told() {
     let role = Role::with_policy(&narrower, bucket);
     let verify = role.run(&["verify"], 0);
     assert!(verify.stderr.contains("warning: what lies beside the nodes was not looked at"), "{verify:#?}");
+    let told = role.told_of_all_nodes();
+    assert!(told.expect(1).stderr.contains("the nodes of ") && told.stderr.contains("AccessDenied"), "{told:#?}");
 }
 
 #[test]
@@ -229,6 +244,9 @@ fn who_restores_reads_all_and_writes_nothing() {
     role.run(&["diff", &format!("tree/{}", ids[0].0), &format!("tree/{}", ids[1].0)], 0);
     role.run(&["stats"], 0);
     role.run(&["status"], 0);
+    role.run(&["status", "--cluster"], 0);
+    let told = role.told_of_all_nodes();
+    assert!(told.expect(0).stdout.contains("node-1  tree "), "{told:#?}");
     role.run(&["verify"], 0);
     role.machine.write("file", b"changed by mistake");
     role.run(&["restore", "tree", "--from", "repository", "--yes"], 0);
@@ -258,7 +276,9 @@ fn who_verifies_records_what_is_damaged_and_who_only_reads_says_that_it_cannot()
         assert!(verify.stdout.contains(&packs[0]), "{verify:#?}");
         assert_eq!(verify.stderr.contains("could not be recorded"), !records, "{verify:#?}");
         let status = role.machine.run(&["status"]);
-        assert_eq!(status.code, Some(if records { 7 } else { 0 }), "the verdict is known to others: {status:#?}");
+        let told = role.told_of_all_nodes();
+        let expected = Some(if records { 7 } else { 0 });
+        assert_eq!((status.code, told.code), (expected, expected), "the verdict is known to others: {status:#?} {told:#?}");
         role.may_not_write(&KEYS.map(|key| if key.contains("checks") { "node-1/packs/y" } else { key }));
         let error = role.store().delete("node-1/checks/x").unwrap_err();
         assert!(error.is_denied(), "{error}");

@@ -40,6 +40,7 @@ use places::Places;
 use report::{Fault, Report};
 use scope::Scope;
 pub(crate) use verdicts::{INSIDE, superseded, write as record_verdicts};
+pub(crate) use verdicts::{Recorded, recorded};
 pub use verdicts::{damaged_manifests, known, known_damage_in, known_damage_of};
 
 /// What is asked for.

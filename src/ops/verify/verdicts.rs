@@ -1,7 +1,9 @@
 //! Verdicts, as they are kept in the repository: what is known not to be sound is their fold.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
+
+use jiff::Timestamp;
 
 use super::report::Report;
 use crate::format::check::{self, Check, Known, Level, Verdict};
@@ -44,6 +46,43 @@ pub fn known(ctx: &Context, remote: &Remote, node: &NodeName) -> Result<Known, E
     Ok(known)
 }
 
+/// What verifications have recorded of a node.
+#[derive(Debug, Default)]
+pub(crate) struct Recorded {
+    /// The objects that are known not to be sound.
+    pub(crate) known: Known,
+    /// When, and how deep, one of a snapshot's manifest was last found sound: of the newest snapshots of each source of which that was said.
+    pub(crate) sound: BTreeMap<SourceName, BTreeMap<SnapshotId, (Level, Timestamp)>>,
+    /// Files of verdicts that could not be read, and why.
+    pub(crate) unread: Vec<(String, String)>,
+}
+
+/// What is recorded of a node; `most` = snapshots of each source that are remembered as sound.
+///
+/// # Errors
+/// What the store gives. Files of verdicts that are damaged are in what is given.
+pub(crate) fn recorded(remote: &Remote, node: &NodeName, most: usize) -> Result<Recorded, Error> {
+    let mut recorded = Recorded::default();
+    let keys = check_files(&remote.store, node, usize::MAX)?;
+    let damaged = each_check(&remote.store, keys, &mut |check| {
+        let (verdict, looked) = (check.verdict, (check.level, check.time));
+        let manifest = manifest_of(&check, node);
+        recorded.known.take(check);
+        let Some((source, id, _)) = manifest else { return };
+        let sound = recorded.sound.entry(source).or_default();
+        if verdict != Verdict::Sound {
+            sound.remove(&id);
+            return;
+        }
+        sound.insert(id, looked);
+        if sound.len() > most {
+            sound.pop_first();
+        }
+    })?;
+    recorded.unread = damaged.into_iter().map(|(key, problem)| (key, problem.text)).collect();
+    Ok(recorded)
+}
+
 /// Manifests (as `source`, id and number) that are known not to be sound: what a list can tell without reading anything of the snapshots.
 /// Where more than a hundred files of verdicts lie there, nothing is told.
 ///
@@ -55,11 +94,15 @@ pub fn damaged_manifests(remote: &Remote, node: &NodeName) -> Result<BTreeSet<(S
         return Ok(BTreeSet::new());
     }
     let (known, _) = fold_of(&remote.store, keys)?;
-    let manifest = |check: &Check| match Key::parse(&check.object) {
+    Ok(known.iter().filter_map(|check| manifest_of(check, node)).collect())
+}
+
+/// The manifest of this node that a verdict is about, if it is about one.
+fn manifest_of(check: &Check, node: &NodeName) -> Option<(SourceName, SnapshotId, u32)> {
+    match Key::parse(&check.object) {
         Some(Key::Of(of, NodeKey::Head(source, id, n) | NodeKey::Body(source, id, n))) if of == *node => Some((source, id, n)),
         _ => None,
-    };
-    Ok(known.iter().filter_map(manifest).collect())
+    }
 }
 
 /// The objects that a shipped snapshot needs and that are known not to be sound, at most twenty; nothing is looked at anew.
@@ -131,7 +174,14 @@ fn check_files(store: &Repository, node: &NodeName, most: usize) -> Result<Vec<S
 }
 
 fn fold_of(store: &Repository, keys: Vec<String>) -> Result<(Known, Vec<(String, Problem)>), Error> {
-    let (mut known, mut damaged) = (Known::default(), Vec::new());
+    let mut known = Known::default();
+    let damaged = each_check(store, keys, &mut |check| known.take(check))?;
+    Ok((known, damaged))
+}
+
+/// Hands on the verdicts of these files, one file in memory at a time; gives those that could not be read.
+fn each_check(store: &Repository, keys: Vec<String>, visit: &mut dyn FnMut(Check)) -> Result<Vec<(String, Problem)>, Error> {
+    let mut damaged = Vec::new();
     for key in keys {
         let checks = match settle(store.get(&key, RECORDS_MAX as u64))? {
             Ok(text) => check::read(&text).map_err(|cause| Problem::damaged(chain(&cause))),
@@ -140,11 +190,11 @@ fn fold_of(store: &Repository, keys: Vec<String>) -> Result<(Known, Vec<(String,
             Err(problem) => Err(problem),
         };
         match checks {
-            Ok(checks) => checks.into_iter().for_each(|check| known.take(check)),
+            Ok(checks) => checks.into_iter().for_each(&mut *visit),
             Err(problem) => damaged.push((key, problem)),
         }
     }
-    Ok((known, damaged))
+    Ok(damaged)
 }
 
 /// What is kept of a problem inside an object of an encrypted repository.
