@@ -16,6 +16,12 @@ fn another_node(first: &Cassandra) -> Cassandra {
     let own = fs::read_to_string(&path).unwrap();
     let seed = format!("- seeds: '{}:{}'", line(&of_first, "listen_address:"), line(&of_first, "storage_port:"));
     fs::write(&path, own.replace(&format!("- seeds: '{}'", line(&own, "listen_address:")), &seed)).unwrap();
+    // One that is no seed gives up where it meets none within this time.
+    let options = server.home.join("server.options");
+    let text = fs::read_to_string(&options).unwrap();
+    let patient = text.replace("-Dcassandra.ring_delay_ms=4000", "-Dcassandra.ring_delay_ms=30000");
+    assert_ne!(patient, text);
+    fs::write(&options, patient).unwrap();
     server.start();
     server
 }
@@ -110,7 +116,7 @@ fn one_replica_is_restored(first: &Cassandra, second: &Cassandra, machine: &Mach
     assert_eq!(ids(), before, "nobody is somebody else afterwards");
     // Alone it answers with its own rows.
     second.stop();
-    let rows = || first.cql().lines("SELECT id, v FROM small.t");
+    let rows = || first.cql().of_one_replica().lines("SELECT id, v FROM small.t");
     assert_eq!(rows(), ["1 | then"]);
     second.start();
     until("the two see each other", || first.nodetool(&["status"]).matches("\nUN ").count() == 2);

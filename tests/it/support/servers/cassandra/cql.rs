@@ -7,14 +7,13 @@ use std::time::{Duration, Instant};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use scylla::client::PoolSize;
-use scylla::client::execution_profile::ExecutionProfile;
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
 use scylla::deserialize::row::{ColumnIterator, DeserializeRow};
 use scylla::deserialize::{DeserializationError, TypeCheckError};
 use scylla::frame::response::result::ColumnSpec;
 use scylla::policies::host_filter::AllowListHostFilter;
-use scylla::statement::Consistency;
+use scylla::statement::{Consistency, Statement};
 use scylla::value::{CqlValue, Row};
 use tokio::runtime::Runtime;
 
@@ -28,6 +27,8 @@ const LOGIN: Duration = Duration::from_secs(30);
 pub struct Cql {
     session: Session,
     runtime: Runtime,
+    /// How many replicas must have answered, where there are several.
+    consistency: Consistency,
 }
 
 impl Cql {
@@ -47,7 +48,12 @@ impl Cql {
     pub(super) fn connect_as(server: &Cassandra, account: [&str; 2]) -> Result<Self, String> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let session = runtime.block_on(builder(server, account).build()).map_err(|error| format!("{error:?}"))?;
-        Ok(Self { session, runtime })
+        Ok(Self { session, runtime, consistency: Consistency::LocalQuorum })
+    }
+
+    /// The same, and one replica that answers is enough: for a node whose peers are down.
+    pub fn of_one_replica(self) -> Self {
+        Self { consistency: Consistency::One, ..self }
     }
 
     fn ask<T>(&self, question: impl Future<Output = T>) -> T {
@@ -69,6 +75,8 @@ impl Cql {
 
     /// The same, or what the server says against it.
     pub fn try_rows(&self, statement: &str) -> Result<Vec<Vec<Option<CqlValue>>>, String> {
+        let mut statement = Statement::new(statement);
+        statement.set_consistency(self.consistency);
         let result = self.ask(self.session.query_unpaged(statement, ())).map_err(|error| error.to_string())?;
         if !result.is_rows() {
             return Ok(Vec::new());
@@ -147,7 +155,6 @@ fn builder(server: &Cassandra, [name, password]: [&str; 2]) -> SessionBuilder {
     let mut builder = SessionBuilder::new().known_node_addr(server.cql_address()).fetch_schema_metadata(false);
     // This server is meant, and what it says alone, where it is one of several.
     builder = builder.host_filter(Arc::new(AllowListHostFilter::new([server.cql_address()]).unwrap()));
-    builder = builder.default_execution_profile_handle(ExecutionProfile::builder().consistency(Consistency::One).build().into_handle());
     builder = builder.pool_size(PoolSize::PerHost(std::num::NonZeroUsize::MIN)).disallow_shard_aware_port(true);
     // One node agrees with itself.
     builder = builder.auto_await_schema_agreement(false).driver_config_reporting(false);
