@@ -8,7 +8,7 @@ use crate::format::names::SourceName;
 use crate::ops::error::chain;
 use crate::ops::event::Event;
 use crate::ops::retention::Retention;
-use crate::ops::{Context, Error, locks, prune};
+use crate::ops::{Context, Error, locks, node, prune};
 
 /// What the agent is to do.
 #[derive(Debug)]
@@ -25,40 +25,72 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// How soon it notices that it is to stop.
 const SLICE: Duration = Duration::from_secs(1);
 
-/// How often the repository is pruned. Retention counts days.
-const PRUNE_EVERY: Duration = Duration::from_secs(86_400);
+/// How often the repository is pruned: once a day, with room for runs of which one ends a little earlier than that of the day before.
+const PRUNE_EVERY: Duration = Duration::from_secs(20 * 3600);
 
 /// How long after a prune that failed the next one is tried.
 const PRUNE_AGAIN: Duration = Duration::from_secs(3600);
+
+/// How often it is told that the folder of local copies is not there.
+const TOLD_EVERY: Duration = Duration::from_secs(3600);
 
 /// Runs until it is told to stop.
 ///
 /// What fails, a database or a bucket or a disk, is told and tried again; only what can never work ends it.
 ///
 /// # Errors
-/// [`Error::Stopped`] when it was told to; [`crate::sys::Error::Locked`] when another agent runs on this node; [`Error::File`] when the state
-/// folder cannot be used.
+/// [`Error::Stopped`] when it was told to; [`crate::sys::Error::Locked`] when another agent runs on this node; what the file system gives for the
+/// lock.
 pub fn run(ctx: &Context, settings: &Settings) -> Result<(), Error> {
+    wait_for_disk(ctx)?;
     let _alone = locks::agent(ctx)?;
     let mut jobs = Vec::new();
     for (source, schedule) in &settings.schedules {
-        jobs.push(Job::new(ctx, source.clone(), schedule.clone())?);
+        if schedule.patterns().is_empty() {
+            ctx.tell(Event::Scheduled { source: source.clone(), next: None });
+        } else {
+            jobs.push(Job::new(ctx, source.clone(), schedule.clone())?);
+        }
     }
-    for job in &jobs {
-        ctx.tell(Event::Scheduled { source: job.source().clone(), next: job.next(ctx) });
+    for job in &mut jobs {
+        let next = job.next(ctx);
+        ctx.tell(Event::Scheduled { source: job.source().clone(), next });
     }
-    let mut prune_at = Duration::ZERO;
+    let (mut prune_at, mut is_to_prune) = (Duration::ZERO, false);
     loop {
         for job in &mut jobs {
             check(ctx)?;
-            let is_whole = job.work(ctx)?;
-            if is_whole && ctx.clock.monotonic() >= prune_at {
-                prune_at = ctx.clock.monotonic() + prune_now(ctx, settings.retention)?;
-            }
+            job.snapshot(ctx)?;
         }
-        let rest = jobs.iter().map(|job| job.rest(ctx)).min().unwrap_or(LOOK_EVERY);
+        for at in 0..jobs.len() {
+            check(ctx)?;
+            // A snapshot cannot be made up for later, a shipment can.
+            if jobs.iter_mut().any(|job| job.is_ready(ctx)) {
+                break;
+            }
+            is_to_prune |= jobs[at].ship(ctx)?;
+        }
+        if is_to_prune && ctx.clock.monotonic() >= prune_at {
+            is_to_prune = false;
+            prune_at = prune_now(ctx, settings.retention)?;
+            prune_at += ctx.clock.monotonic();
+        }
+        let rest = jobs.iter_mut().map(|job| job.rest(ctx)).min().unwrap_or(LOOK_EVERY);
         sleep(ctx, rest.clamp(SLICE, LOOK_EVERY))?;
     }
+}
+
+/// Waits for the folder of local copies: beneath the point where its disk is to be mounted nobody would look for copies, nor for a lock.
+fn wait_for_disk(ctx: &Context) -> Result<(), Error> {
+    let mut tell_at = ctx.clock.monotonic();
+    while let Err(error) = node::check_local_tier(ctx) {
+        if ctx.clock.monotonic() >= tell_at {
+            ctx.warn(None, format!("nothing is backed up yet: {}", chain(&error)));
+            tell_at = ctx.clock.monotonic() + TOLD_EVERY;
+        }
+        sleep(ctx, LOOK_EVERY)?;
+    }
+    Ok(())
 }
 
 fn check(ctx: &Context) -> Result<(), Error> {
@@ -88,11 +120,12 @@ fn prune_now(ctx: &Context, retention: Option<Retention>) -> Result<Duration, Er
             if let Some(denied) = &outcome.denied {
                 ctx.warn(None, format!("prune: nothing more was deleted: {denied}"));
             }
+            outcome.untold.iter().for_each(|why| ctx.warn(None, format!("prune: {why}")));
             Ok(PRUNE_EVERY)
         }
         Err(error) if error.is_stopped() => Err(error),
         Err(error) => {
-            ctx.warn(None, format!("the repository was not pruned; tried again with the next run: {}", chain(&error)));
+            ctx.warn(None, format!("the repository was not pruned; tried again after the next shipment: {}", chain(&error)));
             Ok(PRUNE_AGAIN)
         }
     }

@@ -44,7 +44,24 @@ pub struct Timetable {
     pub jitter: Duration,
 }
 
+/// Most occurrences that are looked at for the longest time between two of them: a year of one for each quarter of a day.
+const LOOKED_AT: usize = 4 * 366;
+
 impl Timetable {
+    /// The longest time between two runs, their delays included, on a clock that is never set; `None` where there are no runs.
+    pub fn longest_gap(&self) -> Option<Duration> {
+        let mut wall = DateTime::constant(2026, 1, 1, 0, 0, 0, 0);
+        let after = |wall: DateTime| self.patterns.iter().filter_map(|pattern| pattern.after(wall)).min();
+        let mut longest = SignedDuration::ZERO;
+        wall = after(wall)?;
+        for _ in 0..LOOKED_AT {
+            let next = after(wall)?;
+            longest = longest.max(next.duration_since(wall));
+            wall = next;
+        }
+        Some(Duration::try_from(longest).unwrap_or_default() + self.jitter)
+    }
+
     /// The schedule on a machine in this time zone.
     pub fn on(self, machine: TimeZone) -> Schedule {
         Schedule::new(self.patterns, self.zone.unwrap_or(machine), self.jitter)

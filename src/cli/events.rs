@@ -18,6 +18,9 @@ pub(super) fn listener(output: &Arc<Output>) -> Arc<dyn Fn(Event) + Send + Sync>
         if matches!(event, Event::Damage { .. }) {
             output.note_damage();
         }
+        if matches!(event, Event::RunBegun { .. }) {
+            problems.store(0, Ordering::Relaxed);
+        }
         if output.json {
             return output.event(&event);
         }

@@ -119,6 +119,15 @@ fn a_source_is_due_when_it_says_or_agent_says_or_at_midnight() {
         [("a".into(), twice, Some("Europe/Berlin".into()), 300), ("b".into(), Vec::new(), Some("UTC".into()), 300)]
     );
     assert_eq!(shown(&format!("{SMALL}[sqlite.a]\npath = \"/a\"\n")), [("a".into(), vec!["00:00".to_owned()], None, 0)]);
+    let warned = |schedule: &str, objective: &str| {
+        let config = parse(&format!("{SMALL}[sqlite.a]\npath = \"/a\"\nschedule = {schedule}\nobjective = {objective:?}\n")).unwrap();
+        config.warnings.join("\n")
+    };
+    let weekly = warned("\"30 2 * * sun\"", "26h");
+    assert!(weekly.contains("sqlite.a: its schedule leaves up to 1w between two runs, and with an objective of 26h"), "{weekly}");
+    for (schedule, objective) in [("\"30 2 * * sun\"", "8d"), ("[\"03:00\", \"15:00\"]", "13h"), ("\"never\"", "26h")] {
+        assert_eq!(warned(schedule, objective), "", "{schedule}");
+    }
     for (line, because) in
         [("schedule = []", "write \"never\""), ("schedule = 3", "a text in quotes, or a list"), ("jitter = \"13h\"", "12h")]
     {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::mistake::Gatherer;
 use super::section::Written;
+use super::units::duration_text;
 use super::{Config, Encryption, Machine, file, mysql, places, repository, retention};
 use crate::agent::schedule::Timetable;
 use crate::format::names::{NodeName, SourceName};
@@ -131,7 +132,17 @@ fn sources(written: &[file::Source], keep: u32, environment: &dyn Environment, g
 fn timetables(file: &file::File, sources: &[SourceSpec], gather: &Gatherer<'_>) -> Vec<(SourceName, Timetable)> {
     let resolve = |source: &file::Source| {
         let timetable = source.schedule.resolve(&file.agent, gather);
-        Some((sources.iter().find(|spec| spec.name.as_str() == source.name.value)?.name.clone(), timetable))
+        let spec = sources.iter().find(|spec| spec.name.as_str() == source.name.value)?;
+        if let Some(gap) = timetable.longest_gap().filter(|gap| *gap > spec.objective) {
+            gather.warning(format!(
+                "{}: its schedule leaves up to {} between two runs, and with an objective of {} it is late then: give an `objective` of some \
+                 hours more",
+                source.name.key,
+                duration_text(gap),
+                duration_text(spec.objective)
+            ));
+        }
+        Some((spec.name.clone(), timetable))
     };
     file.sources.iter().filter_map(resolve).collect()
 }

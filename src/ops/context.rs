@@ -142,6 +142,11 @@ impl Context {
         self.tell(Event::Warning { source: source.cloned(), message: message.into() });
     }
 
+    /// Begins another run in the same process: what was warned of in the one before is new again.
+    pub fn begins_anew(&self) {
+        self.warned.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Reports a warning unless this run has given it already: of what every shipment of a run meets anew.
     pub(crate) fn warn_once(&self, message: String) {
         self.warn_once_of(None, message);

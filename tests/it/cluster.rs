@@ -317,7 +317,10 @@ fn without_a_repository_the_exit_code_is_6_and_without_a_node_7() {
     assert!(none.expect(6).stderr.contains("there is no repository at "), "{none:#?}");
     node.init();
     fs::remove_dir_all(node.path("bucket/node-1")).unwrap();
-    assert!(wrong(&document(&node, 7)).contains("knows no node yet"));
+    assert!(wrong(&document(&node, 7)).contains("knows no node: nothing is backed up"));
+    // Whoever leaves a node out that was given up hears it too when the others have vanished.
+    let left_out = ask(&node, &["--except", "node-1"]);
+    assert!(left_out.expect(7).stdout.contains("knows no node but those that are left out"), "{left_out:#?}");
     fs::remove_dir_all(node.path("bucket")).unwrap();
     ask(&node, &[]).expect(6);
 }

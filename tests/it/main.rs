@@ -5,6 +5,7 @@
 #![allow(unreachable_pub, reason = "the modules of a test binary are not a library")]
 
 mod agent;
+mod agent_faults;
 mod agent_year;
 mod asked;
 mod azure;

@@ -158,8 +158,9 @@ pub fn run(ctx: &Context, except: &[Except]) -> Result<Outcome, Error> {
             Err(error) => return Err(error),
         }
     }
-    if nodes.is_empty() && except.is_empty() {
-        wrong.push("the repository knows no node yet: nothing is backed up".to_owned());
+    if nodes.is_empty() {
+        let left_out = if except.is_empty() { "" } else { " but those that are left out" };
+        wrong.push(format!("the repository knows no node{left_out}: nothing is backed up"));
     }
     for Except { node, source } in unused {
         let name = source.as_ref().map_or_else(|| node.to_string(), |source| format!("{node}/{source}"));
