@@ -61,6 +61,7 @@ fn the_commands_are_those_of_the_documentation() {
         "verify",
         "heal",
         "status",
+        "agent",
         "forget",
         "pin",
         "unpin",

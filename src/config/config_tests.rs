@@ -125,6 +125,8 @@ fn a_source_is_due_when_it_says_or_agent_says_or_at_midnight() {
     };
     let weekly = warned("\"30 2 * * sun\"", "26h");
     assert!(weekly.contains("sqlite.a: its schedule leaves up to 1w between two runs, and with an objective of 26h"), "{weekly}");
+    let by_a_timer = parse(&format!("{SMALL}[sqlite.a]\npath = \"/a\"\nobjective = \"7h\"\n")).unwrap();
+    assert_eq!(by_a_timer.warnings, [""; 0]);
     for (schedule, objective) in [("\"30 2 * * sun\"", "8d"), ("[\"03:00\", \"15:00\"]", "13h"), ("\"never\"", "26h")] {
         assert_eq!(warned(schedule, objective), "", "{schedule}");
     }

@@ -133,7 +133,8 @@ fn timetables(file: &file::File, sources: &[SourceSpec], gather: &Gatherer<'_>) 
     let resolve = |source: &file::Source| {
         let timetable = source.schedule.resolve(&file.agent, gather);
         let spec = sources.iter().find(|spec| spec.name.as_str() == source.name.value)?;
-        if let Some(gap) = timetable.longest_gap().filter(|gap| *gap > spec.objective) {
+        let is_agents = source.schedule.is_written() || file.agent.is_written();
+        if let Some(gap) = timetable.longest_gap().filter(|gap| is_agents && *gap > spec.objective) {
             gather.warning(format!(
                 "{}: its schedule leaves up to {} between two runs, and with an objective of {} it is late then: give an `objective` of some \
                  hours more",

@@ -28,6 +28,11 @@ impl Schedule {
         Self { patterns: section.text_or_texts("schedule"), time_zone: section.text("time_zone"), jitter: section.duration("jitter") }
     }
 
+    /// Whether anything was written of it; whoever has a timer run backups writes nothing.
+    pub(super) fn is_written(&self) -> bool {
+        self.patterns.is_some() || self.jitter.is_some()
+    }
+
     /// What is meant: each key of the source's own, else of `[agent]`, else midnight of this machine without a delay.
     pub(super) fn resolve(&self, all: &Self, gather: &Gatherer<'_>) -> Timetable {
         let zone = self.time_zone.as_ref().or(all.time_zone.as_ref()).and_then(|written| zone(written, gather));
