@@ -49,17 +49,28 @@ impl Job {
     fn counts_what_is_there(&mut self, ctx: &Context) {
         let now = ctx.clock.now();
         let Some(latest) = self.schedule.latest(now).filter(|_| self.served.is_empty()) else { return };
-        let newest = self.newest(ctx).map(SnapshotId::to_timestamp);
+        let newest = self.newest(ctx).flatten().map(SnapshotId::to_timestamp);
         if newest.is_some_and(|newest| latest.instant <= newest && newest <= now) {
-            self.is_served(ctx, latest);
+            self.note_served(ctx, latest);
         }
     }
 
-    fn newest(&self, ctx: &Context) -> Option<SnapshotId> {
-        Some(Copies::read(ctx, &self.source).ok()?.latest()?.id())
+    /// The newest copy, if there is any; `None` where that cannot be told.
+    fn newest(&self, ctx: &Context) -> Option<Option<SnapshotId>> {
+        Some(Copies::read(ctx, &self.source).ok()?.latest().map(|copy| copy.id()))
     }
 
-    fn is_served(&mut self, ctx: &Context, occurrence: Occurrence) {
+    /// Whether a copy has come since this one was the newest, as far as both can be told.
+    fn has_come_since(&self, ctx: &Context, before: Option<Option<SnapshotId>>) -> bool {
+        before.zip(self.newest(ctx)).is_some_and(|(before, newest)| newest > before)
+    }
+
+    /// The last occurrence, if its run was not made yet.
+    fn unserved(&mut self, now: Timestamp) -> Option<Occurrence> {
+        self.schedule.latest(now).filter(|latest| !self.served.has(*latest, now))
+    }
+
+    fn note_served(&mut self, ctx: &Context, occurrence: Occurrence) {
         if let Err(error) = self.served.add(ctx, &self.source, occurrence) {
             ctx.warn(Some(&self.source), format!("that this run was made cannot be kept, so a restart makes it again: {}", chain(&error)));
         }
@@ -74,14 +85,13 @@ impl Job {
     pub fn next(&mut self, ctx: &Context) -> Option<Timestamp> {
         let now = ctx.clock.now();
         // The run of the last occurrence may still lie ahead, by its delay.
-        let latest = self.schedule.latest(now).filter(|latest| !self.served.has(*latest, now));
-        latest.or_else(|| self.schedule.next(now)).map(|next| self.begin(ctx, next))
+        self.unserved(now).or_else(|| self.schedule.next(now)).map(|next| self.begin(ctx, next))
     }
 
     /// The run that is due now, if one is. Of those that were missed it is the last one: it makes up for all.
     fn due(&mut self, ctx: &Context) -> Option<Occurrence> {
         let now = ctx.clock.now();
-        let latest = self.schedule.latest(now).filter(|latest| !self.served.has(*latest, now))?;
+        let latest = self.unserved(now)?;
         (now >= WRITTEN && self.begin(ctx, latest) <= now).then_some(latest)
     }
 
@@ -119,7 +129,7 @@ impl Job {
         match snapshot::run(ctx, &self.source, &snapshot::Options { wait: None, dry_run: false }) {
             Ok(_) => {}
             Err(error) if error.is_stopped() => return Err(error),
-            Err(error) if self.newest(ctx).is_none_or(|newest| Some(newest) == before) => {
+            Err(error) if !self.has_come_since(ctx, before) => {
                 let again = backoff.fail(ctx.clock.monotonic());
                 self.tried = Some((due, backoff));
                 self.failed(ctx, "no snapshot was taken", &error, again);
@@ -131,7 +141,7 @@ impl Job {
             }
         }
         // Before it is shipped: however that ends, this run is not made again.
-        self.is_served(ctx, due);
+        self.note_served(ctx, due);
         (self.tried, self.taken, self.ships) = (None, Some(due), Some(Backoff::default()));
         Ok(())
     }

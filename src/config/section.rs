@@ -167,10 +167,7 @@ impl<'a, 'i> Section<'a, 'i> {
     }
 
     pub(super) fn texts(&self, key: &'static str) -> Option<Written<Vec<String>>> {
-        self.take(key, "a list of texts, such as [\"*.tmp\"]", |value| {
-            let texts = value.as_array()?.iter().map(|item| item.get_ref().as_str().map(str::to_owned));
-            Some(Ok(texts.collect::<Option<Vec<_>>>()?))
-        })
+        self.take(key, "a list of texts, such as [\"*.tmp\"]", |value| Some(Ok(list_of_texts(value)?)))
     }
 
     /// One text, or a list of them.
@@ -179,8 +176,7 @@ impl<'a, 'i> Section<'a, 'i> {
             if let Some(text) = value.as_str() {
                 return Some(Ok(vec![text.to_owned()]));
             }
-            let texts = value.as_array()?.iter().map(|item| item.get_ref().as_str().map(str::to_owned));
-            Some(Ok(texts.collect::<Option<Vec<_>>>()?))
+            Some(Ok(list_of_texts(value)?))
         })
     }
 
@@ -223,6 +219,10 @@ pub(super) fn unknown(name: &str, known: &[&str], what: &str) -> String {
         Some((slips, known)) if slips <= 2 => format!("there is no such {what}: did you mean `{known}`?"),
         _ => format!("there is no such {what}; known are {}", known.join(", ")),
     }
+}
+
+fn list_of_texts(value: &DeValue<'_>) -> Option<Vec<String>> {
+    value.as_array()?.iter().map(|item| item.get_ref().as_str().map(str::to_owned)).collect()
 }
 
 /// How many letters must be added, removed or replaced to make one word the other.

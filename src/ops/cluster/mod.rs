@@ -94,7 +94,8 @@ pub struct NodeStatus {
     /// The node.
     pub node: NodeName,
     /// When it last stored anything, by the store's clock, as far as that had to be looked for: where its newest manifest is young enough,
-    /// this is the time of that. What other machines may store in its part (verdicts, marks, pins, removal records) does not count.
+    /// this is the time of that. What other machines may store in its part (verdicts, marks, pins, removal records) does not count; a node file
+    /// does, which `init --adopt` writes.
     pub last_seen: Option<Timestamp>,
     /// How long ago that is.
     pub last_seen_seconds: Option<i64>,
