@@ -155,7 +155,7 @@ impl Job {
         self.is_unset_told = is_unset;
     }
 
-    /// Ships what waits, if it is time to try. Gives whether that came through.
+    /// Ships what waits, if it is time to try. Gives whether that came through; it did not where it gave way to a snapshot.
     ///
     /// # Errors
     /// Only when the agent is to stop.
@@ -163,6 +163,8 @@ impl Job {
         let Some(mut waiting) = self.ships.filter(|ships| ships.is_over(ctx.clock.monotonic())) else { return Ok(false) };
         let done = ship::run(ctx, &self.source, &ship::Options { snapshot: None, wait: None, dry_run: false });
         let is_shipped = match done {
+            // It gave way to a snapshot, and is gone on with after that.
+            Err(error) if error.is_stopped() && ctx.stop.signal().is_none() => return Ok(false),
             Err(error) if error.is_stopped() => return Err(error),
             Err(error) => {
                 let again = waiting.fail(ctx.clock.monotonic());
@@ -189,14 +191,20 @@ impl Job {
         ctx.warn(Some(&self.source), format!("{what}; tried again in {} min: {}", again.as_secs() / 60, chain(error)));
     }
 
+    /// How long no snapshot is to be taken, as far as can be told now.
+    pub fn until_snapshot(&mut self, ctx: &Context) -> Duration {
+        match (self.due(ctx), self.tried) {
+            (Some(due), Some((tried, backoff))) if due == tried => backoff.left(ctx.clock.monotonic()),
+            _ => match self.next(ctx) {
+                Some(next) => Duration::try_from(next.duration_since(ctx.clock.now())).unwrap_or_default(),
+                None => Duration::MAX,
+            },
+        }
+    }
+
     /// How long there is nothing to do, as far as can be told now.
     pub fn rest(&mut self, ctx: &Context) -> Duration {
-        let (now, monotonic) = (ctx.clock.now(), ctx.clock.monotonic());
-        let run = match (self.due(ctx), self.tried) {
-            (Some(due), Some((tried, backoff))) if due == tried => Some(backoff.left(monotonic)),
-            _ => self.next(ctx).map(|next| Duration::try_from(next.duration_since(now)).unwrap_or_default()),
-        };
-        let ships = self.ships.map(|ships| ships.left(monotonic));
-        [run, ships].into_iter().flatten().min().unwrap_or(Duration::MAX)
+        let ships = self.ships.map_or(Duration::MAX, |ships| ships.left(ctx.clock.monotonic()));
+        self.until_snapshot(ctx).min(ships)
     }
 }

@@ -2,11 +2,13 @@
 //!
 //! It calls the verbs of [`crate::ops`] and does nothing that they do not. [`schedule`] is a pure function from a wall clock to the runs that
 //! are due, [`served`] remembers which of them were made, a [`job`] is what is due of one source, and [`run`](run::run) is the loop: it sleeps in
-//! short slices, looks at the clock anew after each, and makes one run after the other, so that no two of them overlap.
+//! short slices, looks at the clock anew after each, and makes one run after the other, so that no two of them overlap. Between runs, `rolling`
+//! has what is stored read again, a little each day, and damage mended.
 
 mod backoff;
 pub mod job;
 pub mod pattern;
+mod rolling;
 pub mod run;
 pub mod schedule;
 pub mod served;

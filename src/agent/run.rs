@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use super::job::Job;
+use super::rolling::Rolling;
 use super::schedule::Schedule;
 use crate::format::names::SourceName;
 use crate::ops::error::chain;
 use crate::ops::event::Event;
 use crate::ops::retention::Retention;
+use crate::ops::rolling::Rules;
 use crate::ops::{Context, Error, locks, node, prune};
 
 /// What the agent is to do.
@@ -17,6 +19,8 @@ pub struct Settings {
     pub schedules: Vec<(SourceName, Schedule)>,
     /// Which shipped snapshots are to stay; without it none is removed.
     pub retention: Option<Retention>,
+    /// How much of what is stored is read again by itself; without it nothing is.
+    pub verify: Option<Rules>,
 }
 
 /// How long it sleeps at most before it looks at the clock again: that may have been set, and a machine may have slept.
@@ -27,6 +31,9 @@ const SLICE: Duration = Duration::from_secs(1);
 
 /// How often the repository is pruned: once a day, with room for runs of which one ends a little earlier than that of the day before.
 const PRUNE_EVERY: Duration = Duration::from_secs(20 * 3600);
+
+/// How long a shipment goes on at least before it gives way: with snapshots each minute it would otherwise read and never store.
+const AT_LEAST: Duration = Duration::from_secs(600);
 
 /// How long after a prune that failed the next one is tried.
 const PRUNE_AGAIN: Duration = Duration::from_secs(3600);
@@ -57,6 +64,7 @@ pub fn run(ctx: &Context, settings: &Settings) -> Result<(), Error> {
         ctx.tell(Event::Scheduled { source: job.source().clone(), next });
     }
     let (mut prune_at, mut is_to_prune) = (Duration::ZERO, false);
+    let mut rolling = Rolling::new(settings.verify);
     loop {
         for job in &mut jobs {
             check(ctx)?;
@@ -68,16 +76,27 @@ pub fn run(ctx: &Context, settings: &Settings) -> Result<(), Error> {
             if jobs.iter_mut().any(|job| job.is_ready(ctx)) {
                 break;
             }
-            is_to_prune |= jobs[at].ship(ctx)?;
+            let is_due = snapshot_is_due(ctx, &mut jobs);
+            is_to_prune |= ctx.stop.pausing(is_due, || jobs[at].ship(ctx))?;
         }
         if is_to_prune && ctx.clock.monotonic() >= prune_at {
-            is_to_prune = false;
-            prune_at = prune_now(ctx, settings.retention)?;
-            prune_at += ctx.clock.monotonic();
+            let is_due = snapshot_is_due(ctx, &mut jobs);
+            if let Some(rest) = ctx.stop.pausing(is_due, || prune_now(ctx, settings.retention))? {
+                (is_to_prune, prune_at) = (false, ctx.clock.monotonic() + rest);
+            }
         }
-        let rest = jobs.iter_mut().map(|job| job.rest(ctx)).min().unwrap_or(LOOK_EVERY);
+        let is_due = snapshot_is_due(ctx, &mut jobs);
+        ctx.stop.pausing(is_due, || rolling.turn(ctx, &mut || jobs.iter_mut().any(|job| job.is_ready(ctx))))?;
+        let rest = jobs.iter_mut().map(|job| job.rest(ctx)).min().unwrap_or(LOOK_EVERY).min(rolling.rest(ctx));
         sleep(ctx, rest.clamp(SLICE, LOOK_EVERY))?;
     }
+}
+
+/// Says when what can be gone on with later gives way: once a snapshot is due, which cannot be made up for, but not before it has come some way.
+fn snapshot_is_due(ctx: &Context, jobs: &mut [Job]) -> impl Fn() -> bool + Send + Sync + use<> {
+    let rest = jobs.iter_mut().map(|job| job.until_snapshot(ctx)).min().unwrap_or(Duration::MAX);
+    let (clock, until) = (ctx.clock.clone(), ctx.clock.monotonic().saturating_add(rest.max(AT_LEAST)));
+    move || clock.monotonic() >= until
 }
 
 /// Waits for the folder of local copies: beneath the point where its disk is to be mounted nobody would look for copies, nor for a lock.
@@ -109,10 +128,10 @@ fn sleep(ctx: &Context, rest: Duration) -> Result<(), Error> {
     }
 }
 
-/// Removes what retention no longer keeps; gives how long that is good for.
-fn prune_now(ctx: &Context, retention: Option<Retention>) -> Result<Duration, Error> {
+/// Removes what retention no longer keeps; gives how long that is good for, or `None` where it gave way to a snapshot.
+fn prune_now(ctx: &Context, retention: Option<Retention>) -> Result<Option<Duration>, Error> {
     if retention.is_none() {
-        return Ok(PRUNE_EVERY);
+        return Ok(Some(PRUNE_EVERY));
     }
     let options = prune::Options { sources: Vec::new(), node: None, retention, dry_run: false };
     match prune::plan(ctx, &options).and_then(|plan| prune::run(ctx, &options, &plan)) {
@@ -121,12 +140,13 @@ fn prune_now(ctx: &Context, retention: Option<Retention>) -> Result<Duration, Er
                 ctx.warn(None, format!("prune: nothing more was deleted: {denied}"));
             }
             outcome.untold.iter().for_each(|why| ctx.warn(None, format!("prune: {why}")));
-            Ok(PRUNE_EVERY)
+            Ok(Some(PRUNE_EVERY))
         }
+        Err(error) if error.is_stopped() && ctx.stop.signal().is_none() => Ok(None),
         Err(error) if error.is_stopped() => Err(error),
         Err(error) => {
             ctx.warn(None, format!("the repository was not pruned; tried again after the next shipment: {}", chain(&error)));
-            Ok(PRUNE_AGAIN)
+            Ok(Some(PRUNE_AGAIN))
         }
     }
 }

@@ -56,6 +56,7 @@ fn lines(outcome: &Outcome, zone: &TimeZone) -> Vec<String> {
         for source in &node.sources {
             lines.extend(source.wrong.iter().map(|wrong| format!("{}/{}: {wrong}", source.node, source.source)));
         }
+        lines.extend(coverage(node));
         lines.extend(node.wrong.iter().map(|wrong| format!("{}: {wrong}", node.node)));
     }
     lines.extend(outcome.wrong.iter().cloned());
@@ -74,6 +75,13 @@ fn silence(node: &NodeStatus, zone: &TimeZone) -> Option<String> {
          agent, or the machine, still run?",
         node.node
     ))
+}
+
+/// How much of what a node stored was read again in time, in words.
+fn coverage(node: &NodeStatus) -> Option<String> {
+    let covered = node.coverage.as_ref()?;
+    let every = human::duration(Duration::from_secs(covered.every_seconds));
+    Some(format!("{}: {} of {} parts of what it stored were read again within {every}", node.node, covered.covered, covered.parts))
 }
 
 fn row(node: &NodeStatus, source: Option<&SourceStatus>, now: Timestamp) -> [String; 11] {
@@ -150,6 +158,7 @@ mod tests {
             objective_seconds: Some(26 * 3600),
             silent: false,
             sources,
+            coverage: None,
             wrong: Vec::new(),
         }
     }

@@ -15,6 +15,7 @@ use crate::format::names::{NodeName, SourceName};
 use crate::ops::context::{OpenRepository, Parts};
 use crate::ops::keys::{Keys, Recipients};
 use crate::ops::retention::Retention;
+use crate::ops::rolling::Rules;
 use crate::ops::{self, Context};
 use crate::repository::{Repository, Settings, Tools};
 use crate::sys::clock::{Clock, SystemClock};
@@ -91,12 +92,21 @@ impl Program {
         Ok((self.context_of(config), retention))
     }
 
+    /// A context of the configuration, and how much of what is stored is read again by itself.
+    pub(super) fn context_and_rules(&self) -> Result<(Context, Option<Rules>), Failure> {
+        self.refuse_without_config()?;
+        let config = self.config()?;
+        let rules = config.verify;
+        Ok((self.context_of(config), rules))
+    }
+
     /// What the agent works with: a context, when each source is due, and which shipped snapshots are to stay.
-    pub(super) fn context_of_agent(&self) -> Result<(Context, Timetables, Option<Retention>), Failure> {
+    pub(super) fn context_of_agent(&self) -> Result<(Context, Timetables, Option<Retention>, Option<Rules>), Failure> {
         self.refuse_without_config()?;
         let mut config = self.config()?;
         let (timetables, retention) = (std::mem::take(&mut config.timetables), config.retention);
-        Ok((self.context_of(config), timetables, retention))
+        let rules = config.verify;
+        Ok((self.context_of(config), timetables, retention, rules))
     }
 
     /// Ends commands that change something where `--repository` stands in for a configuration.

@@ -37,7 +37,9 @@ pub(super) fn listener(output: &Arc<Output>) -> Arc<dyn Fn(Event) + Send + Sync>
                 }
             }
             // What an agent does is said: nobody asked for it at a terminal, and somebody will look for it in a log.
-            Event::Scheduled { .. } | Event::RunBegun { .. } | Event::RunEnded { .. } => output.note(sentence(&event)),
+            Event::Scheduled { .. } | Event::RunBegun { .. } | Event::RunEnded { .. } | Event::Mended { .. } => {
+                output.note(sentence(&event))
+            }
             event => output.detail(sentence(&event)),
         }
     })
@@ -76,6 +78,19 @@ fn sentence(event: &Event) -> String {
             let what = if *is_shipped { "a snapshot was taken and shipped" } else { "a snapshot was taken and not shipped yet" };
             let next = next.map_or_else(|| "there is no other run".to_owned(), |next| format!("the next run is at {next}"));
             format!("{source}: the run of {due} is done, {what}; {next}")
+        }
+        Event::ReadAgain { parts, bytes, covered } => {
+            let (parts, bytes) = (human::count(*parts as u64, "part"), human::bytes(*bytes));
+            format!(
+                "read again and as they should be, but for what is said: {parts}, {bytes}; {} of {} are covered",
+                covered.covered, covered.parts
+            )
+        }
+        Event::Compared { objects, damaged } => {
+            format!("{} compared with the manifests, {} damaged", human::count(*objects, "object"), human::number(*damaged))
+        }
+        Event::Mended { healed, unhealed } => {
+            format!("{} sound again, {} as damaged as before", human::count(*healed, "snapshot"), human::number(*unhealed))
         }
         Event::Warning { message, .. } | Event::Damage { message, .. } => message.clone(),
         Event::Problem { path, kind, .. } => format!("{path} {kind}"),

@@ -34,6 +34,7 @@ mod progress;
 mod prune;
 mod recover;
 mod restore;
+mod rolling;
 mod ship;
 mod show;
 mod snapshot;

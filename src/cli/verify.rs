@@ -8,6 +8,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::heal;
 use super::human;
+use super::rolling;
 use crate::format::check::Level;
 use crate::ops::heal::What;
 use crate::ops::name::SnapshotName;
@@ -25,6 +26,9 @@ pub(super) struct Verify {
     /// Read every stored byte, decode every blob and compare its digest (this is the default).
     #[arg(long)]
     full: bool,
+    /// Read what is due of [verify] and no more: a little each day, what was not read for longest first.
+    #[arg(long, conflicts_with_all = ["quick", "full", "snapshots", "node"])]
+    rolling: bool,
     #[command(flatten)]
     node: Node,
     /// Then heal what was found, as `windlass heal` does; the exit code is what that gives.
@@ -36,6 +40,9 @@ pub(super) struct Verify {
 
 impl Verify {
     pub(super) fn run(&self, program: &Program) -> Result<Exit, Failure> {
+        if self.rolling {
+            return rolling::run(program, self.heal, self.wait.wait);
+        }
         let reading = program.reading(self.node.node.as_ref())?;
         // A command of this name proves unless it is told not to.
         let level = if self.quick { Level::Quick } else { Level::Full };

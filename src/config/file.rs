@@ -11,9 +11,11 @@ use super::mysql::Mysql;
 use super::schedule::Schedule;
 use super::secret::WrittenSecret;
 use super::section::{Section, Written, unknown};
+use super::verify::Verify;
 
 /// Tables of the file.
-const TABLES: [&str; 10] = ["node", "local", "repository", "limits", "retention", "agent", "directory", "sqlite", "mysql", "cassandra"];
+const TABLES: [&str; 11] =
+    ["node", "local", "repository", "limits", "retention", "verify", "agent", "directory", "sqlite", "mysql", "cassandra"];
 
 /// What a later version has.
 const LATER: &str = "this version does not have this yet: take it out";
@@ -29,6 +31,7 @@ pub(super) struct File {
     pub(super) repository: Repository,
     pub(super) limits: Limits,
     pub(super) retention: Option<Retention>,
+    pub(super) verify: Verify,
     /// Of all sources that have none of their own.
     pub(super) agent: Schedule,
     pub(super) sources: Vec<Source>,
@@ -137,7 +140,6 @@ impl File {
         for (key, _) in document {
             let (at, name) = (key.span().start, key.get_ref().as_ref());
             match name {
-                "verify" => gather.mistake(at, name, LATER),
                 known if TABLES.contains(&known) => {}
                 _ => gather.mistake(at, name, unknown(name, &TABLES, "table")),
             }
@@ -155,6 +157,7 @@ impl File {
             repository: Repository::read(&section("repository"), gather),
             limits: Limits::read(&section("limits")),
             retention: Retention::read(&section("retention")),
+            verify: Verify::read(&section("verify")),
             agent: read_agent(&section("agent")),
             sources,
         }

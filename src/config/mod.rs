@@ -21,6 +21,7 @@ mod secret;
 mod section;
 pub mod show;
 pub mod units;
+mod verify;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -34,6 +35,7 @@ use crate::agent::schedule::Timetable;
 use crate::format::names::{NodeName, SourceName};
 use crate::ops::context::LocalSettings;
 use crate::ops::retention::Retention;
+use crate::ops::rolling::Rules;
 use crate::ops::spec::SourceSpec;
 use crate::repository::Settings;
 use crate::sys::environment::Environment;
@@ -65,6 +67,8 @@ pub struct Config {
     pub timetables: Vec<(SourceName, Timetable)>,
     /// Which shipped snapshots are to stay; `None` = all.
     pub retention: Option<Retention>,
+    /// How much of what is stored is read again, and within what time; `None` = nothing of it by itself.
+    pub verify: Option<Rules>,
     /// Most resident bytes of the program.
     pub memory: u64,
     /// Most worker threads, at least 1.

@@ -51,6 +51,7 @@ pub(super) fn resolve(
     let repository = repository::resolve(&file.repository, environment, gather);
     let encryption = Encryption::resolve(&file.repository, environment, gather);
     let retention = file.retention.as_ref().map(|written| retention::resolve(written, gather));
+    let verify = file.verify.resolve(gather);
     let memory = value_or(file.limits.memory.as_ref(), MEMORY);
     if let Some(written) = file.limits.memory.as_ref().filter(|written| written.value < MEMORY_MIN) {
         gather.mistake(written.at, &written.key, "this is too little to work with: give at least 64MiB");
@@ -65,6 +66,7 @@ pub(super) fn resolve(
         repository: repository?,
         encryption,
         retention,
+        verify,
         memory,
         threads: file.limits.threads.as_ref().map_or(machine.cores, |threads| threads.value as usize),
         warnings: Vec::new(),

@@ -9,6 +9,7 @@ use super::units::{duration_text, size_text};
 use super::{Config, repository};
 use crate::agent::pattern::Pattern;
 use crate::ops::retention::Retention;
+use crate::ops::rolling::Rules;
 use crate::ops::spec::{Address, CassandraSettings, Engine, MysqlSettings, SOCKET, SourceKind, SourceSpec};
 
 /// What `config show` prints; the same tables and keys as in the file.
@@ -20,6 +21,7 @@ pub struct Shown {
     limits: Limits,
     #[serde(skip_serializing_if = "Option::is_none")]
     retention: Option<BTreeMap<&'static str, toml::Value>>,
+    verify: BTreeMap<&'static str, toml::Value>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     directory: BTreeMap<String, Source>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -83,6 +85,7 @@ impl Shown {
             repository: shown_repository(config),
             limits: Limits { memory: size_text(config.memory), threads: config.threads },
             retention: config.retention.as_ref().map(shown_retention),
+            verify: shown_verify(config.verify.as_ref()),
             directory: of_kind("directory"),
             sqlite: of_kind("sqlite"),
             mysql: of_kind("mysql"),
@@ -120,6 +123,15 @@ impl Source {
             level: source.level,
         }
     }
+}
+
+fn shown_verify(rules: Option<&Rules>) -> BTreeMap<&'static str, toml::Value> {
+    let Some(rules) = rules else { return [("every", NEVER.into())].into() };
+    let mut shown: BTreeMap<&'static str, toml::Value> =
+        [("every", duration_text(rules.every).into()), ("local", rules.local.into())].into();
+    shown.extend(rules.bytes.map(|bytes| ("bytes", size_text(bytes).into())));
+    shown.extend(rules.time.map(|time| ("time", duration_text(time).into())));
+    shown
 }
 
 /// As it can be written: one text, or a list of several.

@@ -57,6 +57,8 @@ pub enum NodeKey {
     Prune(String),
     /// `checks/<utc>-<random>.jsonl`
     Check(String),
+    /// `coverage/<utc>-<random>.json`
+    Coverage(String),
 }
 
 impl NodeKey {
@@ -111,6 +113,7 @@ impl fmt::Display for NodeKey {
             Self::Pin(source, id, n) => write!(f, "pins/{source}/{id}.{n}.json"),
             Self::Prune(name) => write!(f, "prune/{name}.jsonl"),
             Self::Check(name) => write!(f, "checks/{name}.jsonl"),
+            Self::Coverage(name) => write!(f, "coverage/{name}.json"),
         }
     }
 }
@@ -168,8 +171,9 @@ fn parse_node_key(text: &str) -> Option<NodeKey> {
             let (id, n) = numbered(file.strip_suffix(".json")?)?;
             NodeKey::Pin(source.parse().ok()?, id, n)
         }
-        ["prune", file] => NodeKey::Prune(record_name(file)?),
-        ["checks", file] => NodeKey::Check(record_name(file)?),
+        ["prune", file] => NodeKey::Prune(record_name(file.strip_suffix(".jsonl")?)?),
+        ["checks", file] => NodeKey::Check(record_name(file.strip_suffix(".jsonl")?)?),
+        ["coverage", file] => NodeKey::Coverage(record_name(file.strip_suffix(".json")?)?),
         _ => return None,
     })
 }
@@ -181,8 +185,7 @@ fn numbered(stem: &str) -> Option<(SnapshotId, u32)> {
 }
 
 /// `<utc>-<random>`: an instant like a snapshot id, a dash, and lower-case hexadecimal digits.
-fn record_name(file: &str) -> Option<String> {
-    let name = file.strip_suffix(".jsonl")?;
+fn record_name(name: &str) -> Option<String> {
     let (instant, random) = name.split_once('-')?;
     instant.parse::<SnapshotId>().ok()?;
     let hexadecimal = (8..=32).contains(&random.len()) && random.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
@@ -212,7 +215,8 @@ mod tests {
             NodeKey::Removed(source.clone(), id),
             NodeKey::Pin(source, id, 10),
             NodeKey::Prune(record.clone()),
-            NodeKey::Check(record),
+            NodeKey::Check(record.clone()),
+            NodeKey::Coverage(record),
         ];
         for key in keys.into_iter().map(|key| key.of(&node)).chain([Key::Marker, Key::Probe("a/b".into())]) {
             assert_eq!(Key::parse(&key.to_string()), Some(key.clone()), "{key}");
@@ -234,6 +238,7 @@ mod tests {
             "n/manifests/s/20261123T000000123Z.json".into(),
             "N/node.1.json".into(),
             "n/prune/x.jsonl".into(),
+            "n/coverage/20261123T000000123Z-0123456789abcdef.jsonl".into(),
             "README".into(),
         ] {
             assert_eq!(Key::parse(&text), None, "{text}");

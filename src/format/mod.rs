@@ -5,10 +5,11 @@
 //!
 //! Reading order: [`limits`], [`digest`], [`snapshot_id`], [`names`], [`path`] (and [`escape`]), [`entry`] and its text form [`line`],
 //! [`file_list`] (where lists are cut), [`pack_list`], [`body`] and [`head`] (the manifest), [`marker`], [`node_file`], [`removal`], [`pin`] (these and heads end with a SHA-256 of
-//! themselves: `self_digest`), [`check`], [`mark`], [`key`].
+//! themselves: `self_digest`), [`check`], [`coverage`], [`mark`], [`key`].
 
 pub mod body;
 pub mod check;
+pub mod coverage;
 pub mod digest;
 pub mod entry;
 mod error;

@@ -26,6 +26,8 @@ pub const LINES: &str = "files.jsonl.zst";
 pub const DATA: &str = "data";
 /// What was found to be wrong with a copy's bytes since it was made.
 pub const DAMAGED: &str = "damaged.json";
+/// When every byte of a copy was last read again and was right.
+pub const CHECKED: &str = "checked.json";
 /// The ending of a copy that is being made or removed.
 pub const PARTIAL: &str = ".partial";
 
@@ -95,6 +97,13 @@ pub struct Copy {
     pub damage: Option<KnownDamage>,
 }
 
+/// `checked.json` of a local copy.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Checked {
+    /// When that look began.
+    time: Timestamp,
+}
+
 /// `damaged.json` of a local copy: what was found of its bytes after it was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KnownDamage {
@@ -140,6 +149,21 @@ impl Copy {
             Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(Error::file("remove", path)(cause)),
             _ => Ok(()),
         }
+    }
+
+    /// Remembers that all of its bytes were read from then on, and were right.
+    ///
+    /// # Errors
+    /// [`Error::System`].
+    pub fn note_checked(&self, time: Timestamp) -> Result<(), Error> {
+        let text = serde_json::to_vec(&Checked { time }).expect("plain JSON");
+        Ok(crate::sys::file::replace(&self.dir.join(CHECKED), &text)?)
+    }
+
+    /// When that was; `None` where nobody knows.
+    pub fn checked(&self) -> Option<Timestamp> {
+        let text = fs::read(self.dir.join(CHECKED)).ok()?;
+        serde_json::from_slice::<Checked>(&text).ok().map(|checked| checked.time)
     }
 
     /// Its entries, in path order; the file is compared with its SHA-256 first.

@@ -141,6 +141,29 @@ pub enum Event {
         /// When the next one begins.
         next: Option<jiff::Timestamp>,
     },
+    /// Stored bytes were read again and compared with their names.
+    ReadAgain {
+        /// Parts of what is stored.
+        parts: usize,
+        /// Their bytes.
+        bytes: u64,
+        /// How much was read in time by now.
+        covered: super::rolling::Covered,
+    },
+    /// What the repository lists was compared with what the manifests need.
+    Compared {
+        /// Objects.
+        objects: u64,
+        /// Those of which damage is known, local files among them.
+        damaged: u64,
+    },
+    /// Damage was mended, as far as its bytes lay intact somewhere else.
+    Mended {
+        /// Snapshots and local copies that are sound again.
+        healed: u64,
+        /// Those that are as damaged as before.
+        unhealed: u64,
+    },
     /// A restore is in place, or was undone.
     Restored {
         /// The source.

@@ -8,7 +8,7 @@
 //! and [`tally`] is what they come to.
 //! The way out: [`snapshot`] takes a local copy, [`ship`] brings it into the repository, [`backup`] does both.
 //! The way back: [`fetch`] puts files in a folder, [`restore`] makes the source hold the snapshot.
-//! Proof: [`verify`], and [`key_check`] of an identity; [`heal`] makes damaged snapshots and copies sound again; [`status`] says what is late or wrong on this node, [`cluster`] on all of them.
+//! Proof: [`verify`] all at once and [`rolling`] a little each day, and [`key_check`] of an identity; [`heal`] makes damaged snapshots and copies sound again; [`status`] says what is late or wrong on this node, [`cluster`] on all of them.
 //!
 //! What several verbs share: [`context`] (the world around them), [`spec`] and [`directory`] (the sources), [`name`] and [`origin`] (what a
 //! person asks for), [`lists`], [`bodies`] and [`entries`] (manifests and streams of lines), [`assemble`] (lines' bytes brought together),
@@ -68,6 +68,7 @@ mod removals;
 pub mod restore;
 pub mod retention;
 pub mod retire;
+pub mod rolling;
 mod rows;
 mod scratch;
 pub mod ship;

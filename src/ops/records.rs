@@ -1,10 +1,11 @@
-//! What lies beside the snapshots of a node and that nothing can be made of again: removal records, pins, marks, verdicts.
+//! What lies beside the snapshots of a node and that nothing can be made of again: removal records, pins, marks, verdicts, coverage.
 
 use super::Error;
 use super::damage::{Problem, settle};
 use super::error::chain;
 use super::node::Remote;
 use crate::format::FormatError;
+use crate::format::coverage::Coverage;
 use crate::format::key::{Key, NodeKey};
 use crate::format::limits::{RECORDS_MAX, SMALL_MAX};
 use crate::format::mark::Mark;
@@ -15,7 +16,7 @@ use crate::format::{check, mark};
 
 /// Whether an object is one of these.
 pub(super) fn is_record(key: &NodeKey) -> bool {
-    matches!(key, NodeKey::Removed(..) | NodeKey::Pin(..) | NodeKey::Prune(_) | NodeKey::Check(_))
+    matches!(key, NodeKey::Removed(..) | NodeKey::Pin(..) | NodeKey::Prune(_) | NodeKey::Check(_) | NodeKey::Coverage(_))
 }
 
 /// What is wrong with a record, in words; `None` when it says what it should, or when a later pin has taken its place. One of an unknown
@@ -54,6 +55,7 @@ fn read(node: &NodeName, key: &NodeKey, text: &[u8]) -> Result<(), FormatError> 
         NodeKey::Pin(_, id, _) if Pin::from_text(text)?.id != *id => Err(another()),
         NodeKey::Prune(_) => mark::read(text).try_for_each(|mark| check_mark(node, &mark?)),
         NodeKey::Check(_) => check::read(text).map(drop),
+        NodeKey::Coverage(_) => Coverage::from_text(text).map(drop),
         _ => Ok(()),
     }
 }
@@ -81,6 +83,7 @@ pub(super) fn advice(key: &NodeKey) -> &'static str {
             "nobody knows any more what it marks, so prune deletes nothing and shipments refer to nothing that is as old as it: delete this \
              object while no prune runs, and the next one marks anew"
         }
+        NodeKey::Coverage(_) => "what it said is in the one before it, and the next look writes another: delete this object",
         _ => "what it said is found again by `windlass verify --full`: then delete this object",
     }
 }

@@ -122,7 +122,8 @@ fn two_could_want(key: &str) -> bool {
         Some(Key::Marker) => true,
         Some(Key::Of(_, key)) => match key {
             NodeKey::Node(_) | NodeKey::Body(..) | NodeKey::Head(..) | NodeKey::Removed(..) | NodeKey::Pin(..) => true,
-            NodeKey::Pack { .. } | NodeKey::FileList { .. } | NodeKey::PackList(_) | NodeKey::Prune(_) | NodeKey::Check(_) => false,
+            NodeKey::Pack { .. } | NodeKey::FileList { .. } | NodeKey::PackList(_) => false,
+            NodeKey::Prune(_) | NodeKey::Check(_) | NodeKey::Coverage(_) => false,
         },
         Some(Key::Probe(_)) | None => false,
     }

@@ -1,8 +1,9 @@
-//! A clean stop: SIGINT and SIGTERM set a flag that long work looks at.
+//! A clean stop: SIGINT and SIGTERM set a flag that long work looks at; and a pause, for work that can be gone on with later.
 
+use std::fmt;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use thiserror::Error;
 
@@ -12,8 +13,20 @@ use thiserror::Error;
 pub struct Stopped;
 
 /// Whether the run is to stop. Clones share one flag.
-#[derive(Clone, Debug, Default)]
-pub struct Stop(Arc<AtomicI32>);
+#[derive(Clone, Default)]
+pub struct Stop {
+    signal: Arc<AtomicI32>,
+    pause: Arc<Mutex<Option<Pause>>>,
+}
+
+/// Says whether what is being done is to end for now.
+type Pause = Box<dyn Fn() -> bool + Send + Sync>;
+
+impl fmt::Debug for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stop").field("signal", &self.signal()).finish_non_exhaustive()
+    }
+}
 
 impl Stop {
     /// A flag that nobody has set.
@@ -41,7 +54,7 @@ impl Stop {
                         _ = interrupt.recv() => 2,
                         _ = terminate.recv() => 15,
                     };
-                    if flag.is_stopped() {
+                    if flag.signal().is_some() {
                         std::process::exit(128 + number);
                     }
                     flag.request(number);
@@ -53,17 +66,28 @@ impl Stop {
 
     /// Asks the run to stop, as this signal would.
     pub fn request(&self, signal: i32) {
-        self.0.store(signal, Ordering::SeqCst);
+        self.signal.store(signal, Ordering::SeqCst);
     }
 
-    /// Whether it was asked to stop.
+    /// Does something that ends as if it were asked to stop as soon as `is_to_end` says so: it is gone on with another time, and whoever does
+    /// that tells the two apart by [`Stop::signal`].
+    pub fn pausing<T>(&self, is_to_end: impl Fn() -> bool + Send + Sync + 'static, work: impl FnOnce() -> T) -> T {
+        let set = |pause| *self.pause.lock().unwrap_or_else(PoisonError::into_inner) = pause;
+        set(Some(Box::new(is_to_end)));
+        let done = work();
+        set(None);
+        done
+    }
+
+    /// Whether it was asked to stop, or is to pause.
     pub fn is_stopped(&self) -> bool {
-        self.signal().is_some()
+        let is_to_pause = || self.pause.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(|is_to_end| is_to_end());
+        self.signal().is_some() || is_to_pause()
     }
 
     /// The signal that asked, if any.
     pub fn signal(&self) -> Option<i32> {
-        Some(self.0.load(Ordering::SeqCst)).filter(|signal| *signal != 0)
+        Some(self.signal.load(Ordering::SeqCst)).filter(|signal| *signal != 0)
     }
 
     /// For `?` in a loop.
@@ -72,5 +96,30 @@ impl Stop {
     /// [`Stopped`] once it was asked to stop.
     pub fn check(&self) -> Result<(), Stopped> {
         if self.is_stopped() { Err(Stopped) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+
+    #[test]
+    fn a_pause_ends_work_that_is_told_apart_from_work_that_a_signal_ends() {
+        let stop = Stop::new();
+        let (is_due, clone) = (Arc::new(AtomicBool::new(false)), stop.clone());
+        let sees = is_due.clone();
+        let ended = stop.pausing(
+            move || sees.load(Ordering::SeqCst),
+            || {
+                assert!(clone.check().is_ok());
+                is_due.store(true, Ordering::SeqCst);
+                clone.check()
+            },
+        );
+        assert_eq!((ended, stop.signal(), stop.check()), (Err(Stopped), None, Ok(())));
+        stop.request(15);
+        assert_eq!((stop.signal(), stop.check()), (Some(15), Err(Stopped)));
     }
 }

@@ -3,6 +3,8 @@
 
 use std::fmt;
 use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,14 +12,18 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use windlass::agent::schedule::Schedule;
 use windlass::agent::{self, Settings};
+use windlass::format::check::Level;
 use windlass::ops::Error;
 use windlass::ops::event::Event;
 use windlass::ops::retention::Retention;
+use windlass::ops::rolling::Rules;
 use windlass::ops::spec::SourceKind;
+use windlass::ops::verify;
 use windlass::sys::clock::{Clock, FixedClock};
 use windlass::sys::stop::Stop;
 
 use crate::support::node::{Node, spec};
+use crate::support::tree::{flip, noise};
 
 /// What happens in the world while the agent sleeps; it ends with `false`.
 type Happens = Box<dyn FnMut(Timestamp) -> bool + Send>;
@@ -105,7 +111,8 @@ fn agent_that_tells(
     let midnight = Schedule::new(vec!["00:00".parse().unwrap()], TimeZone::UTC, Duration::ZERO);
     let schedules = node.sources.iter().map(|spec| (spec.name.clone(), midnight.clone())).collect();
     let retention = Some(Retention { last: 2, ..Retention::default() });
-    let ended = agent::run(&ctx, &Settings { schedules, retention });
+    let verify = Some(Rules { every: Duration::from_secs(2 * 86_400), bytes: None, time: None, local: true });
+    let ended = agent::run(&ctx, &Settings { schedules, retention, verify });
     assert!(ended.as_ref().is_err_and(Error::is_stopped), "{ended:?}");
     drop(ctx);
     Arc::into_inner(did).unwrap().into_inner().unwrap()
@@ -269,4 +276,55 @@ fn a_clock_that_was_never_set_is_waited_for() {
     });
     assert_eq!((did.taken.len(), did.shipped), (1, 1), "{did:#?}");
     assert!(did.warned("so it is not set yet"), "{did:#?}");
+}
+
+#[test]
+fn damage_of_either_tier_is_found_and_mended_without_a_person() {
+    let mut node = node();
+    let (bucket, copies) = (node.path("bucket/node-1/packs"), node.path("local/tree"));
+    let mut harmed = Vec::new();
+    let did = agent(&mut node, move |now| {
+        if now >= at("2026-11-25T06:00:00Z") && harmed.is_empty() {
+            let inside = |folder: PathBuf| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+            harmed = inside(bucket.clone()).flat_map(inside).collect();
+            let newest = fs::read_dir(&copies).unwrap().map(|copy| copy.unwrap().path()).max().unwrap();
+            harmed.push(newest.join("data/a"));
+            harmed.iter().for_each(|path| flip(path));
+        }
+        now < at("2026-11-28T18:00:00Z")
+    });
+    assert!(did.warned("damage: node-1/packs/") && did.warned("data/a"), "{did:#?}");
+    assert!(!did.warned("cannot be made sound"), "{did:#?}");
+    let options = verify::Options { level: Level::Full, snapshots: Vec::new(), node: None };
+    node.stop = Stop::new();
+    let found = verify::run(&node.context(), &options).unwrap();
+    assert!(found.damage.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn a_shipment_gives_way_to_the_snapshot_of_another_source_and_is_gone_on_with() {
+    let mut node = node();
+    fs::create_dir(node.path("other")).unwrap();
+    fs::write(node.path("other/file"), "other").unwrap();
+    node.sources.push(spec("other", SourceKind::Directory { path: node.path("other"), exclude: Vec::new(), cross_filesystems: false }));
+    for file in 0..40u64 {
+        node.write(&format!("large-{file}"), noise(file, 1 << 20));
+    }
+    let (clock, packed) = (node.clock.clone(), Arc::new(AtomicUsize::new(0)));
+    let counts = packed.clone();
+    let did = agent_that_tells(
+        &mut node,
+        |now| now < at("2026-11-24T12:00:00Z"),
+        move |event, _| {
+            // The first shipment takes until the next midnight.
+            if matches!(event, Event::Phase { phase: "packing", .. }) && counts.fetch_add(1, Ordering::SeqCst) == 0 {
+                clock.advance(Duration::from_secs(12 * 3600));
+            }
+        },
+    );
+    let taken: Vec<(&str, String)> = did.taken.iter().map(|(source, at)| (source.as_str(), at.to_string())).collect();
+    assert_eq!(taken.len(), 4, "{did:#?}");
+    assert!(taken[2..].iter().all(|(_, at)| at.starts_with("2026-11-24T00:0")), "{did:#?}");
+    assert_eq!((did.shipped, packed.load(Ordering::SeqCst)), (4, 5), "{did:#?}");
+    assert!(did.warnings.is_empty(), "{did:#?}");
 }

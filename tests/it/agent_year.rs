@@ -16,6 +16,7 @@ use windlass::agent::{self, Settings};
 use windlass::ops::Error;
 use windlass::ops::event::Event;
 use windlass::ops::retention::Retention;
+use windlass::ops::rolling::Rules;
 use windlass::sys::clock::{Clock, FixedClock};
 use windlass::sys::stop::Stop;
 
@@ -23,6 +24,9 @@ use crate::support::node::{Node, tree};
 
 /// A second of sleep is so many of the machine: whoever looks each minute looks each quarter of an hour then.
 const FASTER: u32 = 900;
+
+/// What is read again of the bucket.
+const RULES: Rules = Rules { every: Duration::from_secs(30 * 86_400), bytes: None, time: None, local: true };
 
 /// What can be wrong for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -152,6 +156,8 @@ struct Seen {
     taken: usize,
     shipped: BTreeSet<String>,
     dropped: BTreeSet<String>,
+    /// How long ago the oldest part had been read when some were, and on which date.
+    oldest: Vec<(Date, i64)>,
 }
 
 fn lives_through_a_year(seed: u64) {
@@ -174,7 +180,7 @@ fn lives_through_a_year(seed: u64) {
         node.stop = Stop::new();
         world.stop = node.stop.clone();
         let shared = Arc::new(world);
-        let (folder, hears) = (node.path("local/tree"), seen.clone());
+        let (folder, hears, now) = (node.path("local/tree"), seen.clone(), node.clock.clone());
         let ctx = node.context_under(shared.clone(), move |event| {
             let mut seen = hears.lock().unwrap();
             let copies = fs::read_dir(&folder).map_or(0, |copies| copies.filter(|copy| is_copy(copy.as_ref().unwrap())).count());
@@ -183,11 +189,15 @@ fn lives_through_a_year(seed: u64) {
                 Event::RunEnded { due, .. } => *seen.runs.entry(*due).or_default() += 1,
                 Event::SnapshotTaken { .. } => seen.taken += 1,
                 Event::Shipped { snapshot, .. } => drop(seen.shipped.insert(snapshot.to_string())),
+                Event::ReadAgain { covered, .. } => {
+                    let now = now.now();
+                    seen.oldest.push((zone().to_datetime(now).date(), now.duration_since(covered.oldest).as_hours()));
+                }
                 Event::CopyRemoved { snapshot, .. } => drop(seen.dropped.insert(snapshot.to_string())),
                 _ => {}
             }
         });
-        let ended = agent::run(&ctx, &Settings { schedules: vec![(tree(), schedule.clone())], retention });
+        let ended = agent::run(&ctx, &Settings { schedules: vec![(tree(), schedule.clone())], retention, verify: Some(RULES) });
         assert!(ended.as_ref().is_err_and(Error::is_stopped), "seed {seed}: {ended:?}");
         drop(ctx);
         world = Arc::into_inner(shared).unwrap();
@@ -236,6 +246,16 @@ fn judge(seed: u64, node: &Node, world: &World, seen: &Seen) {
     let lost = seen.dropped.difference(&seen.shipped).count();
     let away = state.dates.get(&Fault::Bucket).map_or(0, BTreeSet::len);
     assert!(lost + 4 * state.outages <= away.max(4 * state.outages), "seed {seed}: {lost} copies lost, {away} days without a bucket");
+    // What was not looked at in time was not there to be looked at in the ten days before, or the clock was wrong.
+    let is_excused = |date: &Date| {
+        (0..=11).any(|days| {
+            let before = date.checked_sub(jiff::Span::new().days(days)).unwrap();
+            let was_away = |fault| state.dates.get(&fault).is_some_and(|dates| dates.contains(&before));
+            was_away(Fault::Bucket) || was_away(Fault::Machine) || state.jumped.contains(&before)
+        })
+    };
+    let late = seen.oldest.iter().filter(|(date, hours)| *hours > 30 * 24 && !is_excused(date)).count();
+    assert!(seen.oldest.len() > 250 && late == 0, "seed {seed}: {late} of {} looks came too late", seen.oldest.len());
     println!("seed {seed}: {} runs, {lacking} days without, {lost} copies lost, the bucket away on {away} days", has_run.len());
 }
 

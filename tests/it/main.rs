@@ -115,6 +115,7 @@ mod records;
 mod recover;
 mod restore;
 mod roles;
+mod rolling;
 mod round_trip;
 mod scylla;
 mod secrets;

@@ -126,8 +126,15 @@ fn minio() -> &'static Server {
 }
 
 /// Some key of each kind of a node's part, none of which is there.
-const KEYS: [&str; 6] =
-    ["node-1/packs/x", "node-1/files/x", "node-1/manifests/x", "node-1/checks/x", "node-1/prune/x", "node-1/node.9.json"];
+const KEYS: [&str; 7] = [
+    "node-1/packs/x",
+    "node-1/files/x",
+    "node-1/manifests/x",
+    "node-1/checks/x",
+    "node-1/coverage/x",
+    "node-1/prune/x",
+    "node-1/node.9.json",
+];
 
 #[test]
 fn the_document_prints_the_policy_that_is_tried_here() {
@@ -147,6 +154,7 @@ fn who_ships_backs_up_and_deletes_nothing() {
     role.run(&["backup", "tree"], 0);
     role.run(&["status"], 0);
     role.run(&["verify"], 0);
+    role.run(&["verify", "--rolling"], 0);
     let prune = role.run(&["prune", "--yes"], 3);
     assert!(prune.stderr.contains("warning: nothing more was deleted") && prune.stderr.contains("AccessDenied"), "{prune:#?}");
     assert_eq!(role.machine.listed().len(), 3);
@@ -198,6 +206,7 @@ fn a_node_with_a_part_of_its_own_neither_reads_nor_writes_anothers() {
     role.run(&["status"], 0);
     role.run(&["verify", "--quick"], 0);
     role.run(&["verify"], 0);
+    role.run(&["verify", "--rolling"], 0);
     role.run(&["prune", "--yes"], 3);
     role.run(&["stats"], 0);
     role.run(&["list"], 0);
@@ -263,6 +272,7 @@ fn who_verifies_records_what_is_damaged_and_who_only_reads_says_that_it_cannot()
     for (name, records) in [("verify", true), ("restore", false)] {
         let role = Role::of(name, Bucket::new(minio()));
         role.run(&["verify"], 0);
+        role.run(&["verify", "--rolling"], if records { 0 } else { 1 });
         let mut packs = Vec::new();
         let whole = role.store();
         whole
@@ -279,7 +289,7 @@ fn who_verifies_records_what_is_damaged_and_who_only_reads_says_that_it_cannot()
         let told = role.told_of_all_nodes();
         let expected = Some(if records { 7 } else { 0 });
         assert_eq!((status.code, told.code), (expected, expected), "the verdict is known to others: {status:#?} {told:#?}");
-        role.may_not_write(&KEYS.map(|key| if key.contains("checks") { "node-1/packs/y" } else { key }));
+        role.may_not_write(&KEYS.map(|key| if key.contains("/c") { "node-1/packs/y" } else { key }));
         let error = role.store().delete("node-1/checks/x").unwrap_err();
         assert!(error.is_denied(), "{error}");
     }

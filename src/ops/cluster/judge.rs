@@ -10,6 +10,7 @@ use crate::format::check::{Check, Known};
 use crate::format::names::{NodeName, SourceName};
 use crate::format::snapshot_id::SnapshotId;
 use crate::ops::catalogue::Shipped;
+use crate::ops::rolling::Covered;
 
 /// How long ago something was; what a clock that is ahead says of the future counts as now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,6 +121,20 @@ pub(super) fn known_as(check: &Check) -> String {
     format!("{} is {} (found {found})", check.object, check.verdict.word())
 }
 
+/// What is wrong with how much was read again, in words.
+pub(super) fn behind(covered: &Covered) -> Option<String> {
+    let days = covered.every_seconds / 86_400;
+    (covered.behind > 0).then(|| {
+        format!(
+            "{} of {} parts of what it stored were not read again within {days} days, the oldest since {}: does its agent, or the budget of \
+             [verify], come round?",
+            covered.behind,
+            covered.parts,
+            covered.oldest.strftime("%Y-%m-%d")
+        )
+    })
+}
+
 /// A node whose part may not be read.
 pub(super) fn unread(node: NodeName, why: &str) -> NodeStatus {
     NodeStatus {
@@ -129,6 +144,7 @@ pub(super) fn unread(node: NodeName, why: &str) -> NodeStatus {
         objective_seconds: None,
         silent: false,
         sources: Vec::new(),
+        coverage: None,
         wrong: vec![format!("its part cannot be read, so nothing is known of it: {why}")],
     }
 }

@@ -19,6 +19,7 @@ use serde::Serialize;
 
 use super::error::chain;
 use super::node::Remote;
+use super::rolling::Covered;
 use super::{Context, Error};
 use crate::format::FormatError;
 use crate::format::check::Level;
@@ -78,7 +79,7 @@ pub struct SourceStatus {
     /// What went wrong while it was taken.
     pub problems: Vec<ProblemCount>,
     /// When it was last recorded that its manifest is sound; `None` = not known. A verification that finds nothing records nothing, so this
-    /// does not mean that none has looked.
+    /// does not mean that none has looked: what was read again of the node's part as a whole is in its `coverage`.
     pub verified: Option<Verified>,
     /// Newer snapshots that are known to be damaged, newest first.
     pub damaged: Vec<SnapshotId>,
@@ -105,6 +106,8 @@ pub struct NodeStatus {
     pub silent: bool,
     /// Its sources.
     pub sources: Vec<SourceStatus>,
+    /// How much of what it stored was read again in time; `None` where no rolling verification has begun.
+    pub coverage: Option<Covered>,
     /// What is wrong with its part as a whole.
     pub wrong: Vec<String>,
 }

@@ -16,6 +16,7 @@ use crate::ops::copies::FUTURE;
 use crate::ops::error::chain;
 use crate::ops::manifests::{Judged, Manifests};
 use crate::ops::node::Remote;
+use crate::ops::rolling::{Covered, Ledger};
 use crate::ops::verify::{self, Recorded};
 use crate::ops::{Context, Error};
 
@@ -51,6 +52,7 @@ pub(super) struct Part<'a> {
     has_manifests: bool,
     missing: Missing,
     recorded: Recorded,
+    coverage: Option<Covered>,
     /// Objects of which it is said already that something is wrong with them.
     told: BTreeSet<String>,
     words: Words,
@@ -80,6 +82,7 @@ impl<'a> Part<'a> {
             has_manifests: false,
             missing: Missing::default(),
             recorded: Recorded::default(),
+            coverage: None,
             told: BTreeSet::new(),
             words: Words::default(),
         };
@@ -95,6 +98,7 @@ impl<'a> Part<'a> {
         if part.is_known || part.stored_data()? {
             part.find_missing(is_out)?;
             part.recorded = verify::recorded(remote, node, NEWEST)?;
+            part.read_coverage()?;
             return Ok(Some(part));
         }
         Ok(None)
@@ -161,6 +165,19 @@ impl<'a> Part<'a> {
         Ok(())
     }
 
+    /// How much was read again, and since when; what a version of this program has written that is not known to this one says nothing.
+    fn read_coverage(&mut self) -> Result<(), Error> {
+        match Ledger::read(self.ctx, self.remote, self.node) {
+            Ok(ledger) => self.coverage = ledger.kept().map(|kept| Covered::of(kept, self.now)),
+            Err(Error::Unreadable { object, cause }) => self.words.push(format!("{object}: {}", chain(&cause))),
+            Err(error) => return Err(error),
+        }
+        if let Some(behind) = self.coverage.as_ref().and_then(judge::behind) {
+            self.words.push(behind);
+        }
+        Ok(())
+    }
+
     /// Lists packs and file lists, which the node alone stores, for the newest of them. Gives whether there are any.
     fn stored_data(&mut self) -> Result<bool, Error> {
         let (mut newest, node): (Option<Timestamp>, _) = (None, self.node);
@@ -212,6 +229,7 @@ impl<'a> Part<'a> {
             objective_seconds,
             silent: age.zip(objective_seconds).is_some_and(|(age, objective)| age.is_above(objective)),
             sources,
+            coverage: self.coverage,
             wrong: self.words.into_vec(),
         })
     }

@@ -39,6 +39,8 @@ pub(super) struct Inventory {
     lists: PackLists,
     /// Numbers of the node files.
     pub(super) node_files: Vec<u32>,
+    /// What rolling verification has noted, by its names.
+    pub(super) ledgers: Vec<String>,
     /// Objects that are no packs or lists, and their bytes.
     pub(super) others: (u64, u64),
     /// Keys that this program does not know, at most a few of them.
@@ -48,7 +50,7 @@ pub(super) struct Inventory {
 impl Inventory {
     pub(super) fn new(work: &Path) -> Self {
         let (records, lists) = (Sorter::new(work, SORT_BUDGET), PackLists::new(work));
-        Self { records, lists, node_files: Vec::new(), others: (0, 0), unknown: Vec::new() }
+        Self { records, lists, node_files: Vec::new(), ledgers: Vec::new(), others: (0, 0), unknown: Vec::new() }
     }
 
     /// Lists everything below the node's folder. `marks` were listed before, so what they name and this listing does not have is gone.
@@ -64,8 +66,10 @@ impl Inventory {
                         self.records.push(&listed.to_bytes())?;
                     }
                     None => {
-                        if let NodeKey::Node(n) = key {
-                            self.node_files.push(n);
+                        match key {
+                            NodeKey::Node(n) => self.node_files.push(n),
+                            NodeKey::Coverage(_) => self.ledgers.push(object.key),
+                            _ => {}
                         }
                         self.others = (self.others.0 + 1, self.others.1 + object.size);
                     }

@@ -18,7 +18,7 @@ use super::inventory::Inventory;
 use super::node::Remote;
 use super::retention::Retention;
 use super::work::work_folder;
-use super::{Context, Error, marks, obstacle, removals};
+use super::{Context, Error, marks, obstacle, removals, rolling};
 use crate::format::key::{NodeKey, PROBE};
 use crate::format::names::{NodeName, SourceName};
 use crate::format::snapshot_id::SnapshotId;
@@ -108,9 +108,11 @@ pub fn run(ctx: &Context, options: &Options, planned: &Plan) -> Result<Outcome, 
     let gone = |id: &(SourceName, SnapshotId)| outcome.removed.iter().any(|removed| removed.source == id.0 && removed.id == id.1);
     let would_go = |id: &(SourceName, SnapshotId), n| options.dry_run && (gone(id) || broken_off.contains(&(id.clone(), n)));
     obstacle::check(ctx, inventory.name(ctx, &remote, node, &second, &would_go)?)?;
+    let ledgers = std::mem::take(&mut inventory.ledgers);
     let sweep = Sweep { ctx, remote: &remote, node, now: clock.now, newest_head, files, dry_run: options.dry_run };
     sweep.run(inventory.groups()?, &mut outcome)?;
     remove_remnants(&remote, node, clock.now, options.dry_run, &mut outcome)?;
+    remove_ledgers(&remote, ledgers, options.dry_run, &mut outcome)?;
     bucket::ask(&remote, node, options.dry_run, &mut outcome)?;
     Ok(outcome)
 }
@@ -128,6 +130,18 @@ fn remove_remnants(remote: &Remote, node: &NodeName, now: Timestamp, dry_run: bo
                 outcome.remnants.bytes += found.bytes;
             }
             Err(error) => drop(outcome.fate(remote, Err(error), 0)?),
+        }
+    }
+    Ok(())
+}
+
+/// Removes what rolling verification has noted and newer notes have taken the place of: a few kilobytes a day, which nobody counts.
+fn remove_ledgers(remote: &Remote, mut ledgers: Vec<String>, dry_run: bool, outcome: &mut Outcome) -> Result<(), Error> {
+    ledgers.sort();
+    let old = ledgers.len().saturating_sub(rolling::LEDGERS_KEPT);
+    for key in &ledgers[..old] {
+        if !dry_run && outcome.denied.is_none() {
+            outcome.fate(remote, remote.store.delete(key), 0)?;
         }
     }
     Ok(())

@@ -33,7 +33,8 @@ use super::work::work_folder;
 use super::{Context, Error, bodies};
 use crate::format::check::{Level, Verdict};
 use crate::format::marker::Encryption;
-use crate::format::names::NodeName;
+use crate::format::names::{NodeName, SourceName};
+use crate::format::snapshot_id::SnapshotId;
 use needs::{Needs, Seen};
 pub(crate) use places::PLACE_NOT_HELD;
 use places::Places;
@@ -118,6 +119,17 @@ pub fn run(ctx: &Context, options: &Options) -> Result<Outcome, Error> {
         Some(error) if report.local_copies == 0 && report.faults.is_empty() => Err(error),
         unreachable => Ok(report.into_outcome(unreachable.map(|error| chain(&error)))),
     }
+}
+
+/// Reads every byte of one local copy, and remembers beside it what was found; what is not sound is given.
+///
+/// # Errors
+/// What the file system gives for the copy as a whole.
+pub(crate) fn local_copy(ctx: &Context, source: &SourceName, id: SnapshotId) -> Result<Outcome, Error> {
+    let mut report = Report::new(Level::Full);
+    ctx.meter.set_phase("verifying");
+    local::check_source(ctx, source, Some(&[id]), &mut report)?;
+    Ok(report.into_outcome(None))
 }
 
 fn verify_repository(ctx: &Context, node: &NodeName, scope: &Scope, report: &mut Report) -> Result<(), Error> {

@@ -1,4 +1,4 @@
-//! Looks at what lies beside the snapshots: removal records, pins, marks. Verdicts were read before, to be folded.
+//! Looks at what lies beside the snapshots: removal records, pins, marks, coverage. Verdicts were read before, to be folded.
 
 use super::report::Report;
 use crate::format::key::{Key, NodeKey};
@@ -8,7 +8,7 @@ use crate::ops::{Context, Error, records};
 
 /// Reads each of them.
 pub(super) fn check(ctx: &Context, remote: &Remote, node: &NodeName, report: &mut Report) -> Result<(), Error> {
-    for folder in ["removed", "pins", "prune"] {
+    for folder in ["removed", "pins", "prune", "coverage"] {
         remote.each_object(ctx, &format!("{node}/{folder}/"), &mut |object| {
             let Some(Key::Of(_, key)) = Key::parse(&object.key) else { return Ok(()) };
             report.count(object.size);

@@ -234,10 +234,10 @@ pub(crate) fn superseded(check: &Check) -> Option<Check> {
     (!check.superseded).then(|| Check { superseded: true, ..check.clone() })
 }
 
-/// Keeps verdicts in the repository. Where this machine may not write, that is a warning.
-pub(crate) fn write(ctx: &Context, remote: &Remote, node: &NodeName, checks: &[Check]) {
+/// Keeps verdicts in the repository. Where this machine may not write, that is a warning; gives whether all of them are there.
+pub(crate) fn write(ctx: &Context, remote: &Remote, node: &NodeName, checks: &[Check]) -> bool {
     if checks.is_empty() {
-        return;
+        return true;
     }
     // They are folded in the order of their names: these come after what is there, whatever the clocks of the machines say.
     let after = check_files(&remote.store, node, usize::MAX).ok().and_then(|keys| id_of(keys.last()?));
@@ -248,7 +248,9 @@ pub(crate) fn write(ctx: &Context, remote: &Remote, node: &NodeName, checks: &[C
         let key = NodeKey::Check(name).of(node).to_string();
         if let Err(error) = remote.store.create(&key, check::write(some).into()) {
             let what = "what was found could not be recorded, so the next backup does not know of it";
-            return ctx.warn(None, format!("{what}: {}", chain(&error)));
+            ctx.warn(None, format!("{what}: {}", chain(&error)));
+            return false;
         }
     }
+    true
 }

@@ -1,0 +1,151 @@
+//! What the agent does between runs so that damage is found and mended before anybody needs the bytes.
+
+use std::time::Duration;
+
+use super::backoff::Backoff;
+use crate::format::check::Level;
+use crate::ops::copies::Copies;
+use crate::ops::damage::Damage;
+use crate::ops::error::chain;
+use crate::ops::event::Event;
+use crate::ops::locks::Waiting;
+use crate::ops::rolling::{self, Rules};
+use crate::ops::{Context, Error, heal, verify};
+
+/// How soon it is looked again at the earliest: parts that took hours are due one after the other a day later.
+const LOOK_AGAIN: Duration = Duration::from_secs(3600);
+
+/// How often the listing is compared with the manifests: that finds what is missing, and costs requests and no bytes.
+const COMPARE_EVERY: Duration = Duration::from_secs(24 * 3600);
+
+/// Damaged objects that are named in a log; `windlass verify --quick` names all.
+const NAMED: usize = 20;
+
+/// How long healing waits for a shipment of somebody else.
+const WAIT: Waiting = Some(Duration::from_secs(60));
+
+/// Rolling verification, and healing.
+pub(super) struct Rolling {
+    rules: Option<Rules>,
+    look_at: Duration,
+    compare_at: Duration,
+    failed: Backoff,
+    /// Whether damage was found that nobody has tried to mend yet.
+    is_damaged: bool,
+}
+
+impl Rolling {
+    /// Nothing was looked at since the program began; without rules nothing ever is.
+    pub(super) fn new(rules: Option<Rules>) -> Self {
+        Self { rules, look_at: Duration::ZERO, compare_at: Duration::ZERO, failed: Backoff::default(), is_damaged: false }
+    }
+
+    /// Reads what is due, and mends what was found. `gives_way` says when a snapshot is due: that cannot be made up for later, this can.
+    ///
+    /// # Errors
+    /// Only when the agent is to stop.
+    pub(super) fn turn(&mut self, ctx: &Context, gives_way: &mut dyn FnMut() -> bool) -> Result<(), Error> {
+        let Some(rules) = self.rules else { return Ok(()) };
+        let now = ctx.clock.monotonic();
+        if now < self.look_at || !self.failed.is_over(now) || gives_way() {
+            return Ok(());
+        }
+        match self.look(ctx, &rules, gives_way) {
+            Ok(()) => self.failed = Backoff::default(),
+            Err(error) if error.is_stopped() && ctx.stop.signal().is_none() => {}
+            Err(error) if error.is_stopped() => return Err(error),
+            Err(error) => {
+                let again = self.failed.fail(ctx.clock.monotonic());
+                ctx.warn(None, format!("verification ended early; tried again in {} min: {}", again.as_secs() / 60, chain(&error)));
+            }
+        }
+        Ok(())
+    }
+
+    /// How long there is nothing to do.
+    pub(super) fn rest(&self, ctx: &Context) -> Duration {
+        let now = ctx.clock.monotonic();
+        if self.rules.is_none() { Duration::MAX } else { self.look_at.saturating_sub(now).max(self.failed.left(now)) }
+    }
+
+    fn look(&mut self, ctx: &Context, rules: &Rules, gives_way: &mut dyn FnMut() -> bool) -> Result<(), Error> {
+        for spec in &ctx.sources {
+            if gives_way() {
+                return Ok(());
+            }
+            match rolling::read_copy(ctx, rules, &spec.name) {
+                Ok(Some(copy)) => {
+                    tell(ctx, &copy.damage);
+                    self.is_damaged |= !copy.damage.is_empty();
+                }
+                Ok(None) => {}
+                Err(error) if error.is_stopped() => return Err(error),
+                Err(error) => ctx.warn(Some(&spec.name), format!("its local copies could not be read again: {}", chain(&error))),
+            }
+        }
+        let outcome = rolling::run(ctx, rules, gives_way)?;
+        self.is_damaged |= !outcome.damage.is_empty();
+        if outcome.parts > 0 {
+            ctx.tell(Event::ReadAgain { parts: outcome.parts, bytes: outcome.bytes, covered: outcome.coverage });
+        }
+        if outcome.gave_way || gives_way() {
+            return Ok(());
+        }
+        if self.is_damaged || ctx.clock.monotonic() >= self.compare_at {
+            self.compare(ctx)?;
+        }
+        self.look_at = ctx.clock.monotonic() + outcome.rest.max(LOOK_AGAIN);
+        Ok(())
+    }
+
+    /// Compares the listing with the manifests, tells of all damage that is known, and mends it as far as that goes.
+    fn compare(&mut self, ctx: &Context) -> Result<(), Error> {
+        let outcome = verify::run(ctx, &verify::Options { level: Level::Quick, snapshots: Vec::new(), node: None })?;
+        if let Some(why) = outcome.unreachable {
+            return Err(Error::Refused(why));
+        }
+        ctx.tell(Event::Compared { objects: outcome.checked.objects, damaged: outcome.damage.len() as u64 });
+        tell(ctx, &outcome.damage);
+        if !outcome.damage.is_empty() || has_damaged_copies(ctx) {
+            mend(ctx)?;
+        }
+        self.is_damaged = false;
+        self.compare_at = ctx.clock.monotonic() + COMPARE_EVERY;
+        Ok(())
+    }
+}
+
+fn tell(ctx: &Context, damage: &[Damage]) {
+    for Damage { object, snapshot, problem } in damage.iter().take(NAMED) {
+        let needed = snapshot.as_ref().map(|snapshot| format!(", which {snapshot} needs")).unwrap_or_default();
+        ctx.warn(None, format!("damage: {object}{needed}: {problem}"));
+    }
+    if damage.len() > NAMED {
+        ctx.warn(None, format!("damage: {} more objects; `windlass verify --quick` names all", damage.len() - NAMED));
+    }
+}
+
+/// Whether a local copy is known not to be what it was, as far as the copies can be looked at.
+fn has_damaged_copies(ctx: &Context) -> bool {
+    let copies = ctx.sources.iter().filter_map(|spec| Copies::read(ctx, &spec.name).ok());
+    copies.flat_map(|copies| copies.complete).any(|copy| copy.damage.is_some())
+}
+
+/// Makes sound again what can be; what cannot be is told.
+fn mend(ctx: &Context) -> Result<(), Error> {
+    let outcome = heal::run(ctx, &heal::Options { wait: WAIT, ..heal::Options::default() })?;
+    let healed = outcome.healed.len() + outcome.copies.len();
+    for unhealed in &outcome.unhealed {
+        let tier = if unhealed.local { "local copy" } else { "snapshot" };
+        let lost = if unhealed.lost_files > 0 { format!(", {} files of it are lost", unhealed.lost_files) } else { String::new() };
+        ctx.warn(Some(&unhealed.source), format!("the {tier} {} is damaged and cannot be made sound: {}{lost}", unhealed.id, unhealed.why));
+    }
+    for (source, id, why) in &outcome.postponed {
+        ctx.warn(Some(source), format!("the local copy {id} is damaged and could not be looked at now: {why}"));
+    }
+    for by_hand in &outcome.by_hand {
+        ctx.warn(None, format!("{}: {}; {}", by_hand.object, by_hand.problem, by_hand.advice));
+    }
+    ctx.tell(Event::Mended { healed: healed as u64, unhealed: (outcome.unhealed.len() + outcome.by_hand.len()) as u64 });
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! `windlass verify --rolling`.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::context::Program;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::{heal, human};
+use crate::ops::locks::Waiting;
+use crate::ops::rolling::{self, Covered, Outcome, ReadCopy};
+use crate::ops::{self};
+
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    outcome: &'a Outcome,
+    local_copies: Vec<String>,
+}
+
+/// Reads what is due of the repository, then the local copies that are, and heals what was found if that is asked for.
+pub(super) fn run(program: &Program, is_to_heal: bool, wait: Waiting) -> Result<Exit, Failure> {
+    let output = &program.output;
+    let (ctx, rules) = program.context_and_rules()?;
+    let Some(rules) = rules else {
+        return Err(ops::Error::Usage("[verify] says every = \"never\": `windlass verify` reads everything at once".into()).into());
+    };
+    let progress = program.progress();
+    let outcome = rolling::run(&ctx, &rules, &mut || false);
+    let copies = outcome.and_then(|mut outcome| {
+        let mut copies = Vec::new();
+        for spec in &ctx.sources {
+            if let Some(ReadCopy { id, damage, .. }) = rolling::read_copy(&ctx, &rules, &spec.name)? {
+                copies.push(format!("{}/{id}", spec.name));
+                outcome.damage.extend(damage);
+            }
+        }
+        Ok((outcome, copies))
+    });
+    drop(progress);
+    let (outcome, local_copies) = copies?;
+    if output.json {
+        output.document("verify-rolling", &Document { outcome: &outcome, local_copies });
+    } else {
+        outcome.damage.iter().for_each(|damage| output.line(format!("damaged     {}: {}", damage.object, damage.problem)));
+        lines(&outcome, local_copies.len()).iter().for_each(|line| output.done(line));
+    }
+    if outcome.coverage.behind > 0 {
+        output.warning(behind(&outcome.coverage));
+    }
+    match outcome.damage.is_empty() {
+        true => Ok(Exit::Done),
+        false if is_to_heal => heal::run(program, &ops::heal::Options { wait, ..ops::heal::Options::default() }),
+        false => {
+            output.note("`windlass verify --quick` says which snapshots need what is damaged, and `windlass heal` makes them sound again");
+            Ok(Exit::Damage)
+        }
+    }
+}
+
+fn lines(outcome: &Outcome, copies: usize) -> Vec<String> {
+    let covered = &outcome.coverage;
+    let every = human::duration(Duration::from_secs(covered.every_seconds));
+    vec![
+        format!(
+            "read {} of {} parts ({}, {}) and {} local {}",
+            outcome.parts,
+            covered.parts,
+            human::count(outcome.objects, "object"),
+            human::bytes(outcome.bytes),
+            copies,
+            if copies == 1 { "copy" } else { "copies" }
+        ),
+        format!("{} of {} parts were read within {every}", covered.covered, covered.parts),
+    ]
+}
+
+/// What it means that parts wait for longer than they should.
+pub(super) fn behind(covered: &Covered) -> String {
+    let every = human::duration(Duration::from_secs(covered.every_seconds));
+    format!(
+        "{} of {} parts of what is stored were not read again within {every}, the oldest since {}: give [verify] more `bytes` or `time` a day, or \
+         a longer `every`",
+        covered.behind,
+        covered.parts,
+        covered.oldest.strftime("%Y-%m-%d")
+    )
+}

@@ -1,0 +1,100 @@
+//! Where it is kept when each part was read: in the repository, so that it outlives the node and any machine can tell.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::format::check::Verdict;
+use crate::format::coverage::{Coverage, Part};
+use crate::format::key::{Key, NodeKey};
+use crate::format::limits::SMALL_MAX;
+use crate::format::names::NodeName;
+use crate::format::snapshot_id::SnapshotId;
+use crate::ops::damage::settle;
+use crate::ops::error::chain;
+use crate::ops::node::Remote;
+use crate::ops::{Context, Error};
+use crate::sys::random::hex;
+
+/// How far ahead of the clock an instant may lie and be believed: what a clock that was wrong has written would keep a part from being read.
+const AHEAD: SignedDuration = SignedDuration::from_hours(1);
+
+/// Ledgers that stay when newer ones are there: should the newest not be readable, the one before it counts.
+pub(crate) const LEDGERS_KEPT: usize = 8;
+
+/// What is kept of a node's coverage.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    /// The newest that can be read, and its name.
+    newest: Option<Coverage>,
+    /// The instant in the newest name, whether it can be read or not.
+    last: Option<SnapshotId>,
+}
+
+impl Ledger {
+    /// Reads the newest; those that are damaged are told, and the one before counts.
+    ///
+    /// # Errors
+    /// What the store gives; [`Error::Unreadable`] where the newest one is of a version that this program does not know.
+    pub(crate) fn read(ctx: &Context, remote: &Remote, node: &NodeName) -> Result<Self, Error> {
+        let keys = keys(ctx, remote, node)?;
+        let last = keys.last().and_then(|key| instant_of(key));
+        for key in keys.iter().rev() {
+            match settle(remote.store.get(key, SMALL_MAX as u64))? {
+                Ok(text) => match Coverage::from_text(&text) {
+                    Ok(newest) => return Ok(Self { newest: Some(newest), last }),
+                    Err(cause @ crate::format::FormatError::Version(_)) => return Err(Error::Unreadable { object: key.clone(), cause }),
+                    Err(cause) => ctx.warn_once(format!("{key}: {}; what an older one says counts", chain(&cause))),
+                },
+                Err(problem) if problem.verdict == Some(Verdict::Missing) => {}
+                Err(problem) => ctx.warn_once(format!("{key}: {}; what an older one says counts", problem.text)),
+            }
+        }
+        Ok(Self { newest: None, last })
+    }
+
+    /// What was kept, if anything was.
+    pub(crate) fn kept(&self) -> Option<&Coverage> {
+        self.newest.as_ref()
+    }
+
+    /// What was kept, as far as it can be, under these rules; else that nothing was read yet.
+    pub(crate) fn coverage(&self, now: Timestamp, every: Duration) -> Coverage {
+        let mut coverage = self.newest.clone().unwrap_or_else(|| Coverage::begun(now, every.as_secs()));
+        coverage.every_seconds = every.as_secs();
+        for part in coverage.parts.iter_mut().filter(|part| part.since().duration_since(now) > AHEAD) {
+            *part = Part::Waits { waits_since: now };
+        }
+        coverage
+    }
+
+    /// Keeps what is known now, under a name that is above all that are there.
+    ///
+    /// # Errors
+    /// What the store gives.
+    pub(crate) fn write(&mut self, ctx: &Context, remote: &Remote, coverage: &Coverage) -> Result<(), Error> {
+        let now = SnapshotId::from_timestamp(ctx.clock.now());
+        let id = self.last.map_or(now, |last| now.max(last.next()));
+        let key = NodeKey::Coverage(format!("{id}-{}", hex(&*ctx.random, 8))).of(&ctx.node).to_string();
+        remote.store.create(&key, coverage.to_text().into())?;
+        (self.newest, self.last) = (Some(coverage.clone()), Some(id));
+        Ok(())
+    }
+}
+
+/// The keys of a node's ledgers, in order of their names.
+fn keys(ctx: &Context, remote: &Remote, node: &NodeName) -> Result<Vec<String>, Error> {
+    let mut keys = Vec::new();
+    remote.each_object(ctx, &format!("{node}/coverage/"), &mut |object| {
+        if matches!(Key::parse(&object.key), Some(Key::Of(_, NodeKey::Coverage(_)))) {
+            keys.push(object.key);
+        }
+        Ok(())
+    })?;
+    keys.sort();
+    Ok(keys)
+}
+
+fn instant_of(key: &str) -> Option<SnapshotId> {
+    key.rsplit('/').next()?.split('-').next()?.parse().ok()
+}
