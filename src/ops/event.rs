@@ -66,6 +66,8 @@ pub enum Event {
         files: u64,
         /// Their bytes.
         bytes: u64,
+        /// Bytes that were read of the source; the rest was unchanged and shared with the copy before.
+        read_bytes: u64,
     },
     /// A local copy was removed.
     CopyRemoved {
@@ -139,6 +141,20 @@ pub enum Event {
         /// Whether the copies are in the repository.
         is_shipped: bool,
         /// When the next one begins.
+        next: Option<jiff::Timestamp>,
+    },
+    /// The agent begins a run that somebody asked for while none was due.
+    AskedRunBegun {
+        /// The source.
+        source: SourceName,
+    },
+    /// A run that somebody asked for has taken its snapshot.
+    AskedRunEnded {
+        /// The source.
+        source: SourceName,
+        /// Whether the copies are in the repository.
+        is_shipped: bool,
+        /// When the next run begins.
         next: Option<jiff::Timestamp>,
     },
     /// A restore is in place, or was undone.

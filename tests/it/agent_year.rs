@@ -187,7 +187,7 @@ fn lives_through_a_year(seed: u64) {
                 _ => {}
             }
         });
-        let ended = agent::run(&ctx, &Settings { schedules: vec![(tree(), schedule.clone())], retention });
+        let ended = agent::run(&ctx, &Settings { schedules: vec![(tree(), schedule.clone())], retention, ..Settings::default() });
         assert!(ended.as_ref().is_err_and(Error::is_stopped), "seed {seed}: {ended:?}");
         drop(ctx);
         world = Arc::into_inner(shared).unwrap();

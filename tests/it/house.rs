@@ -8,7 +8,7 @@ use std::path::Path;
 const LINES_MAX: usize = 500;
 
 /// Crates that only these rooms may name, or only this folder of a room.
-const OWNED: [(&str, &str); 21] = [
+const OWNED: [(&str, &str); 25] = [
     ("object_store", "repository"),
     ("reqwest", "repository"),
     ("reqwest", "source/cassandra/scylladb"),
@@ -26,6 +26,10 @@ const OWNED: [(&str, &str); 21] = [
     ("sqlx", "source"),
     ("scylla", "source"),
     ("serde_saphyr", "source"),
+    ("axum", "agent/http"),
+    ("hyper", "agent/http"),
+    ("hyper_util", "agent/http"),
+    ("prometheus_client", "agent/http"),
     ("clap", "cli"),
     ("clap_complete", "cli"),
     ("clap_mangen", "cli"),
