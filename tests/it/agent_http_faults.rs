@@ -100,7 +100,7 @@ fn a_run_that_hangs_is_told_by_health_and_nothing_else_stops_answering() {
         let asked = ask(at, "POST", "/api/run/tree", &[&format!("Authorization: Bearer {TOKEN}")]).unwrap();
         assert_eq!((asked.status, asked.json()["error"].as_str().unwrap().contains("goes on: snapshot of tree")), (409, true), "{asked:?}");
         let metrics = get(at, "/metrics").unwrap();
-        let samples = parsed(&metrics.body, "text/plain");
+        let samples = parsed(&metrics.body, &metrics.headers["content-type"]);
         assert_eq!(value(&samples, "windlass_agent_busy_seconds", &[("stage", "snapshot")]), Some(1800.0));
         assert_eq!(value(&samples, "windlass_agent_still_seconds", &[]), Some(1800.0));
         assert_eq!(get(at, "/api/status").unwrap().json()["sources"][0]["snapshot"], serde_json::Value::Null);
