@@ -141,6 +141,33 @@ fn what_is_away_or_not_set_is_said_by_readiness_and_no_reason_to_restart() {
 }
 
 #[test]
+fn a_bucket_that_takes_requests_and_never_answers_keeps_nobody_waiting() {
+    let (at, bucket) = (free_port(), TcpListener::bind("127.0.0.1:0").unwrap());
+    let machine = Machine::initialised();
+    let repository = format!(
+        "url = \"s3://b/p\"\nendpoint = \"http://{}\"\nregion = \"us-east-1\"\nallow_http = true\naccess_key_id = \"me\"\n\
+         secret_access_key = \"hunter2\"\n",
+        bucket.local_addr().unwrap()
+    );
+    machine.configure(&repository, &format!("[agent]\nlisten = \"{at}\"\n"));
+    let agent = machine.start(&["agent"]);
+    until("it ships", || get(at, "/healthz").is_some_and(|answer| answer.body.contains("shipment of tree")));
+    let since = Instant::now();
+    let status = get(at, "/api/status").unwrap();
+    assert!(since.elapsed() < Duration::from_secs(28), "{:?}", since.elapsed());
+    let (document, text) = (status.json(), &status.body);
+    assert!(status.status == 200 && document["healthy"] == false && document["sources"][0]["copies"] == 1, "{text}");
+    assert!(text.contains("the repository cannot be read") && !text.contains("hunter2"), "{text}");
+    let since = Instant::now();
+    assert_eq!((get(at, "/metrics").unwrap().status, get(at, "/healthz").unwrap().status), (200, 200));
+    assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
+    kill_process(Pid::from_child(&agent), Signal::TERM).unwrap();
+    let run = finish(agent);
+    run.expect(143);
+    assert!(!run.said().contains("hunter2"), "{run:#?}");
+}
+
+#[test]
 fn a_port_that_is_taken_is_told_and_keeps_no_backup_from_being_made() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let at = taken.local_addr().unwrap();
