@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -138,6 +139,52 @@ fn what_is_away_or_not_set_is_said_by_readiness_and_no_reason_to_restart() {
             assert_eq!((get(at, "/readyz").unwrap().status, get(at, "/readyz").unwrap().body.as_str()), (200, "ready\n"));
         },
     );
+}
+
+#[test]
+fn a_run_that_failed_is_made_up_for_by_the_one_that_is_asked_for() {
+    let (node, at) = (node(), free_port());
+    let (tree, away) = (node.path("tree"), node.path("away"));
+    std::fs::rename(&tree, &away).unwrap();
+    let (taken, failed) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (takes, fails) = (taken.clone(), failed.clone());
+    let hears = move |event: &Event| match event {
+        Event::SnapshotTaken { .. } => drop(takes.fetch_add(1, Ordering::SeqCst)),
+        Event::Warning { message, .. } if message.starts_with("no snapshot was taken") => drop(fails.fetch_add(1, Ordering::SeqCst)),
+        _ => {}
+    };
+    let bearer = format!("Authorization: Bearer {TOKEN}");
+    beside_an_agent(&node, at, hears, || {
+        let count = |of: &AtomicUsize| of.load(Ordering::SeqCst);
+        let ask_now =
+            || until("it is asked for", || ask(at, "POST", "/api/run/tree", &[&bearer]).is_some_and(|answer| answer.status == 202));
+        until("the run that is due fails", || count(&failed) == 1);
+        // Somebody repairs the source and does not wait for the next try; the one that failed is not made as well.
+        std::fs::rename(&away, &tree).unwrap();
+        ask_now();
+        until("what was asked for is taken", || count(&taken) == 1);
+        for _ in 0..20 {
+            node.clock.advance(Duration::from_secs(600));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert_eq!(count(&taken), 1);
+        // One that fails while nothing is due is told, and not tried again.
+        std::fs::rename(&tree, &away).unwrap();
+        ask_now();
+        until("what was asked for fails", || count(&failed) == 2);
+        for _ in 0..20 {
+            node.clock.advance(Duration::from_secs(600));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert_eq!((count(&taken), count(&failed)), (1, 2));
+        let metrics = get(at, "/metrics").unwrap();
+        let samples = parsed(&metrics.body, &metrics.headers["content-type"]);
+        let of = |name: &str| value(&samples, name, &[("source", "tree"), ("stage", "snapshot")]);
+        assert_eq!(
+            (of("windlass_steps_total"), of("windlass_steps_failed_total"), of("windlass_failed_in_a_row")),
+            (Some(3.0), Some(2.0), Some(1.0))
+        );
+    });
 }
 
 #[test]
