@@ -1,10 +1,13 @@
 //! What is due of one source, and what became of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::backoff::Backoff;
+use super::board::{Board, SeenCopy, Stage};
+use super::next_run;
 use super::schedule::{Occurrence, Schedule};
 use super::served::Served;
 use crate::format::names::SourceName;
@@ -15,7 +18,7 @@ use crate::ops::event::Event;
 use crate::ops::{Context, Error, ship, snapshot};
 
 /// A clock that shows less than this was never set: this program is younger.
-const WRITTEN: Timestamp = Timestamp::constant(1_767_225_600, 0);
+pub(super) const WRITTEN: Timestamp = Timestamp::constant(1_767_225_600, 0);
 
 /// One source of the agent.
 pub struct Job {
@@ -27,20 +30,35 @@ pub struct Job {
     /// Copies may wait to be shipped, and when that is tried again.
     ships: Option<Backoff>,
     /// The run whose snapshot was taken, until it is told how its shipment ended.
-    taken: Option<Occurrence>,
+    taken: Option<Run>,
     /// Whether it was told that the clock is not set.
     is_unset_told: bool,
+    board: Arc<Board>,
+}
+
+/// Why a snapshot was taken.
+#[derive(Clone, Copy, Debug)]
+enum Run {
+    /// The schedule says so.
+    Due(Occurrence),
+    /// Somebody asked for it while nothing was due.
+    Asked,
 }
 
 impl Job {
-    /// A source and its schedule, with what is remembered of it. Whatever could not be shipped before is shipped soon.
+    /// A source and its schedule, with what is remembered of it. Whatever could not be shipped before is shipped soon, but for a source that is
+    /// never due: the agent leaves it alone until somebody asks for a run.
     ///
     /// # Errors
     /// [`Error::Usage`] where there is no local tier.
-    pub fn new(ctx: &Context, source: SourceName, schedule: Schedule) -> Result<Self, Error> {
+    pub fn new(ctx: &Context, board: &Arc<Board>, source: SourceName, schedule: Schedule) -> Result<Self, Error> {
         let served = Served::read(ctx, &source)?;
-        let ships = Some(Backoff::default());
-        let mut job = Self { source, schedule, served, tried: None, ships, taken: None, is_unset_told: false };
+        let ships = (!schedule.patterns().is_empty()).then(Backoff::default);
+        let board = Arc::clone(board);
+        let mut job = Self { source, schedule, served, tried: None, ships, taken: None, is_unset_told: false, board };
+        if let Some(copy) = Copies::read(ctx, &job.source).ok().as_ref().and_then(Copies::latest) {
+            job.board.found(&job.source, SeenCopy { id: copy.id(), files: copy.record.files, bytes: copy.record.bytes });
+        }
         job.counts_what_is_there(ctx);
         Ok(job)
     }
@@ -95,24 +113,40 @@ impl Job {
         (now >= WRITTEN && self.begin(ctx, latest) <= now).then_some(latest)
     }
 
-    /// When the run of an occurrence begins. It is made before the next one is due, whatever the jitter is.
+    /// When the run of an occurrence begins.
     fn begin(&self, ctx: &Context, occurrence: Occurrence) -> Timestamp {
-        let delay = self.schedule.delay(&format!("{} {}", ctx.node, self.source), occurrence);
-        let delay = SignedDuration::try_from(delay).unwrap_or_default();
-        let next = self.schedule.next(occurrence.instant).map(|next| next.instant.duration_since(occurrence.instant) / 2);
-        occurrence.instant.checked_add(next.map_or(delay, |half| delay.min(half))).unwrap_or(occurrence.instant)
+        self.schedule.begin(&next_run::key(&ctx.node, &self.source), occurrence)
     }
 
     /// The run that is due and that may be tried now, with what its tries have met.
     fn ready(&mut self, ctx: &Context) -> Option<(Occurrence, Backoff)> {
         let due = self.due(ctx)?;
-        let backoff = self.tried.filter(|(tried, _)| *tried == due).map(|(_, backoff)| backoff).unwrap_or_default();
+        let backoff = self.tries_of(due);
         backoff.is_over(ctx.clock.monotonic()).then_some((due, backoff))
+    }
+
+    fn tries_of(&self, due: Occurrence) -> Backoff {
+        self.tried.filter(|(tried, _)| *tried == due).map(|(_, backoff)| backoff).unwrap_or_default()
+    }
+
+    /// The run that is to be made now, with what its tries have met. What somebody asks for is the run that is due, if one is and waits for its
+    /// delay or for another try: the copy is as good. Else it is one more, and the next one is made when it is due all the same.
+    fn run_to_make(&mut self, ctx: &Context) -> Option<(Run, Backoff)> {
+        let is_asked = self.board.takes(&self.source);
+        if let Some((due, backoff)) = self.ready(ctx) {
+            return Some((Run::Due(due), backoff));
+        }
+        let now = ctx.clock.now();
+        if !is_asked || now < WRITTEN {
+            return None;
+        }
+        let run = self.unserved(now).map(|due| (Run::Due(due), self.tries_of(due)));
+        Some(run.unwrap_or((Run::Asked, Backoff::default())))
     }
 
     /// Whether a snapshot is to be taken now.
     pub fn is_ready(&mut self, ctx: &Context) -> bool {
-        self.ready(ctx).is_some()
+        self.board.is_asked_for(&self.source) || self.ready(ctx).is_some()
     }
 
     /// Takes the snapshot that is due, if one is. What fails is told and tried again later.
@@ -121,15 +155,21 @@ impl Job {
     /// Only when the agent is to stop.
     pub fn snapshot(&mut self, ctx: &Context) -> Result<(), Error> {
         self.tell_unset(ctx);
-        let Some((due, mut backoff)) = self.ready(ctx) else { return Ok(()) };
+        let Some((run, mut backoff)) = self.run_to_make(ctx) else { return Ok(()) };
         ctx.begins_anew();
-        let late_seconds = ctx.clock.now().duration_since(due.instant).as_secs();
-        ctx.tell(Event::RunBegun { source: self.source.clone(), due: due.wall, late_seconds });
+        self.tell_begun(ctx, run);
         let before = self.newest(ctx);
+        self.board.begins(Stage::Snapshot, Some(&self.source));
         match snapshot::run(ctx, &self.source, &snapshot::Options { wait: None, dry_run: false }) {
             Ok(_) => {}
             Err(error) if error.is_stopped() => return Err(error),
             Err(error) if !self.has_come_since(ctx, before) => {
+                self.board.ends(false);
+                let Run::Due(due) = run else {
+                    let why = format!("no snapshot was taken in the run that was asked for: {}", chain(&error));
+                    ctx.warn(Some(&self.source), why);
+                    return Ok(());
+                };
                 let again = backoff.fail(ctx.clock.monotonic());
                 self.tried = Some((due, backoff));
                 self.failed(ctx, "no snapshot was taken", &error, again);
@@ -140,10 +180,25 @@ impl Job {
                 ctx.warn(Some(&self.source), format!("the copy is complete, and what comes after that failed: {}", chain(&error)))
             }
         }
+        self.board.ends(true);
         // Before it is shipped: however that ends, this run is not made again.
-        self.note_served(ctx, due);
-        (self.tried, self.taken, self.ships) = (None, Some(due), Some(Backoff::default()));
+        if let Run::Due(due) = run {
+            self.note_served(ctx, due);
+            self.tried = None;
+        }
+        (self.taken, self.ships) = (Some(run), Some(Backoff::default()));
         Ok(())
+    }
+
+    fn tell_begun(&self, ctx: &Context, run: Run) {
+        let source = self.source.clone();
+        ctx.tell(match run {
+            Run::Due(due) => {
+                let late_seconds = ctx.clock.now().duration_since(due.instant).as_secs();
+                Event::RunBegun { source, due: due.wall, late_seconds }
+            }
+            Run::Asked => Event::AskedRunBegun { source },
+        });
     }
 
     fn tell_unset(&mut self, ctx: &Context) {
@@ -161,18 +216,24 @@ impl Job {
     /// Only when the agent is to stop.
     pub fn ship(&mut self, ctx: &Context) -> Result<bool, Error> {
         let Some(mut waiting) = self.ships.filter(|ships| ships.is_over(ctx.clock.monotonic())) else { return Ok(false) };
+        self.board.begins(Stage::Shipment, Some(&self.source));
         let done = ship::run(ctx, &self.source, &ship::Options { snapshot: None, wait: None, dry_run: false });
         let is_shipped = match done {
             // It gave way to a snapshot, and is gone on with after that.
-            Err(error) if error.is_stopped() && ctx.stop.signal().is_none() => return Ok(false),
+            Err(error) if error.is_stopped() && ctx.stop.signal().is_none() => {
+                self.board.pauses();
+                return Ok(false);
+            }
             Err(error) if error.is_stopped() => return Err(error),
             Err(error) => {
+                self.board.ends(false);
                 let again = waiting.fail(ctx.clock.monotonic());
                 self.ships = Some(waiting);
                 self.failed(ctx, "its copies lie on this node and are not shipped", &error, again);
                 false
             }
             Ok(done) => {
+                self.board.ends(done.failed.is_empty());
                 self.ships = None;
                 for (id, error) in &done.failed {
                     ctx.warn(Some(&self.source), format!("the copy {id} is not shipped; tried again with the next run: {}", chain(error)));
@@ -180,9 +241,12 @@ impl Job {
                 true
             }
         };
-        if let Some(due) = self.taken.take() {
-            let next = self.next(ctx);
-            ctx.tell(Event::RunEnded { source: self.source.clone(), due: due.wall, is_shipped, next });
+        if let Some(run) = self.taken.take() {
+            let (source, next) = (self.source.clone(), self.next(ctx));
+            ctx.tell(match run {
+                Run::Due(due) => Event::RunEnded { source, due: due.wall, is_shipped, next },
+                Run::Asked => Event::AskedRunEnded { source, is_shipped, next },
+            });
         }
         Ok(is_shipped)
     }
@@ -204,6 +268,8 @@ impl Job {
 
     /// How long there is nothing to do, as far as can be told now.
     pub fn rest(&mut self, ctx: &Context) -> Duration {
+        let next = self.next(ctx);
+        self.board.next(&self.source, next);
         let ships = self.ships.map_or(Duration::MAX, |ships| ships.left(ctx.clock.monotonic()));
         self.until_snapshot(ctx).min(ships)
     }

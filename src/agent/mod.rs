@@ -4,9 +4,14 @@
 //! are due, [`served`] remembers which of them were made, a [`job`] is what is due of one source, and [`run`](run::run) is the loop: it sleeps in
 //! short slices, looks at the clock anew after each, and makes one run after the other, so that no two of them overlap. Between runs, `rolling`
 //! has what is stored read again, a little each day, and damage mended.
+//! What it does stands on a [`board`], which [`http`] shows to whoever asks; [`health`] says when nothing moves any more.
 
 mod backoff;
+pub mod board;
+pub mod health;
+pub mod http;
 pub mod job;
+pub mod next_run;
 pub mod pattern;
 mod rolling;
 pub mod run;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::backoff::Backoff;
+use super::board::{Board, Stage};
 use crate::format::check::Level;
 use crate::ops::copies::Copies;
 use crate::ops::damage::Damage;
@@ -44,17 +45,22 @@ impl Rolling {
     ///
     /// # Errors
     /// Only when the agent is to stop.
-    pub(super) fn turn(&mut self, ctx: &Context, gives_way: &mut dyn FnMut() -> bool) -> Result<(), Error> {
+    pub(super) fn turn(&mut self, ctx: &Context, board: &Board, gives_way: &mut dyn FnMut() -> bool) -> Result<(), Error> {
         let Some(rules) = self.rules else { return Ok(()) };
         let now = ctx.clock.monotonic();
         if now < self.look_at || !self.failed.is_over(now) || gives_way() {
             return Ok(());
         }
+        board.begins(Stage::Verification, None);
         match self.look(ctx, &rules, gives_way) {
-            Ok(()) => self.failed = Backoff::default(),
-            Err(error) if error.is_stopped() && ctx.stop.signal().is_none() => {}
+            Ok(()) => {
+                board.ends(true);
+                self.failed = Backoff::default();
+            }
+            Err(error) if error.is_stopped() && ctx.stop.signal().is_none() => board.pauses(),
             Err(error) if error.is_stopped() => return Err(error),
             Err(error) => {
+                board.ends(false);
                 let again = self.failed.fail(ctx.clock.monotonic());
                 ctx.warn(None, format!("verification ended early; tried again in {} min: {}", again.as_secs() / 60, chain(&error)));
             }
@@ -85,9 +91,7 @@ impl Rolling {
         }
         let outcome = rolling::run(ctx, rules, gives_way)?;
         self.is_damaged |= !outcome.damage.is_empty();
-        if outcome.parts > 0 {
-            ctx.tell(Event::ReadAgain { parts: outcome.parts, bytes: outcome.bytes, covered: outcome.coverage });
-        }
+        ctx.tell(Event::ReadAgain { parts: outcome.parts, bytes: outcome.bytes, covered: outcome.coverage });
         if outcome.gave_way || gives_way() {
             return Ok(());
         }

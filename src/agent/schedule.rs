@@ -131,6 +131,19 @@ impl Schedule {
         Duration::from_secs(number % (self.jitter.as_secs() + 1))
     }
 
+    /// When the run of an occurrence begins, for whoever has this key. It is made before the next one is due, whatever the jitter is.
+    pub fn begin(&self, key: &str, occurrence: Occurrence) -> Timestamp {
+        let delay = SignedDuration::try_from(self.delay(key, occurrence)).unwrap_or_default();
+        let next = self.next(occurrence.instant).map(|next| next.instant.duration_since(occurrence.instant) / 2);
+        occurrence.instant.checked_add(next.map_or(delay, |half| delay.min(half))).unwrap_or(occurrence.instant)
+    }
+
+    /// When the first run after now begins: that of the last occurrence may still lie ahead, by its delay.
+    pub fn next_begin(&self, key: &str, now: Timestamp) -> Option<Timestamp> {
+        let last = self.latest(now).map(|latest| self.begin(key, latest)).filter(|begin| *begin > now);
+        last.or_else(|| Some(self.begin(key, self.next(now)?)))
+    }
+
     /// The latest that the clock on the wall has shown until now, also if it was set back a moment ago.
     fn last_reading(&self, now: Timestamp) -> DateTime {
         let shown = self.zone.to_datetime(now);

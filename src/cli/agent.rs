@@ -14,13 +14,13 @@ pub(super) struct Agent {}
 
 impl Agent {
     pub(super) fn run(&self, program: &Program) -> Result<Exit, Failure> {
-        let (ctx, timetables, retention, verify) = program.context_of_agent()?;
+        let (ctx, timetables, retention, verify, http) = program.context_of_agent()?;
         if timetables.is_empty() {
             return Err(ops::Error::Absent("the configuration names no source: there is nothing to back up".into()).into());
         }
         let zone = ctx.clock.zone();
         let schedules = timetables.into_iter().map(|(source, timetable)| (source, timetable.on(zone.clone()))).collect();
-        agent::run(&ctx, &Settings { schedules, retention, verify })?;
+        agent::run(&ctx, &Settings { schedules, retention, verify, http })?;
         Ok(Exit::Done)
     }
 }

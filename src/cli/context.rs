@@ -9,6 +9,7 @@ use super::failure::Failure;
 use super::identity;
 use super::output::Output;
 use super::progress::Progress;
+use crate::agent::http;
 use crate::agent::schedule::Timetable;
 use crate::config::{Config, Machine, find};
 use crate::format::names::{NodeName, SourceName};
@@ -100,13 +101,17 @@ impl Program {
         Ok((self.context_of(config), rules))
     }
 
-    /// What the agent works with: a context, when each source is due, and which shipped snapshots are to stay.
-    pub(super) fn context_of_agent(&self) -> Result<(Context, Timetables, Option<Retention>, Option<Rules>), Failure> {
+    /// What the agent works with: a context, when each source is due, which shipped snapshots are to stay, what is read again, and where it
+    /// answers over HTTP.
+    #[expect(clippy::type_complexity, reason = "the parts of the agent's settings")]
+    pub(super) fn context_of_agent(
+        &self,
+    ) -> Result<(Context, Timetables, Option<Retention>, Option<Rules>, Option<http::Settings>), Failure> {
         self.refuse_without_config()?;
         let mut config = self.config()?;
-        let (timetables, retention) = (std::mem::take(&mut config.timetables), config.retention);
+        let (timetables, retention, http) = (std::mem::take(&mut config.timetables), config.retention, config.http.take());
         let rules = config.verify;
-        Ok((self.context_of(config), timetables, retention, rules))
+        Ok((self.context_of(config), timetables, retention, rules, http))
     }
 
     /// Ends commands that change something where `--repository` stands in for a configuration.
@@ -178,7 +183,7 @@ impl Program {
             node: "unnamed".parse().expect("this is a name"),
             local: None,
             sources: Vec::new(),
-            repository: Box::new(|| unreachable!("every context says how its repository is opened")),
+            repository: Arc::new(|| unreachable!("every context says how its repository is opened")),
             keys: Arc::default(),
             clock: Arc::clone(&self.clock),
             random: Arc::clone(&self.random),
@@ -205,7 +210,7 @@ impl Program {
             stop: self.stop.clone(),
             meter: Arc::clone(&self.meter),
         };
-        Box::new(move || Repository::open(&settings, &*environment, tools.clone()))
+        Arc::new(move || Repository::open(&settings, &*environment, tools.clone()))
     }
 
     /// Shows progress until the value is dropped.

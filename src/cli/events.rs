@@ -18,7 +18,7 @@ pub(super) fn listener(output: &Arc<Output>) -> Arc<dyn Fn(Event) + Send + Sync>
         if matches!(event, Event::Damage { .. }) {
             output.note_damage();
         }
-        if matches!(event, Event::RunBegun { .. }) {
+        if matches!(event, Event::RunBegun { .. } | Event::AskedRunBegun { .. }) {
             problems.store(0, Ordering::Relaxed);
         }
         if output.json {
@@ -37,9 +37,12 @@ pub(super) fn listener(output: &Arc<Output>) -> Arc<dyn Fn(Event) + Send + Sync>
                 }
             }
             // What an agent does is said: nobody asked for it at a terminal, and somebody will look for it in a log.
-            Event::Scheduled { .. } | Event::RunBegun { .. } | Event::RunEnded { .. } | Event::Mended { .. } => {
-                output.note(sentence(&event))
-            }
+            Event::Scheduled { .. }
+            | Event::RunBegun { .. }
+            | Event::RunEnded { .. }
+            | Event::AskedRunBegun { .. }
+            | Event::AskedRunEnded { .. }
+            | Event::Mended { .. } => output.note(sentence(&event)),
             event => output.detail(sentence(&event)),
         }
     })
@@ -50,7 +53,7 @@ fn sentence(event: &Event) -> String {
     match event {
         Event::Phase { source, snapshot: Some(snapshot), phase } => format!("{source}/{snapshot}: {phase}"),
         Event::Phase { source, snapshot: None, phase } => format!("{source}: {phase}"),
-        Event::SnapshotTaken { source, snapshot, files, bytes } => {
+        Event::SnapshotTaken { source, snapshot, files, bytes, .. } => {
             format!("{source}/{snapshot}: the local copy is complete, {}, {}", human::count(*files, "file"), human::bytes(*bytes))
         }
         Event::Foreign { source, made_by, bytes, example } => {
@@ -75,9 +78,11 @@ fn sentence(event: &Event) -> String {
             format!("{source}: the run of {due} begins, {} after it was due", human::duration(late))
         }
         Event::RunEnded { source, due, is_shipped, next } => {
-            let what = if *is_shipped { "a snapshot was taken and shipped" } else { "a snapshot was taken and not shipped yet" };
-            let next = next.map_or_else(|| "there is no other run".to_owned(), |next| format!("the next run is at {next}"));
-            format!("{source}: the run of {due} is done, {what}; {next}")
+            format!("{source}: the run of {due} is done, {}", run_ended(*is_shipped, *next))
+        }
+        Event::AskedRunBegun { source } => format!("{source}: a run that was asked for begins"),
+        Event::AskedRunEnded { source, is_shipped, next } => {
+            format!("{source}: the run that was asked for is done, {}", run_ended(*is_shipped, *next))
         }
         Event::ReadAgain { parts, bytes, covered } => {
             let (parts, bytes) = (human::count(*parts as u64, "part"), human::bytes(*bytes));
@@ -95,4 +100,11 @@ fn sentence(event: &Event) -> String {
         Event::Warning { message, .. } | Event::Damage { message, .. } => message.clone(),
         Event::Problem { path, kind, .. } => format!("{path} {kind}"),
     }
+}
+
+/// What came of a run of the agent, and when the next one is.
+fn run_ended(is_shipped: bool, next: Option<jiff::Timestamp>) -> String {
+    let what = if is_shipped { "a snapshot was taken and shipped" } else { "a snapshot was taken and not shipped yet" };
+    let next = next.map_or_else(|| "there is no other run".to_owned(), |next| format!("the next run is at {next}"));
+    format!("{what}; {next}")
 }

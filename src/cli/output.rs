@@ -12,6 +12,8 @@ use serde::Serialize;
 
 use super::exit::Exit;
 use super::failure::{self, Failure};
+use crate::ops::document::Document;
+pub(super) use crate::ops::document::schema;
 
 /// How much is said beside the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,14 +44,6 @@ struct Data {
     writer: Box<dyn Write + Send>,
     /// Why nothing more can be printed.
     failure: Option<io::Error>,
-}
-
-/// The form of every JSON document: its schema, then what it says.
-#[derive(Serialize)]
-struct Document<'a, T> {
-    schema: String,
-    #[serde(flatten)]
-    body: &'a T,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -136,7 +130,7 @@ impl Output {
     /// # Errors
     /// What the body gives; the document is cut off there.
     pub(super) fn long_document<T: Serialize>(&self, kind: &str, body: &T) -> Result<(), serde_json::Error> {
-        let document = Document { schema: schema(kind), body };
+        let document = Document::new(kind, body);
         // As it is made: a document may tell of thousands of snapshots.
         let written = self.write_data(|writer| {
             let mut writer = BufWriter::new(writer);
@@ -254,11 +248,6 @@ impl Output {
             _ => Ok(()),
         }
     }
-}
-
-/// `windlass.list/1`.
-pub(super) fn schema(kind: &str) -> String {
-    format!("windlass.{kind}/1")
 }
 
 /// Prints what clap has to say: help and version as data, what is wrong as an error.

@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     fn reading(phase: &'static str, total: u64, bytes: u64) -> Reading {
-        Reading { phase, total, bytes, files: 0, travelled: 0 }
+        Reading { phase, total, bytes, files: 0, travelled: 0, retries: 0 }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::cluster;
 use super::context::Program;
@@ -11,6 +11,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::human;
 use super::table::{Align, Table};
+use crate::agent::next_run;
 use crate::ops::cluster::Except;
 use crate::ops::status::{self, Outcome, SourceStatus};
 
@@ -31,12 +32,15 @@ impl Status {
         if self.cluster {
             return cluster::run(program, &self.except);
         }
-        let ctx = program.context()?;
-        let outcome = status::run(&ctx)?;
+        let (ctx, timetables, ..) = program.context_of_agent()?;
+        let mut outcome = status::run(&ctx)?;
+        let zone = ctx.clock.zone();
+        let schedules = timetables.into_iter().map(|(source, timetable)| (source, timetable.on(zone.clone()))).collect::<Vec<_>>();
+        next_run::tell(&mut outcome, &schedules);
         if program.output.json {
             program.output.document("status", &outcome);
         } else {
-            lines(&outcome, &ctx.clock.zone()).iter().for_each(|line| program.output.line(line));
+            lines(&outcome, &zone).iter().for_each(|line| program.output.line(line));
         }
         Ok(if outcome.healthy { Exit::Done } else { Exit::Unhealthy })
     }
@@ -55,10 +59,11 @@ fn lines(outcome: &Outcome, zone: &jiff::tz::TimeZone) -> Vec<String> {
             ("OBJECTIVE", Align::Right),
             ("COPIES", Align::Right),
             ("UNSHIPPED", Align::Right),
+            ("NEXT RUN", Align::Right),
             ("STATE", Align::Left),
         ];
         let mut table = Table::new(columns);
-        outcome.sources.iter().for_each(|source| table.row(row(source)));
+        outcome.sources.iter().for_each(|source| table.row(row(source, outcome.time)));
         lines.extend(table.lines());
     }
     for source in &outcome.sources {
@@ -76,7 +81,7 @@ fn lines(outcome: &Outcome, zone: &jiff::tz::TimeZone) -> Vec<String> {
     lines
 }
 
-fn row(source: &SourceStatus) -> [String; 9] {
+fn row(source: &SourceStatus, now: Timestamp) -> [String; 10] {
     let id = |id: Option<crate::format::snapshot_id::SnapshotId>| id.map_or_else(|| "-".into(), |id| id.to_string());
     let state = match (source.late, source.wrong.is_empty()) {
         (true, _) => "late",
@@ -92,6 +97,7 @@ fn row(source: &SourceStatus) -> [String; 9] {
         human::duration(Duration::from_secs(source.objective_seconds)),
         source.copies.to_string(),
         source.unshipped.map_or_else(|| "-".to_owned(), |count| count.to_string()),
+        source.next_run.map_or_else(|| "-".to_owned(), |next| human::age(now.duration_since(next))),
         state.into(),
     ]
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use super::cassandra::Cassandra;
+use super::http::Http;
 use super::mistake::Gatherer;
 use super::mysql::Mysql;
 use super::schedule::Schedule;
@@ -34,6 +35,8 @@ pub(super) struct File {
     pub(super) verify: Verify,
     /// Of all sources that have none of their own.
     pub(super) agent: Schedule,
+    /// Where the agent answers over HTTP.
+    pub(super) http: Http,
     pub(super) sources: Vec<Source>,
 }
 
@@ -151,6 +154,7 @@ impl File {
         sources.extend(read_sources(&section("cassandra"), Kind::Cassandra, gather));
         // In the order of the text, so that of two sources with one name the second one is the mistake.
         sources.sort_by_key(|source| source.name.at);
+        let (agent, http) = read_agent(&section("agent"), gather);
         Self {
             node: Node::read(&section("node")),
             local: Local::read(&section("local")),
@@ -158,7 +162,8 @@ impl File {
             limits: Limits::read(&section("limits")),
             retention: Retention::read(&section("retention")),
             verify: Verify::read(&section("verify")),
-            agent: read_agent(&section("agent")),
+            agent,
+            http,
             sources,
         }
     }
@@ -220,10 +225,10 @@ impl Repository {
     }
 }
 
-fn read_agent(section: &Section<'_, '_>) -> Schedule {
-    let schedule = Schedule::read(section);
+fn read_agent(section: &Section<'_, '_>, gather: &Gatherer<'_>) -> (Schedule, Http) {
+    let read = (Schedule::read(section), Http::read(section, gather));
     section.finish();
-    schedule
+    read
 }
 
 impl Limits {

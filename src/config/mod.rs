@@ -9,6 +9,7 @@ mod cassandra;
 mod encryption;
 mod file;
 pub mod find;
+mod http;
 mod keeping;
 mod mistake;
 mod mysql;
@@ -31,6 +32,7 @@ use thiserror::Error;
 pub use encryption::Encryption;
 pub use mistake::{Mistake, Mistakes};
 
+use crate::agent::http::Settings as HttpSettings;
 use crate::agent::schedule::Timetable;
 use crate::format::names::{NodeName, SourceName};
 use crate::ops::context::LocalSettings;
@@ -65,6 +67,8 @@ pub struct Config {
     pub encryption: Encryption,
     /// When the agent backs each of them up, in the same order.
     pub timetables: Vec<(SourceName, Timetable)>,
+    /// Where the agent answers over HTTP; `None` = nowhere.
+    pub http: Option<HttpSettings>,
     /// Which shipped snapshots are to stay; `None` = all.
     pub retention: Option<Retention>,
     /// How much of what is stored is read again, and within what time; `None` = nothing of it by itself.
@@ -146,7 +150,7 @@ impl Config {
         // An access key id is a name, and no secret.
         let of_buckets = [&written.secret_access_key, &written.session_token];
         let of_clouds = [&written.account_key, &written.sas_token, &written.service_account];
-        let secrets = of_buckets.into_iter().chain(of_clouds).chain([&written.identity_passphrase]);
+        let secrets = of_buckets.into_iter().chain(of_clouds).chain([&written.identity_passphrase, &file.http.token]);
         let of_sources = file.sources.iter().flat_map(file::Source::secrets);
         if open && secrets.flatten().chain(of_sources).any(secret::WrittenSecret::is_in_the_text) {
             gather.warning(format!("{} holds a secret and can be read by every user of this machine: chmod 600 it", path.display()));

@@ -48,6 +48,7 @@ pub(super) fn resolve(
     let keep = value_or(file.local.keep.as_ref(), KEEP);
     let sources = sources(&file.sources, keep, environment, gather);
     let timetables = timetables(file, &sources, gather);
+    let http = file.http.resolve(environment, gather);
     let repository = repository::resolve(&file.repository, environment, gather);
     let encryption = Encryption::resolve(&file.repository, environment, gather);
     let retention = file.retention.as_ref().map(|written| retention::resolve(written, gather));
@@ -63,6 +64,7 @@ pub(super) fn resolve(
         local,
         sources,
         timetables,
+        http,
         repository: repository?,
         encryption,
         retention,

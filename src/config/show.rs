@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::http::OFF;
 use super::schedule::NEVER;
 use super::units::{duration_text, size_text};
 use super::{Config, repository};
@@ -19,6 +20,7 @@ pub struct Shown {
     local: Local,
     repository: BTreeMap<&'static str, toml::Value>,
     limits: Limits,
+    agent: BTreeMap<&'static str, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retention: Option<BTreeMap<&'static str, toml::Value>>,
     verify: BTreeMap<&'static str, toml::Value>,
@@ -84,6 +86,7 @@ impl Shown {
             },
             repository: shown_repository(config),
             limits: Limits { memory: size_text(config.memory), threads: config.threads },
+            agent: shown_agent(config),
             retention: config.retention.as_ref().map(shown_retention),
             verify: shown_verify(config.verify.as_ref()),
             directory: of_kind("directory"),
@@ -249,6 +252,12 @@ fn shown_repository(config: &Config) -> BTreeMap<&'static str, toml::Value> {
         shown.insert(key, HIDDEN.into());
     }
     shown
+}
+
+fn shown_agent(config: &Config) -> BTreeMap<&'static str, String> {
+    let listen = config.http.as_ref().map_or_else(|| OFF.to_owned(), |http| http.listen.to_string());
+    let token = config.http.as_ref().and_then(|http| http.token.as_ref()).map(|_| ("token", HIDDEN.to_owned()));
+    [("listen", listen)].into_iter().chain(token).collect()
 }
 
 fn shown_retention(retention: &Retention) -> BTreeMap<&'static str, toml::Value> {

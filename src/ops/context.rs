@@ -20,7 +20,7 @@ use crate::sys::space::Space;
 use crate::sys::stop::Stop;
 
 /// How a verb opens the repository, at its first use.
-pub type OpenRepository = Box<dyn Fn() -> Result<Repository, repository::Error> + Send + Sync>;
+pub type OpenRepository = Arc<dyn Fn() -> Result<Repository, repository::Error> + Send + Sync>;
 
 /// Where local copies lie and how they are kept.
 #[derive(Clone, Debug)]
@@ -66,7 +66,8 @@ pub struct Parts {
 /// What a verb needs of the world around it.
 pub struct Context {
     parts: Parts,
-    opened: OnceLock<Repository>,
+    /// Shared by all contexts of one process, so that there is one set of connections and limits.
+    opened: Arc<OnceLock<Repository>>,
     /// Warnings that were given, where each is given once.
     warned: Mutex<BTreeSet<String>>,
 }
@@ -90,7 +91,28 @@ impl fmt::Debug for Context {
 impl Context {
     /// A context of these parts; nothing is opened yet.
     pub fn new(parts: Parts) -> Self {
-        Self { parts, opened: OnceLock::new(), warned: Mutex::default() }
+        Self { parts, opened: Arc::default(), warned: Mutex::default() }
+    }
+
+    /// A second context of the same world, which shows and tells what it does to others: for whoever looks on while a run goes on, or listens to
+    /// it. The repository is opened once for both.
+    pub fn beside(&self, meter: Arc<Meter>, events: Arc<dyn Fn(Event) + Send + Sync>) -> Self {
+        let parts = Parts {
+            node: self.node.clone(),
+            local: self.local.clone(),
+            sources: self.sources.clone(),
+            repository: Arc::clone(&self.repository),
+            keys: Arc::clone(&self.keys),
+            clock: Arc::clone(&self.clock),
+            random: Arc::clone(&self.random),
+            space: Arc::clone(&self.space),
+            stop: self.stop.clone(),
+            meter,
+            events,
+            memory: self.memory,
+            threads: self.threads,
+        };
+        Self { parts, opened: Arc::clone(&self.opened), warned: Mutex::default() }
     }
 
     /// The source of this name.

@@ -66,6 +66,8 @@ pub enum Event {
         files: u64,
         /// Their bytes.
         bytes: u64,
+        /// Bytes that were read of the source; the rest was unchanged and shared with the copy before.
+        read_bytes: u64,
     },
     /// A local copy was removed.
     CopyRemoved {
@@ -163,6 +165,20 @@ pub enum Event {
         healed: u64,
         /// Those that are as damaged as before.
         unhealed: u64,
+    },
+    /// The agent begins a run that somebody asked for while none was due.
+    AskedRunBegun {
+        /// The source.
+        source: SourceName,
+    },
+    /// A run that somebody asked for has taken its snapshot.
+    AskedRunEnded {
+        /// The source.
+        source: SourceName,
+        /// Whether the copies are in the repository.
+        is_shipped: bool,
+        /// When the next run begins.
+        next: Option<jiff::Timestamp>,
     },
     /// A restore is in place, or was undone.
     Restored {

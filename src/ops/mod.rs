@@ -34,6 +34,7 @@ pub mod damage;
 mod data_folder;
 pub mod diff;
 mod directory;
+pub mod document;
 mod elsewhere;
 mod entries;
 pub mod error;

@@ -46,6 +46,9 @@ pub struct SourceStatus {
     pub held_bytes: Option<u64>,
     /// Local copies that are not in the repository; `None` when that cannot be told.
     pub unshipped: Option<usize>,
+    /// When the agent begins its next run, by what the configuration says; `None` where it makes none, and until somebody who knows the schedule
+    /// has said it.
+    pub next_run: Option<Timestamp>,
     /// Whether the newest snapshot, or the newest shipped one, is older than the objective.
     pub late: bool,
     /// Who is at work on what restores leave and remove, as `` `restore ellis`, process 17, since 2026-11-23T00:00:00Z ``: what that run has
@@ -228,6 +231,7 @@ fn source_status(
         copies: tally.copies,
         held_bytes: None,
         unshipped: removed.map(|removed| tally.local_only.iter().filter(|id| !removed.contains(&(source.clone(), **id))).count()),
+        next_run: None,
         // A repository that cannot be read says nothing about what is in it.
         late: is_late(newest) || (removed.is_some() && is_late(tally.shipped)),
         under_way: None,

@@ -102,6 +102,7 @@ impl Core {
             if self.patience.wait(self.patience.wait_after(tries)).await.is_err() {
                 return Err(Error::Stopped { at });
             }
+            self.meter.add_retry();
         }
     }
 

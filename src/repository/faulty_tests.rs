@@ -89,7 +89,8 @@ fn what_will_not_pass_is_not_tried_again() {
 
 #[test]
 fn tries_are_bounded_and_fewer_before_the_first_answer() {
-    let (store, repository) = faulty();
+    let tools = tools();
+    let (store, repository) = faulty_with(tools.clone());
     store.always(Op::Get, Trouble::Reset);
     let error = repository.get("a", 9).unwrap_err();
     assert!(matches!(error, Error::Unreachable { tries: patience::FIRST_TRIES, .. }), "{error}");
@@ -98,6 +99,8 @@ fn tries_are_bounded_and_fewer_before_the_first_answer() {
     assert!(repository.get("a", 9).unwrap_err().is_absent());
     store.always(Op::Get, Trouble::Reset);
     assert!(matches!(repository.get("a", 9), Err(Error::Unreachable { tries: patience::TRIES, .. })));
+    // The first request of each is none that was made once more.
+    assert_eq!(tools.meter.read().retries, u64::from(patience::FIRST_TRIES - 1 + patience::TRIES - 1));
 }
 
 #[test]

@@ -69,6 +69,7 @@ impl<'a> Listing<'a> {
             if self.core.patience.wait(self.core.patience.wait_after(self.tries)).await.is_err() {
                 return Err(self.stopped());
             }
+            self.core.meter.add_retry();
         }
     }
 

@@ -11,6 +11,7 @@ pub struct Meter {
     bytes: AtomicU64,
     files: AtomicU64,
     travelled: AtomicU64,
+    retries: AtomicU64,
 }
 
 /// What a [`Meter`] shows at one moment.
@@ -26,6 +27,8 @@ pub struct Reading {
     pub files: u64,
     /// Stored bytes that travelled to or from the repository since the start of the program.
     pub travelled: u64,
+    /// Requests to the repository that were made once more, since the start of the program.
+    pub retries: u64,
 }
 
 impl Meter {
@@ -62,6 +65,11 @@ impl Meter {
         self.travelled.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    /// Counts a request that is made once more.
+    pub fn add_retry(&self) {
+        self.retries.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// What it shows now.
     pub fn read(&self) -> Reading {
         Reading {
@@ -70,6 +78,7 @@ impl Meter {
             bytes: self.bytes.load(Ordering::Relaxed),
             files: self.files.load(Ordering::Relaxed),
             travelled: self.travelled.load(Ordering::Relaxed),
+            retries: self.retries.load(Ordering::Relaxed),
         }
     }
 }

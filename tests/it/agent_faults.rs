@@ -112,7 +112,7 @@ fn agent_that_tells(
     let schedules = node.sources.iter().map(|spec| (spec.name.clone(), midnight.clone())).collect();
     let retention = Some(Retention { last: 2, ..Retention::default() });
     let verify = Some(Rules { every: Duration::from_secs(2 * 86_400), bytes: None, time: None, local: true });
-    let ended = agent::run(&ctx, &Settings { schedules, retention, verify });
+    let ended = agent::run(&ctx, &Settings { schedules, retention, verify, ..Settings::default() });
     assert!(ended.as_ref().is_err_and(Error::is_stopped), "{ended:?}");
     drop(ctx);
     Arc::into_inner(did).unwrap().into_inner().unwrap()

@@ -197,7 +197,8 @@ fn lives_through_a_year(seed: u64) {
                 _ => {}
             }
         });
-        let ended = agent::run(&ctx, &Settings { schedules: vec![(tree(), schedule.clone())], retention, verify: Some(RULES) });
+        let settings = Settings { schedules: vec![(tree(), schedule.clone())], retention, verify: Some(RULES), ..Settings::default() };
+        let ended = agent::run(&ctx, &settings);
         assert!(ended.as_ref().is_err_and(Error::is_stopped), "seed {seed}: {ended:?}");
         drop(ctx);
         world = Arc::into_inner(shared).unwrap();

@@ -131,7 +131,7 @@ fn take(ctx: &Context, spec: &SourceSpec, wait: Waiting) -> Result<Outcome, Erro
     };
     std::fs::rename(&partial, folder.join(id.to_string())).map_err(Error::file("complete", &partial))?;
     file::sync_folder(&folder)?;
-    ctx.tell(Event::SnapshotTaken { source: source.clone(), snapshot: id, files: record.files, bytes: record.bytes });
+    ctx.tell(Event::SnapshotTaken { source: source.clone(), snapshot: id, files: record.files, bytes: record.bytes, read_bytes });
     ctx.phase(source, Some(id), "retention");
     let removed = retire(ctx, spec, false)?;
     Ok(Outcome {

@@ -145,7 +145,7 @@ impl Node {
             node: self.name.parse().unwrap(),
             local: Some(LocalSettings { dir: self.path("local"), tight: self.tight, undo_for: self.undo_for }),
             sources,
-            repository: Box::new(move || Ok(repository.clone())),
+            repository: Arc::new(move || Ok(repository.clone())),
             keys: self.keys(),
             clock,
             random: Arc::new(SystemRandom),

@@ -53,7 +53,7 @@ impl Dead {
             node: "here".parse().unwrap(),
             local: Some(LocalSettings { dir: path("local"), tight: false, undo_for: Duration::from_secs(3600) }),
             sources: Vec::new(),
-            repository: Box::new(|| panic!("nothing is asked of a repository")),
+            repository: Arc::new(|| panic!("nothing is asked of a repository")),
             keys: Arc::new(Keys::default()),
             clock: Arc::new(SystemClock::new()),
             random: Arc::new(SystemRandom),
