@@ -45,6 +45,13 @@ impl Job {
         Ok(job)
     }
 
+    /// The same source by another schedule, or the same. What its tries have met stays; copies that wait are looked for, because where they are
+    /// shipped to may have changed.
+    #[must_use]
+    pub fn again(self, schedule: Schedule) -> Self {
+        Self { schedule, ships: self.ships.or(Some(Backoff::default())), ..self }
+    }
+
     /// A copy that somebody else made since the last run was due, by a timer or by hand, is as good as that run when the agent is new here.
     fn counts_what_is_there(&mut self, ctx: &Context) {
         let now = ctx.clock.now();
@@ -144,6 +151,11 @@ impl Job {
         self.note_served(ctx, due);
         (self.tried, self.taken, self.ships) = (None, Some(due), Some(Backoff::default()));
         Ok(())
+    }
+
+    /// Whether it is time to look for copies that wait to be shipped.
+    pub fn is_to_ship(&self, ctx: &Context) -> bool {
+        self.ships.is_some_and(|ships| ships.is_over(ctx.clock.monotonic()))
     }
 
     fn tell_unset(&mut self, ctx: &Context) {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::host::{Host, needs_restart};
 use super::job::Job;
 use super::schedule::Schedule;
 use crate::format::names::SourceName;
@@ -41,54 +42,137 @@ const TOLD_EVERY: Duration = Duration::from_secs(3600);
 /// # Errors
 /// [`Error::Stopped`] when it was told to; [`crate::sys::Error::Locked`] when another agent runs on this node; what the file system gives for the
 /// lock.
-pub fn run(ctx: &Context, settings: &Settings) -> Result<(), Error> {
-    wait_for_disk(ctx)?;
+pub fn run(ctx: &Context, settings: &Settings, host: &Host<'_>) -> Result<(), Error> {
+    wait_for_disk(ctx, host)?;
     let _alone = locks::agent(ctx)?;
-    let mut jobs = Vec::new();
-    for (source, schedule) in &settings.schedules {
-        if schedule.patterns().is_empty() {
-            ctx.tell(Event::Scheduled { source: source.clone(), next: None });
-        } else {
-            jobs.push(Job::new(ctx, source.clone(), schedule.clone())?);
-        }
-    }
-    for job in &mut jobs {
-        let next = job.next(ctx);
-        ctx.tell(Event::Scheduled { source: job.source().clone(), next });
-    }
-    let (mut prune_at, mut is_to_prune) = (Duration::ZERO, false);
+    let mut work = Work::default();
+    work.take_up(ctx, settings)?;
+    host.service.ready(&work.outlook(ctx));
+    let mut reloaded = None;
     loop {
-        for job in &mut jobs {
-            check(ctx)?;
-            job.snapshot(ctx)?;
-        }
-        for at in 0..jobs.len() {
-            check(ctx)?;
-            // A snapshot cannot be made up for later, a shipment can.
-            if jobs.iter_mut().any(|job| job.is_ready(ctx)) {
-                break;
+        let (ctx, settings) = reloaded.as_ref().map_or((ctx, settings), |(ctx, settings)| (ctx, settings));
+        work.pass(ctx, settings, host)?;
+        if host.reload.take() {
+            host.service.reloading();
+            let read = (host.load)().filter(|(new, _)| may_replace(ctx, new));
+            if let Some((new, changed)) = &read {
+                new.tell(Event::Reloaded);
+                work.take_up(new, changed)?;
             }
-            is_to_prune |= jobs[at].ship(ctx)?;
+            host.service.ready(&work.outlook(ctx));
+            reloaded = read.or(reloaded);
+            continue;
         }
-        if is_to_prune && ctx.clock.monotonic() >= prune_at {
-            is_to_prune = false;
-            prune_at = prune_now(ctx, settings.retention)?;
-            prune_at += ctx.clock.monotonic();
-        }
-        let rest = jobs.iter_mut().map(|job| job.rest(ctx)).min().unwrap_or(LOOK_EVERY);
-        sleep(ctx, rest.clamp(SLICE, LOOK_EVERY))?;
+        host.service.status(&work.outlook(ctx));
+        let rest = work.jobs.iter_mut().map(|job| job.rest(ctx)).min().unwrap_or(LOOK_EVERY);
+        sleep(ctx, host, rest.clamp(SLICE, LOOK_EVERY))?;
     }
 }
 
+/// Whether a configuration that was read again can take the place of this one. Where it cannot, that is told.
+fn may_replace(ctx: &Context, new: &Context) -> bool {
+    let why = needs_restart(ctx, new);
+    if let Some(key) = why {
+        ctx.warn(
+            None,
+            format!("the configuration is not reloaded, and the old one stays in force: {key} has changed, which takes a restart"),
+        );
+    }
+    why.is_none()
+}
+
+/// What the agent has to do, over all its configurations.
+#[derive(Default)]
+struct Work {
+    jobs: Vec<Job>,
+    prune_at: Duration,
+    is_to_prune: bool,
+}
+
+impl Work {
+    /// Takes a configuration up and tells when each source is due. What is known of a source that was there before stays.
+    fn take_up(&mut self, ctx: &Context, settings: &Settings) -> Result<(), Error> {
+        let mut before = std::mem::take(&mut self.jobs);
+        // What was changed may be the rules, so they are not waited for.
+        self.prune_at = Duration::ZERO;
+        for (source, schedule) in &settings.schedules {
+            let known = before.iter().position(|job| job.source() == source).map(|at| before.swap_remove(at));
+            if schedule.patterns().is_empty() {
+                ctx.tell(Event::Scheduled { source: source.clone(), next: None });
+                continue;
+            }
+            let mut job = match known {
+                Some(job) => job.again(schedule.clone()),
+                None => Job::new(ctx, source.clone(), schedule.clone())?,
+            };
+            let next = job.next(ctx);
+            ctx.tell(Event::Scheduled { source: source.clone(), next });
+            self.jobs.push(job);
+        }
+        Ok(())
+    }
+
+    /// Does what is due now, one thing after the other, until nothing is, or until the configuration is to be read again.
+    fn pass(&mut self, ctx: &Context, settings: &Settings, host: &Host<'_>) -> Result<(), Error> {
+        for job in &mut self.jobs {
+            if is_asked_for(ctx, host)? {
+                return Ok(());
+            }
+            if job.is_ready(ctx) {
+                host.service.status(&format!("takes a snapshot of {}", job.source()));
+            }
+            job.snapshot(ctx)?;
+        }
+        for at in 0..self.jobs.len() {
+            // A snapshot cannot be made up for later, a shipment can.
+            if is_asked_for(ctx, host)? || self.jobs.iter_mut().any(|job| job.is_ready(ctx)) {
+                return Ok(());
+            }
+            if self.jobs[at].is_to_ship(ctx) {
+                host.service.status(&format!("ships {}", self.jobs[at].source()));
+            }
+            self.is_to_prune |= self.jobs[at].ship(ctx)?;
+        }
+        if self.is_to_prune && ctx.clock.monotonic() >= self.prune_at {
+            self.is_to_prune = false;
+            host.service.status("prunes the repository");
+            self.prune_at = prune_now(ctx, settings.retention)?;
+            self.prune_at += ctx.clock.monotonic();
+        }
+        Ok(())
+    }
+
+    /// What comes next, in a line.
+    fn outlook(&mut self, ctx: &Context) -> String {
+        let next = self.jobs.iter_mut().filter_map(|job| Some((job.next(ctx)?, job.source().clone()))).min();
+        next.map_or_else(|| "nothing is due".to_owned(), |(next, source)| format!("the next run is that of {source} at {next}"))
+    }
+}
+
+/// Whether the configuration is to be read again before anything else is done.
+fn is_asked_for(ctx: &Context, host: &Host<'_>) -> Result<bool, Error> {
+    check(ctx)?;
+    host.service.step();
+    Ok(host.reload.is_asked())
+}
+
 /// Waits for the folder of local copies: beneath the point where its disk is to be mounted nobody would look for copies, nor for a lock.
-fn wait_for_disk(ctx: &Context) -> Result<(), Error> {
+fn wait_for_disk(ctx: &Context, host: &Host<'_>) -> Result<(), Error> {
     let mut tell_at = ctx.clock.monotonic();
     while let Err(error) = node::check_local_tier(ctx) {
         if ctx.clock.monotonic() >= tell_at {
-            ctx.warn(None, format!("nothing is backed up yet: {}", chain(&error)));
+            let why = format!("nothing is backed up yet: {}", chain(&error));
+            // It has started, and waits: a boot does not wait with it.
+            host.service.ready(&why);
+            ctx.warn(None, why);
             tell_at = ctx.clock.monotonic() + TOLD_EVERY;
         }
-        sleep(ctx, LOOK_EVERY)?;
+        let until = ctx.clock.monotonic() + LOOK_EVERY;
+        while ctx.clock.monotonic() < until {
+            check(ctx)?;
+            host.service.step();
+            ctx.clock.sleep(SLICE);
+        }
     }
     Ok(())
 }
@@ -97,12 +181,12 @@ fn check(ctx: &Context) -> Result<(), Error> {
     ctx.stop.check().map_err(|_| Error::Stopped)
 }
 
-fn sleep(ctx: &Context, rest: Duration) -> Result<(), Error> {
+/// Sleeps that long, or until the configuration is to be read again.
+fn sleep(ctx: &Context, host: &Host<'_>, rest: Duration) -> Result<(), Error> {
     let until = ctx.clock.monotonic() + rest;
     loop {
-        check(ctx)?;
         let left = until.saturating_sub(ctx.clock.monotonic());
-        if left.is_zero() {
+        if is_asked_for(ctx, host)? || left.is_zero() {
             return Ok(());
         }
         ctx.clock.sleep(left.min(SLICE));

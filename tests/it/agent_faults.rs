@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use windlass::agent::schedule::Schedule;
-use windlass::agent::{self, Settings};
+use windlass::agent::{self, Host, Settings};
 use windlass::ops::Error;
 use windlass::ops::event::Event;
 use windlass::ops::retention::Retention;
@@ -105,7 +105,7 @@ fn agent_that_tells(
     let midnight = Schedule::new(vec!["00:00".parse().unwrap()], TimeZone::UTC, Duration::ZERO);
     let schedules = node.sources.iter().map(|spec| (spec.name.clone(), midnight.clone())).collect();
     let retention = Some(Retention { last: 2, ..Retention::default() });
-    let ended = agent::run(&ctx, &Settings { schedules, retention });
+    let ended = agent::run(&ctx, &Settings { schedules, retention }, &Host::alone());
     assert!(ended.as_ref().is_err_and(Error::is_stopped), "{ended:?}");
     drop(ctx);
     Arc::into_inner(did).unwrap().into_inner().unwrap()

@@ -12,7 +12,7 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use windlass::agent::schedule::Schedule;
-use windlass::agent::{self, Settings};
+use windlass::agent::{self, Host, Settings};
 use windlass::ops::Error;
 use windlass::ops::event::Event;
 use windlass::ops::retention::Retention;
@@ -187,7 +187,7 @@ fn lives_through_a_year(seed: u64) {
                 _ => {}
             }
         });
-        let ended = agent::run(&ctx, &Settings { schedules: vec![(tree(), schedule.clone())], retention });
+        let ended = agent::run(&ctx, &Settings { schedules: vec![(tree(), schedule.clone())], retention }, &Host::alone());
         assert!(ended.as_ref().is_err_and(Error::is_stopped), "seed {seed}: {ended:?}");
         drop(ctx);
         world = Arc::into_inner(shared).unwrap();

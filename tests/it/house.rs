@@ -8,10 +8,11 @@ use std::path::Path;
 const LINES_MAX: usize = 500;
 
 /// Crates that only these rooms may name, or only this folder of a room.
-const OWNED: [(&str, &str); 21] = [
+const OWNED: [(&str, &str); 22] = [
     ("object_store", "repository"),
     ("reqwest", "repository"),
     ("reqwest", "source/cassandra/scylladb"),
+    ("sd_notify", "sys"),
     ("md5", "repository"),
     ("quick_xml", "repository"),
     ("aws_config", "repository"),
