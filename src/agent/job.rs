@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::backoff::Backoff;
+use super::notices::{Notices, Trouble, Work};
 use super::schedule::{Occurrence, Schedule};
 use super::served::Served;
 use crate::format::names::SourceName;
@@ -12,7 +13,7 @@ use crate::format::snapshot_id::SnapshotId;
 use crate::ops::copies::Copies;
 use crate::ops::error::chain;
 use crate::ops::event::Event;
-use crate::ops::{Context, Error, ship, snapshot};
+use crate::ops::{Context, Error, hooks, ship, snapshot};
 
 /// A clock that shows less than this was never set: this program is younger.
 const WRITTEN: Timestamp = Timestamp::constant(1_767_225_600, 0);
@@ -26,8 +27,8 @@ pub struct Job {
     tried: Option<(Occurrence, Backoff)>,
     /// Copies may wait to be shipped, and when that is tried again.
     ships: Option<Backoff>,
-    /// The run whose snapshot was taken, until it is told how its shipment ended.
-    taken: Option<Occurrence>,
+    /// The run whose snapshot was taken, and that, until it is told how its shipment ended.
+    taken: Option<(Occurrence, Option<SnapshotId>)>,
     /// Whether it was told that the clock is not set.
     is_unset_told: bool,
 }
@@ -126,20 +127,29 @@ impl Job {
     ///
     /// # Errors
     /// Only when the agent is to stop.
-    pub fn snapshot(&mut self, ctx: &Context) -> Result<(), Error> {
+    pub(super) fn snapshot(&mut self, ctx: &Context, notices: &mut Notices) -> Result<(), Error> {
         self.tell_unset(ctx);
         let Some((due, mut backoff)) = self.ready(ctx) else { return Ok(()) };
         ctx.begins_anew();
         let late_seconds = ctx.clock.now().duration_since(due.instant).as_secs();
         ctx.tell(Event::RunBegun { source: self.source.clone(), due: due.wall, late_seconds });
+        notices.begins(ctx, &self.source);
         let before = self.newest(ctx);
-        match snapshot::run(ctx, &self.source, &snapshot::Options { wait: None, dry_run: false }) {
-            Ok(_) => {}
-            Err(error) if error.is_stopped() => return Err(error),
+        let take = snapshot::Options { wait: None, dry_run: false };
+        let mut taken = None;
+        match hooks::before(ctx, &self.source).and_then(|()| snapshot::run(ctx, &self.source, &take)) {
+            Ok(outcome) => taken = outcome.id,
+            Err(error) if error.is_stopped() => {
+                hooks::failed(ctx, &self.source, &error);
+                return Err(error);
+            }
             Err(error) if !self.has_come_since(ctx, before) => {
+                hooks::failed(ctx, &self.source, &error);
                 let again = backoff.fail(ctx.clock.monotonic());
                 self.tried = Some((due, backoff));
                 self.failed(ctx, "no snapshot was taken", &error, again);
+                let (work, run) = (Work::Snapshot, Some(due.wall));
+                notices.fails(ctx, &self.source, &Trouble { work, run, snapshot: None, error: &error, again });
                 return Ok(());
             }
             // Another copy each hour would push out those of the days before.
@@ -149,7 +159,8 @@ impl Job {
         }
         // Before it is shipped: however that ends, this run is not made again.
         self.note_served(ctx, due);
-        (self.tried, self.taken, self.ships) = (None, Some(due), Some(Backoff::default()));
+        let taken = taken.or_else(|| self.newest(ctx).flatten());
+        (self.tried, self.taken, self.ships) = (None, Some((due, taken)), Some(Backoff::default()));
         Ok(())
     }
 
@@ -171,15 +182,18 @@ impl Job {
     ///
     /// # Errors
     /// Only when the agent is to stop.
-    pub fn ship(&mut self, ctx: &Context) -> Result<bool, Error> {
+    pub(super) fn ship(&mut self, ctx: &Context, notices: &mut Notices) -> Result<bool, Error> {
         let Some(mut waiting) = self.ships.filter(|ships| ships.is_over(ctx.clock.monotonic())) else { return Ok(false) };
         let done = ship::run(ctx, &self.source, &ship::Options { snapshot: None, wait: None, dry_run: false });
+        let mut passed_over = Vec::new();
         let is_shipped = match done {
             Err(error) if error.is_stopped() => return Err(error),
             Err(error) => {
                 let again = waiting.fail(ctx.clock.monotonic());
                 self.ships = Some(waiting);
                 self.failed(ctx, "its copies lie on this node and are not shipped", &error, again);
+                let (run, snapshot) = (self.taken.map(|(due, _)| due.wall), self.taken.and_then(|(_, id)| id));
+                notices.fails(ctx, &self.source, &Trouble { work: Work::Shipment, run, snapshot, error: &error, again });
                 false
             }
             Ok(done) => {
@@ -187,14 +201,32 @@ impl Job {
                 for (id, error) in &done.failed {
                     ctx.warn(Some(&self.source), format!("the copy {id} is not shipped; tried again with the next run: {}", chain(error)));
                 }
+                let (run, taken) = (self.taken.map(|(due, _)| due.wall), self.taken.and_then(|(_, id)| id));
+                if let Some((id, error)) = done.failed.iter().find(|(id, _)| taken == Some(*id)) {
+                    let again = self.rest(ctx);
+                    notices.fails(ctx, &self.source, &Trouble { work: Work::Shipment, run, snapshot: Some(*id), error, again });
+                } else if self.tried.is_none() && (run.is_some() || !done.shipped.is_empty() || notices.is_in_trouble(&self.source)) {
+                    notices.is_well(ctx, &self.source);
+                }
+                passed_over = done.failed.into_iter().map(|(id, _)| id).collect();
                 true
             }
         };
-        if let Some(due) = self.taken.take() {
+        if let Some((due, taken)) = self.taken.take() {
+            if let Some(id) = taken {
+                hooks::after(ctx, &self.source, id, is_shipped && !passed_over.contains(&id));
+            }
             let next = self.next(ctx);
             ctx.tell(Event::RunEnded { source: self.source.clone(), due: due.wall, is_shipped, next });
         }
         Ok(is_shipped)
+    }
+
+    /// The agent ends: what was taken and not shipped is that, for the hook that waits to be told.
+    pub fn stopped(&mut self, ctx: &Context) {
+        if let Some((_, Some(id))) = self.taken.take() {
+            hooks::after(ctx, &self.source, id, false);
+        }
     }
 
     fn failed(&self, ctx: &Context, what: &str, error: &Error, again: Duration) {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::host::{Host, needs_restart};
 use super::job::Job;
+use super::notices::{Addresses, Notices};
 use super::schedule::Schedule;
 use crate::format::names::SourceName;
 use crate::ops::error::chain;
@@ -12,12 +13,14 @@ use crate::ops::retention::Retention;
 use crate::ops::{Context, Error, locks, node, prune};
 
 /// What the agent is to do.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Settings {
     /// The sources that are backed up, and when.
     pub schedules: Vec<(SourceName, Schedule)>,
     /// Which shipped snapshots are to stay; without it none is removed.
     pub retention: Option<Retention>,
+    /// Where is told how runs go.
+    pub notices: Addresses,
 }
 
 /// How long it sleeps at most before it looks at the clock again: that may have been set, and a machine may have slept.
@@ -51,7 +54,11 @@ pub fn run(ctx: &Context, settings: &Settings, host: &Host<'_>) -> Result<(), Er
     let mut reloaded = None;
     loop {
         let (ctx, settings) = reloaded.as_ref().map_or((ctx, settings), |(ctx, settings)| (ctx, settings));
-        work.pass(ctx, settings, host)?;
+        let done = work.pass(ctx, settings, host).and_then(|()| work.rest(ctx, host));
+        if done.is_err() {
+            work.jobs.iter_mut().for_each(|job| job.stopped(ctx));
+        }
+        done?;
         if host.reload.take() {
             host.service.reloading();
             let read = (host.load)().filter(|(new, _)| may_replace(ctx, new));
@@ -61,11 +68,7 @@ pub fn run(ctx: &Context, settings: &Settings, host: &Host<'_>) -> Result<(), Er
             }
             host.service.ready(&work.outlook(ctx));
             reloaded = read.or(reloaded);
-            continue;
         }
-        host.service.status(&work.outlook(ctx));
-        let rest = work.jobs.iter_mut().map(|job| job.rest(ctx)).min().unwrap_or(LOOK_EVERY);
-        sleep(ctx, host, rest.clamp(SLICE, LOOK_EVERY))?;
     }
 }
 
@@ -87,12 +90,14 @@ struct Work {
     jobs: Vec<Job>,
     prune_at: Duration,
     is_to_prune: bool,
+    notices: Notices,
 }
 
 impl Work {
     /// Takes a configuration up and tells when each source is due. What is known of a source that was there before stays.
     fn take_up(&mut self, ctx: &Context, settings: &Settings) -> Result<(), Error> {
         let mut before = std::mem::take(&mut self.jobs);
+        self.notices.take_up(&settings.notices, |source| settings.schedules.iter().any(|(there, _)| there == source));
         // What was changed may be the rules, so they are not waited for.
         self.prune_at = Duration::ZERO;
         for (source, schedule) in &settings.schedules {
@@ -121,7 +126,7 @@ impl Work {
             if job.is_ready(ctx) {
                 host.service.status(&format!("takes a snapshot of {}", job.source()));
             }
-            job.snapshot(ctx)?;
+            job.snapshot(ctx, &mut self.notices)?;
         }
         for at in 0..self.jobs.len() {
             // A snapshot cannot be made up for later, a shipment can.
@@ -131,7 +136,7 @@ impl Work {
             if self.jobs[at].is_to_ship(ctx) {
                 host.service.status(&format!("ships {}", self.jobs[at].source()));
             }
-            self.is_to_prune |= self.jobs[at].ship(ctx)?;
+            self.is_to_prune |= self.jobs[at].ship(ctx, &mut self.notices)?;
         }
         if self.is_to_prune && ctx.clock.monotonic() >= self.prune_at {
             self.is_to_prune = false;
@@ -140,6 +145,15 @@ impl Work {
             self.prune_at += ctx.clock.monotonic();
         }
         Ok(())
+    }
+
+    /// Sleeps until something may be due, or until the configuration is to be read again.
+    fn rest(&mut self, ctx: &Context, host: &Host<'_>) -> Result<(), Error> {
+        if !host.reload.is_asked() {
+            host.service.status(&self.outlook(ctx));
+        }
+        let rest = self.jobs.iter_mut().map(|job| job.rest(ctx)).min().unwrap_or(LOOK_EVERY);
+        sleep(ctx, host, rest.clamp(SLICE, LOOK_EVERY))
     }
 
     /// What comes next, in a line.

@@ -46,13 +46,13 @@ impl Agent {
 
 /// Makes of the configuration what the agent works with.
 fn load(program: &Program) -> Result<(Context, Settings), Failure> {
-    let (ctx, timetables, retention) = program.context_of_agent()?;
+    let (ctx, timetables, retention, notices) = program.context_of_agent()?;
     if timetables.is_empty() {
         return Err(ops::Error::Absent("the configuration names no source: there is nothing to back up".into()).into());
     }
     let zone = ctx.clock.zone();
     let schedules = timetables.into_iter().map(|(source, timetable)| (source, timetable.on(zone.clone()))).collect();
-    Ok((ctx, Settings { schedules, retention }))
+    Ok((ctx, Settings { schedules, retention, notices }))
 }
 
 /// Says why a configuration that was read again is not in force, each mistake in a line of its own.

@@ -9,6 +9,7 @@ use super::failure::Failure;
 use super::identity;
 use super::output::Output;
 use super::progress::Progress;
+use crate::agent::notices::Addresses;
 use crate::agent::schedule::Timetable;
 use crate::config::{Config, Machine, find};
 use crate::format::names::{NodeName, SourceName};
@@ -91,12 +92,13 @@ impl Program {
         Ok((self.context_of(config), retention))
     }
 
-    /// What the agent works with: a context, when each source is due, and which shipped snapshots are to stay.
-    pub(super) fn context_of_agent(&self) -> Result<(Context, Timetables, Option<Retention>), Failure> {
+    /// What the agent works with: a context, when each source is due, which shipped snapshots are to stay, and where is told how runs go.
+    pub(super) fn context_of_agent(&self) -> Result<(Context, Timetables, Option<Retention>, Addresses), Failure> {
         self.refuse_without_config()?;
         let mut config = self.config()?;
         let (timetables, retention) = (std::mem::take(&mut config.timetables), config.retention);
-        Ok((self.context_of(config), timetables, retention))
+        let notices = std::mem::take(&mut config.notices);
+        Ok((self.context_of(config), timetables, retention, notices))
     }
 
     /// Ends commands that change something where `--repository` stands in for a configuration.

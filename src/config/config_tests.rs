@@ -280,9 +280,18 @@ fn the_example_holds_every_key_and_loads_with_all_of_them() {
     let google = parse(&uncommented("gs://backups/clearwater", &file)).unwrap().repository;
     assert!(google.service_account.is_some() && google.keeping.storage_class.is_some() && google.keeping.sse.is_none());
     // Every key that the reader asks for is in the example: asked for by giving each table a key that it does not know.
-    for table in
-        ["node", "local", "repository", "limits", "retention", "directory.config", "mysql.ellis", "cassandra.homestead", "sqlite.billing"]
-    {
+    for table in [
+        "node",
+        "local",
+        "repository",
+        "limits",
+        "retention",
+        "agent",
+        "directory.config",
+        "mysql.ellis",
+        "cassandra.homestead",
+        "sqlite.billing",
+    ] {
         let broken = text.replace(&format!("[{table}]"), &format!("[{table}]\nzzzzzzzz = 1"));
         let error = mistakes(&broken);
         let known = error.lines().find_map(|line| line.split_once("known are ")).expect("an unknown key names the known ones").1;

@@ -6,8 +6,10 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use super::cassandra::Cassandra;
+use super::hooks::Hooks;
 use super::mistake::Gatherer;
 use super::mysql::Mysql;
+use super::notices;
 use super::schedule::Schedule;
 use super::secret::WrittenSecret;
 use super::section::{Section, Written, unknown};
@@ -29,9 +31,18 @@ pub(super) struct File {
     pub(super) repository: Repository,
     pub(super) limits: Limits,
     pub(super) retention: Option<Retention>,
-    /// Of all sources that have none of their own.
-    pub(super) agent: Schedule,
+    pub(super) agent: Agent,
     pub(super) sources: Vec<Source>,
+}
+
+/// What stands for all sources that have none of their own.
+#[derive(Debug)]
+pub(super) struct Agent {
+    pub(super) schedule: Schedule,
+    pub(super) hooks: Hooks,
+    pub(super) heartbeat: Option<WrittenSecret>,
+    /// Of all sources.
+    pub(super) webhook: Option<WrittenSecret>,
 }
 
 #[derive(Debug)]
@@ -102,6 +113,8 @@ pub(super) struct Source {
     pub(super) keep: Option<Written<u32>>,
     pub(super) level: Option<Written<u32>>,
     pub(super) schedule: Schedule,
+    pub(super) hooks: Hooks,
+    pub(super) heartbeat: Option<WrittenSecret>,
     /// All of it that is no secret.
     pub(super) all: serde_json::Value,
     /// The keys of its kind, where that is MySQL.
@@ -111,10 +124,10 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// The secrets that its kind has.
+    /// The secrets that it has.
     pub(super) fn secrets(&self) -> impl Iterator<Item = &WrittenSecret> {
         let of_cassandra = self.cassandra.iter().flat_map(|of| [&of.password, &of.jmx_password]);
-        self.mysql.iter().map(|of| &of.password).chain(of_cassandra).flatten()
+        self.mysql.iter().map(|of| &of.password).chain(of_cassandra).chain([&self.heartbeat]).flatten()
     }
 }
 
@@ -155,7 +168,7 @@ impl File {
             repository: Repository::read(&section("repository"), gather),
             limits: Limits::read(&section("limits")),
             retention: Retention::read(&section("retention")),
-            agent: read_agent(&section("agent")),
+            agent: Agent::read(&section("agent"), gather),
             sources,
         }
     }
@@ -217,10 +230,17 @@ impl Repository {
     }
 }
 
-fn read_agent(section: &Section<'_, '_>) -> Schedule {
-    let schedule = Schedule::read(section);
-    section.finish();
-    schedule
+impl Agent {
+    fn read(section: &Section<'_, '_>, gather: &Gatherer<'_>) -> Self {
+        let agent = Self {
+            schedule: Schedule::read(section),
+            hooks: Hooks::read(section),
+            heartbeat: notices::heartbeat(section, gather),
+            webhook: notices::webhook(section, gather),
+        };
+        section.finish();
+        agent
+    }
 }
 
 impl Limits {
@@ -255,10 +275,12 @@ fn read_sources(section: &Section<'_, '_>, kind: Kind, gather: &Gatherer<'_>) ->
             keep: table.number("keep", 1, COUNT_MAX),
             level: table.number("level", 1, 19),
             schedule: Schedule::read(&table),
+            hooks: Hooks::read(&table),
+            heartbeat: notices::heartbeat(&table, gather),
             mysql: (kind == Kind::Mysql).then(|| Mysql::read(&table, gather)),
             cassandra: (kind == Kind::Cassandra).then(|| Cassandra::read(&table, gather)),
         };
-        ["group", "hooks"].into_iter().for_each(|key| table.later(key, LATER));
+        table.later("group", LATER);
         table.finish();
         // What is a secret is known once all keys were asked for.
         source.all = table.without_secrets();

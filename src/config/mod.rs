@@ -9,9 +9,11 @@ mod cassandra;
 mod encryption;
 mod file;
 pub mod find;
+mod hooks;
 mod keeping;
 mod mistake;
 mod mysql;
+mod notices;
 mod places;
 mod repository;
 mod resolve;
@@ -30,6 +32,7 @@ use thiserror::Error;
 pub use encryption::Encryption;
 pub use mistake::{Mistake, Mistakes};
 
+use crate::agent::notices::Addresses;
 use crate::agent::schedule::Timetable;
 use crate::format::names::{NodeName, SourceName};
 use crate::ops::context::LocalSettings;
@@ -63,6 +66,8 @@ pub struct Config {
     pub encryption: Encryption,
     /// When the agent backs each of them up, in the same order.
     pub timetables: Vec<(SourceName, Timetable)>,
+    /// Where the agent tells how runs go.
+    pub notices: Addresses,
     /// Which shipped snapshots are to stay; `None` = all.
     pub retention: Option<Retention>,
     /// Most resident bytes of the program.
@@ -144,7 +149,8 @@ impl Config {
         let of_clouds = [&written.account_key, &written.sas_token, &written.service_account];
         let secrets = of_buckets.into_iter().chain(of_clouds).chain([&written.identity_passphrase]);
         let of_sources = file.sources.iter().flat_map(file::Source::secrets);
-        if open && secrets.flatten().chain(of_sources).any(secret::WrittenSecret::is_in_the_text) {
+        let of_agent = [&file.agent.heartbeat, &file.agent.webhook].into_iter().flatten();
+        if open && secrets.flatten().chain(of_sources).chain(of_agent).any(secret::WrittenSecret::is_in_the_text) {
             gather.warning(format!("{} holds a secret and can be read by every user of this machine: chmod 600 it", path.display()));
         }
         let config = resolve::resolve(&file, path, machine, environment, &gather);

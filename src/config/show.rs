@@ -8,6 +8,7 @@ use super::schedule::NEVER;
 use super::units::{duration_text, size_text};
 use super::{Config, repository};
 use crate::agent::pattern::Pattern;
+use crate::ops::hooks::Hooks;
 use crate::ops::retention::Retention;
 use crate::ops::spec::{Address, CassandraSettings, Engine, MysqlSettings, SOCKET, SourceKind, SourceSpec};
 
@@ -18,6 +19,8 @@ pub struct Shown {
     local: Local,
     repository: BTreeMap<&'static str, toml::Value>,
     limits: Limits,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    agent: BTreeMap<&'static str, &'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retention: Option<BTreeMap<&'static str, toml::Value>>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -59,8 +62,12 @@ struct Source {
     #[serde(skip_serializing_if = "Option::is_none")]
     time_zone: Option<String>,
     jitter: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    heartbeat: Option<&'static str>,
     keep: usize,
     level: i32,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    hooks: BTreeMap<&'static str, toml::Value>,
 }
 
 /// What stands in place of a secret.
@@ -82,6 +89,7 @@ impl Shown {
             },
             repository: shown_repository(config),
             limits: Limits { memory: size_text(config.memory), threads: config.threads },
+            agent: config.notices.webhook.iter().map(|_| ("webhook", HIDDEN)).collect(),
             retention: config.retention.as_ref().map(shown_retention),
             directory: of_kind("directory"),
             sqlite: of_kind("sqlite"),
@@ -116,10 +124,23 @@ impl Source {
             schedule: shown_patterns(&timetable.patterns),
             time_zone: timetable.zone.as_ref().and_then(|zone| zone.iana_name().map(str::to_owned)),
             jitter: duration_text(timetable.jitter),
+            heartbeat: config.notices.heartbeats.get(&source.name).map(|_| HIDDEN),
             keep: source.keep,
             level: source.level,
+            hooks: shown_hooks(&source.hooks),
         }
     }
+}
+
+/// Those that there are, and how long they may take.
+fn shown_hooks(hooks: &Hooks) -> BTreeMap<&'static str, toml::Value> {
+    let all = [("before", &hooks.before), ("after", &hooks.after), ("failed", &hooks.failed)];
+    let given = all.into_iter().filter(|(_, words)| !words.is_empty());
+    let mut shown: BTreeMap<&'static str, toml::Value> = given.map(|(hook, words)| (hook, words.clone().into())).collect();
+    if !shown.is_empty() {
+        shown.insert("timeout", duration_text(hooks.timeout).into());
+    }
+    shown
 }
 
 /// As it can be written: one text, or a list of several.

@@ -187,7 +187,8 @@ fn lives_through_a_year(seed: u64) {
                 _ => {}
             }
         });
-        let ended = agent::run(&ctx, &Settings { schedules: vec![(tree(), schedule.clone())], retention }, &Host::alone());
+        let ended =
+            agent::run(&ctx, &Settings { schedules: vec![(tree(), schedule.clone())], retention, ..Settings::default() }, &Host::alone());
         assert!(ended.as_ref().is_err_and(Error::is_stopped), "seed {seed}: {ended:?}");
         drop(ctx);
         world = Arc::into_inner(shared).unwrap();

@@ -8,10 +8,11 @@ use std::path::Path;
 const LINES_MAX: usize = 500;
 
 /// Crates that only these rooms may name, or only this folder of a room.
-const OWNED: [(&str, &str); 22] = [
+const OWNED: [(&str, &str); 23] = [
     ("object_store", "repository"),
     ("reqwest", "repository"),
     ("reqwest", "source/cassandra/scylladb"),
+    ("reqwest", "agent/notices"),
     ("sd_notify", "sys"),
     ("md5", "repository"),
     ("quick_xml", "repository"),
