@@ -159,6 +159,7 @@ impl Job {
         }
         // Before it is shipped: however that ends, this run is not made again.
         self.note_served(ctx, due);
+        notices.has_taken(&self.source);
         let taken = taken.or_else(|| self.newest(ctx).flatten());
         (self.tried, self.taken, self.ships) = (None, Some((due, taken)), Some(Backoff::default()));
         Ok(())

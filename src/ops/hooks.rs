@@ -87,7 +87,7 @@ pub fn after(ctx: &Context, source: &SourceName, snapshot: SnapshotId, is_shippe
 /// Runs the hook of a run that has taken no snapshot, also of one that was stopped: what `before` has stopped is to be started again. Its failure is
 /// a warning.
 pub fn failed(ctx: &Context, source: &SourceName, error: &Error) {
-    let mut text = chain(error).replace('\0', " ");
+    let mut text = chain(error).replace(['\0', '\n'], " ");
     text.truncate(text.floor_char_boundary(ERROR_MAX));
     finish(ctx, source, "failed", |hooks| &hooks.failed, vec![("WINDLASS_ERROR", text)]);
 }

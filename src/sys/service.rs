@@ -87,7 +87,7 @@ impl Service {
 
     /// The agent does its work from now on, or again.
     pub fn ready(&self, status: &str) {
-        self.tell(|| Word::Ready(status.to_owned()));
+        self.tell(|| Word::Ready(one_line(status)));
     }
 
     /// The agent reads its configuration again; [`Service::ready`] says when that is over, however it ended.
@@ -97,7 +97,7 @@ impl Service {
 
     /// What goes on, in a line for `systemctl status`.
     pub fn status(&self, status: &str) {
-        self.tell(|| Word::Status(status.to_owned()));
+        self.tell(|| Word::Status(one_line(status)));
     }
 
     /// The agent ends, and there is nothing more to tell.
@@ -123,6 +123,11 @@ impl Service {
             let _ = told.words.try_send(word());
         }
     }
+}
+
+/// A line of a message is a word of its own to the service manager.
+fn one_line(status: &str) -> String {
+    status.replace('\n', " ")
 }
 
 /// Tells the service manager; what it makes of it is not for the agent to know.

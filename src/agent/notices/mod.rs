@@ -6,7 +6,7 @@
 mod address;
 mod post;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -19,6 +19,7 @@ use crate::format::names::{NodeName, SourceName};
 use crate::format::snapshot_id::SnapshotId;
 use crate::ops::error::chain;
 use crate::ops::{Context, Error};
+use crate::sys;
 
 /// Where is told how runs go.
 #[derive(Clone, Debug, Default)]
@@ -30,7 +31,7 @@ pub struct Addresses {
 }
 
 /// What was being done when something failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Work {
     Snapshot,
@@ -67,7 +68,7 @@ pub(super) struct Trouble<'a> {
 pub(super) struct Notices {
     addresses: Addresses,
     /// What fails now, by source.
-    troubles: BTreeMap<SourceName, Work>,
+    troubles: BTreeMap<SourceName, BTreeSet<Work>>,
     post: Option<Post>,
 }
 
@@ -99,11 +100,21 @@ impl Notices {
         }
     }
 
-    /// Something has failed, and is tried again.
+    /// A snapshot was taken: if the next one fails, that is news.
+    pub(super) fn has_taken(&mut self, source: &SourceName) {
+        if let Some(troubles) = self.troubles.get_mut(source) {
+            troubles.remove(&Work::Snapshot);
+        }
+    }
+
+    /// Something has failed, and is tried again. That somebody else is at work on the source is no failure.
     pub(super) fn fails(&mut self, ctx: &Context, source: &SourceName, trouble: &Trouble<'_>) {
+        if matches!(trouble.error, Error::System(sys::Error::Locked { .. })) {
+            return;
+        }
         self.beat(ctx, source, Some("fail"));
-        let before = self.troubles.insert(source.clone(), trouble.work);
-        let Some(address) = self.addresses.webhook.clone().filter(|_| before != Some(trouble.work)) else { return };
+        let is_new = self.troubles.entry(source.clone()).or_default().insert(trouble.work);
+        let Some(address) = self.addresses.webhook.clone().filter(|_| is_new) else { return };
         let now = ctx.clock.now();
         let failure = Failure {
             schema: "windlass.failure/1",
