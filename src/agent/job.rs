@@ -29,8 +29,20 @@ pub struct Job {
     ships: Option<Backoff>,
     /// The run whose snapshot was taken, and that, until it is told how its shipment ended.
     taken: Option<(Occurrence, Option<SnapshotId>)>,
+    /// How the run has ended that is to be told of.
+    ended: Option<Ended>,
     /// Whether it was told that the clock is not set.
     is_unset_told: bool,
+}
+
+/// A run whose shipment was tried.
+struct Ended {
+    due: Occurrence,
+    /// Its snapshot.
+    id: Option<SnapshotId>,
+    /// Whether copies were shipped, and whether this one was passed over.
+    is_shipped: bool,
+    is_passed_over: bool,
 }
 
 impl Job {
@@ -41,7 +53,7 @@ impl Job {
     pub fn new(ctx: &Context, source: SourceName, schedule: Schedule) -> Result<Self, Error> {
         let served = Served::read(ctx, &source)?;
         let ships = Some(Backoff::default());
-        let mut job = Self { source, schedule, served, tried: None, ships, taken: None, is_unset_told: false };
+        let mut job = Self { source, schedule, served, tried: None, ships, taken: None, ended: None, is_unset_told: false };
         job.counts_what_is_there(ctx);
         Ok(job)
     }
@@ -213,14 +225,23 @@ impl Job {
                 true
             }
         };
-        if let Some((due, taken)) = self.taken.take() {
-            if let Some(id) = taken {
-                hooks::after(ctx, &self.source, id, is_shipped && !passed_over.contains(&id));
-            }
-            let next = self.next(ctx);
-            ctx.tell(Event::RunEnded { source: self.source.clone(), due: due.wall, is_shipped, next });
-        }
+        self.ended = self.taken.take().map(|(due, id)| Ended {
+            due,
+            id,
+            is_shipped,
+            is_passed_over: id.is_some_and(|id| passed_over.contains(&id)),
+        });
         Ok(is_shipped)
+    }
+
+    /// Tells how the run has ended, if one has, and runs the hook that waits for that. It is no part of the shipment, which may be broken off.
+    pub(super) fn tell_end(&mut self, ctx: &Context) {
+        let Some(Ended { due, id, is_shipped, is_passed_over }) = self.ended.take() else { return };
+        if let Some(id) = id {
+            hooks::after(ctx, &self.source, id, is_shipped && !is_passed_over);
+        }
+        let next = self.next(ctx);
+        ctx.tell(Event::RunEnded { source: self.source.clone(), due: due.wall, is_shipped, next });
     }
 
     /// The agent ends: what was taken and not shipped is that, for the hook that waits to be told.

@@ -137,6 +137,7 @@ impl Work {
                 host.service.status(&format!("ships {}", self.jobs[at].source()));
             }
             self.is_to_prune |= self.jobs[at].ship(ctx, &mut self.notices)?;
+            self.jobs[at].tell_end(ctx);
         }
         if self.is_to_prune && ctx.clock.monotonic() >= self.prune_at {
             self.is_to_prune = false;

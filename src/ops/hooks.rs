@@ -118,7 +118,7 @@ fn run(
         ("WINDLASS_SOURCE", source.to_string()),
     ]);
     variables.extend(told);
-    let (stop, time) = match ctx.stop.is_stopped() {
+    let (stop, time) = match ctx.stop.signal().is_some() {
         true if hook != "before" => (Stop::new(), hooks.timeout.min(LAST)),
         _ => (ctx.stop.clone(), hooks.timeout),
     };

@@ -159,7 +159,7 @@ fn keep(heard: &Receiver<Word>, steps: &AtomicU64, clock: &dyn Clock, meter: &Me
             Err(RecvTimeoutError::Disconnected) => return,
         }
         let now = clock.monotonic();
-        if stop.is_stopped() && !is_stopping {
+        if stop.signal().is_some() && !is_stopping {
             is_stopping = true;
             tell(&[NotifyState::Stopping, NotifyState::Status("ends what it does, as it was told to")]);
         }
