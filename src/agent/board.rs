@@ -225,6 +225,15 @@ impl Board {
         Self { clock, facts: Mutex::new(facts) }
     }
 
+    /// These are the sources from now on. What is known of those that were there before stays.
+    pub fn knows<'s>(&self, sources: impl IntoIterator<Item = &'s SourceName>) {
+        let mut facts = self.write();
+        let mut before = std::mem::take(&mut facts.sources);
+        facts.sources = sources.into_iter().map(|source| (source.clone(), before.remove(source).unwrap_or_default())).collect();
+        let Facts { asked, sources, .. } = &mut *facts;
+        asked.retain(|source| sources.contains_key(source));
+    }
+
     fn write(&self) -> MutexGuard<'_, Facts> {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
 
 use super::backoff::Backoff;
 use super::board::{Board, SeenCopy, Stage};
 use super::next_run;
+use super::notices::{Notices, Trouble, Work};
 use super::schedule::{Occurrence, Schedule};
 use super::served::Served;
 use crate::format::names::SourceName;
@@ -15,7 +17,7 @@ use crate::format::snapshot_id::SnapshotId;
 use crate::ops::copies::Copies;
 use crate::ops::error::chain;
 use crate::ops::event::Event;
-use crate::ops::{Context, Error, ship, snapshot};
+use crate::ops::{Context, Error, hooks, ship, snapshot};
 
 /// A clock that shows less than this was never set: this program is younger.
 pub(super) const WRITTEN: Timestamp = Timestamp::constant(1_767_225_600, 0);
@@ -29,8 +31,10 @@ pub struct Job {
     tried: Option<(Occurrence, Backoff)>,
     /// Copies may wait to be shipped, and when that is tried again.
     ships: Option<Backoff>,
-    /// The run whose snapshot was taken, until it is told how its shipment ended.
-    taken: Option<Run>,
+    /// The run whose snapshot was taken, and that, until it is told how its shipment ended.
+    taken: Option<(Run, Option<SnapshotId>)>,
+    /// How the run has ended that is to be told of.
+    ended: Option<Ended>,
     /// Whether it was told that the clock is not set.
     is_unset_told: bool,
     board: Arc<Board>,
@@ -45,6 +49,26 @@ enum Run {
     Asked,
 }
 
+impl Run {
+    /// What the schedule calls it.
+    fn wall(self) -> Option<DateTime> {
+        match self {
+            Self::Due(due) => Some(due.wall),
+            Self::Asked => None,
+        }
+    }
+}
+
+/// A run whose shipment was tried.
+struct Ended {
+    run: Run,
+    /// Its snapshot.
+    id: Option<SnapshotId>,
+    /// Whether copies were shipped, and whether this one was passed over.
+    is_shipped: bool,
+    is_passed_over: bool,
+}
+
 impl Job {
     /// A source and its schedule, with what is remembered of it. Whatever could not be shipped before is shipped soon, but for a source that is
     /// never due: the agent leaves it alone until somebody asks for a run.
@@ -53,14 +77,27 @@ impl Job {
     /// [`Error::Usage`] where there is no local tier.
     pub fn new(ctx: &Context, board: &Arc<Board>, source: SourceName, schedule: Schedule) -> Result<Self, Error> {
         let served = Served::read(ctx, &source)?;
-        let ships = (!schedule.patterns().is_empty()).then(Backoff::default);
+        let ships = Self::looks_for_copies(&schedule);
         let board = Arc::clone(board);
-        let mut job = Self { source, schedule, served, tried: None, ships, taken: None, is_unset_told: false, board };
+        let mut job = Self { source, schedule, served, tried: None, ships, taken: None, ended: None, is_unset_told: false, board };
         if let Some(copy) = Copies::read(ctx, &job.source).ok().as_ref().and_then(Copies::latest) {
             job.board.found(&job.source, SeenCopy { id: copy.id(), files: copy.record.files, bytes: copy.record.bytes });
         }
         job.counts_what_is_there(ctx);
         Ok(job)
+    }
+
+    /// What is not shipped is looked for, but for a source that is never due.
+    fn looks_for_copies(schedule: &Schedule) -> Option<Backoff> {
+        (!schedule.patterns().is_empty()).then(Backoff::default)
+    }
+
+    /// The same source by another schedule, or the same. What its tries have met stays; copies that wait are looked for, because where they are
+    /// shipped to may have changed.
+    #[must_use]
+    pub fn again(self, schedule: Schedule) -> Self {
+        let ships = self.ships.or(Self::looks_for_copies(&schedule));
+        Self { schedule, ships, ..self }
     }
 
     /// A copy that somebody else made since the last run was due, by a timer or by hand, is as good as that run when the agent is new here.
@@ -153,26 +190,36 @@ impl Job {
     ///
     /// # Errors
     /// Only when the agent is to stop.
-    pub fn snapshot(&mut self, ctx: &Context) -> Result<(), Error> {
+    pub(super) fn snapshot(&mut self, ctx: &Context, notices: &mut Notices) -> Result<(), Error> {
         self.tell_unset(ctx);
         let Some((run, mut backoff)) = self.run_to_make(ctx) else { return Ok(()) };
         ctx.begins_anew();
         self.tell_begun(ctx, run);
+        notices.begins(ctx, &self.source);
         let before = self.newest(ctx);
         self.board.begins(Stage::Snapshot, Some(&self.source));
-        match snapshot::run(ctx, &self.source, &snapshot::Options { wait: None, dry_run: false }) {
-            Ok(_) => {}
-            Err(error) if error.is_stopped() => return Err(error),
+        let take = snapshot::Options { wait: None, dry_run: false };
+        let mut taken = None;
+        match hooks::before(ctx, &self.source).and_then(|()| snapshot::run(ctx, &self.source, &take)) {
+            Ok(outcome) => taken = outcome.id,
+            Err(error) if error.is_stopped() => {
+                hooks::failed(ctx, &self.source, &error);
+                return Err(error);
+            }
             Err(error) if !self.has_come_since(ctx, before) => {
+                hooks::failed(ctx, &self.source, &error);
                 self.board.ends(false);
-                let Run::Due(due) = run else {
+                let again = if let Run::Due(due) = run {
+                    let again = backoff.fail(ctx.clock.monotonic());
+                    self.tried = Some((due, backoff));
+                    self.failed(ctx, "no snapshot was taken", &error, again);
+                    again
+                } else {
                     let why = format!("no snapshot was taken in the run that was asked for: {}", chain(&error));
                     ctx.warn(Some(&self.source), why);
-                    return Ok(());
+                    self.until_snapshot(ctx)
                 };
-                let again = backoff.fail(ctx.clock.monotonic());
-                self.tried = Some((due, backoff));
-                self.failed(ctx, "no snapshot was taken", &error, again);
+                notices.fails(ctx, &self.source, &Trouble { work: Work::Snapshot, run: run.wall(), snapshot: None, error: &error, again });
                 return Ok(());
             }
             // Another copy each hour would push out those of the days before.
@@ -186,8 +233,15 @@ impl Job {
             self.note_served(ctx, due);
             self.tried = None;
         }
-        (self.taken, self.ships) = (Some(run), Some(Backoff::default()));
+        notices.has_taken(&self.source);
+        let taken = taken.or_else(|| self.newest(ctx).flatten());
+        (self.taken, self.ships) = (Some((run, taken)), Some(Backoff::default()));
         Ok(())
+    }
+
+    /// Whether it is time to look for copies that wait to be shipped.
+    pub fn is_to_ship(&self, ctx: &Context) -> bool {
+        self.ships.is_some_and(|ships| ships.is_over(ctx.clock.monotonic()))
     }
 
     fn tell_begun(&self, ctx: &Context, run: Run) {
@@ -214,10 +268,12 @@ impl Job {
     ///
     /// # Errors
     /// Only when the agent is to stop.
-    pub fn ship(&mut self, ctx: &Context) -> Result<bool, Error> {
+    pub(super) fn ship(&mut self, ctx: &Context, notices: &mut Notices) -> Result<bool, Error> {
         let Some(mut waiting) = self.ships.filter(|ships| ships.is_over(ctx.clock.monotonic())) else { return Ok(false) };
         self.board.begins(Stage::Shipment, Some(&self.source));
         let done = ship::run(ctx, &self.source, &ship::Options { snapshot: None, wait: None, dry_run: false });
+        let (run, taken) = (self.taken.and_then(|(run, _)| run.wall()), self.taken.and_then(|(_, id)| id));
+        let mut passed_over = Vec::new();
         let is_shipped = match done {
             // It gave way to a snapshot, and is gone on with after that.
             Err(error) if error.is_stopped() && ctx.stop.signal().is_none() => {
@@ -230,6 +286,7 @@ impl Job {
                 let again = waiting.fail(ctx.clock.monotonic());
                 self.ships = Some(waiting);
                 self.failed(ctx, "its copies lie on this node and are not shipped", &error, again);
+                notices.fails(ctx, &self.source, &Trouble { work: Work::Shipment, run, snapshot: taken, error: &error, again });
                 false
             }
             Ok(done) => {
@@ -238,17 +295,42 @@ impl Job {
                 for (id, error) in &done.failed {
                     ctx.warn(Some(&self.source), format!("the copy {id} is not shipped; tried again with the next run: {}", chain(error)));
                 }
+                if let Some((id, error)) = done.failed.iter().find(|(id, _)| taken == Some(*id)) {
+                    let again = self.rest(ctx);
+                    notices.fails(ctx, &self.source, &Trouble { work: Work::Shipment, run, snapshot: Some(*id), error, again });
+                } else if self.tried.is_none() && (self.taken.is_some() || !done.shipped.is_empty() || notices.is_in_trouble(&self.source))
+                {
+                    notices.is_well(ctx, &self.source);
+                }
+                passed_over = done.failed.into_iter().map(|(id, _)| id).collect();
                 true
             }
         };
-        if let Some(run) = self.taken.take() {
-            let (source, next) = (self.source.clone(), self.next(ctx));
-            ctx.tell(match run {
-                Run::Due(due) => Event::RunEnded { source, due: due.wall, is_shipped, next },
-                Run::Asked => Event::AskedRunEnded { source, is_shipped, next },
-            });
-        }
+        self.ended = self.taken.take().map(|(run, id)| {
+            let is_passed_over = id.is_some_and(|id| passed_over.contains(&id));
+            Ended { run, id, is_shipped, is_passed_over }
+        });
         Ok(is_shipped)
+    }
+
+    /// Tells how the run has ended, if one has, and runs the hook that waits for that. It is no part of the shipment, which may be broken off.
+    pub(super) fn tell_end(&mut self, ctx: &Context) {
+        let Some(Ended { run, id, is_shipped, is_passed_over }) = self.ended.take() else { return };
+        if let Some(id) = id {
+            hooks::after(ctx, &self.source, id, is_shipped && !is_passed_over);
+        }
+        let (source, next) = (self.source.clone(), self.next(ctx));
+        ctx.tell(match run {
+            Run::Due(due) => Event::RunEnded { source, due: due.wall, is_shipped, next },
+            Run::Asked => Event::AskedRunEnded { source, is_shipped, next },
+        });
+    }
+
+    /// The agent ends: what was taken and not shipped is that, for the hook that waits to be told.
+    pub fn stopped(&mut self, ctx: &Context) {
+        if let Some((_, Some(id))) = self.taken.take() {
+            hooks::after(ctx, &self.source, id, false);
+        }
     }
 
     fn failed(&self, ctx: &Context, what: &str, error: &Error, again: Duration) {

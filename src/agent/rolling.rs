@@ -36,9 +36,21 @@ pub(super) struct Rolling {
 }
 
 impl Rolling {
-    /// Nothing was looked at since the program began; without rules nothing ever is.
-    pub(super) fn new(rules: Option<Rules>) -> Self {
-        Self { rules, look_at: Duration::ZERO, compare_at: Duration::ZERO, failed: Backoff::default(), is_damaged: false }
+    /// Nothing was looked at since the program began.
+    pub(super) fn new() -> Self {
+        Self { rules: None, look_at: Duration::ZERO, compare_at: Duration::ZERO, failed: Backoff::default(), is_damaged: false }
+    }
+
+    /// From now on these rules hold; without any nothing is looked at. What was due before by the clock stays so.
+    pub(super) fn take_up(&mut self, rules: Option<Rules>) {
+        if self.rules != rules {
+            (self.rules, self.look_at) = (rules, Duration::ZERO);
+        }
+    }
+
+    /// Whether it is time to look.
+    pub(super) fn is_due(&self, ctx: &Context) -> bool {
+        self.rest(ctx).is_zero()
     }
 
     /// Reads what is due, and mends what was found. `gives_way` says when a snapshot is due: that cannot be made up for later, this can.
@@ -47,8 +59,7 @@ impl Rolling {
     /// Only when the agent is to stop.
     pub(super) fn turn(&mut self, ctx: &Context, board: &Board, gives_way: &mut dyn FnMut() -> bool) -> Result<(), Error> {
         let Some(rules) = self.rules else { return Ok(()) };
-        let now = ctx.clock.monotonic();
-        if now < self.look_at || !self.failed.is_over(now) || gives_way() {
+        if !self.is_due(ctx) || gives_way() {
             return Ok(());
         }
         board.begins(Stage::Verification, None);

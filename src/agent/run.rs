@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::board::{Board, Stage, Standing};
+use super::host::{Host, needs_restart};
 use super::http;
 use super::job::Job;
+use super::notices::{Addresses, Notices};
 use super::rolling::Rolling;
 use super::schedule::Schedule;
 use crate::format::names::SourceName;
@@ -26,6 +28,8 @@ pub struct Settings {
     pub verify: Option<Rules>,
     /// Where it answers over HTTP; `None` = nowhere.
     pub http: Option<http::Settings>,
+    /// Where is told how runs go.
+    pub notices: Addresses,
 }
 
 /// How long it sleeps at most before it looks at the clock again: that may have been set, and a machine may have slept.
@@ -53,73 +57,187 @@ const TOLD_EVERY: Duration = Duration::from_secs(3600);
 /// # Errors
 /// [`Error::Stopped`] when it was told to; [`crate::sys::Error::Locked`] when another agent runs on this node; what the file system gives for the
 /// lock.
-pub fn run(ctx: &Context, settings: &Settings) -> Result<(), Error> {
+pub fn run(ctx: &Context, settings: &Settings, host: &Host<'_>) -> Result<(), Error> {
     let board = &Arc::new(Board::new(Arc::clone(&ctx.clock), settings.schedules.iter().map(|(source, _)| source.clone())));
-    let ctx = &ctx.beside(Arc::clone(&ctx.meter), board.hears(Arc::clone(&ctx.events)));
+    let ctx = &heard(ctx, board);
     // Before the lock is held only where there is something to wait for: a second agent on the node is not to ask for the port of the first.
     let early = if node::check_local_tier(ctx).is_err() { http::start(ctx, board, settings) } else { None };
-    wait_for_disk(ctx, board)?;
+    wait_for_disk(ctx, board, host)?;
     let _alone = locks::agent(ctx)?;
-    let _http = early.or_else(|| http::start(ctx, board, settings));
-    let mut jobs = Vec::new();
-    for (source, schedule) in &settings.schedules {
-        let mut job = Job::new(ctx, board, source.clone(), schedule.clone())?;
-        let next = job.next(ctx);
-        board.next(source, next);
-        ctx.tell(Event::Scheduled { source: source.clone(), next });
-        jobs.push(job);
-    }
+    let mut http = early.or_else(|| http::start(ctx, board, settings));
+    let mut work = Work::new(board);
+    work.take_up(ctx, settings)?;
     board.stands(Standing::Ready);
-    let (mut prune_at, mut is_to_prune) = (Duration::ZERO, false);
-    let mut rolling = Rolling::new(settings.verify);
+    host.service.ready(&work.outlook(ctx));
+    let mut reloaded = None;
     loop {
-        for job in &mut jobs {
-            check(ctx)?;
-            board.turns();
-            job.snapshot(ctx)?;
+        let (ctx, settings) = reloaded.as_ref().map_or((ctx, settings), |(ctx, settings)| (ctx, settings));
+        let done = work.pass(ctx, settings, host).and_then(|()| work.rest(ctx, host));
+        if done.is_err() {
+            work.jobs.iter_mut().for_each(|job| job.stopped(ctx));
         }
-        for at in 0..jobs.len() {
-            check(ctx)?;
-            board.turns();
-            // A snapshot cannot be made up for later, a shipment can.
-            if jobs.iter_mut().any(|job| job.is_ready(ctx)) {
-                break;
+        done?;
+        if host.reload.take() {
+            host.service.reloading();
+            let read = (host.load)().filter(|(new, _)| may_replace(ctx, new)).map(|(new, changed)| (heard(&new, board), changed));
+            if let Some((new, changed)) = &read {
+                new.tell(Event::Reloaded);
+                work.take_up(new, changed)?;
+                // The old one gives its port back first.
+                drop(http.take());
+                http = http::start(new, board, changed);
             }
-            let is_due = snapshot_is_due(ctx, board, &mut jobs);
-            is_to_prune |= ctx.stop.pausing(is_due, || jobs[at].ship(ctx))?;
+            host.service.ready(&work.outlook(ctx));
+            reloaded = read.or(reloaded);
         }
-        if is_to_prune && ctx.clock.monotonic() >= prune_at {
-            let is_due = snapshot_is_due(ctx, board, &mut jobs);
-            if let Some(rest) = ctx.stop.pausing(is_due, || prune_now(ctx, board, settings.retention))? {
-                (is_to_prune, prune_at) = (false, ctx.clock.monotonic() + rest);
-            }
-        }
-        let is_due = snapshot_is_due(ctx, board, &mut jobs);
-        ctx.stop.pausing(is_due, || rolling.turn(ctx, board, &mut || jobs.iter_mut().any(|job| job.is_ready(ctx))))?;
-        let rest = jobs.iter_mut().map(|job| job.rest(ctx)).min().unwrap_or(LOOK_EVERY).min(rolling.rest(ctx));
-        sleep(ctx, board, rest.clamp(SLICE, LOOK_EVERY))?;
     }
 }
 
-/// Says when what can be gone on with later gives way: once a snapshot is due, which cannot be made up for, but not before it has come some way.
-fn snapshot_is_due(ctx: &Context, board: &Arc<Board>, jobs: &mut [Job]) -> impl Fn() -> bool + Send + Sync + use<> {
-    let rest = jobs.iter_mut().map(|job| job.until_snapshot(ctx)).min().unwrap_or(Duration::MAX);
-    let (clock, board, now) = (ctx.clock.clone(), Arc::clone(board), ctx.clock.monotonic());
-    let (soonest, until) = (now + AT_LEAST, now.saturating_add(rest.max(AT_LEAST)));
-    move || clock.monotonic() >= until || (board.is_asked() && clock.monotonic() >= soonest)
+/// A context whose events stand on the board too.
+fn heard(ctx: &Context, board: &Arc<Board>) -> Context {
+    ctx.beside(Arc::clone(&ctx.meter), board.hears(Arc::clone(&ctx.events)))
+}
+
+/// Whether a configuration that was read again can take the place of this one. Where it cannot, that is told.
+fn may_replace(ctx: &Context, new: &Context) -> bool {
+    let why = needs_restart(ctx, new);
+    if let Some(key) = why {
+        ctx.warn(
+            None,
+            format!("the configuration is not reloaded, and the old one stays in force: {key} has changed, which takes a restart"),
+        );
+    }
+    why.is_none()
+}
+
+/// What the agent has to do, over all its configurations.
+struct Work {
+    board: Arc<Board>,
+    jobs: Vec<Job>,
+    rolling: Rolling,
+    prune_at: Duration,
+    is_to_prune: bool,
+    notices: Notices,
+}
+
+impl Work {
+    fn new(board: &Arc<Board>) -> Self {
+        let (board, rolling) = (Arc::clone(board), Rolling::new());
+        Self { board, jobs: Vec::new(), rolling, prune_at: Duration::ZERO, is_to_prune: false, notices: Notices::default() }
+    }
+
+    /// Takes a configuration up and tells when each source is due. What is known of a source that was there before stays.
+    fn take_up(&mut self, ctx: &Context, settings: &Settings) -> Result<(), Error> {
+        let mut before = std::mem::take(&mut self.jobs);
+        self.notices.take_up(&settings.notices, |source| settings.schedules.iter().any(|(there, _)| there == source));
+        // What was changed may be the rules, so they are not waited for.
+        self.prune_at = Duration::ZERO;
+        self.rolling.take_up(settings.verify);
+        self.board.knows(settings.schedules.iter().map(|(source, _)| source));
+        for (source, schedule) in &settings.schedules {
+            let known = before.iter().position(|job| job.source() == source).map(|at| before.swap_remove(at));
+            let mut job = match known {
+                Some(job) => job.again(schedule.clone()),
+                None => Job::new(ctx, &self.board, source.clone(), schedule.clone())?,
+            };
+            let next = job.next(ctx);
+            self.board.next(source, next);
+            ctx.tell(Event::Scheduled { source: source.clone(), next });
+            self.jobs.push(job);
+        }
+        Ok(())
+    }
+
+    /// Does what is due now, one thing after the other, until nothing is, or until the configuration is to be read again.
+    fn pass(&mut self, ctx: &Context, settings: &Settings, host: &Host<'_>) -> Result<(), Error> {
+        for job in &mut self.jobs {
+            if is_to_reload(ctx, &self.board, host)? {
+                return Ok(());
+            }
+            if job.is_ready(ctx) {
+                host.service.status(&format!("takes a snapshot of {}", job.source()));
+            }
+            job.snapshot(ctx, &mut self.notices)?;
+        }
+        for at in 0..self.jobs.len() {
+            // A snapshot cannot be made up for later, a shipment can.
+            if is_to_reload(ctx, &self.board, host)? || self.jobs.iter_mut().any(|job| job.is_ready(ctx)) {
+                return Ok(());
+            }
+            if self.jobs[at].is_to_ship(ctx) {
+                host.service.status(&format!("ships {}", self.jobs[at].source()));
+            }
+            let is_due = self.snapshot_is_due(ctx);
+            self.is_to_prune |= ctx.stop.pausing(is_due, || self.jobs[at].ship(ctx, &mut self.notices))?;
+            self.jobs[at].tell_end(ctx);
+        }
+        if self.is_to_prune && ctx.clock.monotonic() >= self.prune_at {
+            host.service.status("prunes the repository");
+            let is_due = self.snapshot_is_due(ctx);
+            if let Some(rest) = ctx.stop.pausing(is_due, || prune_now(ctx, &self.board, settings.retention))? {
+                (self.is_to_prune, self.prune_at) = (false, ctx.clock.monotonic() + rest);
+            }
+        }
+        if self.rolling.is_due(ctx) {
+            host.service.status("verifies what is stored");
+            let is_due = self.snapshot_is_due(ctx);
+            let (board, jobs, rolling) = (&self.board, &mut self.jobs, &mut self.rolling);
+            ctx.stop.pausing(is_due, || rolling.turn(ctx, board, &mut || jobs.iter_mut().any(|job| job.is_ready(ctx))))?;
+        }
+        Ok(())
+    }
+
+    /// Says when what can be gone on with later gives way: once a snapshot is due, which cannot be made up for, but not before it has come some
+    /// way.
+    fn snapshot_is_due(&mut self, ctx: &Context) -> impl Fn() -> bool + Send + Sync + use<> {
+        let rest = self.jobs.iter_mut().map(|job| job.until_snapshot(ctx)).min().unwrap_or(Duration::MAX);
+        let (clock, board, now) = (ctx.clock.clone(), Arc::clone(&self.board), ctx.clock.monotonic());
+        let (soonest, until) = (now + AT_LEAST, now.saturating_add(rest.max(AT_LEAST)));
+        move || clock.monotonic() >= until || (board.is_asked() && clock.monotonic() >= soonest)
+    }
+
+    /// Sleeps until something may be due, or until the configuration is to be read again.
+    fn rest(&mut self, ctx: &Context, host: &Host<'_>) -> Result<(), Error> {
+        if !host.reload.is_asked() {
+            host.service.status(&self.outlook(ctx));
+        }
+        let rest = self.jobs.iter_mut().map(|job| job.rest(ctx)).min().unwrap_or(LOOK_EVERY).min(self.rolling.rest(ctx));
+        sleep(ctx, &self.board, host, rest.clamp(SLICE, LOOK_EVERY))
+    }
+
+    /// What comes next, in a line.
+    fn outlook(&mut self, ctx: &Context) -> String {
+        let next = self.jobs.iter_mut().filter_map(|job| Some((job.next(ctx)?, job.source().clone()))).min();
+        next.map_or_else(|| "nothing is due".to_owned(), |(next, source)| format!("the next run is that of {source} at {next}"))
+    }
+}
+
+/// Whether the configuration is to be read again before anything else is done.
+fn is_to_reload(ctx: &Context, board: &Board, host: &Host<'_>) -> Result<bool, Error> {
+    check(ctx)?;
+    board.turns();
+    host.service.step();
+    Ok(host.reload.is_asked())
 }
 
 /// Waits for the folder of local copies: beneath the point where its disk is to be mounted nobody would look for copies, nor for a lock.
-fn wait_for_disk(ctx: &Context, board: &Board) -> Result<(), Error> {
+fn wait_for_disk(ctx: &Context, board: &Board, host: &Host<'_>) -> Result<(), Error> {
     let mut tell_at = ctx.clock.monotonic();
     while let Err(error) = node::check_local_tier(ctx) {
         let why = chain(&error);
         if ctx.clock.monotonic() >= tell_at {
-            ctx.warn(None, format!("nothing is backed up yet: {why}"));
+            let told = format!("nothing is backed up yet: {why}");
+            // It has started, and waits: a boot does not wait with it.
+            host.service.ready(&told);
+            ctx.warn(None, told);
             tell_at = ctx.clock.monotonic() + TOLD_EVERY;
         }
         board.stands(Standing::Waiting(why));
-        sleep(ctx, board, LOOK_EVERY)?;
+        let until = ctx.clock.monotonic() + LOOK_EVERY;
+        while ctx.clock.monotonic() < until {
+            is_to_reload(ctx, board, host)?;
+            ctx.clock.sleep(SLICE);
+        }
     }
     Ok(())
 }
@@ -128,14 +246,12 @@ fn check(ctx: &Context) -> Result<(), Error> {
     ctx.stop.check().map_err(|_| Error::Stopped)
 }
 
-/// Sleeps until there is something to do: it is time, somebody asks for a run, or it is told to stop.
-fn sleep(ctx: &Context, board: &Board, rest: Duration) -> Result<(), Error> {
+/// Sleeps that long, or until somebody asks for a run, or for the configuration to be read again.
+fn sleep(ctx: &Context, board: &Board, host: &Host<'_>, rest: Duration) -> Result<(), Error> {
     let until = ctx.clock.monotonic() + rest;
     loop {
-        check(ctx)?;
-        board.turns();
         let left = until.saturating_sub(ctx.clock.monotonic());
-        if left.is_zero() || board.is_asked() {
+        if is_to_reload(ctx, board, host)? || left.is_zero() || board.is_asked() {
             return Ok(());
         }
         ctx.clock.sleep(left.min(SLICE));

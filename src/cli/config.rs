@@ -75,7 +75,7 @@ fn check(program: &Program) -> Result<Exit, Failure> {
         Ok(config) => {
             warnings(&config).iter().for_each(|warning| output.warning(warning));
             if config.retention.is_some() {
-                output.note("[retention] is applied by `windlass prune`, and by nothing else");
+                output.note("[retention] is applied by `windlass prune` and by the agent, and by nothing else");
             }
             let sources = human::count(config.sources.len() as u64, "source");
             output.line(format!("{}: no mistakes; node {}, {sources}", file.display(), config.node));

@@ -9,10 +9,8 @@ use super::failure::Failure;
 use super::identity;
 use super::output::Output;
 use super::progress::Progress;
-use crate::agent::http;
-use crate::agent::schedule::Timetable;
 use crate::config::{Config, Machine, find};
-use crate::format::names::{NodeName, SourceName};
+use crate::format::names::NodeName;
 use crate::ops::context::{OpenRepository, Parts};
 use crate::ops::keys::{Keys, Recipients};
 use crate::ops::retention::Retention;
@@ -39,9 +37,6 @@ pub(super) struct Program {
     pub(super) stop: Stop,
     pub(super) meter: Arc<Meter>,
 }
-
-/// The sources, and when each is due.
-type Timetables = Vec<(SourceName, Timetable)>;
 
 /// A context for commands that only read, and whose part of the repository they read; `None` = this node's.
 pub(super) struct Reading {
@@ -81,37 +76,27 @@ impl Program {
 
     /// A context of the configuration, for commands that need one.
     pub(super) fn context(&self) -> Result<Context, Failure> {
-        self.refuse_without_config()?;
-        Ok(self.context_of(self.config()?))
+        Ok(self.context_of(self.config_alone()?))
     }
 
     /// A context of the configuration, and which shipped snapshots are to stay.
     pub(super) fn context_and_retention(&self) -> Result<(Context, Option<Retention>), Failure> {
-        self.refuse_without_config()?;
-        let config = self.config()?;
+        let config = self.config_alone()?;
         let retention = config.retention;
         Ok((self.context_of(config), retention))
     }
 
     /// A context of the configuration, and how much of what is stored is read again by itself.
     pub(super) fn context_and_rules(&self) -> Result<(Context, Option<Rules>), Failure> {
-        self.refuse_without_config()?;
-        let config = self.config()?;
+        let config = self.config_alone()?;
         let rules = config.verify;
         Ok((self.context_of(config), rules))
     }
 
-    /// What the agent works with: a context, when each source is due, which shipped snapshots are to stay, what is read again, and where it
-    /// answers over HTTP.
-    #[expect(clippy::type_complexity, reason = "the parts of the agent's settings")]
-    pub(super) fn context_of_agent(
-        &self,
-    ) -> Result<(Context, Timetables, Option<Retention>, Option<Rules>, Option<http::Settings>), Failure> {
+    /// The configuration, for commands for which nothing stands in for one.
+    pub(super) fn config_alone(&self) -> Result<Config, Failure> {
         self.refuse_without_config()?;
-        let mut config = self.config()?;
-        let (timetables, retention, http) = (std::mem::take(&mut config.timetables), config.retention, config.http.take());
-        let rules = config.verify;
-        Ok((self.context_of(config), timetables, retention, rules, http))
+        self.config()
     }
 
     /// Ends commands that change something where `--repository` stands in for a configuration.

@@ -38,6 +38,7 @@ pub(super) fn listener(output: &Arc<Output>) -> Arc<dyn Fn(Event) + Send + Sync>
             }
             // What an agent does is said: nobody asked for it at a terminal, and somebody will look for it in a log.
             Event::Scheduled { .. }
+            | Event::Reloaded
             | Event::RunBegun { .. }
             | Event::RunEnded { .. }
             | Event::AskedRunBegun { .. }
@@ -73,6 +74,7 @@ fn sentence(event: &Event) -> String {
         Event::Restored { source, snapshot: None } => format!("{source}: what was there before is back"),
         Event::Scheduled { source, next: Some(next) } => format!("{source}: the next run is at {next}"),
         Event::Scheduled { source, next: None } => format!("{source}: the agent leaves it alone"),
+        Event::Reloaded => "the configuration was read again and is in force".to_owned(),
         Event::RunBegun { source, due, late_seconds } => {
             let late = std::time::Duration::from_secs(u64::try_from(*late_seconds).unwrap_or(0));
             format!("{source}: the run of {due} begins, {} after it was due", human::duration(late))

@@ -14,6 +14,8 @@ use super::exit::Exit;
 use super::failure::{self, Failure};
 use crate::ops::document::Document;
 pub(super) use crate::ops::document::schema;
+use crate::sys::environment::SystemEnvironment;
+use crate::sys::journal::{self, Priority};
 
 /// How much is said beside the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,6 +38,8 @@ pub(super) struct Output {
     verbosity: Verbosity,
     /// Whether a progress bar makes sense.
     pub(super) interactive: bool,
+    /// Whether a journal reads what is beside the data, and takes priorities from its lines.
+    journal: bool,
     /// Whether damage was met that the run could get around.
     damage: AtomicBool,
 }
@@ -54,14 +58,15 @@ impl Output {
     /// The output of this process.
     pub(super) fn standard(json: bool, verbosity: Verbosity) -> Self {
         let interactive = io::stderr().is_terminal() && !json && verbosity != Verbosity::Quiet;
-        Self { interactive, ..Self::to(Box::new(io::stdout()), Box::new(io::stderr()), json, verbosity) }
+        let journal = journal::takes_stderr(&SystemEnvironment);
+        Self { interactive, journal, ..Self::to(Box::new(io::stdout()), Box::new(io::stderr()), json, verbosity) }
     }
 
     /// Output to other places.
     pub(super) fn to(data: Box<dyn Write + Send>, aside: Box<dyn Write + Send>, json: bool, verbosity: Verbosity) -> Self {
         let data = Data { writer: data, failure: None };
         let (data, aside, bar) = (Mutex::new(data), Mutex::new(aside), Mutex::default());
-        Self { data, aside, bar, json, verbosity, interactive: false, damage: AtomicBool::new(false) }
+        Self { data, aside, bar, json, verbosity, interactive: false, journal: false, damage: AtomicBool::new(false) }
     }
 
     /// One line of data.
@@ -149,14 +154,14 @@ impl Output {
     /// Something that was done, for a person; not with `-q`, and not with `--json`, where the document says it.
     pub(super) fn note(&self, text: impl Display) {
         if self.verbosity >= Verbosity::Normal && !self.json {
-            self.aside(&text.to_string());
+            self.aside(Priority::Info, &text.to_string());
         }
     }
 
     /// A step on the way, with `-v`.
     pub(super) fn detail(&self, text: impl Display) {
         if self.verbosity == Verbosity::Verbose && !self.json {
-            self.aside(&text.to_string());
+            self.aside(Priority::Debug, &text.to_string());
         }
     }
 
@@ -165,7 +170,7 @@ impl Output {
         if self.json {
             self.event(&serde_json::json!({ "event": "warning", "source": null, "message": text.to_string() }));
         } else {
-            self.aside(&format!("warning: {text}"));
+            self.aside(Priority::Warning, &format!("warning: {text}"));
         }
     }
 
@@ -181,7 +186,9 @@ impl Output {
 
     /// One event as a line of JSON.
     pub(super) fn event(&self, event: &impl Serialize) {
-        self.aside(&serde_json::to_string(event).expect("an event is plain JSON"));
+        let line = serde_json::to_string(event).expect("an event is plain JSON");
+        let priority = if self.journal { priority_of(&line) } else { Priority::Info };
+        self.aside(priority, &line);
     }
 
     /// Whether each step is told.
@@ -217,11 +224,12 @@ impl Output {
         let mut text = format!("error: {message}");
         causes.iter().for_each(|cause| text.push_str(&format!("\n  because: {cause}")));
         hint.iter().for_each(|hint| text.push_str(&format!("\n  help: {hint}")));
-        self.aside(&text);
+        self.aside(Priority::Error, &text);
     }
 
     /// Beside the data; when standard error is gone there is nobody left to tell.
-    fn aside(&self, text: &str) {
+    fn aside(&self, priority: Priority, text: &str) {
+        let text = if self.journal { &priority.before(text) } else { text };
         self.aside_of_bar(|| {
             let _ = writeln!(locked(&self.aside), "{text}");
         });
@@ -247,6 +255,17 @@ impl Output {
             Some(cause) if cause.kind() != io::ErrorKind::BrokenPipe => Err(cause),
             _ => Ok(()),
         }
+    }
+}
+
+/// How much an event of JSON matters.
+fn priority_of(line: &str) -> Priority {
+    let event: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
+    match event["event"].as_str() {
+        Some("error") => Priority::Error,
+        Some("warning" | "damage" | "problem") => Priority::Warning,
+        Some("phase") => Priority::Debug,
+        _ => Priority::Info,
     }
 }
 

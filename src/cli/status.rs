@@ -32,7 +32,9 @@ impl Status {
         if self.cluster {
             return cluster::run(program, &self.except);
         }
-        let (ctx, timetables, ..) = program.context_of_agent()?;
+        let mut config = program.config_alone()?;
+        let timetables = std::mem::take(&mut config.timetables);
+        let ctx = program.context_of(config);
         let mut outcome = status::run(&ctx)?;
         let zone = ctx.clock.zone();
         let schedules = timetables.into_iter().map(|(source, timetable)| (source, timetable.on(zone.clone()))).collect::<Vec<_>>();

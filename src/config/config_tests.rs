@@ -96,8 +96,8 @@ fn a_host_name_that_does_not_fit_gives_the_lines_to_add() {
 
 #[test]
 fn what_comes_with_later_versions_is_named() {
-    let text = mistakes(&format!("{SMALL}[sqlite.a]\npath = \"/a\"\nhooks = \"x\"\n"));
-    assert!(text.contains("sqlite.a.hooks: this version"), "{text}");
+    let text = mistakes(&format!("{SMALL}[sqlite.a]\npath = \"/a\"\ngroup = \"x\"\n"));
+    assert!(text.contains("sqlite.a.group: this version"), "{text}");
 }
 
 #[test]

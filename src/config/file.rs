@@ -6,9 +6,11 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use super::cassandra::Cassandra;
+use super::hooks::Hooks;
 use super::http::Http;
 use super::mistake::Gatherer;
 use super::mysql::Mysql;
+use super::notices;
 use super::schedule::Schedule;
 use super::secret::WrittenSecret;
 use super::section::{Section, Written, unknown};
@@ -33,11 +35,19 @@ pub(super) struct File {
     pub(super) limits: Limits,
     pub(super) retention: Option<Retention>,
     pub(super) verify: Verify,
-    /// Of all sources that have none of their own.
-    pub(super) agent: Schedule,
-    /// Where the agent answers over HTTP.
-    pub(super) http: Http,
+    pub(super) agent: Agent,
     pub(super) sources: Vec<Source>,
+}
+
+/// What stands for all sources that have none of their own.
+#[derive(Debug)]
+pub(super) struct Agent {
+    pub(super) schedule: Schedule,
+    pub(super) http: Http,
+    pub(super) hooks: Hooks,
+    pub(super) heartbeat: Option<WrittenSecret>,
+    /// Of all sources.
+    pub(super) webhook: Option<WrittenSecret>,
 }
 
 #[derive(Debug)]
@@ -108,6 +118,8 @@ pub(super) struct Source {
     pub(super) keep: Option<Written<u32>>,
     pub(super) level: Option<Written<u32>>,
     pub(super) schedule: Schedule,
+    pub(super) hooks: Hooks,
+    pub(super) heartbeat: Option<WrittenSecret>,
     /// All of it that is no secret.
     pub(super) all: serde_json::Value,
     /// The keys of its kind, where that is MySQL.
@@ -117,10 +129,10 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// The secrets that its kind has.
+    /// The secrets that it has.
     pub(super) fn secrets(&self) -> impl Iterator<Item = &WrittenSecret> {
         let of_cassandra = self.cassandra.iter().flat_map(|of| [&of.password, &of.jmx_password]);
-        self.mysql.iter().map(|of| &of.password).chain(of_cassandra).flatten()
+        self.mysql.iter().map(|of| &of.password).chain(of_cassandra).chain([&self.heartbeat]).flatten()
     }
 }
 
@@ -154,7 +166,6 @@ impl File {
         sources.extend(read_sources(&section("cassandra"), Kind::Cassandra, gather));
         // In the order of the text, so that of two sources with one name the second one is the mistake.
         sources.sort_by_key(|source| source.name.at);
-        let (agent, http) = read_agent(&section("agent"), gather);
         Self {
             node: Node::read(&section("node")),
             local: Local::read(&section("local")),
@@ -162,8 +173,7 @@ impl File {
             limits: Limits::read(&section("limits")),
             retention: Retention::read(&section("retention")),
             verify: Verify::read(&section("verify")),
-            agent,
-            http,
+            agent: Agent::read(&section("agent"), gather),
             sources,
         }
     }
@@ -225,10 +235,18 @@ impl Repository {
     }
 }
 
-fn read_agent(section: &Section<'_, '_>, gather: &Gatherer<'_>) -> (Schedule, Http) {
-    let read = (Schedule::read(section), Http::read(section, gather));
-    section.finish();
-    read
+impl Agent {
+    fn read(section: &Section<'_, '_>, gather: &Gatherer<'_>) -> Self {
+        let agent = Self {
+            schedule: Schedule::read(section),
+            http: Http::read(section, gather),
+            hooks: Hooks::read(section),
+            heartbeat: notices::heartbeat(section, gather),
+            webhook: notices::webhook(section, gather),
+        };
+        section.finish();
+        agent
+    }
 }
 
 impl Limits {
@@ -263,10 +281,12 @@ fn read_sources(section: &Section<'_, '_>, kind: Kind, gather: &Gatherer<'_>) ->
             keep: table.number("keep", 1, COUNT_MAX),
             level: table.number("level", 1, 19),
             schedule: Schedule::read(&table),
+            hooks: Hooks::read(&table),
+            heartbeat: notices::heartbeat(&table, gather),
             mysql: (kind == Kind::Mysql).then(|| Mysql::read(&table, gather)),
             cassandra: (kind == Kind::Cassandra).then(|| Cassandra::read(&table, gather)),
         };
-        ["group", "hooks"].into_iter().for_each(|key| table.later(key, LATER));
+        table.later("group", LATER);
         table.finish();
         // What is a secret is known once all keys were asked for.
         source.all = table.without_secrets();

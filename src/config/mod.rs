@@ -9,10 +9,12 @@ mod cassandra;
 mod encryption;
 mod file;
 pub mod find;
+mod hooks;
 mod http;
 mod keeping;
 mod mistake;
 mod mysql;
+mod notices;
 mod places;
 mod repository;
 mod resolve;
@@ -33,6 +35,7 @@ pub use encryption::Encryption;
 pub use mistake::{Mistake, Mistakes};
 
 use crate::agent::http::Settings as HttpSettings;
+use crate::agent::notices::Addresses;
 use crate::agent::schedule::Timetable;
 use crate::format::names::{NodeName, SourceName};
 use crate::ops::context::LocalSettings;
@@ -69,6 +72,8 @@ pub struct Config {
     pub timetables: Vec<(SourceName, Timetable)>,
     /// Where the agent answers over HTTP; `None` = nowhere.
     pub http: Option<HttpSettings>,
+    /// Where the agent tells how runs go.
+    pub notices: Addresses,
     /// Which shipped snapshots are to stay; `None` = all.
     pub retention: Option<Retention>,
     /// How much of what is stored is read again, and within what time; `None` = nothing of it by itself.
@@ -150,9 +155,10 @@ impl Config {
         // An access key id is a name, and no secret.
         let of_buckets = [&written.secret_access_key, &written.session_token];
         let of_clouds = [&written.account_key, &written.sas_token, &written.service_account];
-        let secrets = of_buckets.into_iter().chain(of_clouds).chain([&written.identity_passphrase, &file.http.token]);
+        let secrets = of_buckets.into_iter().chain(of_clouds).chain([&written.identity_passphrase, &file.agent.http.token]);
         let of_sources = file.sources.iter().flat_map(file::Source::secrets);
-        if open && secrets.flatten().chain(of_sources).any(secret::WrittenSecret::is_in_the_text) {
+        let of_agent = [&file.agent.heartbeat, &file.agent.webhook].into_iter().flatten();
+        if open && secrets.flatten().chain(of_sources).chain(of_agent).any(secret::WrittenSecret::is_in_the_text) {
             gather.warning(format!("{} holds a secret and can be read by every user of this machine: chmod 600 it", path.display()));
         }
         let config = resolve::resolve(&file, path, machine, environment, &gather);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::mistake::Gatherer;
 use super::section::Written;
 use super::units::duration_text;
-use super::{Config, Encryption, Machine, file, mysql, places, repository, retention};
+use super::{Config, Encryption, Machine, file, mysql, notices, places, repository, retention};
 use crate::agent::schedule::Timetable;
 use crate::format::names::{NodeName, SourceName};
 use crate::ops::context::LocalSettings;
@@ -46,9 +46,10 @@ pub(super) fn resolve(
         undo_for: value_or(file.local.undo_for.as_ref(), UNDO_FOR),
     };
     let keep = value_or(file.local.keep.as_ref(), KEEP);
-    let sources = sources(&file.sources, keep, environment, gather);
+    let sources = sources(file, keep, environment, gather);
     let timetables = timetables(file, &sources, gather);
-    let http = file.http.resolve(environment, gather);
+    let http = file.agent.http.resolve(environment, gather);
+    let notices = notices::resolve(file, &sources, environment, gather);
     let repository = repository::resolve(&file.repository, environment, gather);
     let encryption = Encryption::resolve(&file.repository, environment, gather);
     let retention = file.retention.as_ref().map(|written| retention::resolve(written, gather));
@@ -65,6 +66,7 @@ pub(super) fn resolve(
         sources,
         timetables,
         http,
+        notices,
         repository: repository?,
         encryption,
         retention,
@@ -106,10 +108,10 @@ pub(super) fn fitting(host: &str) -> String {
     if name.parse::<NodeName>().is_ok() { name } else { "node-1".into() }
 }
 
-fn sources(written: &[file::Source], keep: u32, environment: &dyn Environment, gather: &Gatherer<'_>) -> Vec<SourceSpec> {
+fn sources(file: &file::File, keep: u32, environment: &dyn Environment, gather: &Gatherer<'_>) -> Vec<SourceSpec> {
     let mut names: BTreeMap<&str, &str> = BTreeMap::new();
     let mut sources = Vec::new();
-    for source in written {
+    for source in &file.sources {
         let name = &source.name;
         if let Some(first) = names.get(name.value.as_str()) {
             gather.mistake(name.at, &name.key, format!("the name is taken by [{first}]: names are unique across kinds"));
@@ -125,19 +127,20 @@ fn sources(written: &[file::Source], keep: u32, environment: &dyn Environment, g
                 objective: objective(source, gather),
                 keep: value_or(source.keep.as_ref(), keep) as usize,
                 level: i32::try_from(value_or(source.level.as_ref(), level)).expect("levels go to 19"),
+                hooks: source.hooks.resolve(&file.agent.hooks, gather),
                 written: source.all.clone(),
             });
         }
     }
-    mysql::check_apart(written, &sources, gather);
+    mysql::check_apart(&file.sources, &sources, gather);
     sources
 }
 
 fn timetables(file: &file::File, sources: &[SourceSpec], gather: &Gatherer<'_>) -> Vec<(SourceName, Timetable)> {
     let resolve = |source: &file::Source| {
-        let timetable = source.schedule.resolve(&file.agent, gather);
+        let timetable = source.schedule.resolve(&file.agent.schedule, gather);
         let spec = sources.iter().find(|spec| spec.name.as_str() == source.name.value)?;
-        let is_agents = source.schedule.is_written() || file.agent.is_written();
+        let is_agents = source.schedule.is_written() || file.agent.schedule.is_written();
         if let Some(gap) = timetable.longest_gap().filter(|gap| is_agents && *gap > spec.objective) {
             gather.warning(format!(
                 "{}: its schedule leaves up to {} between two runs, and with an objective of {} it is late then: give an `objective` of some \

@@ -166,6 +166,20 @@ impl<'a, 'i> Section<'a, 'i> {
         self.take(key, "a path in quotes", |value| value.as_str().map(absolute))
     }
 
+    /// A table in this one.
+    pub(super) fn table(&self, key: &'static str) -> Self {
+        let absent = Self::new(self.key(key), self.at, None, self.gather);
+        let Some((written, value)) = self.find(key) else { return absent };
+        let at = written.span().start;
+        match value.get_ref() {
+            DeValue::Table(table) => Self { at, table: Some(table), ..absent },
+            other => {
+                self.gather.mistake(at, self.key(key), format!("this must be a table, such as {{ KEY = … }}; it is {}", article(other)));
+                absent
+            }
+        }
+    }
+
     pub(super) fn texts(&self, key: &'static str) -> Option<Written<Vec<String>>> {
         self.take(key, "a list of texts, such as [\"*.tmp\"]", |value| Some(Ok(list_of_texts(value)?)))
     }

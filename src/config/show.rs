@@ -9,6 +9,7 @@ use super::schedule::NEVER;
 use super::units::{duration_text, size_text};
 use super::{Config, repository};
 use crate::agent::pattern::Pattern;
+use crate::ops::hooks::Hooks;
 use crate::ops::retention::Retention;
 use crate::ops::rolling::Rules;
 use crate::ops::spec::{Address, CassandraSettings, Engine, MysqlSettings, SOCKET, SourceKind, SourceSpec};
@@ -63,8 +64,12 @@ struct Source {
     #[serde(skip_serializing_if = "Option::is_none")]
     time_zone: Option<String>,
     jitter: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    heartbeat: Option<&'static str>,
     keep: usize,
     level: i32,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    hooks: BTreeMap<&'static str, toml::Value>,
 }
 
 /// What stands in place of a secret.
@@ -122,8 +127,10 @@ impl Source {
             schedule: shown_patterns(&timetable.patterns),
             time_zone: timetable.zone.as_ref().and_then(|zone| zone.iana_name().map(str::to_owned)),
             jitter: duration_text(timetable.jitter),
+            heartbeat: config.notices.heartbeats.get(&source.name).map(|_| HIDDEN),
             keep: source.keep,
             level: source.level,
+            hooks: shown_hooks(&source.hooks),
         }
     }
 }
@@ -134,6 +141,17 @@ fn shown_verify(rules: Option<&Rules>) -> BTreeMap<&'static str, toml::Value> {
         [("every", duration_text(rules.every).into()), ("local", rules.local.into())].into();
     shown.extend(rules.bytes.map(|bytes| ("bytes", size_text(bytes).into())));
     shown.extend(rules.time.map(|time| ("time", duration_text(time).into())));
+    shown
+}
+
+/// Those that there are, and how long they may take.
+fn shown_hooks(hooks: &Hooks) -> BTreeMap<&'static str, toml::Value> {
+    let all = [("before", &hooks.before), ("after", &hooks.after), ("failed", &hooks.failed)];
+    let given = all.into_iter().filter(|(_, words)| !words.is_empty());
+    let mut shown: BTreeMap<&'static str, toml::Value> = given.map(|(hook, words)| (hook, words.clone().into())).collect();
+    if !shown.is_empty() {
+        shown.insert("timeout", duration_text(hooks.timeout).into());
+    }
     shown
 }
 

@@ -1,10 +1,10 @@
-//! `backup`: a snapshot, then its shipment. The everyday command.
+//! `backup`: a snapshot, then its shipment, between an operator's hooks. The everyday command.
 
 use serde::Serialize;
 
 use super::locks::Waiting;
 use super::ship::Shipment;
-use super::{Context, Error, ship, snapshot};
+use super::{Context, Error, hooks, ship, snapshot};
 use crate::format::names::SourceName;
 use crate::format::snapshot_id::SnapshotId;
 
@@ -37,10 +37,22 @@ pub struct Outcome {
 /// # Errors
 /// When no copy could be taken. A shipment that fails is in the outcome.
 pub fn run(ctx: &Context, source: &SourceName, options: &Options) -> Result<Outcome, Error> {
-    let snapshot = snapshot::run(ctx, source, &snapshot::Options { wait: options.wait, dry_run: options.dry_run })?;
+    // A dry run does nothing, and a hook does something.
+    let before = if options.dry_run { Ok(()) } else { hooks::before(ctx, source) };
+    let take = snapshot::Options { wait: options.wait, dry_run: options.dry_run };
+    let taken = before.and_then(|()| snapshot::run(ctx, source, &take));
+    let snapshot = taken.inspect_err(|error| {
+        if !options.dry_run {
+            hooks::failed(ctx, source, error);
+        }
+    })?;
     let ship = ship::Options { snapshot: None, wait: options.wait, dry_run: options.dry_run };
-    match ship::run(ctx, source, &ship) {
-        Ok(done) => Ok(Outcome { snapshot, shipped: done.shipped, passed_over: done.failed, failure: None }),
-        Err(error) => Ok(Outcome { snapshot, shipped: Vec::new(), passed_over: Vec::new(), failure: Some(error) }),
+    let outcome = match ship::run(ctx, source, &ship) {
+        Ok(done) => Outcome { snapshot, shipped: done.shipped, passed_over: done.failed, failure: None },
+        Err(error) => Outcome { snapshot, shipped: Vec::new(), passed_over: Vec::new(), failure: Some(error) },
+    };
+    if let Some(id) = outcome.snapshot.id {
+        hooks::after(ctx, source, id, outcome.shipped.iter().any(|shipment| shipment.id == id));
     }
+    Ok(outcome)
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::hooks::HookError;
 use crate::format::FormatError;
 use crate::{archive, repository, source, sys};
 
@@ -79,6 +80,15 @@ pub enum Error {
     /// The command line or the configuration is wrong.
     #[error("{0}")]
     Usage(String),
+    /// A hook that has to go well did not, so there was no run.
+    #[error("the hook `{hook}` did not go well, so nothing was begun")]
+    Hook {
+        /// Which one.
+        hook: &'static str,
+        /// Why.
+        #[source]
+        cause: HookError,
+    },
     /// A person or a service manager stopped the run. The next run goes on from here.
     #[error("stopped; the next run goes on from here")]
     Stopped,

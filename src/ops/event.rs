@@ -123,6 +123,8 @@ pub enum Event {
         /// When its next run begins.
         next: Option<jiff::Timestamp>,
     },
+    /// The agent has read its configuration again, and that one is in force.
+    Reloaded,
     /// The agent begins the run of a source.
     RunBegun {
         /// The source.

@@ -6,7 +6,7 @@
 //! The two tiers: [`copies`] are the snapshots on the node's disk, [`catalogue`] is what a repository holds; [`snapshots`] is both together.
 //! However many there are: [`listed`] sorts a listing on disk, [`manifests`] judges one snapshot at a time, [`rows`] keeps them to be shown,
 //! and [`tally`] is what they come to.
-//! The way out: [`snapshot`] takes a local copy, [`ship`] brings it into the repository, [`backup`] does both.
+//! The way out: [`snapshot`] takes a local copy, [`ship`] brings it into the repository, [`backup`] does both, between an operator's [`hooks`].
 //! The way back: [`fetch`] puts files in a folder, [`restore`] makes the source hold the snapshot.
 //! Proof: [`verify`] all at once and [`rolling`] a little each day, and [`key_check`] of an identity; [`heal`] makes damaged snapshots and copies sound again; [`status`] says what is late or wrong on this node, [`cluster`] on all of them.
 //!
@@ -44,6 +44,7 @@ pub mod fetch;
 pub mod forget;
 pub mod heal;
 mod held;
+pub mod hooks;
 pub mod init;
 mod inventory;
 pub mod key_check;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Error;
+use super::hooks::Hooks;
 use crate::format::names::SourceName;
 pub use crate::source::cassandra::{ALL, API, Cql, Engine, JMX_PORT, Jmx, Settings as CassandraSettings, why_not};
 use crate::source::directory::Exclude;
@@ -22,6 +23,8 @@ pub struct SourceSpec {
     pub keep: usize,
     /// zstd level, 1 to 19.
     pub level: i32,
+    /// What an operator has run around its runs.
+    pub hooks: Hooks,
     /// Its section of the configuration as it was written, without a secret: goes into the facts, so that a machine that has nothing but
     /// the repository can be told the source again. Null where nobody wrote one.
     pub written: serde_json::Value,

@@ -1,6 +1,7 @@
 //! Every edge to the operating system: the clock, randomness, the environment, signals, locks, files and folders.
 //!
-//! What enters the program through here a test can hold still: [`clock`], [`random`], [`environment`], [`machine`], [`stop`].
+//! What enters the program through here a test can hold still: [`clock`], [`random`], [`environment`], [`machine`], [`stop`], [`reload`].
+//! Who started the program as a service: [`service`] tells systemd how it is, [`journal`] says whether a journal reads what is said.
 //! What keeps memory bounded while the data grows: [`sorter`] (an external merge sort), [`table`] (a hash table on disk),
 //! [`spool`] (records that are read several times; [`positioned`] reads one file from several places), [`ordered`] (parallel work whose
 //! results come in order, with a bound on what is in flight), [`buffer`].
@@ -16,14 +17,17 @@ mod error;
 pub mod file;
 pub mod folder;
 pub mod holders;
+pub mod journal;
 pub mod lock;
 pub mod machine;
 pub mod meter;
 pub mod ordered;
 pub mod positioned;
 pub mod random;
+pub mod reload;
 pub mod secret;
 pub mod secret_file;
+pub mod service;
 pub mod sorter;
 pub mod space;
 pub mod spool;

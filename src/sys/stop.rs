@@ -4,8 +4,12 @@ use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use thiserror::Error;
+
+/// How often it is looked whether a grace period has begun.
+const TICK: Duration = Duration::from_millis(200);
 
 /// The run was asked to stop.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -62,6 +66,25 @@ impl Stop {
             });
         })?;
         Ok(stop)
+    }
+
+    /// Ends the process once this long has gone by since it was asked to stop: whatever then still waits for a disk or a server keeps a service
+    /// manager from nothing. What is on disk is sound at any instant, and locks end with the process.
+    ///
+    /// # Errors
+    /// When there can be no thread that watches.
+    pub fn end_within(&self, grace: Duration) -> io::Result<()> {
+        let flag = self.clone();
+        let watch = move || {
+            loop {
+                std::thread::sleep(TICK);
+                if let Some(signal) = flag.signal() {
+                    std::thread::sleep(grace);
+                    std::process::exit(128 + signal);
+                }
+            }
+        };
+        std::thread::Builder::new().name("grace".into()).spawn(watch).map(drop)
     }
 
     /// Asks the run to stop, as this signal would.

@@ -24,7 +24,7 @@ fn agent_until(machine: &Machine, arguments: &[&str], what: &str, is_so: impl Fn
 }
 
 /// Whether this one has the node's lock for agents.
-fn has_begun(machine: &Machine, agent: &Child) -> bool {
+pub fn has_begun(machine: &Machine, agent: &Child) -> bool {
     let holder = std::fs::read_to_string(machine.path("local/.windlass/locks/@agent.lock"));
     holder.is_ok_and(|holder| holder.contains(&format!("process {},", agent.id())))
 }

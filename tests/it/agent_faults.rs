@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use windlass::agent::notices::Addresses;
 use windlass::agent::schedule::Schedule;
-use windlass::agent::{self, Settings};
+use windlass::agent::{self, Host, Settings};
 use windlass::format::check::Level;
 use windlass::ops::Error;
 use windlass::ops::event::Event;
@@ -64,7 +65,7 @@ impl Clock for Scripted {
 
 /// What an agent did and said.
 #[derive(Debug, Default)]
-struct Did {
+pub struct Did {
     /// When snapshots were taken, by source.
     taken: Vec<(String, Timestamp)>,
     shipped: usize,
@@ -93,6 +94,16 @@ fn agent_that_tells(
     happens: impl FnMut(Timestamp) -> bool + Send + 'static,
     tell: impl Fn(&Event, &Stop) + Send + Sync + 'static,
 ) -> Did {
+    agent_that_notifies(node, Addresses::default(), happens, tell)
+}
+
+/// The same, and these addresses are told how runs go.
+pub fn agent_that_notifies(
+    node: &mut Node,
+    notices: Addresses,
+    happens: impl FnMut(Timestamp) -> bool + Send + 'static,
+    tell: impl Fn(&Event, &Stop) + Send + Sync + 'static,
+) -> Did {
     node.stop = Stop::new();
     let did = Arc::new(Mutex::new(Did::default()));
     let clock = Arc::new(Scripted { clock: node.clock.clone(), stop: node.stop.clone(), happens: Mutex::new(Box::new(happens)) });
@@ -112,18 +123,18 @@ fn agent_that_tells(
     let schedules = node.sources.iter().map(|spec| (spec.name.clone(), midnight.clone())).collect();
     let retention = Some(Retention { last: 2, ..Retention::default() });
     let verify = Some(Rules { every: Duration::from_secs(2 * 86_400), bytes: None, time: None, local: true });
-    let ended = agent::run(&ctx, &Settings { schedules, retention, verify, ..Settings::default() });
+    let ended = agent::run(&ctx, &Settings { schedules, retention, verify, notices, ..Settings::default() }, &Host::alone());
     assert!(ended.as_ref().is_err_and(Error::is_stopped), "{ended:?}");
     drop(ctx);
     Arc::into_inner(did).unwrap().into_inner().unwrap()
 }
 
-fn at(text: &str) -> Timestamp {
+pub fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
 /// A node at noon, with something to back up.
-fn node() -> Node {
+pub fn node() -> Node {
     let node = Node::with_folder();
     node.write("a", "bytes");
     node.init();

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use rustix::process::{Pid, Signal, kill_process};
 use windlass::agent::schedule::Schedule;
-use windlass::agent::{self, Settings, http};
+use windlass::agent::{self, Host, Settings, http};
 use windlass::ops::event::Event;
 use windlass::sys::clock::{Clock, FixedClock};
 use windlass::sys::secret::Secret;
@@ -58,7 +58,7 @@ fn beside_an_agent(node: &Node, at: SocketAddr, tell: impl Fn(&Event) + Send + S
     let http = Some(http::Settings { listen: at, token: Some(Secret::new(TOKEN)) });
     let settings = Settings { schedules: vec![("tree".parse().unwrap(), midnight)], http, ..Settings::default() };
     std::thread::scope(|scope| {
-        let agent = scope.spawn(|| agent::run(&ctx, &settings));
+        let agent = scope.spawn(|| agent::run(&ctx, &settings, &Host::alone()));
         let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(meanwhile));
         node.stop.request(15);
         assert!(agent.join().unwrap().is_err_and(|error| error.is_stopped()));

@@ -12,7 +12,7 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use windlass::agent::schedule::Schedule;
-use windlass::agent::{self, Settings};
+use windlass::agent::{self, Host, Settings};
 use windlass::ops::Error;
 use windlass::ops::event::Event;
 use windlass::ops::retention::Retention;
@@ -198,7 +198,7 @@ fn lives_through_a_year(seed: u64) {
             }
         });
         let settings = Settings { schedules: vec![(tree(), schedule.clone())], retention, verify: Some(RULES), ..Settings::default() };
-        let ended = agent::run(&ctx, &settings);
+        let ended = agent::run(&ctx, &settings, &Host::alone());
         assert!(ended.as_ref().is_err_and(Error::is_stopped), "seed {seed}: {ended:?}");
         drop(ctx);
         world = Arc::into_inner(shared).unwrap();

@@ -8,7 +8,7 @@ use std::path::Path;
 const LINES_MAX: usize = 500;
 
 /// Rooms, or folders of a room, and the crates that only they may name.
-const OWNED: [(&str, &[&str]); 6] = [
+const OWNED: [(&str, &[&str]); 8] = [
     (
         "repository",
         &[
@@ -26,6 +26,8 @@ const OWNED: [(&str, &[&str]); 6] = [
     ("archive", &["zstd", "tar", "fastcdc", "age", "age_core"]),
     ("source", &["sqlx", "scylla", "serde_saphyr"]),
     ("agent/http", &["axum", "hyper", "hyper_util", "prometheus_client"]),
+    ("agent/notices", &["reqwest"]),
+    ("sys", &["sd_notify"]),
     ("cli", &["clap", "clap_complete", "clap_mangen", "indicatif"]),
 ];
 

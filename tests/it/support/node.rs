@@ -10,6 +10,7 @@ use windlass::format::names::SourceName;
 use windlass::format::snapshot_id::SnapshotId;
 use windlass::ops::context::{LocalSettings, Parts};
 use windlass::ops::event::Event;
+use windlass::ops::hooks::Hooks;
 use windlass::ops::keys::{Identities, Keys, NewIdentity, Recipients};
 use windlass::ops::spec::{SourceKind, SourceSpec};
 use windlass::ops::{self, Context, Error};
@@ -284,6 +285,7 @@ pub fn spec(name: &str, kind: SourceKind) -> SourceSpec {
         objective: Duration::from_secs(26 * 3600),
         keep: 4,
         level: 3,
+        hooks: Hooks::default(),
         written: serde_json::Value::Null,
     }
 }

@@ -71,6 +71,7 @@ impl Dead {
             objective: Duration::from_secs(3600),
             keep: 1,
             level: 3,
+            hooks: crate::ops::hooks::Hooks::default(),
             written: serde_json::Value::Null,
         };
         let ground = Ground::new(&ctx, &settings).unwrap();
