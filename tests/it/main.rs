@@ -57,6 +57,7 @@ mod heal;
 mod heal_encrypted;
 mod hostile;
 mod house;
+mod images;
 mod keeping;
 mod key;
 mod killed;

@@ -10,6 +10,7 @@ pub mod flipping;
 pub mod forge;
 pub mod forward;
 pub mod gcs;
+pub mod images;
 pub mod kill;
 pub mod listing;
 pub mod node;
