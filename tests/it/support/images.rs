@@ -56,8 +56,8 @@ impl Container {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         // Without layers that are kept: each would be a copy of all that there is.
         let mut build = buildah();
-        build.args(["bud", "--quiet", "--isolation", "chroot", "--format", "docker", "--pull-never", "--target", stage]);
-        build.args(["--build-arg", "BASE_IMAGE=localhost/windlass-base"]);
+        build.args(["bud", "--quiet", "--isolation", "chroot", "--format", "docker", "--pull-never"]);
+        build.args(["--target", stage, "--build-arg", "BASE_IMAGE=localhost/windlass-base"]);
         build.args(["--build-arg", "CASSANDRA_IMAGE=localhost/windlass-cassandra-jars"]);
         let built = run(build.arg("--file").arg(root.join("deploy/Dockerfile")).arg(root));
         let image = built.expect(0).stdout.lines().last().unwrap().to_owned();
