@@ -60,6 +60,7 @@ mod heal_encrypted;
 mod hooks;
 mod hostile;
 mod house;
+mod images;
 mod keeping;
 mod key;
 mod killed;

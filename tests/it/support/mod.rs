@@ -11,6 +11,7 @@ pub mod forge;
 pub mod forward;
 pub mod gcs;
 pub mod http;
+pub mod images;
 pub mod kill;
 pub mod listing;
 pub mod node;
