@@ -275,7 +275,8 @@ fn shown_repository(config: &Config) -> BTreeMap<&'static str, toml::Value> {
 fn shown_agent(config: &Config) -> BTreeMap<&'static str, String> {
     let listen = config.http.as_ref().map_or_else(|| OFF.to_owned(), |http| http.listen.to_string());
     let token = config.http.as_ref().and_then(|http| http.token.as_ref()).map(|_| ("token", HIDDEN.to_owned()));
-    [("listen", listen)].into_iter().chain(token).collect()
+    let webhook = config.notices.webhook.as_ref().map(|_| ("webhook", HIDDEN.to_owned()));
+    [("listen", listen)].into_iter().chain(token).chain(webhook).collect()
 }
 
 fn shown_retention(retention: &Retention) -> BTreeMap<&'static str, toml::Value> {

@@ -336,6 +336,7 @@ fn a_shipment_gives_way_to_the_snapshot_of_another_source_and_is_gone_on_with() 
     let taken: Vec<(&str, String)> = did.taken.iter().map(|(source, at)| (source.as_str(), at.to_string())).collect();
     assert_eq!(taken.len(), 4, "{did:#?}");
     assert!(taken[2..].iter().all(|(_, at)| at.starts_with("2026-11-24T00:0")), "{did:#?}");
-    assert_eq!((did.shipped, packed.load(Ordering::SeqCst)), (4, 5), "{did:#?}");
+    // That of the first source was begun twice; of copies that hold nothing new nothing is packed.
+    assert_eq!((did.shipped, packed.load(Ordering::SeqCst)), (4, 3), "{did:#?}");
     assert!(did.warnings.is_empty(), "{did:#?}");
 }

@@ -15,8 +15,13 @@ use crate::support::program::{Machine, Run, finish, until};
 const TOKEN: &str = "hunter2-hunter2-hunter2";
 
 /// What of the page depends on what an agent has not done yet when it has shipped once.
-const LATER: [&str; 4] =
-    ["windlass_verified_ratio", "windlass_oldest_unverified_timestamp_seconds", "windlass_damaged_objects", "windlass_agent_busy_seconds"];
+const LATER: [&str; 5] = [
+    "windlass_verified_ratio",
+    "windlass_oldest_unverified_timestamp_seconds",
+    "windlass_verification_success_timestamp_seconds",
+    "windlass_damaged_objects",
+    "windlass_agent_busy_seconds",
+];
 
 /// A machine whose agent answers here.
 fn machine(more: &str) -> (Machine, SocketAddr) {
