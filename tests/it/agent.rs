@@ -126,3 +126,23 @@ fn a_schedule_that_cannot_be_is_named_with_its_place_before_anything_is_done() {
         assert!(shown.stdout.contains(line), "{line}: {shown:#?}");
     }
 }
+
+#[test]
+fn of_two_machines_with_one_node_name_one_ships_and_the_other_says_why_it_does_not() {
+    let (first, second) = (Machine::initialised(), Machine::new());
+    second.configure(&format!("url = \"file://{}\"", first.path("bucket").display()), "");
+    for machine in [&first, &second] {
+        machine.write("a", machine.path("").display().to_string());
+    }
+    let agent = first.start(&["agent"]);
+    until("the first one has shipped", || counts(&first) == (1, 1));
+    let local = || std::fs::read_dir(second.path("local/tree")).is_ok_and(|copies| copies.count() == 1) && rested();
+    let run = agent_until(&second, &[], "the second one has a copy of its own", local);
+    run.expect(143);
+    assert!(run.stderr.contains("the node name `node-1` belongs to another machine"), "{run:#?}");
+    assert!(run.stderr.contains("Give this machine another [node] name"), "{run:#?}");
+    kill_process(Pid::from_child(&agent), Signal::TERM).unwrap();
+    finish(agent).expect(143);
+    first.run(&["verify"]).expect(0);
+    assert_eq!(counts(&first), (1, 1));
+}

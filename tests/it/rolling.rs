@@ -91,9 +91,12 @@ fn what_was_read_is_known_to_the_machine_that_takes_the_place_of_the_node() {
     let node = filled(Node::with_folder(), 2);
     assert_eq!(look(&node).parts, 9);
     let again = Node::over(node.repository.clone(), node.clock.clone(), node.stop.clone());
+    let other = run(&again.context(), &rules(), &mut || false).unwrap_err();
+    assert!(other.to_string().contains("belongs to another machine"), "{other}");
+    ops::init::run(&again.context(), &ops::init::Options { adopt: true, dry_run: false }).unwrap();
     assert_eq!(look(&again).parts, 0);
     node.clock.advance(DAY);
-    assert_eq!((look(&again).parts, look(&node).parts), (9, 0));
+    assert_eq!((look(&again).parts, look(&again).parts), (9, 0));
 }
 
 #[test]

@@ -84,10 +84,11 @@ impl Covered {
 /// and what was read before is kept.
 ///
 /// # Errors
-/// What concerns the store as a whole, after what was read has been recorded as far as that goes.
+/// [`Error::Refused`] where the node's name belongs to another machine; what concerns the store as a whole, after what was read has been recorded as far as that goes.
 pub fn run(ctx: &Context, rules: &Rules, gives_way: &mut dyn FnMut() -> bool) -> Result<Outcome, Error> {
     let remote = Remote::open(ctx)?;
     remote.check_same(ctx)?;
+    remote.check_owner(ctx)?;
     ctx.meter.set_phase("verifying");
     let known = verify::known(ctx, &remote, &ctx.node)?;
     let mut ledger = Ledger::read(ctx, &remote, &ctx.node)?;
