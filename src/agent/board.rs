@@ -336,6 +336,13 @@ impl Board {
         (facts.turned, facts.doing) = (monotonic, None);
     }
 
+    /// What was seen of a repository may be of another one from now on.
+    pub fn forgets(&self) {
+        let mut facts = self.write();
+        (facts.covered, facts.damaged) = (None, None);
+        facts.sources.values_mut().for_each(|of| of.shipped = None);
+    }
+
     /// Says when the next run of a source begins.
     pub fn next(&self, source: &SourceName, next: Option<Timestamp>) {
         self.write().of(source).into_iter().for_each(|of| of.next = next);

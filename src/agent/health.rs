@@ -7,10 +7,11 @@ use jiff::Timestamp;
 use super::board::{Facts, Standing};
 use super::job::WRITTEN;
 use crate::sys::meter::Reading;
+use crate::sys::service;
 
-/// How long nothing may move before the agent counts as hanging: longer than any single wait that has a limit by default (a dump waits ten minutes
-/// for a lock, a request to a bucket is given up sooner), so that what is merely slow is not restarted.
-pub const HANGS_AFTER: Duration = Duration::from_secs(30 * 60);
+/// How long nothing may move before the agent counts as hanging, the same as for a service manager: a dump may say nothing for four hours, a hook may
+/// take as long, and SQLite copies a database without a word.
+pub const HANGS_AFTER: Duration = service::HANG;
 
 /// When something moved last: the loop turned, an event was told, or a byte, a file or a try again was counted.
 #[derive(Debug)]

@@ -35,6 +35,8 @@ pub struct Job {
     taken: Option<(Run, Option<SnapshotId>)>,
     /// How the run has ended that is to be told of.
     ended: Option<Ended>,
+    /// Whether a run that somebody asked for has failed, and no snapshot was taken since.
+    is_asked_in_vain: bool,
     /// Whether it was told that the clock is not set.
     is_unset_told: bool,
     board: Arc<Board>,
@@ -79,10 +81,22 @@ impl Job {
         let served = Served::read(ctx, &source)?;
         let ships = Self::looks_for_copies(&schedule);
         let board = Arc::clone(board);
-        let mut job = Self { source, schedule, served, tried: None, ships, taken: None, ended: None, is_unset_told: false, board };
+        let mut job = Self {
+            source,
+            schedule,
+            served,
+            tried: None,
+            ships,
+            taken: None,
+            ended: None,
+            is_asked_in_vain: false,
+            is_unset_told: false,
+            board,
+        };
         if let Some(copy) = Copies::read(ctx, &job.source).ok().as_ref().and_then(Copies::latest) {
             job.board.found(&job.source, SeenCopy { id: copy.id(), files: copy.record.files, bytes: copy.record.bytes });
         }
+        hooks::settle(ctx, &job.source);
         job.counts_what_is_there(ctx);
         Ok(job)
     }
@@ -217,6 +231,7 @@ impl Job {
                 } else {
                     let why = format!("no snapshot was taken in the run that was asked for: {}", chain(&error));
                     ctx.warn(Some(&self.source), why);
+                    self.is_asked_in_vain = true;
                     self.until_snapshot(ctx)
                 };
                 notices.fails(ctx, &self.source, &Trouble { work: Work::Snapshot, run: run.wall(), snapshot: None, error: &error, again });
@@ -233,6 +248,7 @@ impl Job {
             self.note_served(ctx, due);
             self.tried = None;
         }
+        self.is_asked_in_vain = false;
         notices.has_taken(&self.source);
         let taken = taken.or_else(|| self.newest(ctx).flatten());
         (self.taken, self.ships) = (Some((run, taken)), Some(Backoff::default()));
@@ -264,12 +280,12 @@ impl Job {
         self.is_unset_told = is_unset;
     }
 
-    /// Ships what waits, if it is time to try. Gives whether that came through; it did not where it gave way to a snapshot.
+    /// Ships what waits, if it is time to try. Gives whether that came through, and nothing where it gave way to a snapshot.
     ///
     /// # Errors
     /// Only when the agent is to stop.
-    pub(super) fn ship(&mut self, ctx: &Context, notices: &mut Notices) -> Result<bool, Error> {
-        let Some(mut waiting) = self.ships.filter(|ships| ships.is_over(ctx.clock.monotonic())) else { return Ok(false) };
+    pub(super) fn ship(&mut self, ctx: &Context, notices: &mut Notices) -> Result<Option<bool>, Error> {
+        let Some(mut waiting) = self.ships.filter(|ships| ships.is_over(ctx.clock.monotonic())) else { return Ok(Some(false)) };
         self.board.begins(Stage::Shipment, Some(&self.source));
         let done = ship::run(ctx, &self.source, &ship::Options { snapshot: None, wait: None, dry_run: false });
         let (run, taken) = (self.taken.and_then(|(run, _)| run.wall()), self.taken.and_then(|(_, id)| id));
@@ -278,7 +294,8 @@ impl Job {
             // It gave way to a snapshot, and is gone on with after that.
             Err(error) if error.is_stopped() && ctx.stop.signal().is_none() => {
                 self.board.pauses();
-                return Ok(false);
+                self.ends(false, &[]);
+                return Ok(None);
             }
             Err(error) if error.is_stopped() => return Err(error),
             Err(error) => {
@@ -298,7 +315,10 @@ impl Job {
                 if let Some((id, error)) = done.failed.iter().find(|(id, _)| taken == Some(*id)) {
                     let again = self.rest(ctx);
                     notices.fails(ctx, &self.source, &Trouble { work: Work::Shipment, run, snapshot: Some(*id), error, again });
-                } else if self.tried.is_none() && (self.taken.is_some() || !done.shipped.is_empty() || notices.is_in_trouble(&self.source))
+                } else if done.failed.is_empty()
+                    && self.tried.is_none()
+                    && !self.is_asked_in_vain
+                    && (self.taken.is_some() || !done.shipped.is_empty() || notices.is_in_trouble(&self.source))
                 {
                     notices.is_well(ctx, &self.source);
                 }
@@ -306,11 +326,16 @@ impl Job {
                 true
             }
         };
+        self.ends(is_shipped, &passed_over);
+        Ok(Some(is_shipped))
+    }
+
+    /// The run has ended, if one goes on: its shipment was tried.
+    fn ends(&mut self, is_shipped: bool, passed_over: &[SnapshotId]) {
         self.ended = self.taken.take().map(|(run, id)| {
             let is_passed_over = id.is_some_and(|id| passed_over.contains(&id));
             Ended { run, id, is_shipped, is_passed_over }
         });
-        Ok(is_shipped)
     }
 
     /// Tells how the run has ended, if one has, and runs the hook that waits for that. It is no part of the shipment, which may be broken off.

@@ -1,5 +1,6 @@
 //! What the agent does between runs so that damage is found and mended before anybody needs the bytes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::backoff::Backoff;
@@ -25,6 +26,12 @@ const NAMED: usize = 20;
 /// How long healing waits for a shipment of somebody else.
 const WAIT: Waiting = Some(Duration::from_secs(60));
 
+/// How often something is left for a snapshot and begun anew, before it is done to its end.
+const LEFT_MOST: usize = 3;
+
+/// Says whether something else is to be done.
+pub(super) type GivesWay = Arc<dyn Fn() -> bool + Send + Sync>;
+
 /// Rolling verification, and healing.
 pub(super) struct Rolling {
     rules: Option<Rules>,
@@ -33,19 +40,19 @@ pub(super) struct Rolling {
     failed: Backoff,
     /// Whether damage was found that nobody has tried to mend yet.
     is_damaged: bool,
+    /// How often something was left for a snapshot since it came to its end.
+    left: usize,
 }
 
 impl Rolling {
     /// Nothing was looked at since the program began.
     pub(super) fn new() -> Self {
-        Self { rules: None, look_at: Duration::ZERO, compare_at: Duration::ZERO, failed: Backoff::default(), is_damaged: false }
+        Self { rules: None, look_at: Duration::ZERO, compare_at: Duration::ZERO, failed: Backoff::default(), is_damaged: false, left: 0 }
     }
 
-    /// From now on these rules hold; without any nothing is looked at. What was due before by the clock stays so.
+    /// From now on these rules hold, maybe of another repository; without any nothing is looked at.
     pub(super) fn take_up(&mut self, rules: Option<Rules>) {
-        if self.rules != rules {
-            (self.rules, self.look_at) = (rules, Duration::ZERO);
-        }
+        *self = Self { rules, ..Self::new() };
     }
 
     /// Whether it is time to look.
@@ -53,22 +60,31 @@ impl Rolling {
         self.rest(ctx).is_zero()
     }
 
-    /// Reads what is due, and mends what was found. `gives_way` says when a snapshot is due: that cannot be made up for later, this can.
+    /// Reads what is due, and mends what was found. `gives_way` says when something else is to be done: a snapshot cannot be made up for, this can.
     ///
     /// # Errors
     /// Only when the agent is to stop.
-    pub(super) fn turn(&mut self, ctx: &Context, board: &Board, gives_way: &mut dyn FnMut() -> bool) -> Result<(), Error> {
-        let Some(rules) = self.rules else { return Ok(()) };
-        if !self.is_due(ctx) || gives_way() {
+    pub(super) fn turn(&mut self, ctx: &Context, board: &Board, gives_way: &GivesWay) -> Result<(), Error> {
+        if !self.is_due(ctx) {
             return Ok(());
         }
         board.begins(Stage::Verification, None);
-        match self.look(ctx, &rules, gives_way) {
-            Ok(()) => {
-                board.ends(true);
+        let looked = match self.rules {
+            Some(rules) => self.look(ctx, &rules, gives_way),
+            None => rolling::turn_off(ctx).map(|_| {
+                self.look_at = Duration::MAX;
+                true
+            }),
+        };
+        match looked {
+            Ok(is_done) => {
+                if is_done {
+                    board.ends(true)
+                } else {
+                    board.pauses()
+                }
                 self.failed = Backoff::default();
             }
-            Err(error) if error.is_stopped() && ctx.stop.signal().is_none() => board.pauses(),
             Err(error) if error.is_stopped() => return Err(error),
             Err(error) => {
                 board.ends(false);
@@ -82,52 +98,76 @@ impl Rolling {
     /// How long there is nothing to do.
     pub(super) fn rest(&self, ctx: &Context) -> Duration {
         let now = ctx.clock.monotonic();
-        if self.rules.is_none() { Duration::MAX } else { self.look_at.saturating_sub(now).max(self.failed.left(now)) }
+        self.look_at.saturating_sub(now).max(self.failed.left(now))
     }
 
-    fn look(&mut self, ctx: &Context, rules: &Rules, gives_way: &mut dyn FnMut() -> bool) -> Result<(), Error> {
+    /// Gives whether all was done, and nothing was left for something else.
+    fn look(&mut self, ctx: &Context, rules: &Rules, gives_way: &GivesWay) -> Result<bool, Error> {
+        // What takes longer than there ever is between two snapshots would be begun anew for ever.
+        let is_patient = self.left < LEFT_MOST;
+        let outcome = rolling::run(ctx, rules, &mut |parts| (is_patient || parts > 0) && gives_way())?;
+        self.is_damaged |= !outcome.damage.is_empty();
+        let behind = outcome.coverage.behind;
+        ctx.tell(Event::ReadAgain { parts: outcome.parts, bytes: outcome.bytes, covered: outcome.coverage });
+        if outcome.gave_way {
+            self.left = if outcome.parts > 0 { 0 } else { self.left + 1 };
+            return Ok(false);
+        }
+        if behind > 0 {
+            ctx.warn(
+                None,
+                format!("{behind} of 256 parts of what is stored were not read again in time: give [verify] more `bytes` or `time`, or a longer `every`"),
+            );
+        }
         for spec in &ctx.sources {
-            if gives_way() {
-                return Ok(());
-            }
-            match rolling::read_copy(ctx, rules, &spec.name) {
-                Ok(Some(copy)) => {
+            match self.leaving(ctx, gives_way, || rolling::read_copy(ctx, rules, &spec.name)) {
+                Ok(Some(Some(copy))) => {
                     tell(ctx, &copy.damage);
                     self.is_damaged |= !copy.damage.is_empty();
                 }
-                Ok(None) => {}
+                Ok(Some(None)) => {}
+                Ok(None) => return Ok(false),
                 Err(error) if error.is_stopped() => return Err(error),
                 Err(error) => ctx.warn(Some(&spec.name), format!("its local copies could not be read again: {}", chain(&error))),
             }
         }
-        let outcome = rolling::run(ctx, rules, gives_way)?;
-        self.is_damaged |= !outcome.damage.is_empty();
-        ctx.tell(Event::ReadAgain { parts: outcome.parts, bytes: outcome.bytes, covered: outcome.coverage });
-        if outcome.gave_way || gives_way() {
-            return Ok(());
-        }
         if self.is_damaged || ctx.clock.monotonic() >= self.compare_at {
-            self.compare(ctx)?;
+            if self.leaving(ctx, gives_way, || compare(ctx))?.is_none() {
+                return Ok(false);
+            }
+            self.is_damaged = false;
+            self.compare_at = ctx.clock.monotonic() + COMPARE_EVERY;
         }
         self.look_at = ctx.clock.monotonic() + outcome.rest.max(LOOK_AGAIN);
-        Ok(())
+        Ok(true)
     }
 
-    /// Compares the listing with the manifests, tells of all damage that is known, and mends it as far as that goes.
-    fn compare(&mut self, ctx: &Context) -> Result<(), Error> {
-        let outcome = verify::run(ctx, &verify::Options { level: Level::Quick, snapshots: Vec::new(), node: None })?;
-        if let Some(why) = outcome.unreachable {
-            return Err(Error::Refused(why));
+    /// Does something that is left when something else is to be done, and begun anew later; when that was so several times, it is done to its
+    /// end. Gives nothing where it was left.
+    fn leaving<T>(&mut self, ctx: &Context, gives_way: &GivesWay, work: impl FnOnce() -> Result<T, Error>) -> Result<Option<T>, Error> {
+        let (gives_way, is_patient) = (Arc::clone(gives_way), self.left < LEFT_MOST);
+        match ctx.stop.pausing(move || is_patient && gives_way(), work) {
+            Err(error) if error.is_stopped() && ctx.stop.signal().is_none() => {
+                self.left += 1;
+                Ok(None)
+            }
+            done => {
+                self.left = 0;
+                done.map(Some)
+            }
         }
-        ctx.tell(Event::Compared { objects: outcome.checked.objects, damaged: outcome.damage.len() as u64 });
-        tell(ctx, &outcome.damage);
-        if !outcome.damage.is_empty() || has_damaged_copies(ctx) {
-            mend(ctx)?;
-        }
-        self.is_damaged = false;
-        self.compare_at = ctx.clock.monotonic() + COMPARE_EVERY;
-        Ok(())
     }
+}
+
+/// Compares the listing with the manifests, tells of all damage that is known, and mends it as far as that goes.
+fn compare(ctx: &Context) -> Result<(), Error> {
+    let outcome = verify::run(ctx, &verify::Options { level: Level::Quick, snapshots: Vec::new(), node: None })?;
+    if let Some(why) = outcome.unreachable {
+        return Err(Error::Refused(why));
+    }
+    ctx.tell(Event::Compared { objects: outcome.checked.objects, damaged: outcome.damage.len() as u64 });
+    tell(ctx, &outcome.damage);
+    if !outcome.damage.is_empty() || has_damaged_copies(ctx) { mend(ctx) } else { Ok(()) }
 }
 
 fn tell(ctx: &Context, damage: &[Damage]) {

@@ -8,7 +8,7 @@ use super::host::{Host, needs_restart};
 use super::http;
 use super::job::Job;
 use super::notices::{Addresses, Notices};
-use super::rolling::Rolling;
+use super::rolling::{GivesWay, Rolling};
 use super::schedule::Schedule;
 use crate::format::names::SourceName;
 use crate::ops::error::chain;
@@ -43,6 +43,9 @@ const PRUNE_EVERY: Duration = Duration::from_secs(20 * 3600);
 
 /// How long a shipment goes on at least before it gives way: with snapshots each minute it would otherwise read and never store.
 const AT_LEAST: Duration = Duration::from_secs(600);
+
+/// How often shipments are left for snapshots before prune and verification have their turn.
+const LEFT_MOST: usize = 3;
 
 /// How long after a prune that failed the next one is tried.
 const PRUNE_AGAIN: Duration = Duration::from_secs(3600);
@@ -82,6 +85,8 @@ pub fn run(ctx: &Context, settings: &Settings, host: &Host<'_>) -> Result<(), Er
             let read = (host.load)().filter(|(new, _)| may_replace(ctx, new)).map(|(new, changed)| (heard(&new, board), changed));
             if let Some((new, changed)) = &read {
                 new.tell(Event::Reloaded);
+                work.leave(ctx, changed);
+                board.forgets();
                 work.take_up(new, changed)?;
                 // The old one gives its port back first.
                 drop(http.take());
@@ -117,13 +122,26 @@ struct Work {
     rolling: Rolling,
     prune_at: Duration,
     is_to_prune: bool,
+    /// Whose shipment had its turn last.
+    ships_next: usize,
+    /// How many shipments were left for a snapshot since everything else had its turn.
+    left: usize,
     notices: Notices,
 }
 
 impl Work {
     fn new(board: &Arc<Board>) -> Self {
         let (board, rolling) = (Arc::clone(board), Rolling::new());
-        Self { board, jobs: Vec::new(), rolling, prune_at: Duration::ZERO, is_to_prune: false, notices: Notices::default() }
+        Self {
+            board,
+            jobs: Vec::new(),
+            rolling,
+            prune_at: Duration::ZERO,
+            is_to_prune: false,
+            ships_next: 0,
+            left: 0,
+            notices: Notices::default(),
+        }
     }
 
     /// Takes a configuration up and tells when each source is due. What is known of a source that was there before stays.
@@ -148,8 +166,15 @@ impl Work {
         Ok(())
     }
 
+    /// Tells sources that the new configuration does not have any more how their runs have ended, as long as it is known what waits for that.
+    fn leave(&mut self, ctx: &Context, new: &Settings) {
+        let is_there = |job: &&mut Job| new.schedules.iter().any(|(source, _)| source == job.source());
+        self.jobs.iter_mut().filter(|job| !is_there(job)).for_each(|job| job.stopped(ctx));
+    }
+
     /// Does what is due now, one thing after the other, until nothing is, or until the configuration is to be read again.
     fn pass(&mut self, ctx: &Context, settings: &Settings, host: &Host<'_>) -> Result<(), Error> {
+        let mut left = self.left;
         for job in &mut self.jobs {
             if is_to_reload(ctx, &self.board, host)? {
                 return Ok(());
@@ -159,18 +184,29 @@ impl Work {
             }
             job.snapshot(ctx, &mut self.notices)?;
         }
-        for at in 0..self.jobs.len() {
+        let jobs = self.jobs.len();
+        // Prune and verification have their turn too, however often shipments are left for snapshots.
+        let to_ship = if std::mem::take(&mut self.left) >= LEFT_MOST { 0 } else { jobs };
+        for _ in 0..to_ship {
             // A snapshot cannot be made up for later, a shipment can.
             if is_to_reload(ctx, &self.board, host)? || self.jobs.iter_mut().any(|job| job.is_ready(ctx)) {
                 return Ok(());
             }
+            // The one after that which had its turn last, so that one that takes for ever leaves the others theirs.
+            self.ships_next = (self.ships_next + 1) % jobs;
+            let at = self.ships_next;
             if self.jobs[at].is_to_ship(ctx) {
                 host.service.status(&format!("ships {}", self.jobs[at].source()));
             }
             let is_due = self.snapshot_is_due(ctx);
-            self.is_to_prune |= ctx.stop.pausing(is_due, || self.jobs[at].ship(ctx, &mut self.notices))?;
+            let shipped = ctx.stop.pausing(is_due, || self.jobs[at].ship(ctx, &mut self.notices))?;
             self.jobs[at].tell_end(ctx);
+            match shipped {
+                Some(is_shipped) => self.is_to_prune |= is_shipped,
+                None => left += 1,
+            }
         }
+        self.left = left;
         if self.is_to_prune && ctx.clock.monotonic() >= self.prune_at {
             host.service.status("prunes the repository");
             let is_due = self.snapshot_is_due(ctx);
@@ -180,9 +216,9 @@ impl Work {
         }
         if self.rolling.is_due(ctx) {
             host.service.status("verifies what is stored");
-            let is_due = self.snapshot_is_due(ctx);
-            let (board, jobs, rolling) = (&self.board, &mut self.jobs, &mut self.rolling);
-            ctx.stop.pausing(is_due, || rolling.turn(ctx, board, &mut || jobs.iter_mut().any(|job| job.is_ready(ctx))))?;
+            let (is_due, reload) = (self.snapshot_is_due(ctx), host.reload.clone());
+            let gives_way: GivesWay = Arc::new(move || is_due() || reload.is_asked());
+            self.rolling.turn(ctx, &self.board, &gives_way)?;
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use super::context::Program;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::human;
+use super::rolling;
 use super::table::{Align, Table};
 use crate::format::check::Level;
 use crate::ops::cluster::{self, Except, NodeStatus, Outcome, SourceStatus, Verified};
@@ -80,7 +81,8 @@ fn silence(node: &NodeStatus, zone: &TimeZone) -> Option<String> {
 /// How much of what a node stored was read again in time, in words.
 fn coverage(node: &NodeStatus) -> Option<String> {
     let covered = node.coverage.as_ref()?;
-    let every = human::duration(Duration::from_secs(covered.every_seconds));
+    let covered = Some(covered).filter(|covered| covered.every_seconds > 0)?;
+    let every = rolling::days(covered);
     Some(format!("{}: {} of {} parts of what it stored were read again within {every}", node.node, covered.covered, covered.parts))
 }
 

@@ -1,16 +1,16 @@
 //! `windlass verify --rolling`.
 
-use std::time::Duration;
-
 use serde::Serialize;
 
 use super::context::Program;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::verify::damaged;
 use super::{heal, human};
+use crate::format::check::Level;
 use crate::ops::locks::Waiting;
 use crate::ops::rolling::{self, Covered, Outcome, ReadCopy};
-use crate::ops::{self};
+use crate::ops::{self, verify};
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -24,12 +24,16 @@ pub(super) fn run(program: &Program, is_to_heal: bool, wait: Waiting) -> Result<
     let output = &program.output;
     let (ctx, rules) = program.context_and_rules()?;
     let Some(rules) = rules else {
+        rolling::turn_off(&ctx)?;
         return Err(ops::Error::Usage("[verify] says every = \"never\": `windlass verify` reads everything at once".into()).into());
     };
     let progress = program.progress();
-    let outcome = rolling::run(&ctx, &rules, &mut || false);
+    let outcome = rolling::run(&ctx, &rules, &mut |_| false);
     let copies = outcome.and_then(|mut outcome| {
         let mut copies = Vec::new();
+        // What was found before is as damaged as it was, and what is missing no reading finds.
+        let compared = verify::run(&ctx, &verify::Options { level: Level::Quick, snapshots: Vec::new(), node: None })?;
+        outcome.damage = compared.damage;
         for spec in &ctx.sources {
             if let Some(ReadCopy { id, damage, .. }) = rolling::read_copy(&ctx, &rules, &spec.name)? {
                 copies.push(format!("{}/{id}", spec.name));
@@ -43,7 +47,7 @@ pub(super) fn run(program: &Program, is_to_heal: bool, wait: Waiting) -> Result<
     if output.json {
         output.document("verify-rolling", &Document { outcome: &outcome, local_copies });
     } else {
-        outcome.damage.iter().for_each(|damage| output.line(format!("damaged     {}: {}", damage.object, damage.problem)));
+        outcome.damage.iter().for_each(|damage| output.line(damaged(damage)));
         lines(&outcome, local_copies.len()).iter().for_each(|line| output.done(line));
     }
     if outcome.coverage.behind > 0 {
@@ -53,7 +57,7 @@ pub(super) fn run(program: &Program, is_to_heal: bool, wait: Waiting) -> Result<
         true => Ok(Exit::Done),
         false if is_to_heal => heal::run(program, &ops::heal::Options { wait, ..ops::heal::Options::default() }),
         false => {
-            output.note("`windlass verify --quick` says which snapshots need what is damaged, and `windlass heal` makes them sound again");
+            output.note("`windlass heal` makes these snapshots and copies sound again where their bytes lie intact somewhere else");
             Ok(Exit::Damage)
         }
     }
@@ -61,7 +65,10 @@ pub(super) fn run(program: &Program, is_to_heal: bool, wait: Waiting) -> Result<
 
 fn lines(outcome: &Outcome, copies: usize) -> Vec<String> {
     let covered = &outcome.coverage;
-    let every = human::duration(Duration::from_secs(covered.every_seconds));
+    let every = days(covered);
+    if outcome.parts == 0 && copies == 0 {
+        return vec![format!("nothing is due today; {} of {} parts were read within {every}", covered.covered, covered.parts)];
+    }
     vec![
         format!(
             "read {} of {} parts ({}, {}) and {} local {}",
@@ -76,9 +83,14 @@ fn lines(outcome: &Outcome, copies: usize) -> Vec<String> {
     ]
 }
 
+/// Within what time each part is to be read again.
+pub(super) fn days(covered: &Covered) -> String {
+    human::count(covered.every_seconds / 86_400, "day")
+}
+
 /// What it means that parts wait for longer than they should.
-pub(super) fn behind(covered: &Covered) -> String {
-    let every = human::duration(Duration::from_secs(covered.every_seconds));
+fn behind(covered: &Covered) -> String {
+    let every = days(covered);
     format!(
         "{} of {} parts of what is stored were not read again within {every}, the oldest since {}: give [verify] more `bytes` or `time` a day, or \
          a longer `every`",

@@ -12,7 +12,7 @@ use super::rolling;
 use crate::format::check::Level;
 use crate::ops::heal::What;
 use crate::ops::name::SnapshotName;
-use crate::ops::verify::{self, Options, Outcome};
+use crate::ops::verify::{self, Damage, Options, Outcome};
 
 /// Prove that stored bytes are what the manifests say, and name what is not.
 #[derive(Args, Debug)]
@@ -110,14 +110,15 @@ pub(super) fn lines(outcome: &Outcome) -> Vec<String> {
 }
 
 fn wrong(outcome: &Outcome) -> Vec<String> {
-    let snapshot = |snapshot: &Option<String>| snapshot.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
-    let mut lines: Vec<String> = outcome
-        .damage
-        .iter()
-        .map(|damage| format!("damaged     {}{}: {}", damage.object, snapshot(&damage.snapshot), damage.problem))
-        .collect();
+    let mut lines: Vec<String> = outcome.damage.iter().map(damaged).collect();
     lines.extend(outcome.unexpected.iter().map(|object| format!("unexpected  {object}")));
     lines
+}
+
+/// One thing that is damaged, and who needs it.
+pub(super) fn damaged(damage: &Damage) -> String {
+    let snapshot = damage.snapshot.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+    format!("damaged     {}{snapshot}: {}", damage.object, damage.problem)
 }
 
 /// What was looked at, and how deep.
@@ -155,7 +156,7 @@ fn looked_at(outcome: &Outcome) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::verify::{Checked, Damage};
+    use crate::ops::verify::Checked;
 
     fn outcome() -> Outcome {
         Outcome {

@@ -19,7 +19,7 @@ pub const PARTS: usize = 256;
 pub struct Coverage {
     /// Format version.
     pub format: u32,
-    /// Within how many seconds each part is to be read again.
+    /// Within how many seconds each part is to be read again; 0 = none is any more.
     #[serde(with = "number")]
     pub every_seconds: u64,
     /// The parts, from `00` to `ff`.
@@ -95,7 +95,7 @@ impl Coverage {
     }
 
     fn is_behind(&self, part: &Part, now: Timestamp) -> bool {
-        u64::try_from(now.duration_since(part.since()).as_secs()).is_ok_and(|age| age > self.every_seconds)
+        self.every_seconds > 0 && u64::try_from(now.duration_since(part.since()).as_secs()).is_ok_and(|age| age > self.every_seconds)
     }
 
     /// Since when all that was stored has been read; `None` while some part never was.

@@ -38,7 +38,12 @@ pub struct Outcome {
 /// When no copy could be taken. A shipment that fails is in the outcome.
 pub fn run(ctx: &Context, source: &SourceName, options: &Options) -> Result<Outcome, Error> {
     // A dry run does nothing, and a hook does something.
-    let before = if options.dry_run { Ok(()) } else { hooks::before(ctx, source) };
+    let before = if options.dry_run {
+        Ok(())
+    } else {
+        hooks::settle(ctx, source);
+        hooks::before(ctx, source)
+    };
     let take = snapshot::Options { wait: options.wait, dry_run: options.dry_run };
     let taken = before.and_then(|()| snapshot::run(ctx, source, &take));
     let snapshot = taken.inspect_err(|error| {

@@ -2,6 +2,9 @@
 //!
 //! `backup` and the agent run them; `snapshot` and `ship`, which are a person's, do not. No lock is held meanwhile.
 
+use std::fs;
+use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use thiserror::Error as ThisError;
@@ -14,7 +17,7 @@ use crate::format::snapshot_id::SnapshotId;
 use crate::sys::command;
 use crate::sys::environment::{Environment, SystemEnvironment};
 use crate::sys::stop::Stop;
-use crate::sys::{self};
+use crate::sys::{self, file, machine};
 
 /// How long a hook may take where nothing is said: a service is stopped and started within that.
 pub const TIMEOUT: Duration = Duration::from_secs(600);
@@ -72,10 +75,38 @@ pub fn before(ctx: &Context, source: &SourceName) -> Result<(), Error> {
         HookError::System(sys::Error::Stopped(stopped)) => stopped.into(),
         cause => Error::Hook { hook: "before", cause },
     });
-    if let Err(error) = &outcome {
-        last_failure::remember(ctx, source, Work::Snapshot, Some(error));
+    match &outcome {
+        Err(error) => last_failure::remember(ctx, source, Work::Snapshot, Some(error)),
+        Ok(()) if hooks.before.is_empty() => {}
+        Ok(()) => note_begun(ctx, source),
     }
     outcome
+}
+
+/// The note that `before` has run, and that neither `after` nor `failed` has: where it is found, whoever was to run those was killed.
+fn note(ctx: &Context, source: &SourceName) -> Result<PathBuf, Error> {
+    Ok(ctx.state()?.folder(&["hooks"])?.join(source.as_str()))
+}
+
+fn note_begun(ctx: &Context, source: &SourceName) {
+    let noted = note(ctx, source).and_then(|path| Ok(file::replace_private(&path, machine::process().to_string().as_bytes())?));
+    if let Err(error) = noted {
+        let what = "that the hook `before` has run cannot be kept, so after a kill nobody runs `failed` for it";
+        ctx.warn(Some(source), format!("{what}: {}", chain(&error)));
+    }
+}
+
+/// Runs `failed` for a run that was killed after its `before`, so that what that has stopped is started again. Called before the first run of a
+/// process.
+pub fn settle(ctx: &Context, source: &SourceName) {
+    let Ok(state) = ctx.state() else { return };
+    let Ok(text) = fs::read_to_string(state.path(&["hooks"]).join(source.as_str())) else { return };
+    // Somebody else may be at work on the source just now. What has this process's own number is of one before it: it has begun no run yet.
+    let is_at_work = text.trim().parse().is_ok_and(|process| process != machine::process() && machine::is_running(process));
+    if !is_at_work {
+        ctx.warn(Some(source), "the run before this was killed after its hook `before`: `failed` is run for it now");
+        failed(ctx, source, &Error::Refused("the run was killed".into()));
+    }
 }
 
 /// Runs the hook of a run whose snapshot is complete; its failure is a warning.
@@ -98,6 +129,12 @@ fn finish(ctx: &Context, source: &SourceName, hook: &'static str, of: fn(&Hooks)
     if let Err(error) = run(ctx, source, &spec.hooks, (hook, of(&spec.hooks)), told) {
         ctx.warn(Some(source), format!("the hook `{hook}` did not go well: {}", chain(&error)));
     }
+    if let Ok(path) = note(ctx, source)
+        && let Err(cause) = fs::remove_file(&path)
+        && cause.kind() != ErrorKind::NotFound
+    {
+        ctx.warn(Some(source), format!("{} cannot be removed, so `failed` will be run once more: {cause}", path.display()));
+    }
 }
 
 fn run(
@@ -118,9 +155,11 @@ fn run(
         ("WINDLASS_SOURCE", source.to_string()),
     ]);
     variables.extend(told);
-    let (stop, time) = match ctx.stop.signal().is_some() {
-        true if hook != "before" => (Stop::new(), hooks.timeout.min(LAST)),
-        _ => (ctx.stop.clone(), hooks.timeout),
+    let (stop, time) = match (hook, ctx.stop.signal().is_some()) {
+        ("before", _) => (ctx.stop.clone(), hooks.timeout),
+        // What `before` has stopped is to be started again, whatever else ends.
+        (_, true) => (Stop::new(), hooks.timeout.min(LAST)),
+        (_, false) => (Stop::new(), hooks.timeout),
     };
     let ran = command::run(words, &variables, time, &stop)?;
     if ran.is_well() { Ok(()) } else { Err(HookError::Ended(ran.how())) }

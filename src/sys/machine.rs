@@ -12,3 +12,12 @@ pub fn host_name() -> String {
 pub fn cores() -> usize {
     available_parallelism().map_or(1, NonZero::get)
 }
+/// The number of this process.
+pub fn process() -> u32 {
+    std::process::id()
+}
+
+/// Whether there is a process of this number.
+pub fn is_running(process: u32) -> bool {
+    std::path::Path::new("/proc").join(process.to_string()).exists()
+}

@@ -129,7 +129,7 @@ fn a_schedule_that_cannot_be_is_named_with_its_place_before_anything_is_done() {
 
 #[test]
 fn of_two_machines_with_one_node_name_one_ships_and_the_other_says_why_it_does_not() {
-    let (first, second) = (Machine::initialised(), Machine::new());
+    let (first, second) = (Machine::initialised(), Machine::initialised());
     second.configure(&format!("url = \"file://{}\"", first.path("bucket").display()), "");
     for machine in [&first, &second] {
         machine.write("a", machine.path("").display().to_string());

@@ -195,3 +195,31 @@ fn what_cannot_be_a_hook_is_a_mistake_and_what_is_one_is_shown() {
     let hooks = shown["directory"]["tree"]["hooks"].as_table().unwrap();
     assert_eq!(hooks.to_string(), "before = [\"a\", \"b\"]\ntimeout = \"1m\"\n");
 }
+
+#[test]
+fn what_before_has_stopped_is_started_again_by_the_next_run_when_the_one_between_was_killed() {
+    let machine = Machine::initialised();
+    machine.write("a", "bytes");
+    let (stopped, why, ending) = (machine.path("stopped"), machine.path("why"), machine.path("ending"));
+    let hooks = |after: &str| {
+        let failed = format!("rm {}; echo \\\"$WINDLASS_ERROR\\\" >> {}", stopped.display(), why.display());
+        format!(
+            "hooks = {{ before = [\"touch\", \"{}\"], after = [\"sh\", \"-c\", \"{after}\"], failed = [\"sh\", \"-c\", \"{failed}\"] }}\n",
+            stopped.display()
+        )
+    };
+    machine.configure_again(&hooks(&format!("touch {}; exec sleep 20", ending.display())));
+    let backup = machine.start(&["backup", "tree"]);
+    until("its last hook runs", || ending.exists());
+    send(backup.id(), Signal::KILL);
+    finish(backup);
+    assert!(stopped.exists() && !why.exists());
+    machine.configure_again(&hooks(&format!("rm {}", stopped.display())));
+    let run = machine.run(&["backup", "tree"]);
+    assert!(run.expect(0).stderr.contains("the run before this was killed after its hook `before`"), "{run:#?}");
+    assert!(fs::read_to_string(&why).unwrap().contains("the run was killed"));
+    // A run that came to its end leaves nothing of that behind.
+    assert!(!stopped.exists());
+    machine.run(&["backup", "tree"]).expect(0);
+    assert_eq!(fs::read_to_string(&why).unwrap().lines().count(), 1);
+}

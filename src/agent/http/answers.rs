@@ -157,7 +157,7 @@ async fn run(State(knows): State<Arc<Knows>>, Path(source): Path<String>, header
 fn refused(token: Option<&Secret>, headers: &HeaderMap) -> Option<Response> {
     let Some(token) = token else {
         let why = "this agent has no token, so nobody may ask it for a run: write `token_file = \"/etc/windlass/agent.token\"` below [agent] in its \
-                   configuration, with a token of your own in that file (`openssl rand -hex 32`), and start it again";
+                   configuration, with a token of your own in that file (`openssl rand -hex 32`), and reload it";
         return Some(refusal(StatusCode::FORBIDDEN, why));
     };
     let given = headers.get(AUTHORIZATION).and_then(|value| {

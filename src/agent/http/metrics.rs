@@ -196,9 +196,11 @@ impl Scrape {
             add(&status.source, LOCAL, status.snapshot.map(|id| id.to_timestamp()));
             add(&status.source, SHIPPED, status.shipped.map(|id| id.to_timestamp()));
         }
+        // What was made before it was looked may be gone since.
+        let is_news = |time: &Timestamp| self.outcome.as_ref().is_none_or(|outcome| *time > outcome.time);
         for (source, facts) in &self.facts.sources {
-            add(source, LOCAL, facts.copy.map(|copy| copy.id.to_timestamp()));
-            add(source, SHIPPED, facts.shipped.map(|(id, _)| id.to_timestamp()));
+            add(source, LOCAL, facts.copy.map(|copy| copy.id.to_timestamp()).filter(is_news));
+            add(source, SHIPPED, facts.shipped.map(|(id, _)| id.to_timestamp()).filter(is_news));
         }
         newest
     }

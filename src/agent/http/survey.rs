@@ -28,6 +28,9 @@ const DEADLINE: Duration = Duration::from_secs(25);
 /// How often it is looked without being asked, for metrics: 24 times two listings a day.
 const LOOK_EVERY: Duration = Duration::from_secs(3600);
 
+/// How long the loop takes at most to leave what it does.
+const PAUSE: Duration = Duration::from_secs(2);
+
 /// How soon after a step of the agent it is looked anew.
 const TICK: Duration = Duration::from_secs(5);
 
@@ -98,7 +101,7 @@ impl Thread {
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             let ended = self.board.facts().ended();
-            let found = self.look().map_err(|error| chain(&error));
+            let found = self.look_in_peace().map_err(|error| chain(&error));
             let at = self.ctx.clock.monotonic();
             looked = Some((at, ended));
             self.tell.send_replace(Some(Arc::new(Survey { at, found })));
@@ -112,6 +115,17 @@ impl Thread {
         let facts = self.board.facts();
         let is_old = |at: Duration| self.ctx.clock.monotonic().saturating_sub(at) >= LOOK_EVERY;
         facts.standing == Standing::Ready && facts.doing.is_none() && looked.is_none_or(|(at, ended)| ended != facts.ended() || is_old(at))
+    }
+
+    /// Looks, and once more where what the loop does was just left for a snapshot: that ends requests of the repository, and these with them.
+    fn look_in_peace(&self) -> Result<(Outcome, String), Error> {
+        match self.look() {
+            Err(error) if error.is_stopped() && self.ctx.stop.signal().is_none() => {
+                self.ctx.clock.sleep(PAUSE);
+                self.look()
+            }
+            found => found,
+        }
     }
 
     fn look(&self) -> Result<(Outcome, String), Error> {

@@ -69,7 +69,9 @@ pub(super) struct Notices {
     addresses: Addresses,
     /// What fails now, by source.
     troubles: BTreeMap<SourceName, BTreeSet<Work>>,
-    post: Option<Post>,
+    /// One way for each, so that no heartbeat that hangs keeps a failure from being told.
+    heartbeats: Option<Post>,
+    webhooks: Option<Post>,
 }
 
 impl Notices {
@@ -138,9 +140,10 @@ impl Notices {
     }
 
     fn send(&mut self, ctx: &Context, letter: Letter) {
-        let post = self.post.get_or_insert_with(|| Post::open(&ctx.events));
-        if let Err(why) = post.send(letter) {
-            ctx.warn(None, why);
+        let way = if letter.body.is_some() { &mut self.webhooks } else { &mut self.heartbeats };
+        let source = letter.source.clone();
+        if let Err(why) = way.get_or_insert_with(|| Post::open(&ctx.events)).send(letter) {
+            ctx.warn(Some(&source), why);
         }
     }
 }

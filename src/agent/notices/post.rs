@@ -65,6 +65,7 @@ impl Post {
     /// # Errors
     /// Why it is not sent.
     pub(super) fn send(&self, letter: Letter) -> Result<(), String> {
+        let (what, host) = (letter.what, letter.address.to_string());
         let why = match &self.letters {
             None => "no thread can be started for that",
             Some(letters) => match letters.try_send(letter) {
@@ -73,7 +74,7 @@ impl Post {
                 Err(TrySendError::Disconnected(_)) => "the thread for that has ended",
             },
         };
-        Err(format!("a heartbeat or a failure is not told: {why}"))
+        Err(format!("the {what} at {host} is not told: {why}"))
     }
 }
 

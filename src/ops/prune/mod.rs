@@ -139,6 +139,9 @@ fn remove_remnants(remote: &Remote, node: &NodeName, now: Timestamp, dry_run: bo
 fn remove_ledgers(remote: &Remote, mut ledgers: Vec<String>, dry_run: bool, outcome: &mut Outcome) -> Result<(), Error> {
     ledgers.sort();
     let old = ledgers.len().saturating_sub(rolling::LEDGERS_KEPT);
+    if old > 0 && rolling::is_of_another_version(remote, ledgers.last().map_or("", String::as_str))? {
+        return Ok(());
+    }
     for key in &ledgers[..old] {
         if !dry_run && outcome.denied.is_none() {
             outcome.fate(remote, remote.store.delete(key), 0)?;

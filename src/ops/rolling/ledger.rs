@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::format::FormatError;
 use crate::format::check::Verdict;
 use crate::format::coverage::{Coverage, Part};
 use crate::format::key::{Key, NodeKey};
@@ -43,7 +44,7 @@ impl Ledger {
             match settle(remote.store.get(key, SMALL_MAX as u64))? {
                 Ok(text) => match Coverage::from_text(&text) {
                     Ok(newest) => return Ok(Self { newest: Some(newest), last }),
-                    Err(cause @ crate::format::FormatError::Version(_)) => return Err(Error::Unreadable { object: key.clone(), cause }),
+                    Err(cause @ FormatError::Version(_)) => return Err(Error::Unreadable { object: key.clone(), cause }),
                     Err(cause) => ctx.warn_once(format!("{key}: {}; what an older one says counts", chain(&cause))),
                 },
                 Err(problem) if problem.verdict == Some(Verdict::Missing) => {}
@@ -97,4 +98,13 @@ fn keys(ctx: &Context, remote: &Remote, node: &NodeName) -> Result<Vec<String>, 
 
 fn instant_of(key: &str) -> Option<SnapshotId> {
     key.rsplit('/').next()?.split('-').next()?.parse().ok()
+}
+
+/// Whether this ledger is of a version that this program does not know: then it is not the one to say which of them may go.
+///
+/// # Errors
+/// What concerns the store as a whole.
+pub(crate) fn is_of_another_version(remote: &Remote, key: &str) -> Result<bool, Error> {
+    let read = settle(remote.store.get(key, SMALL_MAX as u64))?.ok().map(|text| Coverage::from_text(&text));
+    Ok(matches!(read, Some(Err(FormatError::Version(_)))))
 }

@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 pub use copies::{ReadCopy, read_copy};
-pub(crate) use ledger::{LEDGERS_KEPT, Ledger};
+pub(crate) use ledger::{LEDGERS_KEPT, Ledger, is_of_another_version};
 pub use turn::Rules;
 
 use super::damage::Damage;
@@ -80,12 +80,15 @@ impl Covered {
     }
 }
 
-/// Reads what is due of the repository. `gives_way` is asked between any two objects: when it says so, the part that is being read is left,
-/// and what was read before is kept.
+/// How long what was read is not kept yet at most: a run that is killed reads that much once more.
+const KEEP_EVERY: Duration = Duration::from_secs(60);
+
+/// Reads what is due of the repository. `gives_way` is asked between any two objects, and told how many parts this run has read: when it says
+/// so, the part that is being read is left, and what was read before is kept.
 ///
 /// # Errors
 /// [`Error::Refused`] where the node's name belongs to another machine; what concerns the store as a whole, after what was read has been recorded as far as that goes.
-pub fn run(ctx: &Context, rules: &Rules, gives_way: &mut dyn FnMut() -> bool) -> Result<Outcome, Error> {
+pub fn run(ctx: &Context, rules: &Rules, gives_way: &mut dyn FnMut(usize) -> bool) -> Result<Outcome, Error> {
     let remote = Remote::open(ctx)?;
     remote.check_same(ctx)?;
     remote.check_owner(ctx)?;
@@ -95,15 +98,21 @@ pub fn run(ctx: &Context, rules: &Rules, gives_way: &mut dyn FnMut() -> bool) ->
     let mut coverage = ledger.coverage(ctx.clock.now(), rules.every);
     let reader = Reader { ctx, remote: &remote, known: &known, work: work_folder(ctx)? };
     let (mut totals, mut passed_over) = (Totals::default(), BTreeSet::new());
+    let mut kept_at = ctx.clock.monotonic();
     let ended = loop {
         let next = turn::next(&coverage, rules, ctx.clock.now(), &passed_over);
         // A store that gives nothing out is asked for a day's share in vain, and not for everything.
         let Some(number) = next.filter(|_| passed_over.len() < rules.quota()) else { break Ok(false) };
-        if gives_way() {
+        if gives_way(totals.parts) {
             break Ok(true);
         }
+        if totals.parts == 0 && passed_over.is_empty() {
+            // Whoever may not keep what was read would read the same for ever.
+            ledger.write(ctx, &remote, &coverage)?;
+        }
         let (begun, since) = (ctx.clock.now(), ctx.clock.monotonic());
-        match reader.read(number, gives_way) {
+        let read_before = totals.parts;
+        match reader.read(number, &mut || gives_way(read_before)) {
             Ok(Some(found)) => {
                 if let Some(why) = &found.unread {
                     ctx.warn_once(format!("not all of what is to be verified could be read: {why}"));
@@ -114,18 +123,22 @@ pub fn run(ctx: &Context, rules: &Rules, gives_way: &mut dyn FnMut() -> bool) ->
                 let seconds = ctx.clock.monotonic().saturating_sub(since).as_secs();
                 coverage.parts[usize::from(number)] = Part::Read { read: begun, bytes: found.bytes, seconds };
                 totals.add(found);
+                if ctx.clock.monotonic().saturating_sub(kept_at) >= KEEP_EVERY {
+                    keep(ctx, &remote, &mut ledger, &coverage, &mut totals)?;
+                    kept_at = ctx.clock.monotonic();
+                }
             }
             Ok(None) => break Ok(true),
             Err(error) => break Err(error),
         }
     };
-    // Damage goes first: a part that is said to be read and whose damage nobody knows of would be a lie for a month.
-    let is_recorded = verify::record_verdicts(ctx, &remote, &ctx.node, &totals.verdicts);
-    if totals.parts > 0 && is_recorded {
-        ledger.write(ctx, &remote, &coverage)?;
+    if totals.parts > 0 {
+        keep(ctx, &remote, &mut ledger, &coverage, &mut totals)?;
     }
     let gave_way = ended?;
-    let damage = totals.verdicts.into_iter().filter(|check| check.verdict != Verdict::Sound);
+    // Of what could not be kept nothing is claimed.
+    let coverage = ledger.coverage(ctx.clock.now(), rules.every);
+    let damage = totals.recorded.into_iter().filter(|check| check.verdict != Verdict::Sound);
     let damage = damage.map(|check| Damage { object: check.object, snapshot: None, problem: check.problem.unwrap_or_default() });
     Ok(Outcome {
         parts: totals.parts,
@@ -138,13 +151,50 @@ pub fn run(ctx: &Context, rules: &Rules, gives_way: &mut dyn FnMut() -> bool) ->
     })
 }
 
+/// Keeps what was read until now. Damage goes first: a part that is said to be read and whose damage nobody knows of would be a lie for a month.
+fn keep(ctx: &Context, remote: &Remote, ledger: &mut Ledger, coverage: &Coverage, totals: &mut Totals) -> Result<(), Error> {
+    let is_recorded = verify::record_verdicts(ctx, remote, &ctx.node, &totals.verdicts);
+    totals.recorded.append(&mut totals.verdicts);
+    totals.is_recorded &= is_recorded;
+    if totals.is_recorded { ledger.write(ctx, remote, coverage) } else { Ok(()) }
+}
+
+/// Says in the repository that nothing is to be read again by itself any more, so that nobody takes that for neglect; where nothing was ever
+/// read that is known. Gives whether there was something to say.
+///
+/// # Errors
+/// What the store gives.
+pub fn turn_off(ctx: &Context) -> Result<bool, Error> {
+    let remote = Remote::open(ctx)?;
+    remote.check_same(ctx)?;
+    remote.check_owner(ctx)?;
+    let mut ledger = Ledger::read(ctx, &remote, &ctx.node)?;
+    match ledger.kept() {
+        Some(kept) if kept.every_seconds > 0 => {
+            let off = Coverage { every_seconds: 0, ..kept.clone() };
+            ledger.write(ctx, &remote, &off)?;
+            Ok(true)
+        }
+        _ => Ok(false),
+    }
+}
+
 /// What all parts of a run come to.
-#[derive(Default)]
 struct Totals {
     parts: usize,
     objects: u64,
     bytes: u64,
+    /// Those that are still to be recorded.
     verdicts: Vec<Check>,
+    recorded: Vec<Check>,
+    /// Whether the others all are.
+    is_recorded: bool,
+}
+
+impl Default for Totals {
+    fn default() -> Self {
+        Self { parts: 0, objects: 0, bytes: 0, verdicts: Vec::new(), recorded: Vec::new(), is_recorded: true }
+    }
 }
 
 impl Totals {
