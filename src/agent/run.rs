@@ -174,7 +174,6 @@ impl Work {
 
     /// Does what is due now, one thing after the other, until nothing is, or until the configuration is to be read again.
     fn pass(&mut self, ctx: &Context, settings: &Settings, host: &Host<'_>) -> Result<(), Error> {
-        let mut left = self.left;
         for job in &mut self.jobs {
             if is_to_reload(ctx, &self.board, host)? {
                 return Ok(());
@@ -186,7 +185,7 @@ impl Work {
         }
         let jobs = self.jobs.len();
         // Prune and verification have their turn too, however often shipments are left for snapshots.
-        let to_ship = if std::mem::take(&mut self.left) >= LEFT_MOST { 0 } else { jobs };
+        let to_ship = if self.left < LEFT_MOST { jobs } else { 0 };
         for _ in 0..to_ship {
             // A snapshot cannot be made up for later, a shipment can.
             if is_to_reload(ctx, &self.board, host)? || self.jobs.iter_mut().any(|job| job.is_ready(ctx)) {
@@ -203,10 +202,10 @@ impl Work {
             self.jobs[at].tell_end(ctx);
             match shipped {
                 Some(is_shipped) => self.is_to_prune |= is_shipped,
-                None => left += 1,
+                None => self.left += 1,
             }
         }
-        self.left = left;
+        self.left = 0;
         if self.is_to_prune && ctx.clock.monotonic() >= self.prune_at {
             host.service.status("prunes the repository");
             let is_due = self.snapshot_is_due(ctx);

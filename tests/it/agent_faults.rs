@@ -340,3 +340,28 @@ fn a_shipment_gives_way_to_the_snapshot_of_another_source_and_is_gone_on_with() 
     assert_eq!((did.shipped, packed.load(Ordering::SeqCst)), (4, 3), "{did:#?}");
     assert!(did.warnings.is_empty(), "{did:#?}");
 }
+
+#[test]
+fn a_shipment_that_never_comes_to_its_end_leaves_other_sources_and_verification_their_turn() {
+    let mut node = node();
+    fs::create_dir(node.path("other")).unwrap();
+    fs::write(node.path("other/file"), "other").unwrap();
+    node.sources.push(spec("other", SourceKind::Directory { path: node.path("other"), exclude: Vec::new(), cross_filesystems: false }));
+    let (clock, shipped, looked) = (node.clock.clone(), Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicUsize::new(0)));
+    let (ships, looks) = (shipped.clone(), looked.clone());
+    let did = agent_that_tells(
+        &mut node,
+        |now| now < at("2026-12-10T12:00:00Z"),
+        move |event, _| match event {
+            // Until the next midnight, each time that it is begun.
+            Event::Phase { phase: "packing", source, .. } if source.as_str() == "tree" => clock.advance(Duration::from_secs(24 * 3600)),
+            Event::Shipped { source, .. } => ships.lock().unwrap().push(source.to_string()),
+            Event::ReadAgain { .. } => drop(looks.fetch_add(1, Ordering::SeqCst)),
+            _ => {}
+        },
+    );
+    let shipped = shipped.lock().unwrap();
+    assert!(shipped.iter().all(|source| source == "other"), "{shipped:?}");
+    assert!(shipped.len() > 2 && looked.load(Ordering::SeqCst) > 1, "{did:#?}");
+    assert!(did.dates().len() > 8, "{did:#?}");
+}
