@@ -48,6 +48,9 @@ impl Ran {
     }
 }
 
+/// How much a command may say in a tick without waiting to be read.
+const PIPE: usize = 1 << 20;
+
 /// Lines of what it said that an error shows.
 const LINES_TOLD: usize = 6;
 
@@ -103,6 +106,8 @@ pub fn run(words: &[String], variables: &[(&str, String)], time: Duration, stop:
 fn start(name: &str, arguments: &[String], variables: &[(&str, String)]) -> io::Result<(Child, PipeReader)> {
     let (output, input) = io::pipe()?;
     rustix::io::ioctl_fionbio(&output, true)?;
+    // It is read once in a tick: where the system gives no larger one, a command that says much takes longer.
+    let _ = rustix::pipe::fcntl_setpipe_size(&output, PIPE);
     #[expect(clippy::disallowed_methods, reason = "this is where commands of an operator start")]
     let mut command = Command::new(name);
     command.args(arguments).env_clear().process_group(0);
