@@ -1,7 +1,7 @@
 //! Locks between processes. They are the kernel's (`flock`), so a process that dies, however it dies, holds none.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
@@ -51,10 +51,12 @@ impl Lock {
         let mut file = open(path)?;
         take_within(&file, path, clock, wait, stop, take)?;
         let holder = format!("`{what}`, process {}, since {}", std::process::id(), clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"));
-        file.set_len(0)
-            .and_then(|()| file.seek(SeekFrom::Start(0)))
-            .and_then(|_| file.write_all(holder.as_bytes()))
-            .map_err(Error::io("write", path))?;
+        let told = file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0))).and_then(|_| file.write_all(holder.as_bytes()));
+        match told {
+            // It is held all the same, and whoever is to make room on a full disk needs it.
+            Err(cause) if matches!(cause.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {}
+            told => told.map_err(Error::io("write", path))?,
+        }
         Ok(Self { file })
     }
 
@@ -78,7 +80,7 @@ impl Lock {
     /// [`Error::Io`].
     pub fn holder(path: &Path) -> Result<Option<String>, Error> {
         let file = match File::open(path) {
-            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(None),
             opened => opened.map_err(Error::io("open the lock", path))?,
         };
         Ok(if try_shared(&file, path)? {
@@ -115,7 +117,7 @@ impl Lock {
         let flags = (OFlags::DIRECTORY | OFlags::NOFOLLOW).bits();
         let opened = OpenOptions::new().read(true).custom_flags(flags.cast_signed()).open(path);
         let file = match opened {
-            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(None),
             opened => opened.map_err(Error::io("open the folder", path))?,
         };
         Ok((try_exclusive(&file, path)? && is_at(&file, path)?).then_some(Self { file }))
@@ -176,7 +178,7 @@ fn is_at(file: &File, path: &Path) -> Result<bool, Error> {
     let own = file.metadata().map_err(Error::io("look at the lock", path))?;
     match fs::metadata(path) {
         Ok(found) => Ok((found.dev(), found.ino()) == (own.dev(), own.ino())),
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(false),
         Err(cause) => Err(Error::io("look at the lock", path)(cause)),
     }
 }

@@ -8,6 +8,7 @@ mod agent;
 mod agent_faults;
 mod agent_http;
 mod agent_http_faults;
+mod agent_room;
 mod agent_year;
 mod asked;
 mod azure;
