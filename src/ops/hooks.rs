@@ -4,7 +4,6 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use thiserror::Error as ThisError;
@@ -83,13 +82,12 @@ pub fn before(ctx: &Context, source: &SourceName) -> Result<(), Error> {
     outcome
 }
 
-/// The note that `before` has run, and that neither `after` nor `failed` has: where it is found, whoever was to run those was killed.
-fn note(ctx: &Context, source: &SourceName) -> Result<PathBuf, Error> {
-    Ok(ctx.state()?.folder(&["hooks"])?.join(source.as_str()))
-}
-
+/// Notes that `before` has run, and that neither `after` nor `failed` has: where that is found, whoever was to run those was killed.
 fn note_begun(ctx: &Context, source: &SourceName) {
-    let noted = note(ctx, source).and_then(|path| Ok(file::replace_private(&path, machine::process().to_string().as_bytes())?));
+    let noted = ctx.state().and_then(|state| {
+        let path = state.folder(&["hooks"])?.join(source.as_str());
+        Ok(file::replace_private(&path, machine::process().to_string().as_bytes())?)
+    });
     if let Err(error) = noted {
         let what = "that the hook `before` has run cannot be kept, so after a kill nobody runs `failed` for it";
         ctx.warn(Some(source), format!("{what}: {}", chain(&error)));
@@ -129,9 +127,10 @@ fn finish(ctx: &Context, source: &SourceName, hook: &'static str, of: fn(&Hooks)
     if let Err(error) = run(ctx, source, &spec.hooks, (hook, of(&spec.hooks)), told) {
         ctx.warn(Some(source), format!("the hook `{hook}` did not go well: {}", chain(&error)));
     }
-    if let Ok(path) = note(ctx, source)
+    if let Ok(state) = ctx.state()
+        && let path = state.path(&["hooks"]).join(source.as_str())
         && let Err(cause) = fs::remove_file(&path)
-        && cause.kind() != ErrorKind::NotFound
+        && !matches!(cause.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
     {
         ctx.warn(Some(source), format!("{} cannot be removed, so `failed` will be run once more: {cause}", path.display()));
     }

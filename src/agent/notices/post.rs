@@ -54,6 +54,8 @@ impl Post {
         let events = Arc::clone(events);
         let work = move || {
             deliver(&waiting, &events);
+            // Whoever waits for the end may take what is told to be all that there is.
+            drop(events);
             drop(end);
         };
         let thread = std::thread::Builder::new().name("notices".into()).spawn(work);
