@@ -110,17 +110,14 @@ impl Rolling {
         let is_patient = self.left < LEFT_MOST;
         let outcome = rolling::run(ctx, rules, &mut |parts| (is_patient || parts > 0) && gives_way())?;
         self.is_damaged |= !outcome.damage.is_empty();
-        let behind = outcome.coverage.behind;
+        let behind = outcome.coverage.is_behind();
         ctx.tell(Event::ReadAgain { parts: outcome.parts, bytes: outcome.bytes, covered: outcome.coverage });
         if outcome.gave_way {
             self.left = if outcome.parts > 0 { 0 } else { self.left + 1 };
             return Ok(false);
         }
-        if behind > 0 {
-            ctx.warn(
-                None,
-                format!("{behind} of 256 parts of what is stored were not read again in time: give [verify] more `bytes` or `time`, or a longer `every`"),
-            );
+        if let Some(behind) = behind {
+            ctx.warn(None, format!("{behind}: {}", rolling::MORE));
         }
         for spec in &ctx.sources {
             match self.leaving(ctx, gives_way, || rolling::read_copy(ctx, rules, &spec.name)) {

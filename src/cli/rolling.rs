@@ -9,7 +9,7 @@ use super::verify::damaged;
 use super::{heal, human};
 use crate::format::check::Level;
 use crate::ops::locks::Waiting;
-use crate::ops::rolling::{self, Covered, Outcome, ReadCopy};
+use crate::ops::rolling::{self, Covered, MORE, Outcome, ReadCopy};
 use crate::ops::{self, verify};
 
 #[derive(Serialize)]
@@ -50,8 +50,8 @@ pub(super) fn run(program: &Program, is_to_heal: bool, wait: Waiting) -> Result<
         outcome.damage.iter().for_each(|damage| output.line(damaged(damage)));
         lines(&outcome, local_copies.len()).iter().for_each(|line| output.done(line));
     }
-    if outcome.coverage.behind > 0 {
-        output.warning(behind(&outcome.coverage));
+    if let Some(behind) = outcome.coverage.is_behind() {
+        output.warning(format!("{behind}: {MORE}"));
     }
     match outcome.damage.is_empty() {
         true => Ok(Exit::Done),
@@ -85,17 +85,5 @@ fn lines(outcome: &Outcome, copies: usize) -> Vec<String> {
 
 /// Within what time each part is to be read again.
 pub(super) fn days(covered: &Covered) -> String {
-    human::count(covered.every_seconds / 86_400, "day")
-}
-
-/// What it means that parts wait for longer than they should.
-fn behind(covered: &Covered) -> String {
-    let every = days(covered);
-    format!(
-        "{} of {} parts of what is stored were not read again within {every}, the oldest since {}: give [verify] more `bytes` or `time` a day, or \
-         a longer `every`",
-        covered.behind,
-        covered.parts,
-        covered.oldest.strftime("%Y-%m-%d")
-    )
+    human::count(covered.days(), "day")
 }

@@ -26,7 +26,7 @@ pub(super) struct Verify {
     /// Read every stored byte, decode every blob and compare its digest (this is the default).
     #[arg(long)]
     full: bool,
-    /// Read what is due of [verify] and no more: a little each day, what was not read for longest first.
+    /// Read what is due of [verify] and no more, what was not read for longest first, and compare the listing with the manifests.
     #[arg(long, conflicts_with_all = ["quick", "full", "snapshots", "node"])]
     rolling: bool,
     #[command(flatten)]

@@ -1,9 +1,9 @@
 //! What lies beside the snapshots of a node and that nothing can be made of again: removal records, pins, marks, verdicts, coverage.
 
-use super::Error;
 use super::damage::{Problem, settle};
 use super::error::chain;
 use super::node::Remote;
+use super::{Context, Error};
 use crate::format::FormatError;
 use crate::format::coverage::Coverage;
 use crate::format::key::{Key, NodeKey};
@@ -12,7 +12,17 @@ use crate::format::mark::Mark;
 use crate::format::names::NodeName;
 use crate::format::pin::Pin;
 use crate::format::removal::Removal;
+use crate::format::snapshot_id::SnapshotId;
 use crate::format::{check, mark};
+use crate::sys::random::hex;
+
+/// A name for a record that comes after this one, the last of its kind, whatever the clocks of the machines say; `<utc>-<random>`.
+pub(super) fn name_after(ctx: &Context, last: Option<&str>) -> String {
+    let instant = |key: &str| key.rsplit('/').next()?.split('-').next()?.parse::<SnapshotId>().ok();
+    let now = SnapshotId::from_timestamp(ctx.clock.now());
+    let id = last.and_then(instant).map_or(now, |last| now.max(last.next()));
+    format!("{id}-{}", hex(&*ctx.random, 8))
+}
 
 /// Whether an object is one of these.
 pub(super) fn is_record(key: &NodeKey) -> bool {

@@ -142,6 +142,15 @@ pub fn node() -> Node {
     node
 }
 
+/// The same with a second source, `other`.
+fn node_of_two() -> Node {
+    let mut node = node();
+    fs::create_dir(node.path("other")).unwrap();
+    fs::write(node.path("other/file"), "other").unwrap();
+    node.sources.push(spec("other", SourceKind::Directory { path: node.path("other"), exclude: Vec::new(), cross_filesystems: false }));
+    node
+}
+
 #[test]
 fn a_repository_that_is_not_where_it_was_is_told_and_the_same_agent_ships_when_it_is_back() {
     let mut node = node();
@@ -314,10 +323,7 @@ fn damage_of_either_tier_is_found_and_mended_without_a_person() {
 
 #[test]
 fn a_shipment_gives_way_to_the_snapshot_of_another_source_and_is_gone_on_with() {
-    let mut node = node();
-    fs::create_dir(node.path("other")).unwrap();
-    fs::write(node.path("other/file"), "other").unwrap();
-    node.sources.push(spec("other", SourceKind::Directory { path: node.path("other"), exclude: Vec::new(), cross_filesystems: false }));
+    let mut node = node_of_two();
     for file in 0..40u64 {
         node.write(&format!("large-{file}"), noise(file, 1 << 20));
     }
@@ -343,10 +349,7 @@ fn a_shipment_gives_way_to_the_snapshot_of_another_source_and_is_gone_on_with() 
 
 #[test]
 fn a_shipment_that_never_comes_to_its_end_leaves_other_sources_and_verification_their_turn() {
-    let mut node = node();
-    fs::create_dir(node.path("other")).unwrap();
-    fs::write(node.path("other/file"), "other").unwrap();
-    node.sources.push(spec("other", SourceKind::Directory { path: node.path("other"), exclude: Vec::new(), cross_filesystems: false }));
+    let mut node = node_of_two();
     let (clock, shipped, looked) = (node.clock.clone(), Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicUsize::new(0)));
     let (ships, looks) = (shipped.clone(), looked.clone());
     let did = agent_that_tells(

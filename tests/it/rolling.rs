@@ -42,6 +42,14 @@ fn filled(node: Node, backups: u64) -> Node {
     node
 }
 
+/// The same over a store that fails on order.
+fn over_faulty(backups: u64) -> (Node, Arc<Faulty>) {
+    let plain = Node::new();
+    let store = Faulty::around(Arc::new(InMemory::new()));
+    let repository = Repository::over(store.clone(), "", "memory".into(), tools(plain.clock.clone(), plain.stop.clone()));
+    (filled(Node::over(repository, plain.clock.clone(), plain.stop.clone()), backups), store)
+}
+
 /// Packs and file lists.
 fn data(node: &Node) -> Vec<String> {
     let lists = node.objects("node-1/files/").into_iter().filter(|key| !key.ends_with(".packs.jsonl"));
@@ -131,10 +139,7 @@ fn what_a_clock_that_was_ahead_has_noted_keeps_nothing_from_being_read() {
 
 #[test]
 fn damage_that_cannot_be_recorded_is_not_covered_either() {
-    let plain = Node::new();
-    let store = Faulty::around(Arc::new(InMemory::new()));
-    let repository = Repository::over(store.clone(), "", "memory".into(), tools(plain.clock.clone(), plain.stop.clone()));
-    let node = filled(Node::over(repository, plain.clock.clone(), plain.stop.clone()), 4);
+    let (node, store) = over_faulty(4);
     let all = Rules { every: 2 * DAY, ..rules() };
     store.always(Op::Put, Trouble::Answer(403, "AccessDenied"));
     // Nothing is wrong, but that it was looked at cannot be kept.
@@ -150,10 +155,7 @@ fn damage_that_cannot_be_recorded_is_not_covered_either() {
 
 #[test]
 fn an_object_that_cannot_be_read_leaves_its_part_uncovered_and_the_others_are_read() {
-    let plain = Node::new();
-    let store = Faulty::around(Arc::new(InMemory::new()));
-    let repository = Repository::over(store.clone(), "", "memory".into(), tools(plain.clock.clone(), plain.stop.clone()));
-    let node = filled(Node::over(repository, plain.clock.clone(), plain.stop.clone()), 1);
+    let (node, store) = over_faulty(1);
     let all = Rules { every: 2 * DAY, ..rules() };
     // The marker and the node's file come first, and that there is no higher one; then what is read is a pack or a list.
     store.next(Op::Get, [Trouble::Nothing, Trouble::Nothing, Trouble::Nothing, Trouble::Answer(400, "InvalidObjectState")]);

@@ -10,7 +10,6 @@ use crate::format::check::{Check, Known};
 use crate::format::names::{NodeName, SourceName};
 use crate::format::snapshot_id::SnapshotId;
 use crate::ops::catalogue::Shipped;
-use crate::ops::rolling::Covered;
 
 /// How long ago something was; what a clock that is ahead says of the future counts as now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,20 +118,6 @@ pub(super) fn damage(choice: &Choice<'_>, known: &Known) -> Vec<String> {
 pub(super) fn known_as(check: &Check) -> String {
     let found = check.time.strftime("%Y-%m-%dT%H:%M:%SZ");
     format!("{} is {} (found {found})", check.object, check.verdict.word())
-}
-
-/// What is wrong with how much was read again, in words.
-pub(super) fn behind(covered: &Covered) -> Option<String> {
-    let days = covered.every_seconds / 86_400;
-    (covered.behind > 0).then(|| {
-        format!(
-            "{} of {} parts of what it stored were not read again within {days} days, the oldest since {}: does its agent, or the budget of \
-             [verify], come round?",
-            covered.behind,
-            covered.parts,
-            covered.oldest.strftime("%Y-%m-%d")
-        )
-    })
 }
 
 /// A node whose part may not be read.

@@ -1,18 +1,14 @@
 //! The local tier: copies whose every byte is read again.
 
-use std::time::Duration;
-
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::Rules;
+use super::turn::DAY;
 use crate::format::names::SourceName;
 use crate::format::snapshot_id::SnapshotId;
 use crate::ops::copies::{Copies, Copy};
 use crate::ops::damage::Damage;
 use crate::ops::{Context, Error, verify};
-
-/// What is read in a day is counted over the last 24 hours. A copy that is younger was just made, and its bytes were hashed then.
-const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// A copy that was read.
 #[derive(Debug)]
@@ -37,7 +33,7 @@ pub fn read_copy(ctx: &Context, rules: &Rules, source: &SourceName) -> Result<Op
     let now = ctx.clock.now();
     let sound: Vec<&Copy> = copies.complete.iter().filter(|copy| copy.damage.is_none()).collect();
     let dated: Vec<(Timestamp, Option<Timestamp>)> = sound.iter().map(|copy| (copy.id().to_timestamp(), copy.checked())).collect();
-    let Some(at) = due(&dated, rules.every, now) else { return Ok(None) };
+    let Some(at) = due(&dated, rules, now) else { return Ok(None) };
     let copy = sound[at];
     let outcome = verify::local_copy(ctx, source, copy.id())?;
     // It may have been removed meanwhile, as one too many.
@@ -47,22 +43,24 @@ pub fn read_copy(ctx: &Context, rules: &Rules, source: &SourceName) -> Result<Op
     Ok(Some(ReadCopy { id: copy.id(), bytes: outcome.checked.bytes, damage: outcome.damage }))
 }
 
-/// Which of the copies, given as when each was made and when it was read, is due.
-fn due(copies: &[(Timestamp, Option<Timestamp>)], every: Duration, now: Timestamp) -> Option<usize> {
+/// Which of the copies, given as when each was made and when it was read, is due. The bytes of one that is not a day old were just hashed.
+fn due(copies: &[(Timestamp, Option<Timestamp>)], rules: &Rules, now: Timestamp) -> Option<usize> {
     // An instant that lies ahead comes from a clock that was wrong.
     let last = |(made, read): &(Timestamp, Option<Timestamp>)| read.filter(|read| *read <= now).unwrap_or(*made);
     let oldest = (0..copies.len()).min_by_key(|at| last(&copies[*at]))?;
-    let day = Duration::from_secs(86_400);
-    let days = usize::try_from((every.saturating_sub(day).max(day)).as_secs() / day.as_secs()).unwrap_or(usize::MAX);
     let today = copies.iter().filter(|(_, read)| read.is_some_and(|read| read <= now && now.duration_since(read) < DAY)).count();
-    (now.duration_since(last(&copies[oldest])) >= DAY && today < copies.len().div_ceil(days)).then_some(oldest)
+    (now.duration_since(last(&copies[oldest])) >= DAY && today < rules.share(copies.len())).then_some(oldest)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use jiff::SignedDuration;
+
     use super::*;
 
-    const EVERY: Duration = Duration::from_secs(30 * 86_400);
+    const RULES: Rules = Rules { every: Duration::from_secs(30 * 86_400), bytes: None, time: None, local: true };
 
     fn after(hours: i64) -> Timestamp {
         "2026-01-01T00:00:00Z".parse::<Timestamp>().unwrap() + SignedDuration::from_hours(hours)
@@ -73,7 +71,7 @@ mod tests {
         let mut copies: Vec<_> = (0..4).map(|day| (after(24 * day), None)).collect();
         let mut read = Vec::new();
         for hour in 73..73 + 24 * 8 {
-            while let Some(at) = due(&copies, EVERY, after(hour)) {
+            while let Some(at) = due(&copies, &RULES, after(hour)) {
                 copies[at].1 = Some(after(hour));
                 read.push((at, hour));
             }
@@ -84,16 +82,16 @@ mod tests {
 
     #[test]
     fn a_copy_that_was_just_made_waits_and_more_copies_than_days_are_read_in_time() {
-        assert_eq!(due(&[(after(0), None)], EVERY, after(23)), None);
-        assert_eq!(due(&[(after(0), None)], EVERY, after(24)), Some(0));
-        assert_eq!(due(&[(after(0), Some(after(500)))], EVERY, after(24)), Some(0), "a clock was ahead when it was read");
+        assert_eq!(due(&[(after(0), None)], &RULES, after(23)), None);
+        assert_eq!(due(&[(after(0), None)], &RULES, after(24)), Some(0));
+        assert_eq!(due(&[(after(0), Some(after(500)))], &RULES, after(24)), Some(0), "a clock was ahead when it was read");
         let mut copies = vec![(after(0), None); 100];
         for hour in 24..30 * 24 {
-            while let Some(at) = due(&copies, EVERY, after(hour)) {
+            while let Some(at) = due(&copies, &RULES, after(hour)) {
                 copies[at].1 = Some(after(hour));
             }
         }
         assert!(copies.iter().all(|(_, read)| read.is_some()));
-        assert_eq!(due(&[], EVERY, after(0)), None);
+        assert_eq!(due(&[], &RULES, after(0)), None);
     }
 }

@@ -10,12 +10,10 @@ use crate::format::coverage::{Coverage, Part};
 use crate::format::key::{Key, NodeKey};
 use crate::format::limits::SMALL_MAX;
 use crate::format::names::NodeName;
-use crate::format::snapshot_id::SnapshotId;
 use crate::ops::damage::settle;
 use crate::ops::error::chain;
 use crate::ops::node::Remote;
-use crate::ops::{Context, Error};
-use crate::sys::random::hex;
+use crate::ops::{Context, Error, records};
 
 /// How far ahead of the clock an instant may lie and be believed: what a clock that was wrong has written would keep a part from being read.
 const AHEAD: SignedDuration = SignedDuration::from_hours(1);
@@ -28,8 +26,8 @@ pub(crate) const LEDGERS_KEPT: usize = 8;
 pub(crate) struct Ledger {
     /// The newest that can be read, and its name.
     newest: Option<Coverage>,
-    /// The instant in the newest name, whether it can be read or not.
-    last: Option<SnapshotId>,
+    /// The key of the newest, whether it can be read or not.
+    last: Option<String>,
 }
 
 impl Ledger {
@@ -39,7 +37,7 @@ impl Ledger {
     /// What the store gives; [`Error::Unreadable`] where the newest one is of a version that this program does not know.
     pub(crate) fn read(ctx: &Context, remote: &Remote, node: &NodeName) -> Result<Self, Error> {
         let keys = keys(ctx, remote, node)?;
-        let last = keys.last().and_then(|key| instant_of(key));
+        let last = keys.last().cloned();
         for key in keys.iter().rev() {
             match settle(remote.store.get(key, SMALL_MAX as u64))? {
                 Ok(text) => match Coverage::from_text(&text) {
@@ -74,11 +72,9 @@ impl Ledger {
     /// # Errors
     /// What the store gives.
     pub(crate) fn write(&mut self, ctx: &Context, remote: &Remote, coverage: &Coverage) -> Result<(), Error> {
-        let now = SnapshotId::from_timestamp(ctx.clock.now());
-        let id = self.last.map_or(now, |last| now.max(last.next()));
-        let key = NodeKey::Coverage(format!("{id}-{}", hex(&*ctx.random, 8))).of(&ctx.node).to_string();
+        let key = NodeKey::Coverage(records::name_after(ctx, self.last.as_deref())).of(&ctx.node).to_string();
         remote.store.create(&key, coverage.to_text().into())?;
-        (self.newest, self.last) = (Some(coverage.clone()), Some(id));
+        (self.newest, self.last) = (Some(coverage.clone()), Some(key));
         Ok(())
     }
 }
@@ -94,10 +90,6 @@ fn keys(ctx: &Context, remote: &Remote, node: &NodeName) -> Result<Vec<String>, 
     })?;
     keys.sort();
     Ok(keys)
-}
-
-fn instant_of(key: &str) -> Option<SnapshotId> {
-    key.rsplit('/').next()?.split('-').next()?.parse().ok()
 }
 
 /// Whether this ledger is of a version that this program does not know: then it is not the one to say which of them may go.

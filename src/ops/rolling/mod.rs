@@ -66,7 +66,24 @@ pub struct Covered {
     pub whole_since: Option<Timestamp>,
 }
 
+/// What helps where the budget does not come round.
+pub const MORE: &str = "give [verify] more `bytes` or `time` a day, or a longer `every`";
+
 impl Covered {
+    /// Within what time each part is to be read again, in days.
+    pub fn days(&self) -> u64 {
+        self.every_seconds / 86_400
+    }
+
+    /// That parts wait for longer than they should, if they do.
+    pub fn is_behind(&self) -> Option<String> {
+        let since = self.oldest.strftime("%Y-%m-%d");
+        let (behind, parts, days) = (self.behind, self.parts, self.days());
+        (behind > 0).then(|| {
+            format!("{behind} of {parts} parts of what is stored were not read again within {days} days, the oldest since {since}")
+        })
+    }
+
     /// What a ledger comes to.
     pub(crate) fn of(coverage: &Coverage, now: Timestamp) -> Self {
         Self {
@@ -102,7 +119,7 @@ pub fn run(ctx: &Context, rules: &Rules, gives_way: &mut dyn FnMut(usize) -> boo
     let ended = loop {
         let next = turn::next(&coverage, rules, ctx.clock.now(), &passed_over);
         // A store that gives nothing out is asked for a day's share in vain, and not for everything.
-        let Some(number) = next.filter(|_| passed_over.len() < rules.quota()) else { break Ok(false) };
+        let Some(number) = next.filter(|_| passed_over.len() < rules.share(PARTS)) else { break Ok(false) };
         if gives_way(totals.parts) {
             break Ok(true);
         }

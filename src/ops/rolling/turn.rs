@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::format::coverage::{Coverage, PARTS, Part};
 
 /// What is read in a day is counted over the last 24 hours, so that a restart begins no day anew.
-const DAY: SignedDuration = SignedDuration::from_hours(24);
+pub(super) const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// How much is to be read again, and how much of it at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,14 +24,11 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// How many parts are read in 24 hours. A day of the time is left for what goes wrong.
-    pub(super) fn quota(&self) -> usize {
+    /// How many of so many things are read in 24 hours. A day of the time is left for what goes wrong.
+    pub(super) fn share(&self, of: usize) -> usize {
         let day = Duration::from_secs(86_400);
-        let days = self.every.saturating_sub(day).max(day).as_secs_f64() / day.as_secs_f64();
-        // 256 divided by at least one is a small number.
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 1 to 256")]
-        let quota = (PARTS as f64 / days).ceil() as usize;
-        quota
+        let days = self.every.saturating_sub(day).max(day).as_secs() / day.as_secs();
+        of.div_ceil(usize::try_from(days).unwrap_or(usize::MAX))
     }
 }
 
@@ -62,7 +59,7 @@ pub(super) fn next(coverage: &Coverage, rules: &Rules, now: Timestamp, passed_ov
     let size = if let Part::Read { bytes, .. } = part { *bytes } else { mean() };
     let fits = rules.bytes.is_none_or(|most| bytes == 0 || bytes.saturating_add(size) <= most);
     let has_time = rules.time.is_none_or(|most| seconds < most.as_secs().max(1));
-    ((is_late || today < rules.quota()) && fits && has_time).then_some(number)
+    ((is_late || today < rules.share(PARTS)) && fits && has_time).then_some(number)
 }
 
 /// How long until there is room for another part in a day's share.
@@ -114,7 +111,7 @@ mod tests {
                 |_| false,
                 |coverage, now, read| {
                     assert_eq!(coverage.behind(now), 0, "{days} {now}");
-                    assert!(read <= rules.quota(), "{days} {now}: {read}");
+                    assert!(read <= rules.share(PARTS), "{days} {now}: {read}");
                     all += read;
                 },
             );

@@ -18,9 +18,8 @@ use crate::ops::damage::{Problem, settle};
 use crate::ops::error::chain;
 use crate::ops::lists::read_body;
 use crate::ops::node::Remote;
-use crate::ops::{Context, Error};
+use crate::ops::{Context, Error, records};
 use crate::repository::Repository;
-use crate::sys::random::hex;
 
 /// Verdicts in one file: about 25 MiB of text, well below what a reader accepts.
 const PER_FILE: usize = 65_536;
@@ -150,11 +149,6 @@ pub fn known_damage_in(known: &Known, remote: &Remote, shipped: &Shipped) -> Res
     Ok(damaged)
 }
 
-/// The instant in the name of a file of verdicts.
-fn id_of(key: &str) -> Option<SnapshotId> {
-    key.rsplit('/').next()?.split('-').next()?.parse().ok()
-}
-
 /// The fold, and the files that could not be read.
 pub(super) fn fold(store: &Repository, node: &NodeName) -> Result<(Known, Vec<(String, Problem)>), Error> {
     fold_of(store, check_files(store, node, usize::MAX)?)
@@ -239,12 +233,10 @@ pub(crate) fn write(ctx: &Context, remote: &Remote, node: &NodeName, checks: &[C
     if checks.is_empty() {
         return true;
     }
-    // They are folded in the order of their names: these come after what is there, whatever the clocks of the machines say.
-    let after = check_files(&remote.store, node, usize::MAX).ok().and_then(|keys| id_of(keys.last()?));
-    let now = SnapshotId::from_timestamp(ctx.clock.now());
-    let id = after.map_or(now, |after| now.max(after.next()));
+    // They are folded in the order of their names.
+    let last = check_files(&remote.store, node, usize::MAX).ok().and_then(|keys| keys.into_iter().next_back());
     for some in checks.chunks(PER_FILE) {
-        let name = format!("{id}-{}", hex(&*ctx.random, 8));
+        let name = records::name_after(ctx, last.as_deref());
         let key = NodeKey::Check(name).of(node).to_string();
         if let Err(error) = remote.store.create(&key, check::write(some).into()) {
             let what = "what was found could not be recorded, so the next backup does not know of it";
