@@ -110,7 +110,7 @@ impl Rolling {
         let is_patient = self.left < LEFT_MOST;
         let outcome = rolling::run(ctx, rules, &mut |parts| (is_patient || parts > 0) && gives_way())?;
         self.is_damaged |= !outcome.damage.is_empty();
-        let behind = outcome.coverage.is_behind();
+        let behind = outcome.coverage.in_arrears();
         ctx.tell(Event::ReadAgain { parts: outcome.parts, bytes: outcome.bytes, covered: outcome.coverage });
         if outcome.gave_way {
             self.left = if outcome.parts > 0 { 0 } else { self.left + 1 };

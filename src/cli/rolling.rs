@@ -50,7 +50,7 @@ pub(super) fn run(program: &Program, is_to_heal: bool, wait: Waiting) -> Result<
         outcome.damage.iter().for_each(|damage| output.line(damaged(damage)));
         lines(&outcome, local_copies.len()).iter().for_each(|line| output.done(line));
     }
-    if let Some(behind) = outcome.coverage.is_behind() {
+    if let Some(behind) = outcome.coverage.in_arrears() {
         output.warning(format!("{behind}: {MORE}"));
     }
     match outcome.damage.is_empty() {

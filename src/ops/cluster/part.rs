@@ -172,7 +172,7 @@ impl<'a> Part<'a> {
             Err(Error::Unreadable { object, cause }) => self.words.push(format!("{object}: {}", chain(&cause))),
             Err(error) => return Err(error),
         }
-        if let Some(behind) = self.coverage.as_ref().and_then(Covered::is_behind) {
+        if let Some(behind) = self.coverage.as_ref().and_then(Covered::in_arrears) {
             self.words.push(format!("{behind}: does its agent run, and does the budget of [verify] come round?"));
         }
         Ok(())

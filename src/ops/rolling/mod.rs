@@ -75,8 +75,8 @@ impl Covered {
         self.every_seconds / 86_400
     }
 
-    /// That parts wait for longer than they should, if they do.
-    pub fn is_behind(&self) -> Option<String> {
+    /// In words that parts wait for longer than they should; nothing where none does.
+    pub fn in_arrears(&self) -> Option<String> {
         let since = self.oldest.strftime("%Y-%m-%d");
         let (behind, parts, days) = (self.behind, self.parts, self.days());
         (behind > 0).then(|| {
@@ -104,7 +104,8 @@ const KEEP_EVERY: Duration = Duration::from_secs(60);
 /// so, the part that is being read is left, and what was read before is kept.
 ///
 /// # Errors
-/// [`Error::Refused`] where the node's name belongs to another machine; what concerns the store as a whole, after what was read has been recorded as far as that goes.
+/// [`Error::Refused`] where the node's name belongs to another machine; what concerns the store as a whole, after what was read has been recorded
+/// as far as that goes.
 pub fn run(ctx: &Context, rules: &Rules, gives_way: &mut dyn FnMut(usize) -> bool) -> Result<Outcome, Error> {
     let remote = Remote::open(ctx)?;
     remote.check_same(ctx)?;
